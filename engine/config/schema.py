@@ -1,0 +1,202 @@
+"""What a run is: the options every task shares, each with its unit and its source.
+
+A task adds its own sections by subclassing `RunConfig`. Knows no task, no file and no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A group of options. Unknown keys are errors; the docstring under a field is its documentation."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+class TrainConfig(Section):
+    """How long, and in which portions."""
+
+    epochs: PositiveInt = 10
+    """Passes over the training split."""
+    max_steps: PositiveInt | None = None
+    """Optimiser steps after which the run finishes, whatever `epochs` says."""
+    batch_size: PositiveInt = 64
+    """Samples per forward pass."""
+    accumulation: PositiveInt = 1
+    """Forward passes per optimiser step; the loss is averaged over them."""
+    drop_last: bool = True
+    """Leave out the incomplete last batch of an epoch (BatchNorm fails on a batch of one)."""
+    eval_batch_size: PositiveInt | None = None
+    """Samples per validation batch; none: twice `batch_size`."""
+    eval_every: PositiveInt = 1
+    """Epochs between validations."""
+    monitor: str = ""
+    """Metric that chooses the best checkpoint, e.g. `f1`; empty: the task's choice."""
+    monitor_mode: Literal["", "max", "min"] = ""
+    """Whether more or less of it is better; empty: the task's choice."""
+
+
+class OptimizerConfig(Section):
+    """The optimiser and its constants (torch.optim names and meanings)."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019), Adam (Kingma & Ba 2015) or SGD."""
+    lr: PositiveFloat = 1e-3
+    """Peak learning rate."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Decoupled for AdamW, L2 for the others."""
+    decay_all: bool = True
+    """Decay biases and normalisation weights too, as torch does; false: only matrices and kernels."""
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    """Adam's averaging constants of gradient and squared gradient."""
+    eps: PositiveFloat = 1e-8
+    """Adam's denominator constant."""
+    momentum: Fraction = 0.9
+    """SGD's momentum."""
+    nesterov: bool = False
+    """SGD with Nesterov momentum."""
+    implementation: Literal["auto", "fused", "foreach", "loop"] = "auto"
+    """Kernel; auto: fused where the device has it."""
+
+
+class ScheduleConfig(Section):
+    """The learning rate plan. Linear warmup stands in front of every shape."""
+
+    name: Literal["constant", "cosine", "plateau", "cyclic"] = "constant"
+    """Shape after the warmup: constant, cosine to `eta_min` (Loshchilov & Hutter 2017), reduce on plateau, or
+    triangular cycles (Smith 2017)."""
+    interval: Literal["epoch", "step"] = "epoch"
+    """Whether warmup and cosine move once an epoch or at every step (cyclic always moves every step)."""
+    warmup_epochs: NonNegativeInt = 0
+    """Epochs of linear warmup: the first runs at `warmup_start_lr`, the last at `optimizer.lr`."""
+    warmup_start_lr: PositiveFloat | None = None
+    """Learning rate of the first warmup epoch; none: `optimizer.lr / warmup_epochs`."""
+    eta_min: NonNegativeFloat = 1e-6
+    """Where cosine ends."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Plateau: the learning rate is multiplied by this."""
+    patience: NonNegativeInt = 2
+    """Plateau: bad epochs tolerated; the cut comes with bad epoch `patience + 1` (torch's meaning)."""
+    threshold: NonNegativeFloat = 1e-4
+    """Plateau: relative improvement that counts."""
+    min_lr: NonNegativeFloat = 0.0
+    """Plateau: never below."""
+    metric: str = "loss"
+    """Plateau: validation metric it watches."""
+    mode: Literal["min", "max"] = "min"
+    """Plateau: direction of improvement."""
+    base_lr: PositiveFloat = 1e-5
+    """Cyclic: lower bound."""
+    max_lr: PositiveFloat = 1e-3
+    """Cyclic: upper bound."""
+    step_size_up: PositiveInt = 2000
+    """Cyclic: steps from the lower to the upper bound; as many back down."""
+
+
+class EmaConfig(Section):
+    """Exponential moving average of the weights, validated beside the raw ones."""
+
+    decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Decay per step; none: no average is kept."""
+    ramp: bool = True
+    """Use min(decay, (1+t)/(10+t)), so that the average forgets the random initialisation."""
+    buffers: Literal["average", "copy"] = "average"
+    """What to do with floating-point buffers such as BatchNorm statistics."""
+
+
+class PrecisionConfig(Section):
+    """Number formats and memory layout."""
+
+    amp: Literal["off", "bf16", "fp16"] = "off"
+    """Autocast; fp16 comes with a gradient scaler."""
+    channels_last: bool = True
+    """NHWC memory layout for convolutions."""
+    compile: bool = False
+    """`torch.compile` the network."""
+
+
+class ClipConfig(Section):
+    """Gradient clipping."""
+
+    grad_norm: PositiveFloat | None = None
+    """Largest total gradient norm; none: not clipped."""
+
+
+class EarlyStoppingConfig(Section):
+    """End the run when the monitored metric has stopped improving."""
+
+    patience: PositiveInt | None = None
+    """Validations without improvement before the run ends; none: never."""
+    min_delta: NonNegativeFloat = 0.0
+    """Improvement that counts."""
+
+
+class HealthConfig(Section):
+    """What the run does when it falls ill."""
+
+    stop_on_nonfinite: bool = True
+    """Skip, on the device, an update that is not finite, then stop. Under fp16 the scaler skips instead."""
+
+
+class RecordConfig(Section):
+    """How much is measured at each step."""
+
+    dense_steps: NonNegativeInt = 50
+    """First steps of the run at which the update-to-weight ratio is measured at every step."""
+    update_ratio_every: NonNegativeInt = 20
+    """Steps between measurements of the update-to-weight ratio after that; 0: never."""
+
+
+class CheckpointConfig(Section):
+    """When `latest_model.pth` is written besides the end of each epoch."""
+
+    every_s: NonNegativeFloat = 60.0
+    """Seconds between checkpoints within an epoch; 0: only at its end."""
+    epoch_every_s: NonNegativeFloat = 5.0
+    """Least seconds between two checkpoints at ends of epochs (the last epoch always has one)."""
+
+
+class RuntimeConfig(Section):
+    """Where it runs."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    threads: PositiveInt | None = None
+    """CPU threads of torch; none: torch's choice."""
+    deterministic: bool = False
+    """Ask torch for deterministic kernels (slower on a GPU)."""
+
+
+class RunConfig(Section):
+    """Everything that determines a run. Tasks subclass it and add their sections."""
+
+    task: str = "eyes"
+    """Name of a built-in task, or `FILE.py:Class`, or `module:Class`."""
+    seed: NonNegativeInt = 42
+    """Seed of python, numpy, torch, the split, the sampler and the augmentation."""
+    train: TrainConfig = TrainConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    ema: EmaConfig = EmaConfig()
+    precision: PrecisionConfig = PrecisionConfig()
+    clip: ClipConfig = ClipConfig()
+    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    health: HealthConfig = HealthConfig()
+    record: RecordConfig = RecordConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    loss_weights: dict[str, NonNegativeFloat] = {}
+    """Weight of a loss term by name; a term that is not named has the task's own weight."""
+    freeze: tuple[str, ...] = ()
+    """Modules whose parameters are not trained, by dotted name."""

@@ -1,0 +1,41 @@
+"""What goes wrong because of what the user gave us, and the exit code of every ending.
+
+Every other exception is our own fault and may show a traceback.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class UserError(Exception):
+    """A mistake in the input: one line that says what, where and what to do. Ends the process with code 2.
+
+    Args:
+        message: what is wrong, and where (file, line, key).
+        hint: what to do about it; printed on the same line.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class ExitCode(IntEnum):
+    """How the process ended, for scripts and schedulers."""
+
+    OK = 0
+    RUN_FAILED = 1
+    USAGE = 2
+    FINDINGS = 3
+    """`diagnose` found errors."""
+    STOPPED = 75
+    """Stopped early on request and resumable (EX_TEMPFAIL of sysexits.h)."""
+    INTERRUPTED = 130
+    """SIGINT (128 + 2)."""
+    TERMINATED = 143
+    """SIGTERM (128 + 15)."""

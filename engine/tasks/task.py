@@ -1,0 +1,134 @@
+"""The contract between the loop and what is trained. Users implement it, the built-in tasks do too.
+
+The loop asks a task for data, a network, the loss terms of a batch and the metrics of a split; it knows
+nothing else about it. See `docs/tasks.md` for a complete example.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trainctl.engine.config.schema import RunConfig
+
+Batch = dict[str, Tensor]
+"""Tensors of one batch, batch dimension first, on the device of the run."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set, held whole in memory and gathered by index.
+
+    `tensors` share their first dimension N and live on the CPU until the trainer places them.
+    """
+
+    tensors: Mapping[str, Tensor]
+    labels: Tensor | None = None
+    """Class of each sample, int64, shape (N,); none where the task has no classes."""
+    names: Sequence[str] = ()
+    """Where each sample came from (file path or row), for messages; empty or N entries."""
+    groups: Sequence[str] = ()
+    """Person, photo or recording of each sample; empty or N entries."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training and validation data, and the names of the classes (empty for regression)."""
+
+    train: Split
+    val: Split
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the loader wants the user to know: files skipped, split chosen, leak check."""
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What the network and the loss made of one batch. All tensors stay on the device."""
+
+    terms: Mapping[str, Tensor]
+    """Raw loss terms by name: scalars with gradient, mean over the batch. The same names at every step."""
+    columns: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    """Per-sample results for the metrics (e.g. probability and target), first dimension B, detached."""
+    scalars: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    """Scalars to record at every step, detached. The same names at every step."""
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The metric that decides which checkpoint is best."""
+
+    metric: str
+    mode: Literal["max", "min"]
+
+
+class Task(ABC):
+    """Binds data, network, loss and metrics.
+
+    Args:
+        config: the resolved configuration, an instance of `config_type`.
+        data_dir: folder or file named with `--data`; none: the built-in data.
+    """
+
+    config_type: ClassVar[type[RunConfig]] = RunConfig
+    """Schema of the task's configuration: subclass `RunConfig` to add options."""
+    monitor: ClassVar[Monitor] = Monitor("loss", "min")
+
+    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
+        self.config = config
+        self.data_path = data_path
+
+    @abstractmethod
+    def load(self) -> Splits:
+        """Read or generate the data, seeded with `config.seed`.
+
+        Raises:
+            UserError: when the data cannot be used; names the file and what to do.
+        """
+
+    @abstractmethod
+    def build_model(self, splits: Splits) -> nn.Module:
+        """A freshly initialised network, on the CPU.
+
+        Raises:
+            UserError: when the configured shape cannot work.
+        """
+
+    @abstractmethod
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Forward pass and raw loss terms of one batch, in training and in validation alike."""
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Change a training batch on the device. Draws only from `generator`, so that a resume is exact."""
+        del generator
+        return batch
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Turn stored tensors into the network's input (e.g. uint8 to float), in training and validation."""
+        return batch
+
+    def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        """Metrics of a whole split from the columns of its batches, concatenated in order."""
+        del columns
+        return {}
+
+    def default_weights(self) -> Mapping[str, float]:
+        """Weight of each loss term; a term that is missing has weight 1."""
+        return {}
+
+    def module_groups(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
+        """Parameters by the name under which their gradient norm is shown; default: the top-level modules."""
+        return {
+            name: list(child.parameters())
+            for name, child in model.named_children()
+            if any(True for _ in child.parameters())
+        }
