@@ -1,0 +1,91 @@
+"""The one table of built-in tasks, and how a user's own task is found. Imports a task only when asked."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.errors import UserError
+
+if TYPE_CHECKING:
+    from trainctl.engine.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class TaskEntry:
+    """Where a built-in task lives, as `module:name`."""
+
+    config: str
+    task: str
+
+
+TASKS: dict[str, TaskEntry] = {
+    "eyes": TaskEntry(
+        "trainctl.engine.tasks.eyes.config:EyesConfig", "trainctl.engine.tasks.eyes.task:EyesTask"
+    ),
+}
+
+
+def config_type(name: str) -> type[RunConfig]:
+    """Schema of a task's configuration. Imports no torch for a built-in task.
+
+    Raises:
+        UserError: no such task, file or class.
+    """
+    if name in TASKS:
+        return _attribute(TASKS[name].config)
+    return task_type(name).config_type
+
+
+def task_type(name: str) -> type[Task]:
+    """The task class called `name`: a built-in one, `FILE.py:Class` or `module:Class`.
+
+    Raises:
+        UserError: no such task, file or class.
+    """
+    if name in TASKS:
+        return _attribute(TASKS[name].task)
+    from trainctl.engine.tasks.task import Task
+
+    if ":" not in name:
+        known = ", ".join(TASKS)
+        raise UserError(
+            f"unknown task {name!r}", f"built in: {known}; your own: FILE.py:Class or module:Class"
+        )
+    where, _, class_name = name.rpartition(":")
+    module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        raise UserError(
+            f"{where} has no Task class {class_name!r}", "subclass trainctl.engine.tasks.task.Task"
+        )
+    return found
+
+
+def _attribute(path: str):  # noqa: ANN202 - the table above is what makes the type right
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _load_file(path: Path):  # noqa: ANN202
+    if not path.is_file():
+        raise UserError(f"task file not found: {path}", "give --task FILE.py:Class")
+    spec = importlib.util.spec_from_file_location(f"trainctl_user_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent.resolve()))  # the file may import its neighbours
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(name: str):  # noqa: ANN202
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as err:
+        raise UserError(f"task module not found: {name} ({err})", "is it on PYTHONPATH?") from err
