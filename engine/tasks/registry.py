@@ -7,7 +7,8 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
@@ -67,12 +68,12 @@ def task_type(name: str) -> type[Task]:
     return found
 
 
-def _attribute(path: str):  # noqa: ANN202 - the table above is what makes the type right
+def _attribute(path: str) -> Any:
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
-def _load_file(path: Path):  # noqa: ANN202
+def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UserError(f"task file not found: {path}", "give --task FILE.py:Class")
     spec = importlib.util.spec_from_file_location(f"trainctl_user_{path.stem}", path)
@@ -84,7 +85,7 @@ def _load_file(path: Path):  # noqa: ANN202
     return module
 
 
-def _load_module(name: str):  # noqa: ANN202
+def _load_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as err:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.sampler import RandomSampler, Sampler
 
 Batch = dict[str, Tensor]
 """Tensors of one batch, batch dimension first, on the device of the run."""
@@ -76,7 +77,7 @@ class Task(ABC):
 
     Args:
         config: the resolved configuration, an instance of `config_type`.
-        data_dir: folder or file named with `--data`; none: the built-in data.
+        data_path: folder or file named with `--data`; none: the built-in data.
     """
 
     config_type: ClassVar[type[RunConfig]] = RunConfig
@@ -120,6 +121,11 @@ class Task(ABC):
         """Metrics of a whole split from the columns of its batches, concatenated in order."""
         del columns
         return {}
+
+    def sampler(self, split: Split) -> Sampler:
+        """Which samples form the batches of an epoch; default: a fresh permutation each epoch."""
+        train = self.config.train
+        return RandomSampler(len(split), train.batch_size, self.config.seed, drop_last=train.drop_last)
 
     def default_weights(self) -> Mapping[str, float]:
         """Weight of each loss term; a term that is missing has weight 1."""
