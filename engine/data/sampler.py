@@ -1,4 +1,4 @@
-"""Which samples form a batch. A sampler is a pure function of (seed, epoch), so a resume needs only a position.
+"""Which samples form a batch: a pure function of (seed, epoch), so a resume needs only a position.
 
 Knows indices and labels, never the data itself.
 """
@@ -22,7 +22,7 @@ class Sampler(Protocol):
         ...
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
-        """Index tensors (int64, CPU) of the batches of epoch `epoch` (0-based), always the same for the same epoch."""
+        """Index tensors (int64, CPU) of epoch `epoch` (0-based); the same epoch gives the same batches."""
         ...
 
 

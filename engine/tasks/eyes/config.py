@@ -25,8 +25,8 @@ class EyesData(Section):
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the samples (or groups) held out, where the data names no split."""
     group_by: str | None = None
-    """Keep the images of one person or photo on one side of the split: a regular expression over the path (key:
-    its first group, or the whole match), or the name of a column."""
+    """Keep the images of one person or photo on one side of the split: a regular expression over the path
+    (key: its first group, or the whole match), or the name of a column."""
     skip_corrupt: bool = False
     """Leave out images that cannot be decoded (named and counted) instead of refusing the data."""
     leak_check: bool = True
