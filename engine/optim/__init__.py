@@ -1,0 +1,1 @@
+"""Optimisers, learning rate plans, weight averaging and the learning rate finder."""

@@ -1,0 +1,114 @@
+"""Turns a block of device rows and the host's notes into step records. Pure NumPy, vectorised over the block.
+
+What can be computed here is not computed in the loop: group norms, the weighted total, class counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trainctl.engine.runs.record import MAX_CLASSES, RecordLayout
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class HostRow(NamedTuple):
+    """What the loop knows of a step without asking the device."""
+
+    step: int
+    epoch: int
+    time: float
+    data_s: float
+    step_s: float
+    lrs: tuple[float, ...]
+    weights: tuple[float, ...]
+    clip: float
+    batch_size: int
+    ratio_measured: bool
+    indices: Sequence[Array]
+    """Samples of the step (one array per accumulated batch), into the labels of the training split."""
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """Which column of a device row is what: terms, parameter norms, AMP scale (if any), scalars, update ratio."""
+
+    layout: RecordLayout
+    group_of: tuple[int, ...]
+    """Module group of each parameter norm."""
+    has_amp_scale: bool
+    labels: Array | None
+    """Class of each training sample, int64, or none."""
+
+    @property
+    def num_guarded(self) -> int:
+        """Leading scalars that must be finite: the terms and the norms."""
+        return len(self.layout.terms) + len(self.group_of)
+
+    @property
+    def width(self) -> int:
+        """Scalars in a device row, the extra column not counted."""
+        return self.num_guarded + int(self.has_amp_scale) + len(self.layout.scalars)
+
+
+def assemble(plan: RowPlan, rows: Array, notes: Sequence[HostRow]) -> Array:
+    """Step records of a block.
+
+    Args:
+        plan: what the columns are.
+        rows: device rows, float32, shape (n, plan.width + 1).
+        notes: the host's part, n of them.
+    """
+    layout = plan.layout
+    records = np.zeros(len(notes), layout.dtype)
+    _fill_host(records, notes)
+    num_terms = len(layout.terms)
+    terms, norms = rows[:, :num_terms], rows[:, num_terms : plan.num_guarded]
+    weights = np.array([note.weights for note in notes], np.float32).reshape(len(notes), num_terms)
+    records["loss"] = (terms * weights).sum(1)
+    for column, name in enumerate(layout.terms):
+        records[f"term.{name}"] = terms[:, column]
+        records[f"weight.{name}"] = weights[:, column]
+    _fill_norms(records, norms, plan)
+    measured = np.array([note.ratio_measured for note in notes])
+    records["update_ratio"] = np.where(measured, rows[:, plan.width], np.nan)
+    next_column = plan.num_guarded
+    records["amp_scale"] = rows[:, next_column] if plan.has_amp_scale else np.nan
+    next_column += int(plan.has_amp_scale)
+    for column, name in enumerate(layout.scalars):
+        records[f"scalar.{name}"] = rows[:, next_column + column]
+    _fill_classes(records, notes, plan)
+    return records
+
+
+def _fill_host(records: Array, notes: Sequence[HostRow]) -> None:
+    for name in ("step", "epoch", "time", "data_s", "step_s", "clip", "batch_size"):
+        records[name] = [getattr(note, name) for note in notes]
+    records["lr"] = [note.lrs for note in notes]
+
+
+def _fill_norms(records: Array, norms: Array, plan: RowPlan) -> None:
+    squares = norms.astype(np.float64) ** 2
+    records["grad_norm"] = np.sqrt(squares.sum(1))
+    records["nonfinite"] = (~np.isfinite(norms)).sum(1)
+    group_of = np.array(plan.group_of)
+    for index, name in enumerate(plan.layout.groups):
+        records[f"grad_norm.{name}"] = np.sqrt(squares[:, group_of == index].sum(1))
+
+
+def _fill_classes(records: Array, notes: Sequence[HostRow], plan: RowPlan) -> None:
+    if plan.labels is None:
+        records["num_classes"] = np.nan
+        return
+    num_classes = len(plan.layout.classes)
+    labels = [plan.labels[part] for note in notes for part in note.indices]
+    rows = np.repeat(np.arange(len(notes)), [sum(map(len, note.indices)) for note in notes])
+    flat = np.bincount(rows * num_classes + np.concatenate(labels), minlength=len(notes) * num_classes)
+    counts = flat.reshape(len(notes), num_classes)
+    records["num_classes"] = (counts > 0).sum(1)
+    if num_classes <= MAX_CLASSES:
+        records["classes"] = counts

@@ -1,0 +1,98 @@
+"""Keeps every step without ever making the loop wait: device scalars through the ring, host values beside them.
+
+Knows records and files, no network and no task. `assemble` says what a record holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.store import StepWriter
+from trainctl.engine.training.assemble import Array, HostRow, RowPlan, assemble
+from trainctl.engine.training.ring import Block, DeviceRing
+from trainctl.engine.training.scribe import Scribe
+
+FLUSH_S = 0.1
+
+
+class Recorder:
+    """Records of one run.
+
+    Args:
+        paths: the run directory.
+        plan: columns of a row.
+        device: where the scalars are.
+        scribe: thread that writes.
+        keep: on a resume, the step after which older records are dropped; none: a new run.
+        listener: called in the scribe's thread with each block of new records.
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        plan: RowPlan,
+        device: torch.device,
+        scribe: Scribe,
+        *,
+        keep: int | None = None,
+        listener: Callable[[Array], None] | None = None,
+    ) -> None:
+        self.plan = plan
+        self._ring = DeviceRing(plan.width, plan.num_guarded, device)
+        self._writer = StepWriter(paths, plan.layout, keep)
+        self._scribe = scribe
+        self._listener = listener
+        self._notes: list[HostRow] = []
+        self._last_flush = time.perf_counter()
+
+    def write(self, values: Sequence[Tensor]) -> Tensor:
+        """Store the device scalars of a step, before its update is applied.
+
+        Args:
+            values: scalars in the order of the plan, float32.
+
+        Returns:
+            The part of the row that must be finite for the update to be sound.
+        """
+        return self._ring.write(values)
+
+    def annotate(self, ratio: Tensor) -> None:
+        """Add the update-to-weight ratio to the row written last."""
+        self._ring.annotate(ratio)
+
+    def commit(self, note: HostRow) -> None:
+        """Complete the step with what the host knows. About ten times a second this hands the block over."""
+        self._notes.append(note)
+        now = time.perf_counter()
+        if now - self._last_flush >= FLUSH_S or self._ring.is_full:
+            self._last_flush = now
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give all complete rows to the scribe."""
+        if self._notes:
+            block, notes = self._ring.take(), self._notes
+            self._notes = []
+            self._scribe.submit(lambda: self._store(block, notes))
+
+    def flush(self) -> None:
+        """Wait until every complete step is in the file."""
+        self.hand_over()
+        self._scribe.drain()
+
+    def close(self) -> None:
+        """Close the file. Flush first."""
+        self._writer.close()
+
+    def _store(self, block: Block, notes: list[HostRow]) -> None:
+        with np.errstate(all="ignore"):  # non-finite values are data here
+            records = assemble(self.plan, block.rows().numpy(), notes)
+        self._writer.append(records)
+        if self._listener is not None:
+            self._listener(records)
