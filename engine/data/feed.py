@@ -1,0 +1,92 @@
+"""Brings batches to the device: the split lives there when it fits, else it is pinned and fetched ahead.
+
+Knows tensors and indices; which samples belong together is the sampler's business.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from trainctl.engine.tasks.task import Batch, Split
+
+RESIDENT_SHARE = 0.5
+"""Share of the device's free memory the data may take; the rest is for the network and its activations."""
+AHEAD = 2
+"""Batches fetched ahead when the data does not fit."""
+
+
+class Feed:
+    """Batches of one split on `device`.
+
+    Args:
+        split: data, on the CPU.
+        device: where the batches are needed.
+    """
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self.device = device
+        self.is_resident = fits(split.tensors, device)
+        if self.is_resident:
+            self._tensors = {name: tensor.to(device) for name, tensor in split.tensors.items()}
+        else:
+            self._tensors = {name: tensor.pin_memory() for name, tensor in split.tensors.items()}
+
+    def batches(self, order: Sequence[Tensor]) -> Iterator[Batch]:
+        """The batches with the samples of `order` (index tensors, int64, CPU), one after the other."""
+        if self.is_resident:
+            return (self._gather(indices) for indices in order)
+        return self._fetch_ahead(order)
+
+    def slices(self, batch_size: int) -> Iterator[Batch]:
+        """The whole split in order, `batch_size` samples at a time."""
+        count = len(next(iter(self._tensors.values())))
+        for start in range(0, count, batch_size):
+            part = {name: tensor[start : start + batch_size] for name, tensor in self._tensors.items()}
+            yield {name: tensor.to(self.device, non_blocking=True) for name, tensor in part.items()}
+
+    def _gather(self, indices: Tensor) -> Batch:
+        on_device = indices.to(self.device, non_blocking=True)
+        return {name: tensor.index_select(0, on_device) for name, tensor in self._tensors.items()}
+
+    def _fetch_ahead(self, order: Sequence[Tensor]) -> Iterator[Batch]:
+        fetched: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD)
+        abandoned = threading.Event()
+
+        def fetch() -> None:
+            try:
+                for indices in order:
+                    part = {name: tensor[indices].pin_memory() for name, tensor in self._tensors.items()}
+                    while not abandoned.is_set():
+                        try:
+                            fetched.put(part, timeout=0.1)
+                            break
+                        except queue.Full:
+                            continue
+                    if abandoned.is_set():
+                        return
+            except BaseException as err:
+                fetched.put(err)
+
+        thread = threading.Thread(target=fetch, name="trainctl-feed", daemon=True)
+        thread.start()
+        try:
+            for _ in order:
+                part = fetched.get()
+                if isinstance(part, BaseException):
+                    raise part
+                yield {name: tensor.to(self.device, non_blocking=True) for name, tensor in part.items()}
+        finally:
+            abandoned.set()
+
+
+def fits(tensors: Mapping[str, Tensor], device: torch.device) -> bool:
+    """Whether the tensors may live on the device. On a CPU they already do."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(tensor.nbytes for tensor in tensors.values()) <= RESIDENT_SHARE * free

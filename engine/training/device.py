@@ -1,0 +1,81 @@
+"""Chooses and prepares the device: which one, how many threads, the memory allocator, the random seeds."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import random
+import sys
+
+import numpy as np
+import torch
+
+from trainctl.engine.config.schema import RuntimeConfig
+from trainctl.engine.errors import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEEP_BYTES = 1 << 30
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is CUDA, else MPS, else the CPU.
+
+    Raises:
+        UserError: no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as err:
+        raise UserError(f"runtime.device: {name!r} is no device", "use auto, cpu, cuda, cuda:1 or mps") from err
+    available = {
+        "cpu": device.index in (None, 0),
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available.get(device.type, False):
+        raise UserError(f"runtime.device: {name} is not available on this machine", "use --device auto or cpu")
+    return device
+
+
+def prepare_process(config: RuntimeConfig, device: torch.device) -> None:
+    """Set what holds for the whole process: threads, determinism, matrix precision, memory reuse."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.deterministic:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    if device.type == "cpu":
+        keep_freed_memory()
+
+
+def keep_freed_memory() -> bool:
+    """Ask the C library to keep freed activations instead of giving them back to the system at every step.
+
+    glibc maps each large tensor anew and zero-fills its pages at first touch; on small machines that takes as
+    long as the convolutions (docs/performance.md has the figures). Returns whether it was possible.
+    """
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES) and libc.mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES - 1))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, numpy and torch on every device."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - users' code draws from the global generator too
+    torch.manual_seed(seed)
+
+
+def describe_device(device: torch.device) -> str:
+    """Name of the device for people."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    if device.type == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    return str(device)
