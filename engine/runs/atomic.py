@@ -1,0 +1,169 @@
+"""Small files, whole: replaced in one move, read back with the schema checked; and what a full disk is called.
+
+Knows nothing of what the files mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import json
+import math
+import os
+import shutil
+import threading
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.states import SCHEMA
+
+
+class DamagedFile(UserError):
+    """A file of a run exists but cannot be understood."""
+
+
+def to_plain(value: Any) -> Any:
+    """`value` as strict JSON allows it: NaN and infinities become None, NumPy and dataclasses plain data."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: to_plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_plain(item) for item in cast("list[Any]", value)]
+    if isinstance(value, Path):
+        return str(value)
+    raise ValueError(f"cannot be written as JSON: {type(value).__name__}")
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Strict JSON of `value`, see `to_plain`."""
+    return json.dumps(to_plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Hand all of `data` to the kernel: one `write`, more only where the kernel took a part."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = False) -> None:
+    """Replace the file `path` by `data`: a reader sees the old content or the new one, never a part.
+
+    Args:
+        path: the file; its folder exists.
+        data: the whole new content.
+        sync: wait until the disk has it (survives a power cut, not only a kill).
+
+    Raises:
+        UserError: the disk is full, read-only or not ours.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    with disk_errors(path):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            try:
+                write_all(descriptor, data)
+                if sync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_json_atomic(path: Path, value: Any, *, sync: bool = False) -> None:
+    """Replace `path` by the strict JSON of `value`; see `write_atomic` and `to_plain`."""
+    write_atomic(path, (to_json(value, indent=1) + "\n").encode(), sync=sync)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in `path`; None where there is no file yet.
+
+    Raises:
+        DamagedFile: not a JSON object.
+        UserError: written by a newer version.
+    """
+    try:
+        data: Any = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as err:
+        raise DamagedFile(f"cannot read {path}: {err}") from err
+    if not isinstance(data, dict):
+        raise DamagedFile(f"cannot read {path}: not a JSON object")
+    found = cast("dict[str, Any]", data)
+    check_schema(found, path)
+    return found
+
+
+def check_schema(data: Mapping[str, Any], path: Path) -> None:
+    """Refuse what a newer version wrote.
+
+    Raises:
+        UserError: `data["schema"]` is above ours.
+    """
+    schema = data.get("schema", SCHEMA)
+    if not isinstance(schema, int):
+        raise DamagedFile(f"cannot read {path}: schema is {schema!r}")
+    if schema > SCHEMA:
+        raise UserError(
+            f"{path} has schema {schema}, this trainctl reads up to {SCHEMA}",
+            "read it with the version that wrote it, or a newer one",
+        )
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Generator[None]:
+    """Turn what the disk refuses while writing `path` into one clear line.
+
+    Raises:
+        UserError: disk full, quota reached, read-only, no permission, or the folder is gone.
+    """
+    try:
+        yield
+    except OSError as err:
+        message, hint = _explain(err, path)
+        if not message:
+            raise
+        raise UserError(message, hint) from err
+
+
+def _explain(err: OSError, path: Path) -> tuple[str, str]:
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        word = "disk full" if err.errno == errno.ENOSPC else "disk quota reached"
+        return f"{word}: cannot write {path}{_free(path)}", "free some space or use --runs-dir on another disk"
+    if err.errno == errno.EFBIG:
+        return f"file too large: cannot write {path}", "raise the file size limit (ulimit -f)"
+    if err.errno == errno.EROFS:
+        return f"read-only file system: cannot write {path}", "use --runs-dir on a writable disk"
+    if err.errno in (errno.EACCES, errno.EPERM):
+        return f"no permission to write {path}", "check its owner, or use --runs-dir"
+    if err.errno == errno.ENOENT:
+        return f"cannot write {path}: its folder is gone", ""
+    if err.errno == errno.ENOTDIR:
+        return f"cannot write {path}: a part of the path is a file", ""
+    return "", ""
+
+
+def _free(path: Path) -> str:
+    try:
+        return f" ({shutil.disk_usage(path.parent).free // 1_000_000} MB free)"
+    except OSError:
+        return ""

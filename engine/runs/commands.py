@@ -1,0 +1,216 @@
+"""What a run can be asked to do while it trains, as words and as lines of `commands.jsonl`.
+
+Knows no loop: the trainer reads these at step boundaries and acknowledges each with a `command` event.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.lines import LineReader, append_line
+
+
+class Verb(StrEnum):
+    """What can be asked. Only `set` has arguments."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    """Finish the step, write a checkpoint, end resumable."""
+    CHECKPOINT = "checkpoint"
+    VALIDATE = "validate"
+    SET = "set"
+    """Arguments, by `name`:
+
+    - `lr`: `{"name": "lr", "op": "set"|"mul", "value": float > 0}`
+    - `weight`: `{"name": "weight", "term": str, "op": "set"|"mul", "value": float >= 0}`
+    - `clip`: `{"name": "clip", "op": "set", "value": float > 0 | None}`; None: off
+    - `epochs`: `{"name": "epochs", "op": "set", "value": int >= 1}`
+    """
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing asked of a run."""
+
+    id: str
+    verb: Verb
+    args: dict[str, Any]
+    time: float
+    """When it was asked, seconds since 1970."""
+    sender: str
+    """Who asked: cli, cockpit."""
+
+
+SETTINGS = ("lr", "weight", "clip", "epochs")
+USAGE = "set lr 3e-4 | set lr x0.5 | set weight.TERM 0.5 | set clip 1.0|off | set epochs 30"
+
+_LR = re.compile(r"lr[\s=]*(?P<op>[x×*]?)\s*(?P<value>\S+)", re.IGNORECASE)
+_WEIGHT = re.compile(r"weight[.\s]\s*(?P<term>[^\s=×*]+?)(?:[\s=]+(?P<op>[x×*]?)|(?P<tight>[×*]))\s*(?P<value>\S+)")
+_PLAIN = re.compile(r"(?P<name>clip|epochs)[\s=]+(?P<value>\S+)", re.IGNORECASE)
+
+
+def parse_command(words: Sequence[str]) -> tuple[Verb, dict[str, Any]]:
+    """Verb and arguments of a command in words, e.g. `set lr x0.5`; see `Verb.SET` for the arguments.
+
+    `set` may be left out in front of a setting.
+
+    Raises:
+        UserError: no such verb or setting, or a value that is not allowed; names the nearest and the usage.
+    """
+    split = " ".join(words).split()
+    first = split[0].lower() if split else ""
+    if re.match(rf"(?:{'|'.join(SETTINGS)})\b|lr[x×*=]", first):
+        split, first = ["set", *split], "set"
+    if first not in tuple(Verb):
+        raise _unknown("command", first, [verb.value for verb in Verb], ", ".join(Verb))
+    verb = Verb(first)
+    if verb is Verb.SET:
+        return verb, _parse_setting(" ".join(split[1:]))
+    if len(split) > 1:
+        raise UserError(f"{verb} takes no arguments, got {' '.join(split[1:])!r}", f"say just: {verb}")
+    return verb, {}
+
+
+def check_args(verb: Verb, args: dict[str, Any]) -> None:
+    """Refuse arguments that `parse_command` would not have made.
+
+    Raises:
+        UserError: says what is wrong with them.
+    """
+    if verb is not Verb.SET:
+        if args:
+            raise UserError(f"{verb} takes no arguments, got {args}")
+        return
+    name, value, op = args.get("name"), args.get("value"), args.get("op")
+    if name not in SETTINGS:
+        raise _unknown("setting", str(name), SETTINGS, USAGE)
+    if op not in ("set", "mul") or (op == "mul" and name in ("clip", "epochs")):
+        raise UserError(f"set {name}: cannot apply {op!r}", USAGE)
+    if name == "clip" and value is None:
+        return
+    _check_value(str(name), value)
+    if name == "weight" and not (isinstance(args.get("term"), str) and args["term"]):
+        raise UserError("set weight: which loss term?", "e.g. set weight.bce 0.5")
+
+
+def send_command(paths: RunPaths, verb: Verb | str, args: dict[str, Any], sender: str = "cli") -> str:
+    """Append a command for the run; returns its id, which the acknowledging event will carry.
+
+    Raises:
+        UserError: arguments that are not allowed, or the disk refuses.
+    """
+    verb = Verb(verb)
+    check_args(verb, args)
+    identity = secrets.token_hex(4)
+    append_line(
+        paths.commands,
+        {"id": identity, "verb": str(verb), "args": args, "time": time.time(), "sender": sender},
+    )
+    return identity
+
+
+class CommandReader:
+    """Follows what is asked of a run. What it returns has been checked; anything else is skipped and counted.
+
+    Args:
+        paths: the run.
+        skip_existing: pass over what was asked before now, as a resume must.
+    """
+
+    def __init__(self, paths: RunPaths, *, skip_existing: bool = False) -> None:
+        self._lines = LineReader(paths.commands)
+        self._refused = 0
+        if skip_existing:
+            self._lines.skip_existing()
+
+    @property
+    def skipped(self) -> int:
+        """Lines that were no command."""
+        return self._lines.skipped + self._refused
+
+    def read_new(self) -> list[Command]:
+        """Commands asked since the last call, in order."""
+        parsed = [_parse_line(line) for line in self._lines.read_new()]
+        self._refused += parsed.count(None)
+        return [command for command in parsed if command is not None]
+
+
+def _parse_line(line: dict[str, Any]) -> Command | None:
+    try:
+        args = line["args"]
+        if not isinstance(args, dict):
+            return None
+        checked = cast("dict[str, Any]", args)
+        verb = Verb(line["verb"])
+        check_args(verb, checked)
+        return Command(str(line["id"]), verb, checked, float(line["time"]), str(line.get("sender", "")))
+    except (KeyError, TypeError, ValueError, UserError):
+        return None
+
+
+def _parse_setting(text: str) -> dict[str, Any]:
+    if found := _LR.fullmatch(text):
+        args: dict[str, Any] = {"name": "lr", "op": "mul" if found["op"] else "set"}
+        args["value"] = _number("lr", found["value"])
+    elif found := _WEIGHT.fullmatch(text):
+        relative = found["op"] or found["tight"]
+        args = {"name": "weight", "term": found["term"], "op": "mul" if relative else "set"}
+        args["value"] = _number("weight", found["value"])
+    elif found := _PLAIN.fullmatch(text):
+        name = found["name"].lower()
+        args = {"name": name, "op": "set", "value": _plain_value(name, found["value"])}
+    else:
+        raise _not_a_setting(text)
+    check_args(Verb.SET, args)
+    return args
+
+
+def _plain_value(name: str, text: str) -> float | int | None:
+    if name == "clip" and text.lower() in ("off", "none"):
+        return None
+    value = _number(name, text)
+    return int(value) if name == "epochs" and value.is_integer() else value
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"set {name}: {text!r} is not a number", USAGE) from None
+
+
+def _check_value(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UserError(f"set {name}: {value!r} is not a finite number", USAGE)
+    if name == "epochs" and (not isinstance(value, int) or value < 1):
+        raise UserError(f"set epochs: {value} is not a whole number from 1", "e.g. set epochs 30")
+    if name in ("lr", "clip") and value <= 0:
+        raise UserError(f"set {name}: {value} is not above 0", USAGE)
+    if name == "weight" and value < 0:
+        raise UserError(f"set weight: {value} is below 0", "0 switches a term off")
+
+
+def _not_a_setting(text: str) -> UserError:
+    name = re.split(r"[\s.=×*]", text, maxsplit=1)[0].lower()
+    if name in SETTINGS:
+        return UserError(f"cannot understand: set {text}", USAGE)
+    return _unknown("setting", name, SETTINGS, USAGE)
+
+
+def _unknown(what: str, name: str, known: Sequence[str], usage: str) -> UserError:
+    near = difflib.get_close_matches(name, known, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    if not name:
+        return UserError(f"which {what}?", usage)
+    return UserError(f"unknown {what} {name!r}", f"{guess}usage: {usage}")

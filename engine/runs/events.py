@@ -1,0 +1,122 @@
+"""What happens now and then in a run, a JSON line each. Knows no reaction to any of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.lines import LineReader, append_line
+
+
+class EventKind(StrEnum):
+    """Every kind of event, and what its `data` holds."""
+
+    START = "start"
+    """Training begins: free data for people, e.g. device and parameter count."""
+    PLAN = "plan"
+    """Learning rate plan: `epochs`, `steps_per_epoch`, `total_steps`, `warmup_steps`, `points` [[step, lr], ...]."""
+    EPOCH = "epoch"
+    """End of an epoch: `epoch`, `train` {term: mean}, `seconds`, `samples_per_s`."""
+    VALIDATION = "validation"
+    """`epoch`, `raw` {metric: value}, `ema` {metric: value} where an average is kept, `best`, `seconds`."""
+    CHECKPOINT = "checkpoint"
+    """`which`: latest or best."""
+    COMMAND = "command"
+    """A command took effect: its `id`, `verb`, `args`, and in words the `effect`."""
+    LR = "lr"
+    """The plateau schedule cut the learning rate: `from`, `to`."""
+    WARNING = "warning"
+    """`text`."""
+    NONFINITE = "nonfinite"
+    """A loss or gradient was not finite at `step`: `text`, and what is known of where."""
+    NOTE = "note"
+    """`text`, by a person or a task."""
+    FINDING = "finding"
+    """A rule spoke: `code`, `severity`, `title` and the rule's own data."""
+    RESUME = "resume"
+    """Training goes on from a checkpoint: `from_step`, and how many records were `dropped`."""
+    END = "end"
+    """`state`, `exit_reason`."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event."""
+
+    kind: EventKind
+    step: int
+    """Last finished optimiser step, 0 before the first."""
+    time: float
+    """Seconds since 1970."""
+    data: dict[str, Any]
+
+
+class EventWriter:
+    """Appends events. Safe from several threads and processes."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._path = paths.events
+
+    def append(self, kind: EventKind, step: int, /, **data: Any) -> Event:
+        """Append one event, on disk when this returns.
+
+        Raises:
+            UserError: the disk refuses.
+            ValueError: `data` holds what JSON cannot.
+        """
+        event = Event(kind, step, time.time(), data)
+        append_line(self._path, {"kind": str(kind), "step": step, "time": event.time, "data": data})
+        return event
+
+
+class EventReader:
+    """Follows the events of a run.
+
+    Attributes:
+        generation: goes up where the file was replaced; reading then starts over.
+    """
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._lines = LineReader(paths.events)
+        self._unknown = 0
+
+    @property
+    def generation(self) -> int:
+        """How often the file shrank."""
+        return self._lines.generation
+
+    @property
+    def skipped(self) -> int:
+        """Lines that were no event."""
+        return self._lines.skipped + self._unknown
+
+    def read_new(self) -> list[Event]:
+        """Events appended since the last call; a torn last line waits for its end."""
+        parsed = [_parse(line) for line in self._lines.read_new()]
+        self._unknown += parsed.count(None)
+        return [event for event in parsed if event is not None]
+
+
+def current_events(events: Iterable[Event]) -> list[Event]:
+    """Events without those a resume took back: after going on from step k, earlier ones with step > k are void."""
+    kept: list[Event] = []
+    for event in events:
+        if event.kind is EventKind.RESUME:
+            start = int(event.data.get("from_step", event.step))
+            kept = [earlier for earlier in kept if earlier.step <= start]
+        kept.append(event)
+    return kept
+
+
+def _parse(line: dict[str, Any]) -> Event | None:
+    try:
+        data = line["data"]
+        if not isinstance(data, dict):
+            return None
+        return Event(EventKind(line["kind"]), int(line["step"]), float(line["time"]), cast("dict[str, Any]", data))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,68 @@
+"""Names of the files in a run directory. Every other module takes them from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run. Creating this touches nothing."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved configuration with the source of each value (YAML, written once)."""
+        return self.root / "config.yaml"
+
+    @property
+    def meta(self) -> Path:
+        """Schema version, argv, seed, versions, host, device (JSON, written once)."""
+        return self.root / "meta.json"
+
+    @property
+    def steps(self) -> Path:
+        """One fixed-width record per optimiser step."""
+        return self.root / "steps.bin"
+
+    @property
+    def steps_layout(self) -> Path:
+        """What a record of `steps` holds."""
+        return self.root / "steps.json"
+
+    @property
+    def events(self) -> Path:
+        """What happens now and then, a JSON line each."""
+        return self.root / "events.jsonl"
+
+    @property
+    def status(self) -> Path:
+        """State, step and heartbeat, replaced about once a second."""
+        return self.root / "status.json"
+
+    @property
+    def commands(self) -> Path:
+        """What was asked of the run, a JSON line each."""
+        return self.root / "commands.jsonl"
+
+    @property
+    def console(self) -> Path:
+        """Everything the process printed."""
+        return self.root / "console.log"
+
+    @property
+    def latest(self) -> Path:
+        """Newest checkpoint."""
+        return self.root / "latest_model.pth"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint with the best monitored metric."""
+        return self.root / "best_model.pth"
+
+    @property
+    def summary(self) -> Path:
+        """How it ended (JSON, written once at the end)."""
+        return self.root / "summary.json"

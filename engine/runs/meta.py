@@ -1,0 +1,104 @@
+"""Where a run came from: command line, seed, code revision, versions, machine. Written once, at the start.
+
+Versions come from package metadata, so that nothing heavy is imported. No user name is recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from trainctl.engine.runs.atomic import read_json, write_json_atomic
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import SCHEMA
+
+PACKAGES = ("trainctl-cockpit", "torch", "numpy", "scikit-learn", "pydantic", "textual", "pillow")
+GIT_TIMEOUT_S = 3.0
+
+
+def collect_meta(
+    argv: Sequence[str], seed: int, extra: Mapping[str, Any] | None = None, *, cwd: Path | None = None
+) -> dict[str, Any]:
+    """Content of `meta.json`.
+
+    Args:
+        argv: the command line that started the run.
+        seed: seed of the run.
+        extra: what only the trainer knows, e.g. `preset`, `task`, `device`, `num_parameters`.
+        cwd: working directory; default: the present one.
+    """
+    folder = Path.cwd() if cwd is None else cwd
+    return {
+        "schema": SCHEMA,
+        "argv": [_without_home(word) for word in argv],
+        "cwd": _without_home(str(folder)),
+        "seed": seed,
+        "git": git_state(folder),
+        "versions": package_versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "started": time.time(),
+    } | dict(extra or {})
+
+
+def write_meta(paths: RunPaths, meta: Mapping[str, Any]) -> None:
+    """Write `meta.json`.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    write_json_atomic(paths.meta, meta)
+
+
+def read_meta(paths: RunPaths) -> dict[str, Any] | None:
+    """Content of `meta.json`; None where it is not written yet.
+
+    Raises:
+        UserError: damaged, or written by a newer version.
+    """
+    return read_json(paths.meta)
+
+
+def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Installed version of each package; those that are not installed are left out."""
+    found: dict[str, str] = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """`revision` and `dirty` (tracked files changed) of the repository around `folder`; None without one."""
+    revision = _git(folder, "rev-parse", "HEAD")
+    if revision is None:
+        return None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"revision": revision, "dirty": None if changes is None else changes != ""}
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _without_home(text: str) -> str:
+    home = str(Path.home())
+    return text.replace(home, "~") if len(home) > 1 else text

@@ -1,0 +1,117 @@
+"""Follows one run directory, live or finished. What the cockpit, `tail` and reports look through.
+
+Tolerates files that are missing, half there or damaged. Never writes, and never blocks the writer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trainctl.engine.runs.atomic import DamagedFile
+from trainctl.engine.runs.events import Event, EventReader, current_events
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.status import Liveness, Status, liveness, read_status
+from trainctl.engine.runs.store import StepReader
+from trainctl.engine.runs.summary import Summary, read_summary
+
+T = TypeVar("T")
+Stamp = tuple[int, int, int]
+
+
+class RunReader:
+    """What is known of one run; `poll` brings it up to date.
+
+    Step records are read through `steps`, when and as far as they are wanted.
+
+    Attributes:
+        meta: origin of the run; None until written.
+        config_text: content of `config.yaml`; empty until written.
+        status: last status; None until written.
+        summary: how the run ended; None until it has.
+        events: every event so far, those a resume took back included (see `current_events`).
+        steps: reader of the step records.
+        problems: files that could not be understood, by name, and why.
+    """
+
+    def __init__(self, run: RunPaths | Path) -> None:
+        self.paths = run if isinstance(run, RunPaths) else RunPaths(run)
+        self.meta: dict[str, Any] | None = None
+        self.config_text = ""
+        self.status: Status | None = None
+        self.summary: Summary | None = None
+        self.events: list[Event] = []
+        self.steps = StepReader(self.paths)
+        self.problems: dict[str, str] = {}
+        self._event_reader = EventReader(self.paths)
+        self._event_generation = 0
+        self._stamps: dict[Path, Stamp | None] = {}
+
+    def poll(self) -> bool:
+        """Read what is new in the small files and the events; whether there was anything.
+
+        Raises:
+            UserError: a newer version wrote this run.
+        """
+        changed = self._poll_events()
+        if self._is_new(self.paths.meta):
+            self.meta, changed = self._read(read_meta, self.paths.meta, self.meta), True
+        if self._is_new(self.paths.config):
+            self.config_text, changed = _read_text(self.paths.config), True
+        if self._is_new(self.paths.status):
+            self.status, changed = self._read(read_status, self.paths.status, self.status), True
+        if self._is_new(self.paths.summary):
+            self.summary, changed = self._read(read_summary, self.paths.summary, self.summary), True
+        return changed
+
+    @property
+    def state(self) -> RunState:
+        """Where the run says it stands; starting until it has said anything."""
+        return self.status.state if self.status else RunState.STARTING
+
+    def liveness(self, now: float | None = None) -> tuple[Liveness, float]:
+        """Whether its process is there, and the age of its last sign of life in seconds."""
+        return liveness(self.status, time.time() if now is None else now)
+
+    def current_events(self) -> list[Event]:
+        """Events without those that a later resume took back."""
+        return current_events(self.events)
+
+    def _poll_events(self) -> bool:
+        new = self._event_reader.read_new()
+        if self._event_reader.generation != self._event_generation:
+            self._event_generation = self._event_reader.generation
+            self.events = []
+        self.events.extend(new)
+        return bool(new)
+
+    def _is_new(self, path: Path) -> bool:
+        try:
+            info = path.stat()
+            stamp = (info.st_ino, info.st_mtime_ns, info.st_size)
+        except OSError:
+            stamp = None
+        if stamp == self._stamps.get(path):
+            return False
+        self._stamps[path] = stamp
+        return True
+
+    def _read(self, read: Callable[[RunPaths], T | None], path: Path, before: T | None) -> T | None:
+        try:
+            value = read(self.paths)
+        except DamagedFile as err:
+            self.problems[path.name] = str(err)
+            return before
+        self.problems.pop(path.name, None)
+        return value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,91 @@
+"""What one step record holds: a NumPy structured type, described in `steps.json`.
+
+All fields are little-endian and of fixed width, so record k of a run lies at byte k * itemsize.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trainctl.engine.runs.states import SCHEMA
+
+MAX_CLASSES = 256
+"""With more classes than this a record holds only how many distinct ones the batch had."""
+
+
+@dataclass(frozen=True)
+class RecordLayout:
+    """Names of the variable parts of a step record, in order."""
+
+    terms: tuple[str, ...]
+    """Loss terms: fields `term.<name>` (raw) and `weight.<name>`."""
+    groups: tuple[str, ...] = ()
+    """Module groups: fields `grad_norm.<name>` (before clipping)."""
+    lr_groups: int = 1
+    """Parameter groups of the optimiser: field `lr` has this many entries."""
+    classes: tuple[str, ...] = ()
+    """Class names: field `classes` counts the samples of each in the step's batch."""
+    scalars: tuple[str, ...] = ()
+    """Further scalars of the task: fields `scalar.<name>`."""
+    frozen: tuple[str, ...] = ()
+    """Module groups without a trainable parameter (shown as frozen)."""
+    units: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """The record's type: host-side fields, then what came from the device."""
+        fields: list[tuple[Any, ...]] = [
+            ("step", "<u4"),  # optimiser step, 1 for the first
+            ("epoch", "<u4"),  # 1 for the first
+            ("time", "<f8"),  # seconds since 1970 at the end of the step
+            ("data_s", "<f4"),  # getting and augmenting the batch
+            ("step_s", "<f4"),  # the whole step, `data_s` included
+            ("lr", "<f8", (self.lr_groups,)),
+            ("batch_size", "<u4"),  # samples, accumulation included
+            ("clip", "<f4"),  # clip norm in force; NaN: not clipped
+            ("loss", "<f4"),  # weighted sum of the terms
+            *((f"term.{name}", "<f4") for name in self.terms),
+            *((f"weight.{name}", "<f4") for name in self.terms),
+            ("grad_norm", "<f4"),  # total, before clipping
+            *((f"grad_norm.{name}", "<f4") for name in self.groups),
+            ("nonfinite", "<f4"),  # parameters tensors whose gradient is not finite
+            ("update_ratio", "<f4"),  # |change of the weights| / |weights|; NaN: not measured at this step
+            ("amp_scale", "<f4"),  # gradient scaler; NaN: none
+            ("num_classes", "<f4"),  # distinct classes in the batch; NaN: no classes
+            *((f"scalar.{name}", "<f4") for name in self.scalars),
+        ]
+        if 0 < len(self.classes) <= MAX_CLASSES:
+            fields.append(("classes", "<u4", (len(self.classes),)))
+        return np.dtype(fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `steps.json`."""
+        described = [[name, self.dtype[name].base.str, list(self.dtype[name].shape)] for name in self.dtype.names or ()]
+        return {
+            "schema": SCHEMA,
+            "itemsize": self.dtype.itemsize,
+            "fields": described,
+            "terms": list(self.terms),
+            "groups": list(self.groups),
+            "lr_groups": self.lr_groups,
+            "classes": list(self.classes),
+            "scalars": list(self.scalars),
+            "frozen": list(self.frozen),
+            "units": self.units,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RecordLayout:
+        """The layout written by `to_json`. The caller has checked the schema version."""
+        return cls(
+            terms=tuple(data["terms"]),
+            groups=tuple(data["groups"]),
+            lr_groups=int(data["lr_groups"]),
+            classes=tuple(data["classes"]),
+            scalars=tuple(data["scalars"]),
+            frozen=tuple(data.get("frozen", ())),
+            units=dict(data.get("units", {})),
+        )

@@ -1,0 +1,143 @@
+"""Where a run stands now, and whether its process is still there. Never signals or ends a process."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import socket
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from trainctl.engine.runs.atomic import DamagedFile, read_json, to_plain, write_json_atomic
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import SCHEMA, RunState
+
+SILENT_AFTER_S = 10.0
+"""Age of the heartbeat from which a run counts as silent."""
+CRASHED_AFTER_S = 300.0
+"""Age of the heartbeat from which a run on another host, whose process cannot be asked for, counts as crashed."""
+
+
+class Liveness(StrEnum):
+    """What can be told about a run from outside."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    SILENT = "silent"
+    """The process is there, or may be on another host, but has not reported for a while."""
+    CRASHED = "crashed"
+    """The process is gone without saying how it ended."""
+    OVER = "over"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Content of `status.json`."""
+
+    state: RunState
+    pid: int
+    host: str
+    step: int
+    """Last finished optimiser step."""
+    epoch: int
+    """Epoch in progress, 1 for the first."""
+    epochs: int
+    total_steps: int
+    started: float
+    """Seconds since 1970."""
+    heartbeat: float
+    """When this was written, seconds since 1970."""
+    steps_per_s: float
+    samples_per_s: float
+    eta_s: float | None
+    device: str
+    preset: str
+    message: str = ""
+    """What it is doing now, in words."""
+    process_start: int | None = None
+    """Start time of process `pid` in the kernel's ticks, so that another process with its number is not taken
+    for it; filled in by `write_status`."""
+
+
+def write_status(paths: RunPaths, status: Status) -> None:
+    """Replace `status.json`.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    if status.process_start is None and status.pid == os.getpid():
+        status = dataclasses.replace(status, process_start=process_start(status.pid))
+    write_json_atomic(paths.status, {"schema": SCHEMA} | to_plain(status))
+
+
+def read_status(paths: RunPaths) -> Status | None:
+    """Content of `status.json`; None where the run has not written it yet.
+
+    Raises:
+        UserError: damaged, or written by a newer version.
+    """
+    data = read_json(paths.status)
+    if data is None:
+        return None
+    known = {entry.name for entry in dataclasses.fields(Status)}
+    values = {name: value for name, value in data.items() if name in known}
+    for name in ("steps_per_s", "samples_per_s"):
+        if values.get(name) is None:
+            values[name] = math.nan
+    try:
+        return Status(**(values | {"state": RunState(values["state"])}))
+    except (KeyError, TypeError, ValueError) as err:
+        raise DamagedFile(f"cannot read {paths.status}: {err}") from err
+
+
+def liveness(status: Status | None, now: float) -> tuple[Liveness, float]:
+    """Whether the run behind `status` is alive, and the age of its heartbeat in seconds.
+
+    Args:
+        status: what it last said; None: nothing yet.
+        now: seconds since 1970.
+    """
+    if status is None:
+        return Liveness.STARTING, 0.0
+    age_s = max(now - status.heartbeat, 0.0)
+    if status.state.is_over:
+        return Liveness.OVER, age_s
+    here = status.host == socket.gethostname()
+    if (here and not is_running(status)) or (not here and age_s > CRASHED_AFTER_S):
+        return Liveness.CRASHED, age_s
+    if status.state is RunState.STARTING:
+        return Liveness.STARTING, age_s
+    return (Liveness.SILENT if age_s > SILENT_AFTER_S else Liveness.LIVE), age_s
+
+
+def is_running(status: Status) -> bool:
+    """Whether the process that wrote `status` runs on this host (a zombie does not, nor a later namesake)."""
+    try:
+        os.kill(status.pid, 0)
+    except PermissionError:
+        pass  # it is somebody else's, but it is there
+    except (ProcessLookupError, OverflowError):
+        return False
+    fields = _stat_fields(status.pid)
+    if fields is None:
+        return True
+    if fields[0] in ("Z", "X"):
+        return False
+    return status.process_start is None or int(fields[19]) == status.process_start
+
+
+def process_start(pid: int) -> int | None:
+    """Start time of a process in ticks since boot; None where the system has no /proc."""
+    fields = _stat_fields(pid)
+    return None if fields is None else int(fields[19])
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    # proc(5): "pid (comm) state ppid ...", starttime is field 22; comm may hold spaces and parentheses.
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()

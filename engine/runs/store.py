@@ -1,0 +1,258 @@
+"""The step store: fixed-width records in `steps.bin`, described by `steps.json`.
+
+The writer hands every block of records to the kernel at once, so a kill loses nothing that was handed over;
+a reader never blocks it. Knows no loss and no task: what a record holds is the layout's business.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import DamagedFile, disk_errors, read_json, write_all, write_json_atomic
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.record import RecordLayout
+
+Records = NDArray[np.void]
+"""Step records, shape (number of steps,), of the layout's structured type."""
+
+COPY_BLOCK = 4 << 20
+"""Bytes moved at once when a resume shortens the store."""
+
+
+class StepWriter:
+    """Appends step records.
+
+    Args:
+        paths: the run.
+        layout: what a record holds.
+        keep: none for a new run; on a resume the last step to keep, everything after it is dropped.
+
+    Attributes:
+        count: records in the file.
+        dropped: records a resume removed.
+
+    Raises:
+        UserError: the run has records already, or on a resume another layout; the disk refuses.
+    """
+
+    def __init__(self, paths: RunPaths, layout: RecordLayout, keep: int | None = None) -> None:
+        self._path = paths.steps
+        self._dtype = layout.dtype
+        self.dropped = 0
+        if keep is None:
+            _refuse_existing(paths)
+        else:
+            _refuse_other_layout(paths, layout)
+            self.dropped = _shorten(paths.steps, self._dtype, keep)
+        if not paths.steps_layout.exists() or keep is None:
+            write_json_atomic(paths.steps_layout, layout.to_json())
+        with disk_errors(self._path):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o666)
+        self.count = os.fstat(self._descriptor).st_size // self._dtype.itemsize
+
+    def append(self, records: Records) -> None:
+        """Append whole records, shape (k,), of the layout's type.
+
+        Raises:
+            UserError: the disk refuses; the file then ends at the last block written whole.
+        """
+        assert records.dtype == self._dtype, "records of another layout"
+        with disk_errors(self._path):
+            try:
+                write_all(self._descriptor, records.tobytes())
+            except OSError:
+                os.ftruncate(self._descriptor, self.count * self._dtype.itemsize)
+                raise
+        self.count += len(records)
+
+    def close(self) -> None:
+        """Close the file; again is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class StepReader:
+    """Reads the step records of a run, while it is written or long after.
+
+    A resume drops records. Then `generation` goes up and `read_new` starts over from the first record, so
+    whoever collects what it returns starts an empty collection whenever `generation` has changed.
+
+    Attributes:
+        generation: how often the records already read turned out to be replaced.
+    """
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
+        self._layout: RecordLayout | None = None
+        self._dtype: np.dtype[np.void] | None = None
+        self._next = 0
+        self._last = b""
+        self.generation = 0
+
+    @property
+    def layout(self) -> RecordLayout | None:
+        """What a record holds; None until the run has written it.
+
+        Raises:
+            UserError: damaged, or written by a newer version.
+        """
+        if self._layout is None:
+            self._load_layout()
+        return self._layout
+
+    @property
+    def dtype(self) -> np.dtype[np.void] | None:
+        """The records' type as the writer described it; None until the run has written it."""
+        if self._dtype is None:
+            self._load_layout()
+        return self._dtype
+
+    @property
+    def position(self) -> int:
+        """Index of the record that `read_new` returns next."""
+        return self._next
+
+    def read_new(self, limit: int | None = None) -> Records:
+        """Records appended since the last call, shape (k,), as a copy; at most `limit` of them."""
+        dtype = self.dtype
+        if dtype is None:
+            return np.empty(0, np.dtype([("step", "<u4")]))
+        try:
+            with self._paths.steps.open("rb") as file:
+                return self._read_from(file, dtype, limit)
+        except FileNotFoundError:
+            return self._read_nothing(dtype)
+
+    def all(self) -> Records:
+        """Every whole record, shape (n,), as a read-only view of the file: nothing is read until it is used.
+
+        The view stays valid when a resume drops records, because the resume makes a new file.
+        """
+        dtype = self.dtype
+        if dtype is None:
+            return np.empty(0, np.dtype([("step", "<u4")]))
+        try:
+            with self._paths.steps.open("rb") as file:
+                return _map(file, dtype)
+        except FileNotFoundError:
+            return np.empty(0, dtype)
+
+    def skip_to(self, index: int) -> None:
+        """Let `read_new` go on at record `index`; at most the number of records."""
+        records = self.all()
+        self._next = min(index, len(records))
+        self._last = records[self._next - 1].tobytes() if self._next > 0 else b""
+
+    def _read_from(self, file: BinaryIO, dtype: np.dtype[np.void], limit: int | None) -> Records:
+        count = os.fstat(file.fileno()).st_size // dtype.itemsize
+        if self._was_replaced(file, count, dtype.itemsize):
+            self._start_over()
+        wanted = count - self._next if limit is None else min(count - self._next, limit)
+        file.seek(self._next * dtype.itemsize)
+        records = np.fromfile(file, dtype, wanted)
+        if len(records):
+            self._next += len(records)
+            self._last = records[-1].tobytes()
+        return records
+
+    def _read_nothing(self, dtype: np.dtype[np.void]) -> Records:
+        if self._next:
+            self._start_over()
+        return np.empty(0, dtype)
+
+    def _was_replaced(self, file: BinaryIO, count: int, itemsize: int) -> bool:
+        # The size alone is not enough: a resumed run may have grown past where we were. Its records
+        # carry other times, so the last one we read tells.
+        if self._next == 0:
+            return False
+        return count < self._next or os.pread(file.fileno(), itemsize, (self._next - 1) * itemsize) != self._last
+
+    def _start_over(self) -> None:
+        self.generation += 1
+        self._next = 0
+        self._last = b""
+
+    def _load_layout(self) -> None:
+        data = read_json(self._paths.steps_layout)
+        if data is None:
+            return
+        try:
+            self._dtype = dtype_from_json(data)
+            self._layout = RecordLayout.from_json(data)
+        except (KeyError, TypeError, ValueError) as err:
+            self._dtype = None
+            raise DamagedFile(f"cannot read {self._paths.steps_layout}: {err!r}") from err
+
+
+def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:
+    """The records' type from the fields in `steps.json`, so that old runs stay readable when fields are added.
+
+    Raises:
+        KeyError, TypeError, ValueError: not a description of a record.
+    """
+    fields = [(str(name), str(code), tuple(shape)) for name, code, shape in data["fields"]]
+    dtype: np.dtype[np.void] = np.dtype([entry if entry[2] else entry[:2] for entry in fields])
+    if dtype.itemsize != data["itemsize"]:
+        raise ValueError(f"fields have {dtype.itemsize} bytes, itemsize says {data['itemsize']}")
+    return dtype
+
+
+def _map(file: BinaryIO, dtype: np.dtype[np.void]) -> Records:
+    count = os.fstat(file.fileno()).st_size // dtype.itemsize
+    if count == 0:
+        return np.empty(0, dtype)
+    return np.memmap(file, dtype, mode="r", shape=(count,)).view(np.ndarray)
+
+
+def _refuse_existing(paths: RunPaths) -> None:
+    if paths.steps.exists() and paths.steps.stat().st_size > 0:
+        raise UserError(f"{paths.root} already holds a run", "resume it, or start a new one")
+
+
+def _refuse_other_layout(paths: RunPaths, layout: RecordLayout) -> None:
+    existing, wanted = read_json(paths.steps_layout), layout.to_json()
+    if existing is None or existing == wanted:
+        return
+    changed = [key for key in wanted if existing.get(key) != wanted[key] and key not in ("fields", "itemsize")]
+    names = ", ".join(changed) or "fields"
+    raise UserError(
+        f"{paths.root} was recorded with another {names}", "resume with its own configuration, or start a new run"
+    )
+
+
+def _shorten(path: Path, dtype: np.dtype[np.void], keep: int) -> int:
+    """Leave the records up to step `keep`; returns how many were dropped."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        records = _map(file, dtype)
+        kept = bisect.bisect_right(range(len(records)), keep, key=lambda k: int(records["step"][k]))
+        with disk_errors(path):
+            if kept == len(records):
+                os.truncate(path, kept * dtype.itemsize)  # only a torn tail, which no reader shows
+            else:
+                _copy_head(file, path, kept * dtype.itemsize)
+    return len(records) - kept
+
+
+def _copy_head(file: BinaryIO, path: Path, size: int) -> None:
+    # A new file, not a truncated one: touching a mapped page behind the end of a file kills the process,
+    # and a cockpit may be looking at these records.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as target:
+            file.seek(0)
+            while size > 0:
+                size -= target.write(file.read(min(size, COPY_BLOCK)))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""How a run ended, in one small file for scripts. Written once, at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from trainctl.engine.runs.atomic import DamagedFile, read_json, to_plain, write_json_atomic
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import SCHEMA, RunState
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validation of the monitored metric."""
+
+    metric: str
+    value: float
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Content of `summary.json`."""
+
+    state: RunState
+    steps: int
+    epochs: int
+    """Finished epochs."""
+    seconds: float
+    """Time spent in training and validation."""
+    samples_per_s: float
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    """Last validation, by name."""
+    best: Best | None = None
+    findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """What the rules found, as plain data."""
+    checkpoint: str | None = None
+    """File name of the checkpoint to use, in the run directory."""
+    exit_reason: str = ""
+    schema: int = SCHEMA
+
+
+def write_summary(paths: RunPaths, summary: Summary) -> None:
+    """Write `summary.json`. NaN becomes null.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    write_json_atomic(paths.summary, to_plain(summary), sync=True)
+
+
+def read_summary(paths: RunPaths) -> Summary | None:
+    """Content of `summary.json`; None while the run is not over.
+
+    Raises:
+        UserError: damaged, or written by a newer version.
+    """
+    data = read_json(paths.summary)
+    if data is None:
+        return None
+    known = {entry.name for entry in dataclasses.fields(Summary)}
+    values = {name: value for name, value in data.items() if name in known}
+    try:
+        values["state"] = RunState(values["state"])
+        values["samples_per_s"] = _number(values.get("samples_per_s"))
+        metrics = cast("dict[str, Any]", values.get("metrics") or {})
+        values["metrics"] = {name: _number(value) for name, value in metrics.items()}
+        values["best"] = _best(values.get("best"))
+        return Summary(**values)
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise DamagedFile(f"cannot read {paths.summary}: {err!r}") from err
+
+
+def _best(data: dict[str, Any] | None) -> Best | None:
+    return None if data is None else Best(str(data["metric"]), _number(data["value"]), int(data["epoch"]))
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
