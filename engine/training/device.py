@@ -68,7 +68,7 @@ def keep_freed_memory() -> bool:
 def seed_everything(seed: int) -> None:
     """Seed python, numpy and torch on every device."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - users' code draws from the global generator too
+    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 

@@ -1,0 +1,133 @@
+"""What the run is asked while it trains: commands from the file and signals, applied at step boundaries.
+
+Each command is acknowledged by an event that names the step at which it took effect. Knows no loop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from trainctl.engine.errors import ExitCode
+from trainctl.engine.runs.commands import Command, CommandReader
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.training.state import TrainState
+
+POLL_S = 0.1
+EXIT_OF_SIGNAL = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+class Inbox:
+    """Commands that arrived and wait for the next step boundary."""
+
+    def __init__(self, paths: RunPaths, *, skip_existing: bool) -> None:
+        self._reader = CommandReader(paths, skip_existing=skip_existing)
+        self._waiting: deque[Command] = deque()
+        self._arrived = threading.Event()
+
+    def poll(self) -> None:
+        """Read the file; called by the scribe."""
+        commands = self._reader.read_new()
+        if commands:
+            self._waiting.extend(commands)
+            self._arrived.set()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self) -> list[Command]:
+        """The commands that wait, oldest first."""
+        taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._arrived.clear()
+        return taken
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until a command arrives, at most `timeout_s`."""
+        self._arrived.wait(timeout_s)
+
+
+def apply_setting(args: dict[str, Any], state: TrainState) -> str:
+    """Change learning rate, loss weight, clip norm or number of epochs of a live run.
+
+    Args:
+        args: as described at `Verb.SET`; checked already.
+        state: of the run.
+
+    Returns:
+        The effect in words; begins with "refused" when the setting does not fit this run.
+    """
+    name, value = args["name"], args["value"]
+    if name == "lr":
+        return _set_lr(args, state)
+    if name == "weight":
+        return _set_weight(args, state)
+    if name == "clip":
+        before, state.clip = state.clip, value
+        return f"clip {_norm(before)} -> {_norm(value)}"
+    if value <= state.progress.epoch:
+        return f"refused: {state.progress.epoch} epochs are already done"
+    before, state.plan.epochs = state.plan.epochs, value
+    return f"epochs {before} -> {value}"
+
+
+def _set_lr(args: dict[str, Any], state: TrainState) -> str:
+    plan, step = state.plan, state.progress.step
+    before = plan.at(step)
+    plan.scale = plan.scale * args["value"] if args["op"] == "mul" else args["value"] / plan.unscaled(step)
+    return f"lr {before:.3g} -> {plan.at(step):.3g}"
+
+
+def _set_weight(args: dict[str, Any], state: TrainState) -> str:
+    term = args["term"]
+    if term not in state.weights:
+        return f"refused: no loss term {term!r}; this run has {', '.join(state.weights)}"
+    before = state.weights[term]
+    state.weights[term] = before * args["value"] if args["op"] == "mul" else args["value"]
+    return f"weight.{term} {before:g} -> {state.weights[term]:g}"
+
+
+def _norm(value: float | None) -> str:
+    return "off" if value is None else f"{value:g}"
+
+
+class Signals:
+    """First SIGINT or SIGTERM: finish the step, write a checkpoint, exit; the second ends the process at once.
+
+    SIGUSR1 (sent by SLURM before the time limit): checkpoint, requeue the job, exit. Use as a context manager in
+    the main thread; elsewhere it does nothing, as Python hands signals to the main thread only.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", None)):
+                if number is not None:
+                    self._previous[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.received is not None and number in EXIT_OF_SIGNAL:
+            os._exit(EXIT_OF_SIGNAL[signal.Signals(number)])
+        self.received = signal.Signals(number)
+
+
+def requeue_slurm_job(environ: dict[str, str], run: Callable[[list[str]], object]) -> bool:
+    """Put the present SLURM job back into the queue. Returns whether there was one."""
+    job = environ.get("SLURM_JOB_ID")
+    if job is None:
+        return False
+    run(["scontrol", "requeue", job])
+    return True

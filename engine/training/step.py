@@ -1,0 +1,164 @@
+"""One optimiser step: forward, backward, measure, guard, clip, update, average. Never waits for the device.
+
+The textbook order, each part headed by why it stands there. Knows no epochs, files or commands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.task import Batch, StepOutput, Task
+from trainctl.engine.training.gradients import GradientMeter
+from trainctl.engine.training.precision import Precision
+from trainctl.engine.training.recorder import Recorder
+from trainctl.engine.training.state import TrainState
+
+Observer = Callable[[int, Batch, StepOutput, nn.Module], None]
+OpenRecorder = Callable[[StepOutput], Recorder]
+
+
+class Stepper:
+    """Takes optimiser steps.
+
+    Args:
+        task: gives the loss terms.
+        state: network, optimiser and what belongs to them; changed in place.
+        config: guard and recording options.
+        precision: autocast and scaling.
+        meter: gradient norms.
+        open_recorder: makes the recorder from the first output, whose names fix what a record holds.
+        observer: called after each backward pass (debugging); may be slow.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        state: TrainState,
+        config: RunConfig,
+        precision: Precision,
+        meter: GradientMeter,
+        open_recorder: OpenRecorder,
+        observer: Observer | None = None,
+    ) -> None:
+        self.task, self.state, self.precision, self.meter = task, state, precision, meter
+        self.recorder: Recorder | None = None
+        self._open_recorder = open_recorder
+        self._observer = observer
+        self._record = config.record
+        # With a scaler the scaler decides which updates to skip.
+        self._guarded = config.health.stop_on_nonfinite and state.scaler is None
+        self._fused = bool(state.optimizer.defaults.get("fused"))
+        self._found_inf = torch.zeros((), device=meter.params[0].device)
+
+    def take(self, batches: Sequence[Batch], lr: float) -> bool:
+        """One optimiser step over `batches`, accumulated.
+
+        Args:
+            batches: prepared and augmented, on the device.
+            lr: learning rate of the step.
+
+        Returns:
+            Whether the update-to-weight ratio was measured.
+        """
+        # Forward and backward, the loss averaged over the batches so that accumulation does not change its scale.
+        terms, scalars = self._accumulate(batches)
+
+        # Measured before clipping, and written as one row by one operation.
+        if self.state.scaler is not None:
+            self.state.scaler.unscale_(self.state.optimizer)
+        norms = self.meter.norms()
+        scale = self.precision.scale_tensor()
+        assert self.recorder is not None
+        guard = self.recorder.write([*terms, *norms, *([] if scale is None else [scale]), *scalars])
+
+        if self.state.clip is not None:
+            self.meter.clip(guard[len(terms) :].norm(), self.state.clip)
+
+        # Copies of the weights cost a pass over them: at every step at first, where damage is done, then seldom.
+        measure = self._measures_ratio(self.state.progress.step + 1)
+        before = self.meter.weights_before() if measure else []
+        self._update(guard, lr)
+        if measure:
+            self.recorder.annotate(self.meter.update_ratio(before))
+
+        self.state.optimizer.zero_grad(set_to_none=True)
+        if self.state.ema is not None:
+            self.state.ema.update()
+        return measure
+
+    def _accumulate(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[Tensor]]:
+        terms: list[Tensor] = []
+        scalars: list[Tensor] = []
+        for batch in batches:
+            with self.precision.autocast():
+                output = self.task.step(self.state.model, batch)
+            if self.recorder is None:
+                self.recorder = self._open_recorder(output)
+            loss = weighted_sum(output.terms, self.state.weights)
+            if len(batches) > 1:
+                loss = loss / len(batches)
+            self.precision.scaled(loss).backward()
+            terms = _add(terms, output.terms, len(batches))
+            scalars = _add(scalars, output.scalars, len(batches))
+            if self._observer is not None:
+                self._observer(self.state.progress.step + 1, batch, output, self.state.model)
+        return terms, scalars
+
+    def _update(self, guard: Tensor, lr: float) -> None:
+        optimizer, scaler = self.state.optimizer, self.state.scaler
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        if scaler is not None:
+            scaler.step(optimizer)
+            scaler.update()
+        elif self._guarded and not self._fused:
+            # Only fused kernels can skip on the device; the others have to ask.
+            if math.isfinite(guard.sum().item()):
+                optimizer.step()
+        else:
+            if self._guarded:
+                # x - x is 0 for a finite sum and NaN otherwise; fused kernels skip where this is 1.
+                total = guard.sum()
+                torch.ne(total - total, 0, out=self._found_inf)
+                optimizer.found_inf = self._found_inf  # pyright: ignore[reportAttributeAccessIssue]
+            optimizer.step()
+
+    def _measures_ratio(self, step: int) -> bool:
+        every = self._record.update_ratio_every
+        return every > 0 and (step <= self._record.dense_steps or step % every == 0)
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The loss: terms times their weights. A weight of 1 costs nothing."""
+    parts = [term if weights[name] == 1 else term * weights[name] for name, term in terms.items()]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def initial_weights(task: Task, terms: Mapping[str, Any], configured: Mapping[str, float]) -> dict[str, float]:
+    """Weight of every loss term: configured, else the task's, else 1.
+
+    Raises:
+        UserError: `configured` names a term the task does not have.
+    """
+    unknown = [name for name in configured if name not in terms]
+    if unknown:
+        raise UserError(f"loss_weights: no loss term {unknown[0]!r}", f"this task has: {', '.join(terms)}")
+    return {name: float(configured.get(name, task.default_weights().get(name, 1.0))) for name in terms}
+
+
+def _add(sums: list[Tensor], values: Mapping[str, Tensor], count: int) -> list[Tensor]:
+    parts = [value.detach().float() for value in values.values()]
+    if count == 1:
+        return parts
+    parts = [part / count for part in parts]
+    return [a + b for a, b in zip(sums, parts, strict=True)] if sums else parts

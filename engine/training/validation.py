@@ -1,0 +1,55 @@
+"""Metrics of one network on one split. Draws no random numbers, so that a run with more validations is the same run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from trainctl.engine.data.feed import Feed
+from trainctl.engine.tasks.task import StepOutput, Task
+from trainctl.engine.training.precision import Precision
+
+
+@torch.inference_mode()
+def validate(
+    task: Task,
+    model: nn.Module,
+    feed: Feed,
+    batch_size: int,
+    precision: Precision,
+    weights: Mapping[str, float],
+) -> dict[str, float]:
+    """`loss` (weighted), every term where there are several, and the task's metrics, over the whole of `feed`.
+
+    The loss terms are averaged over samples, not over batches. The network is back in its mode afterwards.
+    """
+    was_training = model.training
+    model.eval()
+    sums: dict[str, Tensor] = {}
+    columns: defaultdict[str, list[Tensor]] = defaultdict(list)
+    count = 0
+    try:
+        for stored in feed.slices(batch_size):
+            size = len(next(iter(stored.values())))
+            with precision.autocast():
+                output = task.step(model, task.prepare(stored))
+            _add_terms(sums, output, size)
+            for name, column in output.columns.items():
+                columns[name].append(column)
+            count += size
+    finally:
+        model.train(was_training)
+    means = {name: float(total) / count for name, total in sums.items()}
+    metrics = {"loss": sum(weights.get(name, 1.0) * mean for name, mean in means.items())}
+    if len(means) > 1:
+        metrics |= means
+    return metrics | task.metrics({name: torch.cat(parts) for name, parts in columns.items()})
+
+
+def _add_terms(sums: dict[str, Tensor], output: StepOutput, size: int) -> None:
+    for name, term in output.terms.items():
+        weighted = term.detach().double() * size if term.device.type != "mps" else term.detach() * size
+        sums[name] = sums[name] + weighted if name in sums else weighted
