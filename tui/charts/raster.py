@@ -1,0 +1,216 @@
+"""Series to character cells: what goes where, and in whose colour. Pure, no Textual, no colours, no files.
+
+A plot is drawn in layers: shaded spans, horizontal and vertical lines, then the traces in order. A later
+trace takes a cell over from an earlier one, so that each cell has one colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainctl.tui.charts.axis import Axis
+from trainctl.tui.charts.pyramid import Envelope
+
+Ints = NDArray[np.int64]
+
+NO_INK = -1
+BAD_INK = -2
+"""Mark where a sample was NaN or infinite."""
+SPAN_INK = -3
+"""Shaded part of the x axis, such as the warmup."""
+RULE_INK = -4
+"""Horizontal line, such as the clip norm."""
+MARK_INK = -5
+"""Vertical line, such as a checkpoint."""
+HERE_INK = -6
+"""Vertical line at the present step."""
+
+
+class Glyphs(StrEnum):
+    """Which characters the terminal can show."""
+
+    BRAILLE = "braille"
+    BLOCK = "block"
+    ASCII = "ascii"
+
+    @property
+    def dots(self) -> tuple[int, int]:
+        """Dots per cell: (rows, columns)."""
+        return {"braille": (4, 2), "block": (2, 2), "ascii": (2, 1)}[self.value]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One series reduced to the dot columns of the plot, and the ink it is drawn in.
+
+    Args:
+        envelope: shape (width x dots per cell,).
+        ink: number the cells carry, 0 or more.
+        join: connect neighbours with a line; false: points only.
+    """
+
+    envelope: Envelope
+    ink: int
+    join: bool = True
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line in a column of cells, with a letter at its top."""
+
+    column: int
+    letter: str
+    ink: int = MARK_INK
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Characters and inks of a plot, both of shape (height, width)."""
+
+    chars: NDArray[np.str_]
+    inks: Ints
+
+    def lines(self) -> list[str]:
+        """The text alone, a string per row."""
+        return ["".join(row) for row in self.chars]
+
+
+_BRAILLE_WEIGHTS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]])
+_BRAILLE = np.array([chr(0x2800 + k) for k in range(256)])
+_QUADRANT_WEIGHTS = np.array([[1, 2], [4, 8]])
+_QUADRANTS = np.array(list(" ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"))
+_ASCII_WEIGHTS = np.array([[1], [2]])
+_ASCII = np.array(list(" '.:"))
+_TABLES = {
+    Glyphs.BRAILLE: (_BRAILLE_WEIGHTS, _BRAILLE),
+    Glyphs.BLOCK: (_QUADRANT_WEIGHTS, _QUADRANTS),
+    Glyphs.ASCII: (_ASCII_WEIGHTS, _ASCII),
+}
+
+
+def rasterise(
+    traces: list[Trace],
+    width: int,
+    height: int,
+    axis: Axis,
+    *,
+    glyphs: Glyphs = Glyphs.BRAILLE,
+    marks: tuple[Mark, ...] = (),
+    rules: tuple[float, ...] = (),
+    spans: tuple[tuple[int, int], ...] = (),
+) -> Raster:
+    """Draw traces and annotations into `height` x `width` cells.
+
+    Args:
+        traces: in order of drawing; a later one takes over the cells it touches.
+        axis: value axis; what lies outside is drawn at the edge.
+        marks: vertical lines, drawn behind the traces.
+        rules: values at which a horizontal line is drawn behind the traces.
+        spans: columns [start, stop) that are shaded.
+    """
+    chars = np.full((height, width), " ")
+    inks = np.full((height, width), NO_INK, np.int64)
+    plain = glyphs is Glyphs.ASCII
+    if width <= 0 or height <= 0:
+        return Raster(chars, inks)
+    for start, stop in spans:
+        part = np.s_[:, max(start, 0) : max(stop, 0)]
+        chars[part], inks[part] = ("." if plain else "░"), SPAN_INK
+    for value in rules:
+        place = axis.place(value)
+        if 0 <= place <= 1:
+            row = min(int((1 - place) * height), height - 1)
+            chars[row], inks[row] = ("-" if plain else "╌"), RULE_INK
+    for mark in marks:
+        if 0 <= mark.column < width:
+            chars[:, mark.column], inks[:, mark.column] = (":" if plain else "┊"), mark.ink
+    for trace in traces:
+        _draw(trace, chars, inks, axis, glyphs)
+    _write_marks(marks, chars, inks)
+    _write_bad(traces, chars, inks, glyphs)
+    return Raster(chars, inks)
+
+
+def _draw(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+    height, width = chars.shape
+    rows, columns = glyphs.dots
+    dots = _dots(trace, height * rows, axis)
+    assert dots.shape[1] == width * columns, "an envelope has one entry per column of dots"
+    weights, table = _TABLES[glyphs]
+    cells = np.einsum("hrwc,rc->hw", dots.reshape(height, rows, width, columns).astype(np.int64), weights)
+    touched = cells > 0
+    chars[touched], inks[touched] = table[cells[touched]], trace.ink
+
+
+def _dots(trace: Trace, rows: int, axis: Axis) -> NDArray[np.bool_]:
+    """Which dots a trace covers, shape (rows, columns), row 0 at the top."""
+    top, bottom = dot_ranges(trace.envelope, rows, axis)
+    if trace.join:
+        top, bottom = _joined(top, bottom, trace.envelope.bad)
+    row = np.arange(rows)[:, None]
+    return (row >= top[None, :]) & (row <= bottom[None, :])
+
+
+def dot_ranges(envelope: Envelope, rows: int, axis: Axis) -> tuple[Ints, Ints]:
+    """First and last row of dots in each column; (rows, -1) where there is nothing to draw."""
+    seen = ~np.isnan(envelope.lo)
+    top, bottom = np.full(len(seen), rows), np.full(len(seen), -1)
+    top[seen] = _rows_of(envelope.hi[seen], rows, axis)
+    bottom[seen] = _rows_of(envelope.lo[seen], rows, axis)
+    return top, bottom
+
+
+def _rows_of(values: NDArray[np.float32], rows: int, axis: Axis) -> Ints:
+    exact = values.astype(np.float64)
+    if axis.log:
+        low, high = np.log(axis.lo), np.log(axis.hi)
+        place = (np.log(np.maximum(exact, axis.lo)) - low) / (high - low)
+    else:
+        place = (exact / 2 - axis.lo / 2) / (axis.hi / 2 - axis.lo / 2)
+    return np.rint((1 - place.clip(0, 1)) * (rows - 1)).astype(np.int64)
+
+
+def _joined(top: Ints, bottom: Ints, bad: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Fill columns without a sample along a straight line, then let each column reach its left neighbour.
+
+    Nothing is drawn across a sample that was not finite.
+    """
+    there = np.flatnonzero(bottom >= 0)
+    if len(there) < 2:
+        return top, bottom
+    top, bottom = top.copy(), bottom.copy()
+    broken = np.cumsum(bad)
+    whole = (broken[there[1:]] == broken[there[:-1]]) & ~bad[there[:-1]]
+    between = np.setdiff1d(np.arange(there[0], there[-1]), there)
+    between = between[whole[np.searchsorted(there, between) - 1]]
+    middle = np.interp(between, there, (top[there] + bottom[there]) / 2)
+    top[between] = bottom[between] = np.rint(middle).astype(np.int64)
+    left = np.flatnonzero((bottom[:-1] >= 0) & (bottom[1:] >= 0) & ~bad[:-1] & ~bad[1:])
+    return _touched(top, bottom, left)
+
+
+def _touched(top: Ints, bottom: Ints, left: Ints) -> tuple[Ints, Ints]:
+    """Extend each column right of `left` up or down until it touches its neighbour."""
+    right = left + 1
+    reach_up, reach_down = top.copy(), bottom.copy()
+    reach_up[right] = np.where(top[right] > bottom[left] + 1, bottom[left] + 1, top[right])
+    reach_down[right] = np.where(bottom[right] < top[left] - 1, top[left] - 1, bottom[right])
+    return reach_up, reach_down
+
+
+def _write_marks(marks: tuple[Mark, ...], chars: NDArray[np.str_], inks: Ints) -> None:
+    """The letter of each mark, over everything but another letter."""
+    for mark in marks:
+        if 0 <= mark.column < chars.shape[1] and mark.letter:
+            chars[0, mark.column], inks[0, mark.column] = mark.letter[0], mark.ink
+
+
+def _write_bad(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, glyphs: Glyphs) -> None:
+    """A cross at the top of each column that holds a sample that is not finite."""
+    for trace in traces:
+        columns = np.unique(np.flatnonzero(trace.envelope.bad) // glyphs.dots[1])
+        chars[0, columns], inks[0, columns] = ("x" if glyphs is Glyphs.ASCII else "×"), BAD_INK
