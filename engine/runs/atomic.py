@@ -23,7 +23,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.states import SCHEMA
 
 
-class DamagedFile(UserError):
+class DamagedFileError(UserError):
     """A file of a run exists but cannot be understood."""
 
 
@@ -97,7 +97,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The object in `path`; None where there is no file yet.
 
     Raises:
-        DamagedFile: not a JSON object.
+        DamagedFileError: not a JSON object.
         UserError: written by a newer version.
     """
     try:
@@ -105,9 +105,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as err:
-        raise DamagedFile(f"cannot read {path}: {err}") from err
+        raise DamagedFileError(f"cannot read {path}: {err}") from err
     if not isinstance(data, dict):
-        raise DamagedFile(f"cannot read {path}: not a JSON object")
+        raise DamagedFileError(f"cannot read {path}: not a JSON object")
     found = cast("dict[str, Any]", data)
     check_schema(found, path)
     return found
@@ -121,7 +121,7 @@ def check_schema(data: Mapping[str, Any], path: Path) -> None:
     """
     schema = data.get("schema", SCHEMA)
     if not isinstance(schema, int):
-        raise DamagedFile(f"cannot read {path}: schema is {schema!r}")
+        raise DamagedFileError(f"cannot read {path}: schema is {schema!r}")
     if schema > SCHEMA:
         raise UserError(
             f"{path} has schema {schema}, this trainctl reads up to {SCHEMA}",

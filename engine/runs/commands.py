@@ -53,7 +53,7 @@ class Command:
 
 
 SETTINGS = ("lr", "weight", "clip", "epochs")
-USAGE = "set lr 3e-4 | set lr x0.5 | set weight.TERM 0.5 | set clip 1.0|off | set epochs 30"
+USAGE = "usage: set lr 3e-4 | set lr x0.5 | set weight.TERM 0.5 | set clip 1.0|off | set epochs 30"
 
 _LR = re.compile(r"lr[\s=]*(?P<op>[x×*]?)\s*(?P<value>\S+)", re.IGNORECASE)
 _WEIGHT = re.compile(r"weight[.\s]\s*(?P<term>[^\s=×*]+?)(?:[\s=]+(?P<op>[x×*]?)|(?P<tight>[×*]))\s*(?P<value>\S+)")
@@ -73,7 +73,7 @@ def parse_command(words: Sequence[str]) -> tuple[Verb, dict[str, Any]]:
     if re.match(rf"(?:{'|'.join(SETTINGS)})\b|lr[x×*=]", first):
         split, first = ["set", *split], "set"
     if first not in tuple(Verb):
-        raise _unknown("command", first, [verb.value for verb in Verb], ", ".join(Verb))
+        raise _unknown("command", first, [verb.value for verb in Verb], "usage: " + " | ".join(Verb))
     verb = Verb(first)
     if verb is Verb.SET:
         return verb, _parse_setting(" ".join(split[1:]))
@@ -213,4 +213,4 @@ def _unknown(what: str, name: str, known: Sequence[str], usage: str) -> UserErro
     guess = f"did you mean {near[0]}? " if near else ""
     if not name:
         return UserError(f"which {what}?", usage)
-    return UserError(f"unknown {what} {name!r}", f"{guess}usage: {usage}")
+    return UserError(f"unknown {what} {name!r}", f"{guess}{usage}")

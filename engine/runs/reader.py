@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trainctl.engine.runs.atomic import DamagedFile
+from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.events import Event, EventReader, current_events
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
@@ -103,7 +103,7 @@ class RunReader:
     def _read(self, read: Callable[[RunPaths], T | None], path: Path, before: T | None) -> T | None:
         try:
             value = read(self.paths)
-        except DamagedFile as err:
+        except DamagedFileError as err:
             self.problems[path.name] = str(err)
             return before
         self.problems.pop(path.name, None)

@@ -9,8 +9,9 @@ import socket
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from trainctl.engine.runs.atomic import DamagedFile, read_json, to_plain, write_json_atomic
+from trainctl.engine.runs.atomic import DamagedFileError, read_json, to_plain, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import SCHEMA, RunState
 
@@ -81,15 +82,36 @@ def read_status(paths: RunPaths) -> Status | None:
     data = read_json(paths.status)
     if data is None:
         return None
-    known = {entry.name for entry in dataclasses.fields(Status)}
-    values = {name: value for name, value in data.items() if name in known}
-    for name in ("steps_per_s", "samples_per_s"):
-        if values.get(name) is None:
-            values[name] = math.nan
     try:
-        return Status(**(values | {"state": RunState(values["state"])}))
+        return _from_json(data)
     except (KeyError, TypeError, ValueError) as err:
-        raise DamagedFile(f"cannot read {paths.status}: {err}") from err
+        raise DamagedFileError(f"cannot read {paths.status}: {err!r}") from err
+
+
+def _from_json(data: dict[str, Any]) -> Status:
+    eta_s, start = data.get("eta_s"), data.get("process_start")
+    return Status(
+        state=RunState(data["state"]),
+        pid=int(data["pid"]),
+        host=str(data["host"]),
+        step=int(data["step"]),
+        epoch=int(data["epoch"]),
+        epochs=int(data["epochs"]),
+        total_steps=int(data["total_steps"]),
+        started=float(data["started"]),
+        heartbeat=float(data["heartbeat"]),
+        steps_per_s=_rate(data.get("steps_per_s")),
+        samples_per_s=_rate(data.get("samples_per_s")),
+        eta_s=None if eta_s is None else float(eta_s),
+        device=str(data["device"]),
+        preset=str(data["preset"]),
+        message=str(data.get("message", "")),
+        process_start=None if start is None else int(start),
+    )
+
+
+def _rate(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def liveness(status: Status | None, now: float) -> tuple[Liveness, float]:
@@ -114,6 +136,8 @@ def liveness(status: Status | None, now: float) -> tuple[Liveness, float]:
 
 def is_running(status: Status) -> bool:
     """Whether the process that wrote `status` runs on this host (a zombie does not, nor a later namesake)."""
+    if status.pid <= 0:
+        return False
     try:
         os.kill(status.pid, 0)
     except PermissionError:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.atomic import DamagedFile, disk_errors, read_json, write_all, write_json_atomic
+from trainctl.engine.runs.atomic import DamagedFileError, disk_errors, read_json, write_all, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
 
@@ -190,7 +190,7 @@ class StepReader:
             self._layout = RecordLayout.from_json(data)
         except (KeyError, TypeError, ValueError) as err:
             self._dtype = None
-            raise DamagedFile(f"cannot read {self._paths.steps_layout}: {err!r}") from err
+            raise DamagedFileError(f"cannot read {self._paths.steps_layout}: {err!r}") from err
 
 
 def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from trainctl.engine.runs.atomic import DamagedFile, read_json, to_plain, write_json_atomic
+from trainctl.engine.runs.atomic import DamagedFileError, read_json, to_plain, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import SCHEMA, RunState
 
@@ -61,17 +60,27 @@ def read_summary(paths: RunPaths) -> Summary | None:
     data = read_json(paths.summary)
     if data is None:
         return None
-    known = {entry.name for entry in dataclasses.fields(Summary)}
-    values = {name: value for name, value in data.items() if name in known}
     try:
-        values["state"] = RunState(values["state"])
-        values["samples_per_s"] = _number(values.get("samples_per_s"))
-        metrics = cast("dict[str, Any]", values.get("metrics") or {})
-        values["metrics"] = {name: _number(value) for name, value in metrics.items()}
-        values["best"] = _best(values.get("best"))
-        return Summary(**values)
+        return _from_json(data)
     except (AttributeError, KeyError, TypeError, ValueError) as err:
-        raise DamagedFile(f"cannot read {paths.summary}: {err!r}") from err
+        raise DamagedFileError(f"cannot read {paths.summary}: {err!r}") from err
+
+
+def _from_json(data: dict[str, Any]) -> Summary:
+    checkpoint = data.get("checkpoint")
+    return Summary(
+        state=RunState(data["state"]),
+        steps=int(data["steps"]),
+        epochs=int(data["epochs"]),
+        seconds=float(data["seconds"]),
+        samples_per_s=_number(data.get("samples_per_s")),
+        metrics={name: _number(value) for name, value in data.get("metrics", {}).items()},
+        best=_best(data.get("best")),
+        findings=list(data.get("findings", [])),
+        checkpoint=None if checkpoint is None else str(checkpoint),
+        exit_reason=str(data.get("exit_reason", "")),
+        schema=int(data["schema"]),
+    )
 
 
 def _best(data: dict[str, Any] | None) -> Best | None:
