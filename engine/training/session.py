@@ -1,0 +1,219 @@
+"""One sitting of a run: opens the directory, restores what a resume needs, trains, and says how it ended.
+
+The only place that knows all of files, loop and signals. Prints nothing; a reader of the run directory shows it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.atomic import write_atomic
+from trainctl.engine.runs.events import EventKind, EventWriter
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.lock import RunLock
+from trainctl.engine.runs.meta import collect_meta, write_meta
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.summary import Best, Summary, write_summary
+from trainctl.engine.tasks.task import Splits, Task
+from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.control import POLL_S, Inbox, Signals, requeue_slurm_job
+from trainctl.engine.training.device import describe_device
+from trainctl.engine.training.pulse import BEAT_S, Pulse
+from trainctl.engine.training.scribe import Scribe
+from trainctl.engine.training.setup import Assembly, assemble_run
+from trainctl.engine.training.step import Observer
+from trainctl.engine.training.trainer import Desk, Ending, Trainer
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to train and where to write it."""
+
+    resolved: Resolved
+    task_type: type[Task]
+    data_path: Path | None
+    open_run: Callable[[], RunPaths]
+    """Gives the run directory; called when everything has been checked."""
+    is_resumed: bool = False
+    argv: Sequence[str] = ()
+    on_open: Callable[[RunPaths], None] = lambda paths: None
+    """Told the directory before training starts, e.g. to show it."""
+    make_observer: Callable[[Splits], Observer] | None = None
+    """For debugging: looks at every backward pass."""
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+def train(order: Order) -> Ending:
+    """Train as ordered, to the end or until something ends it.
+
+    Raises:
+        UserError: the input cannot work, or the disk refuses; the run directory, if there is one, says so too.
+    """
+    with Signals() as signals:
+        assembly = assemble_run(order.resolved.config, order.task_type, order.data_path)
+        paths = order.open_run()
+        with RunLock(paths):
+            try:
+                return _Sitting(order, assembly, paths, signals).train()
+            except UserError as err:
+                _write_failure(paths, str(err))
+                raise
+
+
+def _write_failure(paths: RunPaths, reason: str) -> None:
+    """Best effort: the disk may be what is wrong."""
+    try:
+        write_summary(paths, Summary(RunState.FAILED, 0, 0, 0.0, math.nan, exit_reason=reason))
+    except UserError:
+        return
+
+
+class _Sitting:
+    """From the open directory to the summary."""
+
+    def __init__(self, order: Order, assembly: Assembly, paths: RunPaths, signals: Signals) -> None:
+        self.order, self.assembly, self.paths = order, assembly, paths
+        self.scribe = Scribe()
+        self.events = EventWriter(paths)
+        self.pulse = Pulse(paths, order.resolved.preset, describe_device(assembly.device))
+        inbox = Inbox(paths, skip_existing=order.is_resumed)
+        self.desk = Desk(paths, self.scribe, self.pulse, self.events, inbox, signals, order.is_resumed)
+
+    def train(self) -> Ending:
+        """Restore, write what is written once, train, sum up."""
+        _remove_leftovers(self.paths)
+        self._restore()
+        self._write_once()
+        self.pulse.beat()
+        self.order.on_open(self.paths)
+        self.scribe.every(POLL_S, self.desk.inbox.poll)
+        self.scribe.every(BEAT_S, self.pulse.beat)
+        self.scribe.start()
+        trainer = self._make_trainer()
+        try:
+            ending = trainer.run()
+        except UserError as err:
+            self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer)
+            raise
+        except Exception as err:  # the task's code is the user's: its traceback goes to the console and its log
+            traceback.print_exc()
+            last = traceback.extract_tb(err.__traceback__)[-1]
+            reason = f"{type(err).__name__}: {err} ({Path(last.filename).name}:{last.lineno})"
+            ending = Ending(RunState.FAILED, reason, ExitCode.RUN_FAILED)
+        self._end(ending, trainer)
+        if self.desk.signals.received is not None and self.desk.signals.received.name == "SIGUSR1":
+            requeue_slurm_job(self.order.environ, lambda words: subprocess.run(words, check=False))
+        return ending
+
+    def _make_trainer(self) -> Trainer:
+        a, make = self.assembly, self.order.make_observer
+        observer = make(a.splits) if make else None
+        config = self.order.resolved.config
+        return Trainer(a.task, a.splits, a.state, config, a.precision, a.device, self.desk, observer)
+
+    def _restore(self) -> None:
+        """Take over the newest checkpoint; a run killed before its first one starts over, with the same seed."""
+        if not self.order.is_resumed:
+            return
+        state = self.assembly.state
+        if self.paths.latest.exists():
+            content = load_checkpoint(self.paths.latest)
+            try:
+                state.load_state_dict(content["state"])
+            except (KeyError, RuntimeError, ValueError, TypeError) as err:
+                first = str(err).strip().splitlines()[0]
+                raise UserError(
+                    f"{self.paths.latest} does not fit this configuration: {first}",
+                    "resume with the run's own configuration",
+                ) from err
+        step = state.progress.step
+        if state.progress.epoch >= state.plan.epochs:
+            raise UserError(
+                f"{self.paths.root} has finished its {state.plan.epochs} epochs",
+                f"to go on, raise them: train.epochs={state.plan.epochs * 2}",
+            )
+        self.paths.summary.unlink(missing_ok=True)
+        self.pulse.step, self.pulse.epoch = step, state.progress.epoch + 1
+        self.events.append(EventKind.RESUME, step, from_step=step)
+
+    def _write_once(self) -> None:
+        a, resolved = self.assembly, self.order.resolved
+        write_atomic(self.paths.config, resolved.to_yaml().encode())
+        about: dict[str, Any] = {
+            "preset": resolved.preset,
+            "task": resolved.config.task,
+            "scale": resolved.scale,
+            "data": None if self.order.data_path is None else str(self.order.data_path.resolve()),
+            "device": describe_device(a.device),
+            "torch": torch.__version__,
+            "num_parameters": a.num_parameters,
+            "num_trainable": a.num_trainable,
+            "num_train": len(a.splits.train),
+            "num_val": len(a.splits.val),
+            "classes": list(a.splits.classes),
+            "class_counts": _class_counts(a.splits),
+        }
+        if not self.order.is_resumed or not self.paths.meta.exists():
+            write_meta(self.paths, collect_meta(self.order.argv or sys.argv, resolved.config.seed, about))
+            self.events.append(EventKind.START, 0, **about)
+        for note in a.splits.notes:
+            self.events.append(EventKind.NOTE, a.state.progress.step, text=note)
+
+    def _end(self, ending: Ending, trainer: Trainer) -> None:
+        """Stop the background thread, then write the last words in this one."""
+        self.scribe.close()
+        trainer.close()
+        self.pulse.enter(ending.state, ending.reason)
+        step = self.assembly.state.progress.step
+        self.events.append(EventKind.END, step, state=str(ending.state), exit_reason=ending.reason)
+        write_summary(self.paths, summarize(self.assembly, trainer, self.paths, ending))
+
+
+def summarize(assembly: Assembly, trainer: Trainer, paths: RunPaths, ending: Ending) -> Summary:
+    """What `summary.json` says. Metrics of averaged weights carry the prefix `ema.`."""
+    progress, best = assembly.state.progress, assembly.state.best
+    metrics = {
+        name if weights == "raw" else f"{weights}.{name}": value
+        for weights, values in assembly.state.last_metrics.items()
+        for name, value in values.items()
+    }
+    checkpoint = next((path.name for path in (paths.best, paths.latest) if path.exists()), None)
+    return Summary(
+        state=ending.state,
+        steps=progress.step,
+        epochs=progress.epoch,
+        seconds=progress.train_s,
+        samples_per_s=progress.samples / progress.train_s if progress.train_s else math.nan,
+        metrics=metrics,
+        best=None if best.value is None else Best(trainer.monitor.metric, best.value, best.epoch),
+        checkpoint=checkpoint,
+        exit_reason=ending.reason,
+    )
+
+
+def _class_counts(splits: Splits) -> dict[str, list[int]]:
+    if not splits.classes:
+        return {}
+    return {
+        name: torch.bincount(split.labels, minlength=len(splits.classes)).tolist()
+        for name, split in (("train", splits.train), ("val", splits.val))
+        if split.labels is not None
+    }
+
+
+def _remove_leftovers(paths: RunPaths) -> None:
+    """Half-written files of a process that was killed; we hold the lock, so nobody else is writing them."""
+    for leftover in paths.root.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)

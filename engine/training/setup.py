@@ -1,0 +1,131 @@
+"""Builds what a run consists of from its configuration: task, data, device, network, optimiser, state.
+
+Writes no file and prints nothing: whatever is wrong with the input shows here, before a run directory exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.errors import UserError
+from trainctl.engine.optim.ema import Ema
+from trainctl.engine.optim.optimizers import build_optimizer, freeze
+from trainctl.engine.optim.schedules import LearningRatePlan
+from trainctl.engine.tasks.task import Split, Splits, Task
+from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
+from trainctl.engine.training.precision import Precision, place
+from trainctl.engine.training.state import TrainState
+from trainctl.engine.training.trainer import steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a run, ready to train."""
+
+    task: Task
+    splits: Splits
+    state: TrainState
+    precision: Precision
+    device: torch.device
+    num_parameters: int
+    num_trainable: int
+
+
+def assemble_run(config: RunConfig, task_type: type[Task], data_path: Path | None) -> Assembly:
+    """Load the data and build everything on the device, freshly initialised and seeded.
+
+    Raises:
+        UserError: the data, the shape of the network, the device or the options cannot work.
+    """
+    device = choose_device(config.runtime.device)
+    prepare_process(config.runtime, device)
+    precision = Precision(config.precision, device)
+    seed_everything(config.seed)
+    task = task_type(config, data_path)
+    splits = task.load()
+    check_splits(splits)
+    seed_everything(config.seed)  # the network does not depend on how many random numbers the data took
+    model = task.build_model(splits)
+    freeze(model, config.freeze)
+    model = place(model, config.precision, device)
+    state = TrainState(
+        model=model,
+        optimizer=build_optimizer(model, config.optimizer, device),
+        plan=LearningRatePlan(
+            config=config.schedule,
+            peak=config.optimizer.lr,
+            steps_per_epoch=steps_per_epoch(task.sampler(splits.train), config),
+            epochs=config.train.epochs,
+        ),
+        scaler=precision.scaler,
+        ema=Ema(model, config.ema) if config.ema.decay is not None else None,
+        generator=torch.Generator(device).manual_seed(config.seed),
+        weights={},
+        clip=config.clip.grad_norm,
+    )
+    if config.precision.compile:
+        model.compile()
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return Assembly(
+        task=task,
+        splits=splits,
+        state=state,
+        precision=precision,
+        device=device,
+        num_parameters=sum(size for size, _ in sizes),
+        num_trainable=sum(size for size, trained in sizes if trained),
+    )
+
+
+def check_splits(splits: Splits) -> None:
+    """What the loop relies on.
+
+    Raises:
+        UserError: a split is empty, its tensors differ in length, or a label names no class.
+    """
+    for name, split in (("train", splits.train), ("val", splits.val)):
+        _check_split(name, split, len(splits.classes))
+
+
+def _check_split(name: str, split: Split, num_classes: int) -> None:
+    if not split.tensors or len(split) == 0:
+        raise UserError(f"the {name} split is empty", "give more data or another data.val_fraction")
+    lengths = {key: len(tensor) for key, tensor in split.tensors.items()}
+    if len(set(lengths.values())) > 1:
+        raise UserError(f"the tensors of the {name} split differ in length: {lengths}", "one row per sample each")
+    if split.labels is None or not num_classes:
+        return
+    if len(split.labels) != len(split):
+        raise UserError(f"the {name} split has {len(split)} samples and {len(split.labels)} labels", "one label each")
+    bad = (split.labels < 0) | (split.labels >= num_classes)
+    if bad.any():
+        index = int(bad.int().argmax())
+        where = split.names[index] if split.names else f"sample {index}"
+        raise UserError(
+            f"the {name} split has {int(bad.sum())} labels outside 0..{num_classes - 1}, "
+            f"first {int(split.labels[index])} at {where}",
+            "correct the labels or the list of classes",
+        )
+
+
+def load_weights(model: nn.Module, content: dict[str, object], weights: str) -> None:
+    """Put the raw or averaged weights of a checkpoint into `model`.
+
+    Raises:
+        UserError: the checkpoint is of another network, or keeps no average.
+    """
+    state = content["state"]
+    assert isinstance(state, dict)
+    source = state["model"] if weights == "raw" else (state["ema"] or {}).get("module")
+    if source is None:
+        raise UserError("the checkpoint holds no averaged weights", "use --weights raw")
+    try:
+        model.load_state_dict(source)
+    except RuntimeError as err:
+        first = str(err).strip().splitlines()[-1].strip()
+        raise UserError(f"the checkpoint is of another network: {first}", "use the configuration of its run") from err

@@ -1,0 +1,443 @@
+"""The loop: epochs of steps, validation, checkpoints, and what is asked of the run in between.
+
+Knows the task contract, not any task; writes the run directory, never a screen.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.feed import Feed
+from trainctl.engine.data.sampler import Sampler
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.commands import Command, Verb
+from trainctl.engine.runs.events import EventKind, EventWriter
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.store import StepReader
+from trainctl.engine.tasks.task import Batch, Monitor, Splits, StepOutput, Task
+from trainctl.engine.training.assemble import Array, HostRow, RowPlan
+from trainctl.engine.training.checkpoint import save_checkpoint
+from trainctl.engine.training.control import EXIT_OF_SIGNAL, POLL_S, Inbox, Signals, apply_setting
+from trainctl.engine.training.gradients import GradientMeter
+from trainctl.engine.training.precision import Precision
+from trainctl.engine.training.pulse import Pulse
+from trainctl.engine.training.recorder import Recorder
+from trainctl.engine.training.scribe import Scribe
+from trainctl.engine.training.state import TrainState
+from trainctl.engine.training.step import Observer, Stepper, initial_weights
+from trainctl.engine.training.validation import validate
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why the loop ended."""
+
+    state: RunState
+    reason: str
+    code: ExitCode
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What connects the loop to the outside: files, background thread, commands, signals."""
+
+    paths: RunPaths
+    scribe: Scribe
+    pulse: Pulse
+    events: EventWriter
+    inbox: Inbox
+    signals: Signals
+    is_resumed: bool = False
+    """Whether records of an earlier sitting are in the run directory."""
+
+
+class Trainer:
+    """Trains one run.
+
+    Args:
+        task: what is trained.
+        splits: its data.
+        state: network, optimiser and position; on a resume already restored.
+        config: of the run.
+        precision: autocast and scaling.
+        device: where it trains.
+        desk: the outside.
+        observer: looks at every backward pass (debugging).
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        splits: Splits,
+        state: TrainState,
+        config: RunConfig,
+        precision: Precision,
+        device: torch.device,
+        desk: Desk,
+        observer: Observer | None = None,
+    ) -> None:
+        self.task, self.splits, self.state, self.config, self.desk = task, splits, state, config, desk
+        self.precision, self.device = precision, device
+        self.monitor = monitor_of(task, config)
+        self.sampler: Sampler = task.sampler(splits.train)
+        self.meter = GradientMeter(task.module_groups(state.model), state.model)
+        self._train_feed, self._val_feed = Feed(splits.train, device), Feed(splits.val, device)
+        self._stepper = Stepper(task, state, config, precision, self.meter, self._open_recorder, observer)
+        self._ending: Ending | None = None
+        self._alarm: int | None = None  # step of a non-finite record, set by the scribe
+        self._saved_at = time.monotonic()
+        self._validated_at = -1
+        desk.pulse.epochs, desk.pulse.total_steps = state.plan.epochs, self._total_steps()
+
+    def run(self) -> Ending:
+        """Train until the last epoch, the step limit, early stopping, a command, a signal or a non-finite loss."""
+        self._announce_plan()
+        self.desk.pulse.enter(RunState.RUNNING)
+        self.state.model.train()
+        while self._ending is None and self.state.progress.epoch < self.state.plan.epochs:
+            self._train_epoch()
+        ending = self._ending or Ending(RunState.FINISHED, "all epochs done", ExitCode.OK)
+        if ending.state is RunState.FINISHED and self._validated_at != self.state.progress.step:
+            self._validate(judge=False)
+        if self._alarm is None:
+            self._save("latest")
+        self._flush()
+        return ending
+
+    def close(self) -> None:
+        """Close the records; harmless when none were opened."""
+        if self._stepper.recorder is not None:
+            self._stepper.recorder.close()
+
+    # --- an epoch -----------------------------------------------------------------------------------------
+
+    def _train_epoch(self) -> None:
+        progress = self.state.progress
+        started, samples_before = time.perf_counter(), progress.samples
+        order = self.sampler.batches(progress.epoch)[progress.batch :]
+        batches = self._train_feed.batches(order)
+        for group in _grouped(order, self.config.train.accumulation):
+            self._step(group, batches)
+            self._listen()
+            if self._ending is not None and not self._may_end_epoch(self._ending):
+                return
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        self._end_epoch(time.perf_counter() - started, progress.samples - samples_before)
+
+    def _may_end_epoch(self, ending: Ending) -> bool:
+        """A run that is asked to go leaves the end of the epoch to whoever resumes it."""
+        return ending.state is RunState.FINISHED and self.state.progress.batch == len(self.sampler)
+
+    def _step(self, group: Sequence[Tensor], batches: Iterator[Batch]) -> None:
+        started = time.perf_counter()
+        progress = self.state.progress
+        prepared = [self._augmented(batch) for batch in islice(batches, len(group))]
+        ready = time.perf_counter()
+        lr = self.state.plan.at(progress.step)
+        measured = self._stepper.take(prepared, lr)
+        progress.step += 1
+        progress.batch += len(group)
+        size = sum(map(len, group))
+        progress.samples += size
+        ended = time.perf_counter()
+        progress.train_s += ended - started
+        assert self._stepper.recorder is not None
+        self._stepper.recorder.commit(
+            HostRow(
+                step=progress.step,
+                epoch=progress.epoch + 1,
+                time=time.time(),
+                data_s=ready - started,
+                step_s=ended - started,
+                lrs=(lr,) * len(self.state.optimizer.param_groups),
+                weights=tuple(self.state.weights.values()),
+                clip=math.nan if self.state.clip is None else self.state.clip,
+                batch_size=size,
+                ratio_measured=measured,
+                indices=[indices.numpy() for indices in group],
+            )
+        )
+
+    def _augmented(self, batch: Batch) -> Batch:
+        return self.task.augment(self.task.prepare(batch), self.state.generator)
+
+    def _end_epoch(self, seconds: float, samples: int) -> None:
+        self._flush()
+        progress = self.state.progress
+        self.desk.events.append(
+            EventKind.EPOCH,
+            progress.step,
+            epoch=progress.epoch,
+            train=epoch_means(self.desk.paths, progress.epoch),
+            seconds=seconds,
+            samples_per_s=samples / max(seconds, 1e-9),
+        )
+        if progress.epoch % self.config.train.eval_every == 0 and self._alarm is None:
+            self._validate(judge=True)
+        is_last = progress.epoch >= self.state.plan.epochs
+        if not is_last and time.monotonic() - self._saved_at >= self.config.checkpoint.epoch_every_s:
+            self._save("latest")
+
+    # --- between two steps --------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Obey what has arrived. Costs a few attribute look-ups when nothing has."""
+        if self.desk.inbox:
+            for command in self.desk.inbox.take():
+                self._obey(command)
+        if self.desk.signals.received is not None:
+            self._obey_signal()
+        if self._alarm is not None and self._ending is None:
+            self._stop_nonfinite(self._alarm)
+        if self.desk.scribe.error is not None:
+            self.desk.scribe.raise_error()
+        every_s = self.config.checkpoint.every_s
+        if every_s and time.monotonic() - self._saved_at >= every_s and self._alarm is None:
+            self._save("latest")
+        limit = self.config.train.max_steps
+        if limit is not None and self.state.progress.step >= limit and self._ending is None:
+            self._ending = Ending(RunState.FINISHED, f"max_steps={limit} reached", ExitCode.OK)
+
+    def _obey(self, command: Command) -> None:
+        effect = str(command.verb)
+        match command.verb:
+            case Verb.PAUSE:
+                self._acknowledge(command, "paused")
+                self._pause()
+                return
+            case Verb.STOP:
+                self._ending = self._ending or Ending(RunState.STOPPED, "stopped on request", ExitCode.STOPPED)
+                effect = "stopping after this step"
+            case Verb.CHECKPOINT:
+                self._save("latest")
+                effect = "checkpoint written"
+            case Verb.VALIDATE:
+                metrics = self._validate(judge=False)
+                effect = f"validated: {self.monitor.metric} {metrics.get(self.monitor.metric, math.nan):.4f}"
+            case Verb.SET:
+                effect = apply_setting(command.args, self.state)
+                self._announce_plan()
+            case Verb.RESUME:
+                effect = "was not paused"
+        self._acknowledge(command, effect)
+
+    def _pause(self) -> None:
+        self._flush()
+        self._save("latest")
+        self.desk.pulse.enter(RunState.PAUSED)
+        waiting = True
+        while waiting and self.desk.signals.received is None and self._ending is None:
+            self.desk.inbox.wait(POLL_S)
+            self.desk.scribe.raise_error()
+            for command in self.desk.inbox.take():
+                if command.verb is Verb.RESUME:
+                    self._acknowledge(command, "resumed")
+                    waiting = False
+                elif command.verb is Verb.PAUSE:
+                    self._acknowledge(command, "is paused already")
+                else:
+                    self._obey(command)
+        self.desk.pulse.enter(RunState.RUNNING)
+
+    def _acknowledge(self, command: Command, effect: str) -> None:
+        self.desk.events.append(
+            EventKind.COMMAND,
+            self.state.progress.step,
+            id=command.id,
+            verb=str(command.verb),
+            args=command.args,
+            effect=effect,
+        )
+
+    def _obey_signal(self) -> None:
+        received = self.desk.signals.received
+        assert received is not None
+        code = EXIT_OF_SIGNAL.get(received, ExitCode.STOPPED)
+        self._ending = Ending(RunState.PREEMPTED, f"received {received.name}", code)
+
+    def _stop_nonfinite(self, step: int) -> None:
+        text = f"loss or gradient not finite at step {step}; no update was applied since"
+        self.desk.events.append(EventKind.NONFINITE, step, text=text)
+        self._ending = Ending(RunState.FAILED, text, ExitCode.RUN_FAILED)
+
+    # --- validation and checkpoints -----------------------------------------------------------------------
+
+    def _validate(self, *, judge: bool) -> dict[str, float]:
+        """Measure raw and averaged weights. With `judge` the result counts for plateau, best and early stopping."""
+        state, progress, before = self.state, self.state.progress, self.desk.pulse.state
+        self.desk.pulse.enter(RunState.VALIDATING)
+        started = time.perf_counter()
+        networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
+        batch_size = self.config.train.eval_batch_size or 2 * self.config.train.batch_size
+        results = {
+            name: validate(self.task, network, self._val_feed, batch_size, self.precision, state.weights)
+            for name, network in networks.items()
+        }
+        state.last_metrics = results
+        self._validated_at = progress.step
+        is_best = self._judge(results)
+        self.desk.events.append(
+            EventKind.VALIDATION,
+            progress.step,
+            epoch=progress.epoch,
+            **results,
+            best=is_best,
+            seconds=time.perf_counter() - started,
+        )
+        if judge:
+            self._consult_plateau(results["raw"])
+            self._consider_stopping(is_best)
+        if is_best:
+            self._save("best")
+        self.desk.pulse.enter(before)
+        return results["raw"]
+
+    def _judge(self, results: dict[str, dict[str, float]]) -> bool:
+        """Whether raw or averaged weights beat the best so far; remembers it if so."""
+        best, metric = self.state.best, self.monitor.metric
+        if metric not in results["raw"]:
+            known = ", ".join(results["raw"])
+            raise UserError(f"train.monitor: no validation metric {metric!r}", f"this task has: {known}")
+        sign = 1 if self.monitor.mode == "max" else -1
+        finite = {name: m[metric] for name, m in results.items() if not math.isnan(m[metric])}
+        if not finite:
+            return False
+        name = max(finite, key=lambda weights: sign * finite[weights])
+        value = finite[name]
+        margin = self.config.early_stopping.min_delta
+        if best.value is not None and sign * (value - best.value) <= margin:
+            return False
+        best.value, best.weights = value, name
+        best.epoch, best.step = self.state.progress.epoch, self.state.progress.step
+        return True
+
+    def _consult_plateau(self, metrics: dict[str, float]) -> None:
+        plan = self.state.plan
+        if plan.config.name == "plateau" and plan.config.metric not in metrics:
+            known = ", ".join(metrics)
+            raise UserError(f"schedule.metric: no validation metric {plan.config.metric!r}", f"this task has: {known}")
+        before = plan.at(self.state.progress.step)
+        if plan.observe(metrics, self.state.progress.epoch):
+            after = plan.at(self.state.progress.step)
+            self.desk.events.append(EventKind.LR, self.state.progress.step, **{"from": before, "to": after})
+            self._announce_plan()
+
+    def _consider_stopping(self, is_best: bool) -> None:
+        best, patience = self.state.best, self.config.early_stopping.patience
+        best.bad_validations = 0 if is_best else best.bad_validations + 1
+        if patience is not None and best.bad_validations >= patience:
+            reason = f"early stopping: {self.monitor.metric} has not improved for {best.bad_validations} validations"
+            self._ending = self._ending or Ending(RunState.FINISHED, reason, ExitCode.OK)
+
+    def _save(self, which: str) -> None:
+        paths, progress = self.desk.paths, self.state.progress
+        about = {
+            "task": self.config.task,
+            "classes": list(self.splits.classes),
+            "step": progress.step,
+            "epoch": progress.epoch,
+            "metrics": self.state.last_metrics,
+            "weights": self.state.best.weights if which == "best" else "raw",
+        }
+        save_checkpoint(paths.best if which == "best" else paths.latest, self.state.state_dict(), about)
+        if which == "latest":
+            self._saved_at = time.monotonic()
+        self.desk.events.append(EventKind.CHECKPOINT, progress.step, which=which)
+
+    # --- records ------------------------------------------------------------------------------------------
+
+    def _open_recorder(self, output: StepOutput) -> Recorder:
+        """The names in the first output fix what every record of the run holds."""
+        weights = initial_weights(self.task, output.terms, self.config.loss_weights)
+        restored = {name: self.state.weights[name] for name in weights if name in self.state.weights}
+        self.state.weights.clear()
+        self.state.weights.update(weights | restored)
+        labels = self.splits.train.labels
+        layout = RecordLayout(
+            terms=tuple(output.terms),
+            groups=tuple(self.meter.groups),
+            lr_groups=len(self.state.optimizer.param_groups),
+            classes=self.splits.classes if labels is not None else (),
+            scalars=tuple(output.scalars),
+            frozen=tuple(self.meter.frozen),
+        )
+        plan = RowPlan(
+            layout=layout,
+            group_of=tuple(self.meter.group_of),
+            has_amp_scale=self.state.scaler is not None,
+            labels=None if labels is None else labels.numpy(),
+        )
+        keep = self.state.progress.step if self.desk.is_resumed else None
+        return Recorder(self.desk.paths, plan, self.device, self.desk.scribe, keep=keep, listener=self._hear)
+
+    def _hear(self, records: Array) -> None:
+        """In the scribe's thread: pulse, and the alarm for what is not finite."""
+        self.desk.pulse.hear(records)
+        if self._alarm is None and self.config.health.stop_on_nonfinite:
+            bad = ~np.isfinite(records["loss"])
+            if self.state.scaler is None:
+                bad |= records["nonfinite"] > 0
+            if bad.any():
+                self._alarm = int(records["step"][bad.argmax()])
+
+    def _flush(self) -> None:
+        if self._stepper.recorder is not None:
+            self._stepper.recorder.flush()
+
+    def _steps_per_epoch(self) -> int:
+        return steps_per_epoch(self.sampler, self.config)
+
+    def _total_steps(self) -> int:
+        total = self.state.plan.epochs * self._steps_per_epoch()
+        return min(total, self.config.train.max_steps or total)
+
+    def _announce_plan(self) -> None:
+        plan = self.state.plan
+        self.desk.pulse.epochs, self.desk.pulse.total_steps = plan.epochs, self._total_steps()
+        self.desk.events.append(
+            EventKind.PLAN,
+            self.state.progress.step,
+            epochs=plan.epochs,
+            steps_per_epoch=plan.steps_per_epoch,
+            total_steps=self._total_steps(),
+            warmup_steps=plan.warmup_steps,
+            points=plan.points(self.state.progress.step),
+        )
+
+
+def monitor_of(task: Task, config: RunConfig) -> Monitor:
+    """The metric that chooses the best checkpoint: configured, else the task's."""
+    metric = config.train.monitor or task.monitor.metric
+    mode = config.train.monitor_mode or (task.monitor.mode if metric == task.monitor.metric else "max")
+    if metric == "loss" and not config.train.monitor_mode:
+        mode = "min"
+    return Monitor(metric, mode)
+
+
+def steps_per_epoch(sampler: Sampler, config: RunConfig) -> int:
+    """Optimiser steps in an epoch; the last may accumulate fewer batches."""
+    return math.ceil(len(sampler) / config.train.accumulation)
+
+
+def epoch_means(paths: RunPaths, epoch: int) -> dict[str, float]:
+    """Mean over an epoch's records, weighted by batch size, of the loss and of each raw term."""
+    records = StepReader(paths).all()
+    part = records[int(np.searchsorted(records["epoch"], epoch)) :]
+    sizes = part["batch_size"].astype(np.float64)
+    names = ["loss", *(name for name in records.dtype.names or () if name.startswith("term."))]
+    return {name.removeprefix("term."): float((part[name] * sizes).sum() / sizes.sum()) for name in names}
+
+
+def _grouped(order: Sequence[Tensor], size: int) -> Iterator[Sequence[Tensor]]:
+    return (order[start : start + size] for start in range(0, len(order), size))
