@@ -157,7 +157,7 @@ def _explain(err: OSError, path: Path) -> tuple[str, str]:
         return f"no permission to write {path}", "check its owner, or use --runs-dir"
     if err.errno == errno.ENOENT:
         return f"cannot write {path}: its folder is gone", ""
-    if err.errno == errno.ENOTDIR:
+    if err.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"cannot write {path}: a part of the path is a file", ""
     return "", ""
 

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_runs import new_run
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.commands import CommandReader, Verb, check_args, parse_command, send_command
+
+
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.SET])
+def test_a_plain_verb_has_no_arguments(verb):
+    assert parse_command([verb.value]) == (verb, {})
+    assert parse_command([verb.value.upper()]) == (verb, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "args"),
+    [
+        ("set lr 3e-4", {"name": "lr", "op": "set", "value": 3e-4}),
+        ("set lr=3e-4", {"name": "lr", "op": "set", "value": 3e-4}),
+        ("set lr = 3e-4", {"name": "lr", "op": "set", "value": 3e-4}),
+        ("set lr x0.5", {"name": "lr", "op": "mul", "value": 0.5}),
+        ("set lr x 0.5", {"name": "lr", "op": "mul", "value": 0.5}),
+        ("set lr×0.5", {"name": "lr", "op": "mul", "value": 0.5}),
+        ("set lr*2", {"name": "lr", "op": "mul", "value": 2.0}),
+        ("lr x0.5", {"name": "lr", "op": "mul", "value": 0.5}),
+        ("lrx0.5", {"name": "lr", "op": "mul", "value": 0.5}),
+        ("set weight.bce 0.5", {"name": "weight", "term": "bce", "op": "set", "value": 0.5}),
+        ("set weight bce 0", {"name": "weight", "term": "bce", "op": "set", "value": 0.0}),
+        ("set weight.box x2", {"name": "weight", "term": "box", "op": "mul", "value": 2.0}),
+        ("set weight.box×2", {"name": "weight", "term": "box", "op": "mul", "value": 2.0}),
+        ("set weight.bce=1", {"name": "weight", "term": "bce", "op": "set", "value": 1.0}),
+        ("weight a.b 1", {"name": "weight", "term": "a.b", "op": "set", "value": 1.0}),
+        ("set clip 1.0", {"name": "clip", "op": "set", "value": 1.0}),
+        ("set clip off", {"name": "clip", "op": "set", "value": None}),
+        ("set epochs 30", {"name": "epochs", "op": "set", "value": 30}),
+        ("epochs 30", {"name": "epochs", "op": "set", "value": 30}),
+    ],
+)
+def test_a_setting_in_words(words, args):
+    assert parse_command(words.split()) == (Verb.SET, args)
+    assert parse_command([words]) == (Verb.SET, args)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("", "which command"),
+        ("pasue", "did you mean pause"),
+        ("set", "which setting"),
+        ("set lrr 1", "did you mean lr"),
+        ("set momentum 0.9", "unknown setting 'momentum'"),
+        ("set lr", "cannot understand: set lr"),
+        ("set lr 0", "not above 0"),
+        ("set lr -1e-3", "not above 0"),
+        ("set lr x0", "not above 0"),
+        ("set lr nan", "not a finite number"),
+        ("set lr inf", "not a finite number"),
+        ("set lr 1e999", "not a finite number"),
+        ("set lr 0,001", "'0,001' is not a number"),
+        ("set lr 1 2", "cannot understand"),
+        ("set weight 0.5", "cannot understand: set weight 0.5"),
+        ("set weight.bce -1", "below 0"),
+        ("set clip 0", "not above 0"),
+        ("set clip x0.5", "not a number"),
+        ("set epochs 0", "whole number"),
+        ("set epochs 2.5", "whole number"),
+        ("set epochs inf", "not a finite number"),
+        ("pause now", "takes no arguments"),
+    ],
+)
+def test_a_mistake_is_explained_in_one_line(words, says):
+    with pytest.raises(UserError, match=says) as caught:
+        parse_command(words.split())
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+
+
+@given(st.lists(st.text(max_size=12), max_size=4))
+def test_any_words_are_a_valid_command_or_a_user_error(words):
+    try:
+        verb, args = parse_command(words)
+    except UserError:
+        return
+    check_args(verb, args)
+
+
+@given(st.floats(min_value=1e-300, max_value=1e300))
+def test_a_learning_rate_is_taken_exactly(value):
+    assert parse_command(["set", "lr", repr(value)])[1]["value"] == value
+
+
+def test_what_was_sent_is_what_the_run_reads(tmp_path):
+    paths = new_run(tmp_path)
+    reader = CommandReader(paths)
+    assert reader.read_new() == []
+    first = send_command(paths, *parse_command(["set", "lr", "x0.5"]), sender="cockpit")
+    second = send_command(paths, "stop", {})
+    commands = reader.read_new()
+    assert [(c.id, c.verb, c.args, c.sender) for c in commands] == [
+        (first, Verb.SET, {"name": "lr", "op": "mul", "value": 0.5}, "cockpit"),
+        (second, Verb.STOP, {}, "cli"),
+    ]
+    assert first != second
+    assert reader.read_new() == []
+
+
+def test_a_resume_does_not_repeat_old_commands(tmp_path):
+    paths = new_run(tmp_path)
+    send_command(paths, "stop", {})
+    reader = CommandReader(paths, skip_existing=True)
+    send_command(paths, "pause", {})
+    assert [command.verb for command in reader.read_new()] == ["pause"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "garbage",
+        '{"verb": "stop"}',
+        '{"id": "1", "verb": "explode", "args": {}, "time": 1}',
+        '{"id": "1", "verb": "stop", "args": [], "time": 1}',
+        '{"id": "1", "verb": "stop", "args": {"now": 1}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "lr", "op": "set", "value": -1}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "lr", "op": "set", "value": NaN}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "lr", "op": "set", "value": true}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "lr", "op": "add", "value": 1}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": ["lr"], "op": "set", "value": 1}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "weight", "op": "set", "value": 1}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "epochs", "op": "set", "value": 1.5}, "time": 1}',
+    ],
+)
+def test_a_line_that_is_no_allowed_command_never_reaches_the_run(tmp_path, line):
+    paths = new_run(tmp_path)
+    paths.commands.write_text(line + "\n")
+    reader = CommandReader(paths)
+    assert reader.read_new() == []
+    assert reader.skipped == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, 0, "1", None])
+def test_what_is_not_allowed_is_not_sent(tmp_path, value):
+    paths = new_run(tmp_path)
+    with pytest.raises(UserError):
+        send_command(paths, "set", {"name": "lr", "op": "set", "value": value})
+    assert not paths.commands.exists()
