@@ -1,0 +1,74 @@
+"""Loads the data of the `eyes` task: the built-in eyes, or the user's own. The one entry point for both.
+
+Decides which loader reads a path; the loaders know their format only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainctl.engine.errors import UserError
+
+if TYPE_CHECKING:
+    from trainctl.engine.tasks.eyes.config import EyesConfig
+    from trainctl.engine.tasks.task import Splits
+
+CLASSES = ("closed", "open")
+"""Class names by `class_id`."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images decoded so far, and of all."""
+
+
+def load_eyes(config: EyesConfig, path: Path | None, progress: Progress | None = None) -> Splits:
+    """Training and validation images of the `eyes` task.
+
+    Args:
+        config: size, split and options (`config.data`), and the seed.
+        path: folder of images, `.parquet` or `.csv` file, folder of `.parquet` files; none: built-in eyes.
+        progress: called now and then while images are decoded.
+
+    Returns:
+        Splits with tensors `images` (uint8, N×3×H×W) and `labels` (int64, N; 0 closed, 1 open).
+
+    Raises:
+        UserError: when the data cannot be used; names the file and what to do.
+    """
+    if path is None:
+        return _built_in(config)
+    raise UserError(f"cannot read {path}")
+
+
+def _built_in(config: EyesConfig) -> Splits:
+    """Generated eyes, split at random with the class shares kept."""
+    import torch
+
+    from trainctl.engine.data.split import stratified_split
+    from trainctl.engine.data.synthetic_eyes import synthetic_eyes
+    from trainctl.engine.tasks.task import Split, Splits
+
+    data = config.data
+    if data.group_by is not None:
+        raise UserError(
+            "the built-in eyes have no path or column to group by",
+            "remove data.group_by, or name your own data with --data",
+        )
+    if data.samples < MIN_BUILT_IN:
+        raise UserError(f"data.samples={data.samples} is too few to split", f"use at least {MIN_BUILT_IN} images")
+    images, labels = synthetic_eyes(data.samples, *data.image_size, config.seed)
+    held_out = torch.from_numpy(stratified_split(labels.numpy(), data.val_fraction, config.seed))
+
+    def part(mask: torch.Tensor) -> Split:
+        rows = mask.nonzero().squeeze(1)
+        tensors = {"images": images[rows], "labels": labels[rows]}
+        names = [f"built-in eye {row}" for row in rows.tolist()]
+        return Split(tensors, labels[rows], names)
+
+    note = f"built-in eyes: {data.samples} drawn with seed {config.seed}, split at random within each class"
+    return Splits(part(~held_out), part(held_out), CLASSES, (note,))
+
+
+MIN_BUILT_IN = 8
+"""Fewest generated images that give each split both classes."""
