@@ -1,0 +1,138 @@
+"""The `eyes` task: binds data, network, loss and metrics of the open/closed eye classifier (OCEC training document).
+
+Knows nothing of the loop. Loading and augmentation are imported when they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.errors import UserError
+from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of
+from trainctl.engine.losses.focal import focal, focal_prob
+from trainctl.engine.models.eyes_net import EyesNet, build_eyes_net, check_shape
+from trainctl.engine.tasks.binary_metrics import binary_metrics
+from trainctl.engine.tasks.eyes.config import EyesConfig
+from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
+
+OPEN = 1
+"""Class number of an open eye; 0 is closed."""
+MAX_BLOCK_GROUPS = 10
+"""With more blocks than this, neighbours share a group of the gradient norms."""
+
+
+class EyesTask(Task):
+    """Open or closed eye: one logit per image.
+
+    Batches hold `images` (uint8 as stored, float in [0, 1] once prepared, (B, 3, H, W)) and `labels` (int64, 1 is
+    open); Mixup and CutMix add `targets` (float in [0, 1]).
+
+    Raises:
+        UserError: the network cannot be built for the image size. Said here, before any data is read.
+    """
+
+    config_type: ClassVar[type[RunConfig]] = EyesConfig
+    monitor: ClassVar[Monitor] = Monitor("f1", "max")
+
+    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
+        if not isinstance(config, EyesConfig):
+            raise ValueError(f"the eyes task takes an EyesConfig, not {type(config).__name__}")
+        super().__init__(config, data_path)
+        self.options = config
+        self.pos_weight: float | None = None
+        """Weight of the open class in the loss; none: to be computed by `load`."""
+        if config.loss.pos_weight != "auto":
+            self.pos_weight = config.loss.pos_weight
+        check_shape(config.model, config.data.image_size)
+
+    def load(self) -> Splits:
+        """Read or draw the images, and weigh the classes by the training split."""
+        from trainctl.engine.data.eyes import load_eyes
+
+        splits = load_eyes(self.options, self.data_path)
+        if self.options.loss.name == "bce" and self.options.loss.pos_weight == "auto":
+            self.pos_weight = auto_pos_weight(splits.train)
+        return splits
+
+    def build_model(self, splits: Splits) -> EyesNet:
+        """A fresh network for the configured image size."""
+        del splits
+        return build_eyes_net(self.options.model, self.options.data.image_size)
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Images from uint8 to float32 in [0, 1], in one pass over memory."""
+        images_BCHW = batch["images"]
+        if images_BCHW.dtype != torch.uint8:
+            return batch
+        return {**batch, "images": images_BCHW / 255}
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Flips, photometric distortion, CLAHE, crops, Mixup and CutMix, as configured."""
+        from trainctl.engine.data.augment.pipeline import augment_eyes
+
+        return augment_eyes(batch, self.options.augment, generator)
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Term `bce` or `focal`; columns `prob` (P(open)) and `target` (the label, also under Mixup)."""
+        logits_B = model(batch["images"])
+        targets_B = batch.get("targets", batch["labels"])
+        return StepOutput(
+            terms={self.options.loss.name: self.loss(logits_B, targets_B)},
+            columns={"prob": self.prob_open(logits_B.detach()), "target": batch["labels"]},
+        )
+
+    def loss(self, logits_B: Tensor, targets_B: Tensor) -> Tensor:
+        """The configured loss, a scalar; targets in [0, 1], 1 is open."""
+        options = self.options.loss
+        if options.name == "focal":
+            return focal(logits_B, targets_B, options.smoothing, options.gamma)
+        if self.pos_weight is None:
+            raise ValueError("pos_weight is computed from the training split: call load() first")
+        return bce(logits_B, targets_B, self.pos_weight)
+
+    def prob_open(self, logits_B: Tensor) -> Tensor:
+        """P(open) as the loss means it: σ(z) for `bce`, σ(2z) for `focal`."""
+        return focal_prob(logits_B) if self.options.loss.name == "focal" else bce_prob(logits_B)
+
+    def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        """Accuracy, precision, recall, F1 at 0.5, AUROC and positive rate; undefined ones are NaN."""
+        probs_N = columns["prob"].cpu().numpy().astype(np.float64)
+        return binary_metrics(probs_N, (columns["target"] == OPEN).cpu().numpy())
+
+    def module_groups(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
+        """`stem`, `block0` … (neighbours together where there are many), `head`."""
+        if not isinstance(model, EyesNet):
+            return super().module_groups(model)
+        blocks = list(model.blocks)
+        share = -(-len(blocks) // MAX_BLOCK_GROUPS)
+        groups = {"stem": list(model.stem.parameters())}
+        for first in range(0, len(blocks), share):
+            last = min(first + share, len(blocks)) - 1
+            name = f"block{first}" if first == last else f"block{first}-{last}"
+            groups[name] = [p for block in blocks[first : last + 1] for p in block.parameters()]
+        groups["head"] = list(model.head.parameters())
+        return groups
+
+
+def auto_pos_weight(train: Split) -> float:
+    """Closed / open eyes of the training split.
+
+    Raises:
+        UserError: all of them are of one class.
+    """
+    assert train.labels is not None
+    try:
+        return pos_weight_of(train.labels)
+    except ValueError:
+        only = "open" if bool((train.labels == OPEN).any()) else "closed"
+        raise UserError(
+            f"all {len(train)} images of the training split are {only}: there is nothing to tell apart",
+            "check the labels and the split (or set loss.pos_weight=1 to train regardless)",
+        ) from None
