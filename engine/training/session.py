@@ -48,7 +48,7 @@ class Order:
     """Gives the run directory; called when everything has been checked."""
     is_resumed: bool = False
     argv: Sequence[str] = ()
-    on_open: Callable[[RunPaths], None] = lambda paths: None
+    on_open: Callable[[RunPaths], None] | None = None
     """Told the directory before training starts, e.g. to show it."""
     make_observer: Callable[[Splits], Observer] | None = None
     """For debugging: looks at every backward pass."""
@@ -97,7 +97,8 @@ class _Sitting:
         self._restore()
         self._write_once()
         self.pulse.beat()
-        self.order.on_open(self.paths)
+        if self.order.on_open is not None:
+            self.order.on_open(self.paths)
         self.scribe.every(POLL_S, self.desk.inbox.poll)
         self.scribe.every(BEAT_S, self.pulse.beat)
         self.scribe.start()

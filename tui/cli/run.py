@@ -1,0 +1,215 @@
+"""`trainctl run`: trains a preset, a file or a task of the user's, headless, and shows it in plain terminal means.
+
+Knows how a command line becomes an order; the training itself is the engine's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainctl.engine.errors import UserError
+from trainctl.tui.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Config,
+    Data,
+    Device,
+    Json,
+    Overrides,
+    Preset,
+    RunsDir,
+    Scale,
+    ScaleChoice,
+    Set,
+    Task,
+    all_overrides,
+    resolve_options,
+)
+
+if TYPE_CHECKING:
+    from trainctl.engine.config.resolve import Resolved
+    from trainctl.engine.runs.layout import RunPaths
+    from trainctl.tui.cli.display import ConsoleLog, View
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be trained, where it is written, on which data."""
+
+    resolved: Resolved
+    open_run: Callable[[], RunPaths]
+    data: Path | None
+    is_resumed: bool
+
+
+def command(
+    overrides: Overrides = None,
+    preset: Preset = None,
+    task: Task = None,
+    config: Config = None,
+    sets: Set = None,
+    data: Data = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option("--group-by", metavar="REGEX|COLUMN", help="Keep images of one person or photo together."),
+    ] = None,
+    skip_corrupt: Annotated[
+        bool, typer.Option("--skip-corrupt", help="Leave out files that cannot be read; they are named.")
+    ] = False,
+    scale: Scale = ScaleChoice.AUTO,
+    device: Device = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: name, path or `latest`.")
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", metavar="DIR", help="Write into this directory instead of a new one.", hidden=True),
+    ] = None,
+    json: Json = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print classes, statistics and gradients of the first batches.")
+    ] = False,
+) -> None:
+    """Train: a preset, your file, or your own task.
+
+    Without options this trains `eyes/balanced` on built-in data.
+    """
+    words = all_overrides(sets, overrides, device)
+    if group_by is not None:
+        words.append(f"data.group_by={group_by!r}")
+    if skip_corrupt:
+        words.append("data.skip_corrupt=true")
+    if resume is not None:
+        _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir)
+        target = _resumed(resume, runs_dir, words, data)
+    else:
+        size = scale.on(_device_type(device)) if scale is ScaleChoice.AUTO else scale.on("")
+        resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
+        target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data, is_resumed=False)
+    raise typer.Exit(_train(target, json=json, debug=debug))
+
+
+def _refuse_with_resume(**options: Any) -> None:
+    for name, value in options.items():
+        if value:
+            flag = "--" + name.replace("_", "-")
+            raise UserError(f"--resume goes on with the run's own configuration, not with {flag}", f"leave out {flag}")
+
+
+def _device_type(device: str | None) -> str:
+    if device not in (None, "auto"):
+        return device.partition(":")[0]
+    from trainctl.engine.training.device import choose_device
+
+    return choose_device("auto").type
+
+
+def _opener(runs_dir: Path, run_dir: Path | None, preset: str) -> Callable[[], RunPaths]:
+    from trainctl.engine.runs.index import create_run
+    from trainctl.engine.runs.layout import RunPaths
+
+    if run_dir is None:
+        return lambda: create_run(runs_dir, preset)
+    paths = RunPaths(run_dir)
+    if not run_dir.is_dir() or paths.meta.exists() or paths.steps.exists():
+        raise UserError(f"--run-dir {run_dir} is not an empty directory", "leave it out, or use --resume")
+    return lambda: paths
+
+
+def _resumed(ref: str, runs_dir: Path, overrides: list[str], data: Path | None) -> Target:
+    from trainctl.engine.config.resolve import load_resolved, with_overrides
+    from trainctl.engine.runs.index import find_run
+    from trainctl.engine.runs.meta import read_meta
+
+    paths = find_run(runs_dir, ref)
+    meta = read_meta(paths)
+    if meta is None:
+        raise UserError(f"{paths.root} has no meta.json, it never started", "start a new run")
+    resolved = with_overrides(load_resolved(paths.config), overrides)
+    recorded = meta.get("data")
+    path = data or (Path(recorded) if recorded else None)
+    return Target(resolved, lambda: paths, path, is_resumed=True)
+
+
+def _train(target: Target, *, json: bool, debug: bool) -> int:
+    from trainctl.engine.tasks.registry import task_type
+    from trainctl.engine.training.session import Order, train
+    from trainctl.tui.cli.display import ConsoleLog, Display
+
+    log = ConsoleLog()
+    display = Display(_view(log, json=json))
+    opened: list[RunPaths] = []
+
+    def on_open(paths: RunPaths) -> None:
+        opened.append(paths)
+        log.open(paths)
+        display.start(paths)
+
+    order = Order(
+        resolved=target.resolved,
+        task_type=task_type(target.resolved.config.task),
+        data_path=target.data,
+        open_run=target.open_run,
+        is_resumed=target.is_resumed,
+        argv=sys.argv,
+        on_open=on_open,
+        make_observer=_debug_observer(log) if debug else None,
+    )
+    try:
+        ending = train(order)
+    finally:
+        display.close()
+        log.close()
+    if opened and not json:
+        _print_goodbye(opened[0], int(ending.code))
+    return int(ending.code)
+
+
+def _view(log: ConsoleLog, *, json: bool) -> View:
+    from trainctl.tui.cli.display import JsonView, LiveView, PlainView
+
+    def write(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        log.line(line)
+
+    if json:
+        return JsonView(write)
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        return LiveView(log.line)
+    return PlainView(write)
+
+
+def _debug_observer(log: ConsoleLog) -> Any:
+    def make(splits: Any) -> Any:
+        from trainctl.engine.diagnosis.probes.debug import DebugPrinter
+
+        def write(line: str) -> None:
+            sys.stderr.write(line + "\n")
+
+        return DebugPrinter(write, splits.classes).after_backward
+
+    del log
+    return make
+
+
+def _print_goodbye(paths: RunPaths, code: int) -> None:
+    from trainctl.engine.runs.summary import read_summary
+
+    summary = read_summary(paths)
+    if summary is None:
+        return
+    lines = [f"run     {paths.root}"]
+    if summary.best is not None:
+        lines.append(f"best    {summary.best.metric} {summary.best.value:.4f} at epoch {summary.best.epoch}")
+    lines.append(f"speed   {summary.samples_per_s:,.0f} samples/s, {summary.seconds:.1f} s of training")
+    if code in (75, 130, 143):
+        lines.append(f"resume  trainctl run --resume {paths.root}")
+    sys.stdout.write("\n".join(lines) + "\n")
