@@ -1,0 +1,103 @@
+"""Writes the steps and validations of a run in formats that other programs read.
+
+Works through the records in blocks, so that a long run needs no more memory than a short one. A file appears
+under its name when it is complete. Knows no command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import disk_errors
+from trainctl.engine.runs.events import EventReader
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.store import StepReader
+from trainctl.engine.runs.tables import Tables
+from trainctl.engine.runs.validations import validation_rows
+
+
+class ExportFormat(StrEnum):
+    """What can be written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    TENSORBOARD = "tensorboard"
+
+
+def export_run(paths: RunPaths, to: ExportFormat | str, out: Path, overwrite: bool = False) -> list[Path]:
+    """Write every step of a run and its validations; returns the files written.
+
+    The validations go to `NAME.validation.EXT` beside `out`, or for TensorBoard into the same event file.
+
+    Args:
+        paths: the run; it may still be training.
+        to: csv, jsonl, parquet or tensorboard.
+        out: the file, or for TensorBoard the folder.
+        overwrite: replace files that exist.
+
+    Raises:
+        UserError: nothing recorded yet, `out` exists, an optional package is missing, or the disk refuses.
+    """
+    chosen = ExportFormat(to)
+    tables = load_tables(paths)
+    jobs = _jobs(chosen, tables, out)
+    if not overwrite:
+        for path in jobs:
+            _refuse_existing(path)
+    for path, write in jobs.items():
+        _write_whole(path, write)
+    return list(jobs)
+
+
+def load_tables(paths: RunPaths) -> Tables:
+    """The steps and validations of a run; the steps stay on the disk until they are used.
+
+    Raises:
+        UserError: nothing recorded yet, or not readable.
+    """
+    reader = StepReader(paths)
+    records, layout = reader.all(), reader.layout
+    if layout is None or len(records) == 0:
+        raise UserError(f"{paths.root} has no step recorded yet", "export it after the first steps")
+    return Tables(records, layout, validation_rows(EventReader(paths).read_new()))
+
+
+def _jobs(to: ExportFormat, tables: Tables, out: Path) -> dict[Path, Callable[[Path], None]]:
+    """What writes each file."""
+    if to is ExportFormat.TENSORBOARD:
+        from trainctl.engine.runs.export_tensorboard import event_file, write_events
+
+        return {event_file(tables, out): lambda path: write_events(tables, path)}
+    if to is ExportFormat.PARQUET:
+        from trainctl.engine.runs import export_parquet as writer
+    elif to is ExportFormat.CSV:
+        from trainctl.engine.runs import export_csv as writer
+    else:
+        from trainctl.engine.runs import export_jsonl as writer
+    jobs: dict[Path, Callable[[Path], None]] = {out: lambda path: writer.write_steps(tables, path)}
+    if tables.validations:
+        beside = out.with_name(f"{out.stem}.validation{out.suffix}")
+        jobs[beside] = lambda path: writer.write_validations(tables, path)
+    return jobs
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise UserError(f"{path} exists", "give another --out, or --force to replace it")
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file, then give it its name."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

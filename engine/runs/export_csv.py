@@ -1,0 +1,31 @@
+"""Steps and validations as CSV (RFC 4180), one column per scalar. NaN and infinity are `nan` and `inf`."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from trainctl.engine.runs.columns import blocks
+from trainctl.engine.runs.tables import Tables
+from trainctl.engine.runs.validations import metric_names
+
+
+def write_steps(tables: Tables, path: Path) -> None:
+    """One row per step. Floats have the fewest digits that give them back exactly."""
+    columns = tables.columns
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([column.name for column in columns])
+        for block in blocks(tables.records):
+            writer.writerows(zip(*(column.values(block).astype(str).tolist() for column in columns), strict=True))
+
+
+def write_validations(tables: Tables, path: Path) -> None:
+    """One row per validation and set of weights."""
+    names = metric_names(tables.validations)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "epoch", "time", "weights", "best", *names])
+        for row in tables.validations:
+            metrics = [row.metrics.get(name, "") for name in names]
+            writer.writerow([row.step, row.epoch, row.time, row.weights, str(row.best).lower(), *metrics])

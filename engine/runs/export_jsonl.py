@@ -1,0 +1,38 @@
+"""Steps and validations as JSON lines: strict JSON, vectors as lists, class counts by name, NaN as null."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trainctl.engine.runs.atomic import to_json
+from trainctl.engine.runs.columns import blocks, shortest
+from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.store import Records
+from trainctl.engine.runs.tables import Tables
+
+
+def write_steps(tables: Tables, path: Path) -> None:
+    """One object per step."""
+    with path.open("w", encoding="utf-8") as file:
+        for block in blocks(tables.records):
+            file.writelines(to_json(value) + "\n" for value in step_objects(block, tables.layout))
+
+
+def write_validations(tables: Tables, path: Path) -> None:
+    """One object per validation and set of weights."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(to_json(dataclasses.asdict(row)) + "\n" for row in tables.validations)
+
+
+def step_objects(records: Records, layout: RecordLayout) -> Iterator[dict[str, Any]]:
+    """Each record as plain data, by field."""
+    names = records.dtype.names or ()
+    columns = [shortest(records[name]).tolist() for name in names]
+    for values in zip(*columns, strict=True):
+        step = dict(zip(names, values, strict=True))
+        if len(layout.classes) == len(step.get("classes", ())) > 0:
+            step["classes"] = dict(zip(layout.classes, step["classes"], strict=True))
+        yield step

@@ -1,0 +1,25 @@
+"""What an export writes, before it has a format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainctl.engine.runs.columns import Column, flat_columns
+from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.store import Records
+from trainctl.engine.runs.validations import ValidationRow
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Steps and validations of one run."""
+
+    records: Records
+    """Shape (n,), n > 0; mapped from the file."""
+    layout: RecordLayout
+    validations: list[ValidationRow]
+
+    @property
+    def columns(self) -> list[Column]:
+        """Columns of the steps."""
+        return flat_columns(self.records.dtype, self.layout)
