@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated, Any, cast
 
 import typer
@@ -20,6 +21,10 @@ from trainctl.tui.cli.commands import COMMANDS, CommandEntry
 
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 """What typer raises for a wrong command line. Taken by descent: newer versions carry their own click."""
+
+
+class _ReaderGoneError(Exception):
+    """Nobody reads our output any more."""
 
 
 class LazyGroup(TyperGroup):
@@ -43,6 +48,13 @@ class LazyGroup(TyperGroup):
             hint = f"did you mean {near[0]}?" if near else "see `trainctl --help`"
             raise UserError(f"unknown command {args[0]!r}", hint)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As the base class, which would end the process with an error when the reader of our output goes."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as err:
+            raise _ReaderGoneError from err
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The overview, from the table alone."""
@@ -98,11 +110,14 @@ def root(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `trainctl` and end the process with the exit code that belongs to the ending."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows `?`, not a traceback
     try:
         code = run_command_line(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (`| head`) has gone. Python would complain again when it flushes at exit.
+    except (_ReaderGoneError, BrokenPipeError):
+        # `| head` has seen enough. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
     sys.exit(code)
@@ -123,9 +138,10 @@ def run_command_line(argv: Sequence[str]) -> int:
 
 def _usage_message(err: Any) -> str:
     """One line from typer's error, with the command whose help explains it."""
-    message = " ".join(err.format_message().split()).rstrip(".")
+    message = " ".join(err.format_message().split()).rstrip(".").replace("Value error, ", "")
     path = err.ctx.command_path if err.ctx is not None else "trainctl"
-    return f"{message[:1].lower()}{message[1:]}; see `{path} --help`"
+    message = message[:1].lower() + message[1:]
+    return message if message.endswith("?") else f"{message}; see `{path} --help`"
 
 
 def _complain(message: str) -> int:

@@ -1,0 +1,72 @@
+"""Printing for the commands: plain text into a pipe, colour and the terminal's width on a terminal.
+
+Colour is rich's decision (`NO_COLOR`, `TERM=dumb`); a pipe gets whole lines without a single escape code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+
+GAP = 2
+"""Spaces between columns."""
+LEAST_ROOM = 20
+"""A last piece with fewer columns than this is left to the terminal to wrap."""
+
+Cell = tuple[str, str]
+"""Text and its rich style (empty: none)."""
+
+
+def print_lines(lines: Iterable[Sequence[Cell]]) -> None:
+    """Print lines of styled pieces. On a terminal, a last piece that does not fit continues under itself."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, emoji=False)
+    for pieces in lines:
+        if not console.is_terminal:
+            typer.echo("".join(text for text, _ in pieces).rstrip())
+            continue
+        start = Text.assemble(*pieces[:-1])
+        last = Text.assemble(*pieces[-1:])
+        room = console.width - start.cell_len
+        if last.cell_len <= room or room < LEAST_ROOM:
+            console.print(start + last, soft_wrap=True)
+            continue
+        for part in last.wrap(console, room):
+            console.print(start + part, soft_wrap=True)
+            start = Text(" " * start.cell_len)
+
+
+def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
+    """Rows with every column but the last padded to its widest cell."""
+    from rich.cells import cell_len
+
+    columns = max((len(row) for row in rows), default=0)
+    widths = [max((cell_len(row[i][0]) for row in rows if i < len(row)), default=0) for i in range(columns)]
+    return [
+        [
+            (" " * indent, ""),
+            *((text + " " * (widths[i] - cell_len(text) + GAP), style) for i, (text, style) in enumerate(row[:-1])),
+            *row[-1:],
+        ]
+        for row in rows
+    ]
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document. A number that JSON lacks (infinity, NaN) becomes null."""
+    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {str(key): _finite(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(below) for below in value]
+    return value
