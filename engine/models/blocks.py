@@ -66,7 +66,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        hidden_NR = F.relu(self.reduce(map_NCHW.mean((2, 3))), inplace=True)
+        hidden_NR = F.relu(self.reduce(map_NCHW.mean((2, 3))))
         gate_NC = torch.sigmoid(self.expand(hidden_NR))
         return map_NCHW * gate_NC[:, :, None, None]
 
@@ -109,19 +109,17 @@ class DepthwiseSeparable(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, drop_path: float = 0.0) -> None:
         super().__init__()
-        self.depthwise = ConvNormAct(
-            in_channels, in_channels, 3, stride=stride, groups=in_channels, act=nn.ReLU(inplace=True)
-        )
+        self.depthwise = ConvNormAct(in_channels, in_channels, 3, stride=stride, groups=in_channels, act=nn.ReLU())
         self.pointwise = ConvNormAct(in_channels, out_channels, 1)
-        self.residual = stride == 1 and in_channels == out_channels
-        self.drop_path = DropPath(drop_path)
+        has_identity = stride == 1 and in_channels == out_channels
+        self.drop_path = DropPath(drop_path) if has_identity else None
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """(N, in, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
         branch = self.pointwise(self.depthwise(map_NCHW))
-        if self.residual:
+        if self.drop_path is not None:
             branch = self.drop_path(branch) + map_NCHW
-        return F.relu(branch, inplace=True)
+        return F.relu(branch)
 
 
 def init_weights(module: nn.Module) -> None:

@@ -16,7 +16,7 @@ ALL_RESIDUAL = False
 
 def stem(base_channels: int) -> nn.Module:
     """RGB to `base_channels` at half the resolution."""
-    return ConvNormAct(3, base_channels, 3, stride=2, act=nn.ReLU(inplace=True))
+    return ConvNormAct(3, base_channels, 3, stride=2, act=nn.ReLU())
 
 
 def block(plan: BlockPlan) -> nn.Module:

@@ -32,14 +32,14 @@ class InvertedResidual(nn.Module):
         self.depthwise = ConvNormAct(hidden, hidden, 3, stride=plan.stride, groups=hidden, act=nn.SiLU())
         self.attention = SqueezeExcite(hidden, max(1, hidden // SE_REDUCTION))
         self.project = ConvNormAct(hidden, plan.out_channels, 1)
-        self.residual = plan.stride == 1 and plan.in_channels == plan.out_channels
-        self.drop_path = DropPath(plan.drop_path)
+        has_identity = plan.stride == 1 and plan.in_channels == plan.out_channels
+        self.drop_path = DropPath(plan.drop_path) if has_identity else None
         self.act = nn.SiLU()
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """(N, in, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
         branch = self.project(self.attention(self.depthwise(self.expand(map_NCHW))))
-        if self.residual:
+        if self.drop_path is not None:
             branch = self.drop_path(branch) + map_NCHW
         return self.act(branch)
 

@@ -48,7 +48,7 @@ class AvgMaxMlpHead(nn.Module):
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) to logits (N,)."""
         pooled_NC = torch.cat([map_NCHW.mean((2, 3)), map_NCHW.amax((2, 3))], dim=1)
-        hidden_NC = F.relu(self.hidden(self.dropout(self.norm(pooled_NC))), inplace=True)
+        hidden_NC = F.relu(self.hidden(self.dropout(self.norm(pooled_NC))))
         return self.classifier(self.dropout(hidden_NC)).squeeze(1)
 
 

@@ -176,3 +176,15 @@ def test_stochastic_depth_changes_training_but_not_inference() -> None:
     assert not torch.equal(net(images), net(images))
     net.eval()
     assert torch.equal(net(images), net(images))
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("head", HEADS)
+def test_every_module_can_be_watched_forward_and_backward(arch: str, head: str) -> None:
+    """Backward hooks fail behind in-place operations, so there are none."""
+    net = net_of(arch, 4, 3, head)
+    seen: set[str] = set()
+    for name, module in net.named_modules():
+        module.register_full_backward_hook(lambda *_, name=name: seen.add(name))
+    net(torch.rand(2, 3, *SIZE).requires_grad_()).sum().backward()
+    assert seen == {name for name, _ in net.named_modules()}
