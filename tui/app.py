@@ -1,0 +1,132 @@
+"""The application: wires a run to the screen and holds no logic of its own. Never imports torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.actions import ACTIONS
+from trainctl.tui.feed import Follower
+from trainctl.tui.launch import LaunchRequest, launch
+from trainctl.tui.messages import AttachRequested, FeedFailed, LaunchRequested, RunChanged
+from trainctl.tui.palette import DARK, LIGHT, variables
+from trainctl.tui.screens.cockpit import CockpitScreen
+from trainctl.tui.session import Session
+
+
+class CockpitApp(App[None]):
+    """The cockpit on one run.
+
+    Args:
+        run: a run to attach to; none: start one.
+        request: how to start a run, now or later from the list of presets.
+        readonly: refuse everything that would change a run.
+    """
+
+    TITLE = "trainctl"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, run: RunPaths | None, request: LaunchRequest | None = None, readonly: bool = False) -> None:
+        assert run is not None or request is not None, "a run to attach to or one to start"
+        environ = dict(os.environ)  # before the driver touches it
+        super().__init__()
+        self._request = request or LaunchRequest(_folder_of(run), environ=environ)
+        self._readonly = readonly
+        self._first_run = run
+        self._follower: Follower | None = None
+        self.session: Session | None = None
+
+    def on_mount(self) -> None:
+        """Attach, or start a run and attach to it."""
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        if self._first_run is not None:
+            self._look_at(self._first_run)
+        else:
+            self._launch(self._request)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our colours under every theme the user may choose."""
+        return variables(self.current_theme.dark)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: the actions of the cockpit, then Textual's own."""
+        if isinstance(screen, CockpitScreen):
+            for action in ACTIONS:
+                run = partial(screen.run_action, action.name)
+                yield SystemCommand(f"{action.label} ({action.shown_key})", action.help, run)
+        own = {"Quit", "Keys", "Maximize", "Minimize"}  # said better by ours
+        yield from (command for command in super().get_system_commands(screen) if command.title not in own)
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    def on_run_changed(self, message: RunChanged) -> None:
+        """Hand what is new to the screen, then let the feed go on."""
+        screen = self._cockpit()
+        if self.session is not None and message.run == self.session.paths and screen is not None:
+            screen.show_update(message.update)
+        if self._follower is not None:
+            self._follower.applied()
+
+    def on_feed_failed(self, message: FeedFailed) -> None:
+        """Say why the run cannot be shown."""
+        self.notify(message.reason, severity="error", timeout=60, markup=False)
+
+    def on_attach_requested(self, message: AttachRequested) -> None:
+        """Look at another run."""
+        self._look_at(message.run)
+
+    def on_launch_requested(self, message: LaunchRequested) -> None:
+        """Start another run and look at it."""
+        self._launch(message.request)
+
+    def on_unmount(self) -> None:
+        """Stop reading."""
+        if self._follower is not None:
+            self._follower.stop()
+
+    # --- runs ---------------------------------------------------------------------------------------------
+
+    def _launch(self, request: LaunchRequest) -> None:
+        self._request = request
+        try:
+            run, process = launch(request)
+        except UserError as err:
+            if self.session is None:
+                self.exit(return_code=2, message=f"trainctl: error: {err}")
+            else:
+                self.notify(str(err), severity="error", markup=False)
+            return
+        self._look_at(run, process)
+
+    def _look_at(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
+        if self._follower is not None:
+            self._follower.stop()
+        self.session = Session(run, process, readonly=self._readonly)
+        self._follower = Follower(
+            self.session.feed,
+            lambda update: self.post_message(RunChanged(run, update)),
+            lambda reason: self.post_message(FeedFailed(run, reason)),
+        )
+        screen = CockpitScreen(self.session, self._request)
+        if isinstance(self.screen, CockpitScreen):
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+        self.run_worker(self._follower.run, thread=True, group="feed", exclusive=True)
+
+    def _cockpit(self) -> CockpitScreen | None:
+        return next((screen for screen in self.screen_stack if isinstance(screen, CockpitScreen)), None)
+
+
+def _folder_of(run: RunPaths | None) -> Path:
+    return run.root.parent if run is not None else Path("runs")

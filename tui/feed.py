@@ -1,0 +1,149 @@
+"""The one thing that looks into the run directory while the cockpit is open. Runs in a thread, touches no widget.
+
+`RunFeed.poll` is plain and blocking; `follow` calls it until told to stop and hands each update on, one at a
+time, so that a slow screen slows the reading and nothing piles up.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.events import Event
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.reader import RunReader
+from trainctl.engine.runs.status import Liveness
+from trainctl.tui.view import RunUpdate
+
+PERIOD_S = 0.2
+MAX_RECORDS = 1 << 16
+"""Records in one update: bounds the time the screen is busy with it."""
+CONSOLE_TAIL = 64 << 10
+"""Bytes of an old console that are shown."""
+
+
+class ConsoleTail:
+    """Follows a text file that grows; begins `CONSOLE_TAIL` bytes before its end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset: int | None = None
+        self._rest = b""
+
+    def read_new(self) -> tuple[str, ...]:
+        """Lines completed since the last call. A carriage return overwrites, as in a terminal."""
+        try:
+            with self._path.open("rb") as file:
+                size = file.seek(0, 2)
+                start = max(size - CONSOLE_TAIL, 0) if self._offset is None else min(self._offset, size)
+                file.seek(start)
+                data = file.read(CONSOLE_TAIL)
+                self._offset = start + len(data)
+        except OSError:
+            return ()
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-CONSOLE_TAIL:]
+        return tuple(line.decode(errors="replace").rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
+
+
+class RunFeed:
+    """Follows one run.
+
+    Args:
+        paths: the run.
+        process: the trainer, where we started it.
+    """
+
+    def __init__(self, paths: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.paths = paths
+        self._reader = RunReader(paths)
+        self._console = ConsoleTail(paths.console)
+        self._process = process
+        self._event_list: list[Event] = self._reader.events
+        self._num_events = 0
+        self._generation = 0
+        self.behind = False
+        """Whether there is more to read at once."""
+
+    def poll(self) -> RunUpdate:
+        """What is new.
+
+        Raises:
+            UserError: a newer version wrote this run.
+        """
+        reader = self._reader
+        # The process first: what it wrote before it ended is then certainly part of this update.
+        exit_code = self._process.poll() if self._process else None
+        reader.poll()
+        records = reader.steps.read_new(MAX_RECORDS)
+        restarted = reader.steps.generation != self._generation
+        self._generation = reader.steps.generation
+        self.behind = len(records) == MAX_RECORDS
+        alive, age_s = reader.liveness()
+        return RunUpdate(
+            restarted=restarted,
+            layout=reader.steps.layout,
+            records=records,
+            events=self._new_events(),
+            console=self._console.read_new(),
+            status=reader.status,
+            liveness=alive if exit_code is None or alive is Liveness.OVER else Liveness.CRASHED,
+            age_s=age_s,
+            meta=reader.meta,
+            summary=reader.summary,
+            exit_code=exit_code,
+            problems=tuple(reader.problems.values()),
+        )
+
+    def _new_events(self) -> tuple[Event, ...]:
+        if self._reader.events is not self._event_list:
+            self._event_list, self._num_events = self._reader.events, 0
+        new = tuple(self._event_list[self._num_events :])
+        self._num_events += len(new)
+        return new
+
+
+class Follower:
+    """Polls in a thread until stopped.
+
+    Args:
+        feed: what to follow.
+        deliver: called in the thread with each update; `applied` must be called before there is another.
+        fail: called in the thread with a reason when the run cannot be read; nothing follows.
+    """
+
+    def __init__(self, feed: RunFeed, deliver: Callable[[RunUpdate], object], fail: Callable[[str], object]) -> None:
+        self._feed = feed
+        self._deliver = deliver
+        self._fail = fail
+        self._stop = threading.Event()
+        self._applied = threading.Event()
+        self._applied.set()
+
+    def run(self) -> None:
+        """Poll until `stop`."""
+        while not self._stop.is_set():
+            self._applied.wait()
+            if self._stop.is_set():
+                return
+            try:
+                update = self._feed.poll()
+            except UserError as err:
+                self._fail(str(err))
+                return
+            self._applied.clear()
+            self._deliver(update)
+            if not self._feed.behind:
+                self._stop.wait(PERIOD_S)
+
+    def applied(self) -> None:
+        """The last update has been taken in."""
+        self._applied.set()
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stop.set()
+        self._applied.set()

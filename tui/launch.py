@@ -1,0 +1,98 @@
+"""Starts a training in a process of its own and shows where it writes. Never waits for it, never imports torch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.index import create_run
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.status import Status, is_running
+
+TRAINER = (sys.executable, "-m", "trainctl.tui.cli.main", "run")
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """What to start. The fields mirror the options of `trainctl run`."""
+
+    runs_dir: Path
+    preset: str | None = None
+    task: str | None = None
+    data: Path | None = None
+    scale: str = "auto"
+    device: str | None = None
+    configs: tuple[Path, ...] = ()
+    overrides: tuple[str, ...] = ()
+    """`key=value` each."""
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Environment of the process, as it was before the cockpit took the screen."""
+
+    def with_preset(self, preset: str) -> LaunchRequest:
+        """The same on another preset, which brings its own task."""
+        return replace(self, preset=preset, task=None)
+
+    def arguments(self, run: RunPaths) -> list[str]:
+        """Command line of the process."""
+        pairs = [
+            ("--preset", self.preset),
+            ("--task", self.task),
+            ("--data", self.data),
+            ("--scale", self.scale),
+            ("--device", self.device),
+            *(("--config", path) for path in self.configs),
+            *(("--set", text) for text in self.overrides),
+        ]
+        options = [word for name, value in pairs if value is not None for word in (name, str(value))]
+        return [*TRAINER, "--run-dir", str(run.root), *options]
+
+
+def launch(request: LaunchRequest) -> tuple[RunPaths, subprocess.Popen[bytes]]:
+    """Make a run directory and start the training that fills it.
+
+    The process has its own session, so that closing the terminal or leaving the cockpit does not end it.
+
+    Raises:
+        UserError: the directory cannot be made, or the process not started.
+    """
+    run = create_run(request.runs_dir, request.preset or request.task or "run")
+    run = RunPaths(run.root.resolve())
+    try:
+        with run.console.open("ab") as console:
+            process = subprocess.Popen(
+                request.arguments(run),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env=dict(request.environ),
+                start_new_session=True,
+            )
+    except OSError as err:
+        raise UserError(f"cannot start the training: {err}") from err
+    return run, process
+
+
+def kill(status: Status | None, process: subprocess.Popen[bytes] | None) -> None:
+    """End a training at once, without a checkpoint.
+
+    Raises:
+        UserError: it runs on another host, is not known, or is not ours.
+    """
+    try:
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # it leads its own session, see `launch`
+        elif status is not None and status.host == socket.gethostname() and is_running(status):
+            os.kill(status.pid, signal.SIGKILL)
+        elif status is not None and status.host != socket.gethostname():
+            raise UserError(f"the training runs on {status.host}", "kill it there")
+    except ProcessLookupError:
+        pass  # it ended meanwhile
+    except PermissionError as err:
+        raise UserError("the training belongs to somebody else", "ask them to end it") from err

@@ -1,0 +1,74 @@
+"""The presets as the cockpit lists them, and what a change of preset would mean. No widget, no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trainctl.engine.config.presets import find_preset, load_preset, preset_names
+from trainctl.engine.config.resolve import Resolved, ScaleName, diff, load_resolved, resolve
+from trainctl.engine.errors import UserError
+from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.screens.choice import Choice
+
+
+def preset_choices(present: str) -> list[Choice]:
+    """Every preset, those of the present one's task first, the present one marked."""
+    task = present.partition("/")[0]
+    names = sorted(preset_names(), key=lambda name: (not name.startswith(f"{task}/"), name))
+    return [_choice(name, present) for name in names]
+
+
+def _choice(name: str, present: str) -> Choice:
+    about = load_preset(name).about
+    tags = [tag for tag, holds in (("present", name == present), ("recommended", about.recommended)) if holds]
+    label = f"{'●' if name == present else ' '} {name}" + (f"  ({', '.join(tags)})" if tags else "")
+    return Choice(name, label, about.summary)
+
+
+def present_configuration(config: Path, request: LaunchRequest | None) -> Resolved | None:
+    """What the run was started with: from its `config.yaml`, else from how we started it; none if unknown."""
+    if config.exists():
+        return load_resolved(config)
+    return resolved(request) if request else None
+
+
+def resolved(request: LaunchRequest, scale: ScaleName | None = None) -> Resolved:
+    """The configuration a request leads to. Automatic scale counts as full here unless `scale` says otherwise.
+
+    Raises:
+        UserError: an unknown preset, key or file, or a value that does not fit.
+    """
+    device = (f"runtime.device={request.device}",) if request.device else ()
+    return resolve(
+        request.preset,
+        scale=scale or ("small" if request.scale == "small" else "full"),
+        files=request.configs,
+        environ=request.environ,
+        overrides=(*device, *request.overrides),
+        task=request.task,
+    )
+
+
+def check(request: LaunchRequest) -> None:
+    """Raise UserError for a request that cannot be started, at every scale it may run at."""
+    scales: tuple[ScaleName, ...] = ("small", "full") if request.scale == "auto" else ()
+    for scale in scales or (None,):
+        resolved(request, scale)
+    if request.data is not None and not request.data.exists():
+        raise UserError(f"no such data: {request.data}", "give --data a file or folder that exists")
+
+
+def changes(present: Resolved | None, request: LaunchRequest) -> list[tuple[str, Any, Any]]:
+    """Every value that a new run with `request` would have otherwise; empty when nothing differs or is known."""
+    if present is None:
+        return []
+    return diff(present, resolved(request, present.scale if request.scale == "auto" else None))
+
+
+def full_name(preset: str) -> str:
+    """Full name of a preset, or what was given when there is none of that name."""
+    try:
+        return find_preset(preset)
+    except UserError:
+        return preset

@@ -1,0 +1,97 @@
+"""The run that the cockpit is attached to: what is known of it and what may be asked of it. Knows no widget."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.commands import Verb, parse_command, send_command
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import RunState
+from trainctl.tui.charts.axis import duration
+from trainctl.tui.feed import RunFeed
+from trainctl.tui.launch import kill
+from trainctl.tui.verdict import state_word, verdict
+from trainctl.tui.view import RunView
+from trainctl.tui.wording import command_words
+
+
+class Session:
+    """One run under observation.
+
+    Args:
+        paths: the run.
+        process: its process, where we started it.
+        readonly: refuse everything that would change a run.
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        process: subprocess.Popen[bytes] | None = None,
+        *,
+        readonly: bool = False,
+    ) -> None:
+        self.paths = paths
+        self.process = process
+        self.readonly = readonly
+        self.view = RunView(paths)
+        self.feed = RunFeed(paths, process)
+
+    def check_may_change(self) -> None:
+        """Raises UserError when the cockpit is read only."""
+        if self.readonly:
+            raise UserError("read only: nothing is sent to the run", "open the cockpit without --readonly")
+
+    def ask(self, verb: Verb, args: dict[str, Any] | None = None) -> str:
+        """Send a command; returns it in words.
+
+        Raises:
+            UserError: read only, the run is over, or the command is not allowed.
+        """
+        self.check_may_change()
+        if self.view.is_over:
+            word, _ = state_word(self.view)
+            raise UserError(f"the run is over ({word})", "p starts a new one")
+        identity = send_command(self.paths, verb, args or {}, sender="cockpit")
+        words = command_words(verb, args or {})
+        self.view.asked[identity] = words
+        return words
+
+    def ask_in_words(self, text: str) -> str:
+        """Send a command as a person writes it, e.g. `lr x0.5`.
+
+        Raises:
+            UserError: as `ask`, or it cannot be understood.
+        """
+        return self.ask(*parse_command(text.split()))
+
+    def pause_or_resume(self) -> str:
+        """Pause when it runs, resume when it is paused.
+
+        Raises:
+            UserError: as `ask`.
+        """
+        paused = self.view.state is RunState.PAUSED
+        return self.ask(Verb.RESUME if paused else Verb.PAUSE)
+
+    def kill(self) -> None:
+        """End the training at once.
+
+        Raises:
+            UserError: read only, or it cannot be reached.
+        """
+        self.check_may_change()
+        kill(self.view.status, self.process)
+
+    def farewell(self) -> str:
+        """What to print after the screen is given back: run, state, step, where, how to come back."""
+        view = self.view
+        word, _ = state_word(view)
+        total = f"/{view.status.total_steps}" if view.status and view.status.total_steps else ""
+        text = f"{self.paths.root.name} ({view.preset or 'preset unknown'}) is {word} at step {view.step}{total}: "
+        text += verdict(view).text + ". "
+        if not view.is_over and view.status and view.status.eta_s:
+            text += f"About {duration(view.status.eta_s)} remain, and it goes on without the cockpit. "
+        return text + f"Records are in {self.paths.root}. Open it again with: trainctl ui {self.paths.root}"

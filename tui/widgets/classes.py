@@ -1,0 +1,120 @@
+"""Which classes the network sees: this batch and the epoch so far, beside the data set's share. Reads no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from textual.content import Content
+from textual.widget import Widget
+
+from trainctl.engine.runs.events import EventKind
+from trainctl.tui.verdict import missing_classes
+from trainctl.tui.view import Counts, RunView
+
+MAX_NAME = 16
+
+
+class ClassPanel(Widget, can_focus=True):
+    """A bar per class: share over the epoch so far; a tick where the data set has it; the batch in figures."""
+
+    heading: ClassVar[str] = "Classes"
+    DEFAULT_CSS = """
+    ClassPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground; }
+    ClassPanel:focus { border: round $accent; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._view: RunView | None = None
+
+    def on_mount(self) -> None:
+        """Show the heading before the first data."""
+        self.border_title = Content.styled(self.heading, "bold")
+
+    def show(self, view: RunView) -> None:
+        """Draw the present state."""
+        self._view = view
+        layout = view.layout
+        parts = [Content.styled(self.heading, "bold")]
+        if layout and layout.classes:
+            parts.append(Content.styled("  bar: epoch so far  │ data set  number: this batch", "$chart-label"))
+        self.border_title = Content("").join(parts)
+        missing = missing_classes(view)
+        self.border_subtitle = Content(f"! missing last epoch: {', '.join(missing)}" if missing else "")
+        self.refresh()
+
+    def render(self) -> Content:
+        """The bars, or why there are none."""
+        view = self._view
+        if view is None or view.layout is None or view.last is None:
+            return Content.styled("no step yet", "$chart-label")
+        batch, epoch = view.batch_counts(), view.epoch_counts
+        if batch is None or epoch is None:
+            return Content.styled("this task has no classes", "$chart-label")
+        rows = class_rows(view.layout.classes, batch, epoch, data_share(view), *self.size)
+        return Content("\n").join(rows)
+
+
+def data_share(view: RunView) -> Counts | None:
+    """Samples of each class in the training data, as announced at the start, else as seen in a whole epoch."""
+    classes = view.layout.classes if view.layout else ()
+    for event in reversed(view.of_kind(EventKind.START)):
+        counts = event.data.get("class_counts")
+        if isinstance(counts, Mapping):
+            known = cast("Mapping[str, Any]", counts)
+            return np.array([int(known.get(name, 0)) for name in classes])
+    return view.last_epoch_counts
+
+
+def class_rows(
+    classes: Sequence[str], batch: Counts, epoch: Counts, data: Counts | None, width: int, height: int
+) -> list[Content]:
+    """A line per class, the emptiest first when there is not room for all."""
+    order = list(range(len(classes)))
+    left_out = 0
+    if len(order) > height:
+        left_out = len(order) - max(height - 1, 1)
+        order = sorted(np.argsort(epoch, kind="stable")[: max(height - 1, 1)].tolist())
+    name_width = min(max((len(name) for name in classes), default=0), MAX_NAME)
+    bar_width = max(width - name_width - 16, 4)
+    top = max(_share(epoch).max(), _share(data).max() if data is not None else 0.0, 1e-9)
+    rows = [
+        _class_row(
+            classes[k],
+            int(batch[k]),
+            float(_share(epoch)[k]) / top,
+            float(_share(data)[k]) / top if data is not None else None,
+            float(_share(epoch)[k]),
+            (name_width, bar_width),
+        )
+        for k in order
+    ]
+    if left_out:
+        rows.append(Content.styled(f"and {left_out} classes with more samples", "$chart-label"))
+    return rows
+
+
+def _share(counts: Counts) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return counts / max(int(counts.sum()), 1)
+
+
+def _class_row(
+    name: str, count: int, length: float, tick: float | None, share: float, widths: tuple[int, int]
+) -> Content:
+    name_width, bar_width = widths
+    shown = name if len(name) <= name_width else name[: name_width - 1] + "…"
+    filled = round(length * bar_width)
+    cells = ["█"] * filled + [" "] * (bar_width - filled)
+    if tick is not None:
+        cells[min(round(tick * bar_width), bar_width - 1)] = "│"
+    missing = share == 0
+    return Content("").join(
+        [
+            Content.styled(shown.ljust(name_width), "bold $error" if missing else "$foreground"),
+            Content.styled(" " + "".join(cells), "$series-0"),
+            Content.styled(f" {100 * share:5.1f}% ", "$foreground"),
+            Content.styled(f"{count:6d}", "bold $error" if count == 0 else "$chart-label"),
+        ]
+    )

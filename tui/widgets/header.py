@@ -1,0 +1,121 @@
+"""The top of the cockpit: which run, how far, how fast, alive or not, and whether to worry. Reads no files."""
+
+from __future__ import annotations
+
+import math
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.widget import Widget
+
+from trainctl.tui.charts.axis import duration, short
+from trainctl.tui.verdict import Severity, alive_words, state_word, verdict
+from trainctl.tui.view import RunView
+
+COLOURS = {
+    Severity.OK: "$success",
+    Severity.NOTE: "$secondary",
+    Severity.WARNING: "$warning",
+    Severity.ERROR: "$error",
+}
+"""Colour of each severity, everywhere in the cockpit."""
+
+
+class RunHeader(Widget):
+    """Three lines that a glance must be enough for."""
+
+    DEFAULT_CSS = """
+    RunHeader { height: 3; dock: top; background: $panel; padding: 0 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._view: RunView | None = None
+        self._last_words = ""
+
+    def show(self, view: RunView, last_words: str = "") -> None:
+        """Show this state; `last_words` is the last line of the console."""
+        self._view, self._last_words = view, last_words
+        self.refresh()
+
+    def render(self) -> Content:
+        """The three lines, as far as they fit."""
+        if self._view is None:
+            return Content("starting")
+        width = self.size.width
+        lines = (
+            identity_line(self._view, width),
+            progress_line(self._view, width),
+            verdict_line(self._view, self._last_words, width),
+        )
+        return Content("\n").join(lines)
+
+
+def identity_line(view: RunView, width: int) -> Content:
+    """State, preset and name of the run on the left; sign of life on the right."""
+    word, severity = state_word(view)
+    alive, how = alive_words(view)
+    badge = Content.styled(f" {word.upper()} ", f"bold $background on {COLOURS[severity]}")
+    right = Content.styled(alive, COLOURS[how])
+    name = view.paths.root.name
+    preset = view.preset
+    room = width - badge.cell_length - right.cell_length - cell_len(preset) - 6
+    left = [badge, Content.styled(f"  {preset}", "bold")] if preset else [badge]
+    if room >= 12 or not preset:
+        room = max(room, 12)
+        left.append(Content.styled(f"  {name if len(name) <= room else '…' + name[1 - room :]}", "$secondary"))
+    line = Content("").join(left)
+    return Content("").join([line, Content(" " * max(width - line.cell_length - right.cell_length, 1)), right])
+
+
+def progress_line(view: RunView, width: int) -> Content:
+    """A bar and as many of the figures as fit, the most important first."""
+    figures = progress_figures(view)
+    chosen: list[str] = []
+    for figure in figures:
+        if cell_len("   ".join([*chosen, figure])) <= width:
+            chosen.append(figure)
+    text = "   ".join(chosen)
+    bar = width - cell_len(text) - 3
+    if bar < 10 or not view.status or not view.status.total_steps:
+        return Content(text)
+    done = min(view.step / view.status.total_steps, 1.0)
+    filled = round(done * bar)
+    return Content("").join(
+        [
+            Content(text + "   "),
+            Content.styled("━" * filled, "$primary"),
+            Content.styled("─" * (bar - filled), "$chart-faint"),
+        ]
+    )
+
+
+def progress_figures(view: RunView) -> list[str]:
+    """Epoch, step, time left, speeds and device, the most important first."""
+    status = view.status
+    if status is None:
+        return ["epoch -", "step -"]
+    total = f"/{status.total_steps}" if status.total_steps else ""
+    share = f" {100 * view.step / status.total_steps:.0f}%" if status.total_steps else ""
+    figures = [f"epoch {status.epoch}/{status.epochs}", f"step {view.step}{total}{share}"]
+    if status.eta_s is not None and not view.is_over:
+        figures.append(f"ETA {duration(status.eta_s)}")
+    if not math.isnan(status.steps_per_s):
+        figures.append(f"{short(status.steps_per_s)} steps/s")
+    if not math.isnan(status.samples_per_s):
+        figures.append(f"{short(status.samples_per_s)} samples/s")
+    return [*figures, status.device]
+
+
+def verdict_line(view: RunView, last_words: str, width: int) -> Content:
+    """Whether to worry, and what was asked of the run but not done yet."""
+    found = verdict(view, last_words)
+    head = f"{found.severity.symbol} {found.severity.value}  "
+    asked = f"asked: {', '.join(view.asked.values())}" if view.asked and not view.is_over else ""
+    room = max(width - len(head) - (len(asked) + 2 if asked else 0), 1)
+    text = found.text if cell_len(found.text) <= room else found.text[: room - 1] + "…"
+    left = Content.styled(head + text, f"bold {COLOURS[found.severity]}")
+    if not asked:
+        return left
+    gap = max(width - left.cell_length - len(asked), 1)
+    return Content("").join([left, Content(" " * gap), Content.styled(asked, "$warning")])
