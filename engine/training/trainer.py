@@ -109,7 +109,7 @@ class Trainer:
             self._train_epoch()
         ending = self._ending or Ending(RunState.FINISHED, "all epochs done", ExitCode.OK)
         if ending.state is RunState.FINISHED and self._validated_at != self.state.progress.step:
-            self._validate(judge=False)
+            self._validate(for_best=True)
         if self._alarm is None:
             self._save("latest")
         self._flush()
@@ -184,7 +184,7 @@ class Trainer:
             samples_per_s=samples / max(seconds, 1e-9),
         )
         if progress.epoch % self.config.train.eval_every == 0 and self._alarm is None:
-            self._validate(judge=True)
+            self._validate(for_best=True, for_schedule=True)
         is_last = progress.epoch >= self.state.plan.epochs
         if not is_last and time.monotonic() - self._saved_at >= self.config.checkpoint.epoch_every_s:
             self._save("latest")
@@ -223,7 +223,7 @@ class Trainer:
                 self._save("latest")
                 effect = "checkpoint written"
             case Verb.VALIDATE:
-                metrics = self._validate(judge=False)
+                metrics = self._validate()
                 effect = f"validated: {self.monitor.metric} {metrics.get(self.monitor.metric, math.nan):.4f}"
             case Verb.SET:
                 effect = apply_setting(command.args, self.state)
@@ -273,8 +273,13 @@ class Trainer:
 
     # --- validation and checkpoints -----------------------------------------------------------------------
 
-    def _validate(self, *, judge: bool) -> dict[str, float]:
-        """Measure raw and averaged weights. With `judge` the result counts for plateau, best and early stopping."""
+    def _validate(self, *, for_best: bool = False, for_schedule: bool = False) -> dict[str, float]:
+        """Measure raw and averaged weights; returns the raw metrics.
+
+        Args:
+            for_best: the result may become the best. One that was merely asked for changes nothing of the run.
+            for_schedule: plateau and early stopping hear of it.
+        """
         state, progress, before = self.state, self.state.progress, self.desk.pulse.state
         self.desk.pulse.enter(RunState.VALIDATING)
         started = time.perf_counter()
@@ -286,7 +291,7 @@ class Trainer:
         }
         state.last_metrics = results
         self._validated_at = progress.step
-        is_best = self._judge(results)
+        is_best = for_best and self._judge(results)
         self.desk.events.append(
             EventKind.VALIDATION,
             progress.step,
@@ -295,7 +300,7 @@ class Trainer:
             best=is_best,
             seconds=time.perf_counter() - started,
         )
-        if judge:
+        if for_schedule:
             self._consult_plateau(results["raw"])
             self._consider_stopping(is_best)
         if is_best:

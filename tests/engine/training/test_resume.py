@@ -1,0 +1,135 @@
+"""k steps, a resume, and k more give bit for bit what 2k steps give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toy import NUM_TRAIN, reader_of, resolved, run_toy
+
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.training.checkpoint import load_checkpoint
+
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "constant": {"name": "constant"},
+    "cosine": {"name": "cosine", "interval": "step", "warmup_epochs": 1},
+    "plateau": {"name": "plateau", "patience": 0, "threshold": 0.5, "warmup_epochs": 1},
+    "cyclic": {"name": "cyclic", "step_size_up": 3},
+}
+OPTIONS: dict[str, Any] = {
+    "optimizer": {"lr": 0.01},
+    "ema": {"decay": 0.9},
+    "clip": {"grad_norm": 1.0},
+    "record": {"dense_steps": 3, "update_ratio_every": 2},
+}
+HOST_CLOCK = ("time", "data_s", "step_s")
+
+
+def same(a: object, b: object) -> bool:
+    """Equality bit for bit through dictionaries, lists and tensors."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(same, a, b))
+    return a == b or (a != a and b != b)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Same checkpoint but for the clock, and the same records."""
+    states = [load_checkpoint(RunPaths(root).latest)["state"] for root in (one, other)]
+    for state in states:
+        state["progress"].pop("train_s")
+    for key in states[0]:
+        assert same(states[0][key], states[1][key]), key
+    records = [reader_of(root).steps.all() for root in (one, other)]
+    assert len(records[0]) == len(records[1])
+    for name in records[0].dtype.names:
+        if name not in HOST_CLOCK:
+            np.testing.assert_array_equal(records[0][name], records[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("steps", [3, 5, 8])
+def test_a_resumed_run_is_the_uninterrupted_run(
+    tmp_path: Path, schedule: str, accumulation: int, steps: int
+) -> None:
+    train = {"epochs": 4, "batch_size": 16, "accumulation": accumulation}
+    sections = {**OPTIONS, "schedule": SCHEDULES[schedule], "train": train}
+    run_toy(tmp_path / "whole", resolved(**sections))
+    assert run_toy(tmp_path / "parts", resolved(**sections), signal_at=steps).code == ExitCode.TERMINATED
+    run_toy(tmp_path / "parts", resolved(**sections), resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_live_changes_survive_a_resume(tmp_path: Path) -> None:
+    changes = [
+        ("set", {"name": "lr", "op": "mul", "value": 0.5}),
+        ("set", {"name": "clip", "op": "set", "value": 0.3}),
+        ("checkpoint", {}),
+        ("stop", {}),
+    ]
+    sections = {**OPTIONS, "schedule": {"name": "cosine"}, "train": {"epochs": 40, "batch_size": 16}}
+    ending = run_toy(tmp_path / "run", resolved(**sections), commands=changes)
+    assert ending.code == ExitCode.STOPPED
+    stopped_at = reader_of(tmp_path / "run").events[-1].step
+    run_toy(tmp_path / "run", resolved(**sections), resume=True)
+    records = reader_of(tmp_path / "run").steps.all()
+    after = records[records["step"] == stopped_at + 1][0]
+    epoch_lr = 1e-6 + (0.01 - 1e-6) * (1 + np.cos(np.pi * (int(after["epoch"]) - 1) / 40)) / 2
+    assert after["lr"][0] == pytest.approx(0.5 * epoch_lr)
+    assert after["clip"] == pytest.approx(0.3)
+
+
+def test_a_live_change_of_a_weight_is_part_of_the_exact_resume(tmp_path: Path) -> None:
+    """Stopped twice after a change against stopped once: everything after the change must agree."""
+    change = [("set", {"name": "weight", "term": "size", "op": "set", "value": 0.25}), ("stop", {})]
+    sections = {**OPTIONS, "train": {"epochs": 6, "batch_size": 16}}
+    run_toy(tmp_path / "one", resolved(**sections), commands=change)
+    stopped_at = reader_of(tmp_path / "one").events[-1].step
+    copy = tmp_path / "two"
+    copy.mkdir()
+    for file in (tmp_path / "one").iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    run_toy(tmp_path / "one", resolved(**sections), resume=True)
+    run_toy(copy, resolved(**sections), resume=True, signal_at=stopped_at + 4)
+    run_toy(copy, resolved(**sections), resume=True)
+    assert_same_run(tmp_path / "one", copy)
+    records = reader_of(copy).steps.all()
+    assert set(records["weight.size"][records["step"] > stopped_at]) == {np.float32(0.25)}
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_over(tmp_path: Path) -> None:
+    sections = {**OPTIONS, "train": {"epochs": 2, "batch_size": 16}}
+    run_toy(tmp_path / "whole", resolved(**sections))
+    run_toy(tmp_path / "killed", resolved(**sections), signal_at=4)
+    for checkpoint in (RunPaths(tmp_path / "killed").latest, RunPaths(tmp_path / "killed").best):
+        checkpoint.unlink(missing_ok=True)
+    run_toy(tmp_path / "killed", resolved(**sections), resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_finished_run_says_how_to_go_on(tmp_path: Path) -> None:
+    run_toy(tmp_path / "run", resolved(train={"epochs": 1, "batch_size": 16}))
+    with pytest.raises(UserError, match=r"finished its 1 epochs.*train.epochs=2"):
+        run_toy(tmp_path / "run", resolved(train={"epochs": 1, "batch_size": 16}), resume=True)
+    run_toy(tmp_path / "run", resolved(train={"epochs": 2, "batch_size": 16}), resume=True)
+    assert len(reader_of(tmp_path / "run").steps.all()) == 2 * (NUM_TRAIN // 16)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    run_toy(tmp_path / "run", resolved(train={"epochs": 1, "batch_size": 16}))
+    latest = RunPaths(tmp_path / "run").latest
+    content = load_checkpoint(latest)
+    content["state"]["model"]["0.weight"] = torch.zeros(16, 9)
+    torch.save(content, latest)
+    before = latest.read_bytes()
+    with pytest.raises(UserError, match="does not fit this configuration"):
+        run_toy(tmp_path / "run", resolved(train={"epochs": 2, "batch_size": 16}), resume=True)
+    assert latest.read_bytes() == before
