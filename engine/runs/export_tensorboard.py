@@ -80,7 +80,5 @@ def _import() -> tuple[Any, Any, Any]:
         summary_pb2 = importlib.import_module("tensorboard.compat.proto.summary_pb2")
         record_writer = importlib.import_module("tensorboard.summary.writer.record_writer")
     except ImportError as err:
-        raise UserError(
-            "TensorBoard files need tensorboard", "pip install 'trainctl-cockpit[tensorboard]'"
-        ) from err
+        raise UserError("TensorBoard files need tensorboard", "pip install 'trainctl-cockpit[tensorboard]'") from err
     return event_pb2.Event, summary_pb2.Summary, record_writer.RecordWriter

@@ -140,15 +140,15 @@ def run_info(paths: RunPaths, now: float) -> RunInfo:
         meta, status, summary = read_meta(paths), read_status(paths), read_summary(paths)
     except UserError as err:
         problem = str(err)
-    alive, age_s = liveness(status, now)
+    alive, age_s = liveness(status, now, is_summed_up=summary is not None)
     started = _started(paths, meta, status)
     return RunInfo(
         name=paths.root.name,
         paths=paths,
         preset=_preset(meta, status),
-        state=status.state if status else None,
+        state=_state(status, summary, alive),
         liveness=alive,
-        step=status.step if status else 0,
+        step=status.step if status else summary.steps if summary else 0,
         total_steps=status.total_steps if status else 0,
         epoch=status.epoch if status else 0,
         epochs=status.epochs if status else 0,
@@ -169,6 +169,12 @@ def _started(paths: RunPaths, meta: dict[str, Any] | None, status: Status | None
         return paths.root.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def _state(status: Status | None, summary: Summary | None, alive: Liveness) -> RunState | None:
+    if summary and alive is Liveness.OVER:
+        return summary.state
+    return status.state if status else None
 
 
 def _preset(meta: dict[str, Any] | None, status: Status | None) -> str:

@@ -71,11 +71,14 @@ class RunReader:
     @property
     def state(self) -> RunState:
         """Where the run says it stands; starting until it has said anything."""
+        if self.summary is not None and self.liveness()[0] is Liveness.OVER:
+            return self.summary.state
         return self.status.state if self.status else RunState.STARTING
 
     def liveness(self, now: float | None = None) -> tuple[Liveness, float]:
         """Whether its process is there, and the age of its last sign of life in seconds."""
-        return liveness(self.status, time.time() if now is None else now)
+        when = time.time() if now is None else now
+        return liveness(self.status, when, is_summed_up=self.summary is not None)
 
     def current_events(self) -> list[Event]:
         """Events without those that a later resume took back."""

@@ -114,13 +114,19 @@ def _rate(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def liveness(status: Status | None, now: float) -> tuple[Liveness, float]:
+def liveness(status: Status | None, now: float, *, is_summed_up: bool = False) -> tuple[Liveness, float]:
     """Whether the run behind `status` is alive, and the age of its heartbeat in seconds.
 
     Args:
         status: what it last said; None: nothing yet.
         now: seconds since 1970.
+        is_summed_up: there is a summary: the run has ended, even if the disk refused its last status.
     """
+    alive, age_s = _liveness(status, now)
+    return (Liveness.OVER if is_summed_up and alive is not Liveness.LIVE else alive), age_s
+
+
+def _liveness(status: Status | None, now: float) -> tuple[Liveness, float]:
     if status is None:
         return Liveness.STARTING, 0.0
     age_s = max(now - status.heartbeat, 0.0)

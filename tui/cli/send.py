@@ -1,0 +1,123 @@
+"""`trainctl send`: asks a running training for something, and waits until it has taken effect."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from typing import Annotated, Any
+
+import typer
+
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.commands import parse_command, send_command
+from trainctl.engine.runs.events import Event, EventKind
+from trainctl.engine.runs.index import find_run
+from trainctl.engine.runs.reader import RunReader
+from trainctl.engine.runs.status import Liveness
+from trainctl.tui.cli.lines import event_line
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from trainctl.tui.cli.output import print_json
+
+POLL_S = 0.05
+REFUSED = "refused"
+"""How the effect of a command begins that does not fit the run."""
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name or part of it, path, or `latest`.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND", help="pause, resume, stop, checkpoint, validate, or set NAME VALUE."),
+    ],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has taken effect.")] = True,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long to wait.")] = 30.0,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    json: Json = False,
+) -> None:
+    """Ask a running training to pause, stop, save or change a value.
+
+    `trainctl send latest set lr x0.5`, `set lr 3e-4`, `set weight.TERM 0.5`, `set clip 1.0`, `set clip off`,
+    `set epochs 30`. Takes effect at the next step.
+    """
+    verb, args = parse_command(words)
+    reader = RunReader(find_run(runs_dir, run))
+    reader.poll()
+    refuse_ended(reader)
+    refuse_unknown_term(reader, args)
+    identity = send_command(reader.paths, verb, args)
+    if not wait:
+        _print(json, {"id": identity, "verb": verb, "args": args}, f"sent: {' '.join(words)}")
+        return
+    event = wait_for_effect(reader, identity, timeout)
+    if event is None:
+        typer.echo(f"sent, but the run has not answered within {timeout:g} s; it will at its next step", err=True)
+        raise typer.Exit(ExitCode.RUN_FAILED)
+    effect = str(event.data.get("effect", ""))
+    if effect.startswith(REFUSED):
+        raise UserError(f"{reader.paths.root.name} {effect}")
+    answer = {"id": identity, "verb": verb, "args": args, "step": event.step, "effect": effect}
+    _print(json, answer, event_line(event) or "")
+
+
+def refuse_ended(reader: RunReader) -> None:
+    """Refuse to send to a run that will not read it.
+
+    Raises:
+        UserError: the run is over or has crashed.
+    """
+    alive, _ = reader.liveness()
+    name, again = reader.paths.root.name, f"go on with: trainctl run --resume {reader.paths.root}"
+    if alive is Liveness.OVER:
+        over = f"{name} is over ({reader.state})"
+        raise UserError(over, again if reader.state != "finished" else "start a new one")
+    if alive is Liveness.CRASHED and reader.status is not None:
+        raise UserError(f"{name} is presumed crashed: process {reader.status.pid} is gone", again)
+
+
+def refuse_unknown_term(reader: RunReader, args: dict[str, Any]) -> None:
+    """Refuse a weight for a loss term that the run does not have.
+
+    Raises:
+        UserError: names the nearest and all terms.
+    """
+    layout = reader.steps.layout
+    term = args.get("term")
+    if layout is None or term is None or term in layout.terms:
+        return
+    near = difflib.get_close_matches(term, layout.terms, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"no loss term {term!r} in this run", f"{guess}it has {', '.join(layout.terms)}")
+
+
+def wait_for_effect(reader: RunReader, identity: str, timeout_s: float) -> Event | None:
+    """The event that acknowledges command `identity`; None when it did not come in time.
+
+    Raises:
+        UserError: the run ended before it answered.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        alive, _ = reader.liveness()  # before reading: an answer given before the end is then found
+        reader.poll()
+        event = _answer(reader, identity)
+        if event is not None:
+            return event
+        if alive in (Liveness.OVER, Liveness.CRASHED):
+            raise UserError(f"{reader.paths.root.name} ended ({reader.state}) before it answered", "see trainctl tail")
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(POLL_S)
+
+
+def _answer(reader: RunReader, identity: str) -> Event | None:
+    for event in reversed(reader.events):
+        if event.kind is EventKind.COMMAND and event.data.get("id") == identity:
+            return event
+    return None
+
+
+def _print(json: bool, data: dict[str, Any], text: str) -> None:
+    if json:
+        print_json(data)
+    else:
+        typer.echo(text)
