@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.sampler import RandomSampler, Sampler
+from trainctl.engine.errors import UserError
 
 Batch = dict[str, Tensor]
 """Tensors of one batch, batch dimension first, on the device of the run."""
@@ -121,6 +122,22 @@ class Task(ABC):
         """Metrics of a whole split from the columns of its batches, concatenated in order."""
         del columns
         return {}
+
+    def read_files(self, paths: Sequence[Path]) -> Batch:
+        """Unlabelled samples from the user's files, as `predict` takes them, in the order of `paths`.
+
+        Raises:
+            UserError: a file cannot be read, or the task has no such files.
+        """
+        raise UserError(f"{type(self).__name__} cannot read {paths[0]}: it defines no read_files", "define it")
+
+    def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Results per sample, by name. The network was built from `Splits` that hold classes but no samples.
+
+        Raises:
+            UserError: the task has no such thing.
+        """
+        raise UserError(f"{type(self).__name__} defines no predict", "define it to use `trainctl predict`")
 
     def sampler(self, split: Split) -> Sampler:
         """Which samples form the batches of an epoch; default: a fresh permutation each epoch."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
@@ -111,21 +110,3 @@ def _check_split(name: str, split: Split, num_classes: int) -> None:
             f"first {int(split.labels[index])} at {where}",
             "correct the labels or the list of classes",
         )
-
-
-def load_weights(model: nn.Module, content: dict[str, object], weights: str) -> None:
-    """Put the raw or averaged weights of a checkpoint into `model`.
-
-    Raises:
-        UserError: the checkpoint is of another network, or keeps no average.
-    """
-    state = content["state"]
-    assert isinstance(state, dict)
-    source = state["model"] if weights == "raw" else (state["ema"] or {}).get("module")
-    if source is None:
-        raise UserError("the checkpoint holds no averaged weights", "use --weights raw")
-    try:
-        model.load_state_dict(source)
-    except RuntimeError as err:
-        first = str(err).strip().splitlines()[-1].strip()
-        raise UserError(f"the checkpoint is of another network: {first}", "use the configuration of its run") from err

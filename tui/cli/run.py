@@ -90,7 +90,7 @@ def command(
         _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir)
         target = _resumed(resume, runs_dir, words, data)
     else:
-        size = scale.on(_device_type(device)) if scale is ScaleChoice.AUTO else scale.on("")
+        size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
         resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
         target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data, is_resumed=False)
     raise typer.Exit(_train(target, json=json, debug=debug))
@@ -103,7 +103,8 @@ def _refuse_with_resume(**options: Any) -> None:
             raise UserError(f"--resume goes on with the run's own configuration, not with {flag}", f"leave out {flag}")
 
 
-def _device_type(device: str | None) -> str:
+def device_type(device: str | None) -> str:
+    """Type of the device an option means: cpu, cuda, mps. Imports torch only to find out what `auto` is here."""
     if device not in (None, "auto"):
         return device.partition(":")[0]
     from trainctl.engine.training.device import choose_device
@@ -124,18 +125,10 @@ def _opener(runs_dir: Path, run_dir: Path | None, preset: str) -> Callable[[], R
 
 
 def _resumed(ref: str, runs_dir: Path, overrides: list[str], data: Path | None) -> Target:
-    from trainctl.engine.config.resolve import load_resolved, with_overrides
-    from trainctl.engine.runs.index import find_run
-    from trainctl.engine.runs.meta import read_meta
+    from trainctl.tui.cli.past_run import past_run
 
-    paths = find_run(runs_dir, ref)
-    meta = read_meta(paths)
-    if meta is None:
-        raise UserError(f"{paths.root} has no meta.json, it never started", "start a new run")
-    resolved = with_overrides(load_resolved(paths.config), overrides)
-    recorded = meta.get("data")
-    path = data or (Path(recorded) if recorded else None)
-    return Target(resolved, lambda: paths, path, is_resumed=True)
+    past = past_run(ref, runs_dir, data, overrides)
+    return Target(past.resolved, lambda: past.paths, past.data, is_resumed=True)
 
 
 def _train(target: Target, *, json: bool, debug: bool) -> int:
@@ -160,7 +153,7 @@ def _train(target: Target, *, json: bool, debug: bool) -> int:
         is_resumed=target.is_resumed,
         argv=sys.argv,
         on_open=on_open,
-        make_observer=_debug_observer(log) if debug else None,
+        make_observer=_debug_observer() if debug else None,
     )
     try:
         ending = train(order)
@@ -187,17 +180,17 @@ def _view(log: ConsoleLog, *, json: bool) -> View:
     return PlainView(write)
 
 
-def _debug_observer(log: ConsoleLog) -> Any:
+def _debug_observer() -> Any:
     def make(splits: Any) -> Any:
         from trainctl.engine.diagnosis.probes.debug import DebugPrinter
 
-        def write(line: str) -> None:
-            sys.stderr.write(line + "\n")
+        return DebugPrinter(_write_stderr, splits.classes).after_backward
 
-        return DebugPrinter(write, splits.classes).after_backward
-
-    del log
     return make
+
+
+def _write_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
 
 
 def _print_goodbye(paths: RunPaths, code: int) -> None:

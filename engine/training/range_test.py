@@ -1,0 +1,49 @@
+"""Runs the learning rate range test on an assembled run. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.feed import Feed
+from trainctl.engine.optim.lr_finder import RangeTest, sweep
+from trainctl.engine.optim.optimizers import build_optimizer
+from trainctl.engine.tasks.task import Batch
+from trainctl.engine.training.setup import Assembly
+from trainctl.engine.training.state import random_state, restore_random_state
+from trainctl.engine.training.step import initial_weights, weighted_sum
+
+
+def find_lr(assembly: Assembly, config: RunConfig, start: float, end: float, num_steps: int) -> RangeTest:
+    """Sweep the learning rate from `start` to `end` in `num_steps` steps on a copy of the network.
+
+    The run's state and the random numbers are as before afterwards.
+    """
+    rng, generator_state = random_state(), assembly.state.generator.get_state()
+    batches = _endless_batches(assembly)
+
+    def loss_of(model: nn.Module) -> Tensor:
+        with assembly.precision.autocast():
+            output = assembly.task.step(model, next(batches))
+        return weighted_sum(output.terms, initial_weights(assembly.task, output.terms, config.loss_weights))
+
+    def make_optimizer(model: nn.Module) -> Optimizer:
+        return build_optimizer(model, config.optimizer, assembly.device)
+
+    try:
+        return sweep(assembly.state.model, make_optimizer, loss_of, start=start, end=end, num_steps=num_steps)
+    finally:
+        restore_random_state(rng)
+        assembly.state.generator.set_state(generator_state)
+
+
+def _endless_batches(assembly: Assembly) -> Iterator[Batch]:
+    feed, sampler = Feed(assembly.splits.train, assembly.device), assembly.task.sampler(assembly.splits.train)
+    epoch = 0
+    while True:
+        for stored in feed.batches(sampler.batches(epoch)):
+            yield assembly.task.augment(assembly.task.prepare(stored), assembly.state.generator)
+        epoch += 1

@@ -1,0 +1,115 @@
+"""Takes a trained network out of a run directory, to measure it or to use it. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.data.feed import Feed
+from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.task import Split, Splits, Task
+from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
+from trainctl.engine.training.precision import Precision, place
+from trainctl.engine.training.setup import check_splits
+from trainctl.engine.training.validation import validate
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its weights, ready for use."""
+
+    task: Task
+    model: nn.Module
+    device: torch.device
+    about: dict[str, Any]
+    """What the checkpoint says of itself: step, epoch, metrics, classes, weights."""
+    weights: str
+    """raw or ema."""
+    loss_weights: dict[str, float]
+
+
+def restore(
+    checkpoint: Path,
+    resolved: Resolved,
+    task_type: type[Task],
+    data_path: Path | None,
+    *,
+    weights: str = "",
+    splits: Splits | None = None,
+) -> Trained:
+    """The network of a checkpoint.
+
+    Args:
+        checkpoint: `best_model.pth` or `latest_model.pth` of a run.
+        resolved: the run's configuration.
+        task_type: its task.
+        data_path: data for `task.load`, if the caller wants it.
+        weights: raw or ema; empty: the ones the checkpoint was kept for.
+        splits: data already loaded; none: the network is built knowing only the classes.
+
+    Raises:
+        UserError: no such checkpoint, not ours, or of another network.
+    """
+    content = load_checkpoint(checkpoint)
+    about, state = content["about"], content["state"]
+    device = choose_device(resolved.config.runtime.device)
+    prepare_process(resolved.config.runtime, device)
+    seed_everything(resolved.config.seed)
+    task = task_type(resolved.config, data_path)
+    empty = Split({})
+    model = task.build_model(splits or Splits(empty, empty, tuple(about["classes"])))
+    weights = weights or about["weights"]
+    source = state["model"] if weights == "raw" else (state["ema"] or {}).get("module")
+    if source is None:
+        raise UserError(f"{checkpoint} holds no averaged weights", "use --weights raw")
+    try:
+        model.load_state_dict(source)
+    except RuntimeError as err:
+        first = str(err).strip().splitlines()[-1].strip()
+        raise UserError(f"{checkpoint} is of another network: {first}", "use the configuration of its run") from err
+    model = place(model, resolved.config.precision, device).eval()
+    return Trained(task, model, device, about, weights, dict(state["weights"]))
+
+
+def evaluate(
+    checkpoint: Path, resolved: Resolved, task_type: type[Task], data_path: Path | None, *, weights: str = ""
+) -> tuple[Trained, dict[str, float]]:
+    """Metrics of a checkpoint on the validation split of the data.
+
+    Raises:
+        UserError: the checkpoint or the data cannot be used.
+    """
+    config = resolved.config
+    task = task_type(config, data_path)
+    splits = task.load()
+    check_splits(splits)
+    trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=splits)
+    precision = Precision(config.precision, trained.device)
+    batch_size = config.train.eval_batch_size or 2 * config.train.batch_size
+    feed = Feed(splits.val, trained.device)
+    # the task that loaded the data may have measured it (class weights), so it is the one that is asked
+    metrics = validate(task, trained.model, feed, batch_size, precision, trained.loss_weights)
+    return trained, metrics
+
+
+def predict(trained: Trained, files: list[Path], batch_size: int) -> list[dict[str, float]]:
+    """Results per file, by name.
+
+    Raises:
+        UserError: a file cannot be read, or the task cannot predict.
+    """
+    rows: list[dict[str, float]] = []
+    with torch.inference_mode():
+        for start in range(0, len(files), batch_size):
+            batch = trained.task.read_files(files[start : start + batch_size])
+            on_device = {name: tensor.to(trained.device) for name, tensor in batch.items()}
+            results = trained.task.predict(trained.model, trained.task.prepare(on_device))
+            columns = {name: column.float().cpu().tolist() for name, column in results.items()}
+            rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return rows

@@ -1,0 +1,55 @@
+"""What the commands on a finished run share: where its checkpoint, configuration and data are. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainctl.engine.errors import UserError
+
+if TYPE_CHECKING:
+    from trainctl.engine.config.resolve import Resolved
+    from trainctl.engine.runs.layout import RunPaths
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run with something to evaluate."""
+
+    paths: RunPaths
+    resolved: Resolved
+    data: Path | None
+    """The data it was trained on; none: the task's built-in data."""
+
+
+def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) -> PastRun:
+    """The run called `ref`, with its own configuration under `overrides`.
+
+    Raises:
+        UserError: no such run, or it never started.
+    """
+    from trainctl.engine.config.resolve import load_resolved, with_overrides
+    from trainctl.engine.runs.index import find_run
+    from trainctl.engine.runs.meta import read_meta
+
+    paths = find_run(runs_dir, ref)
+    meta = read_meta(paths)
+    if meta is None:
+        raise UserError(f"{paths.root} has no meta.json, it never started", "start a new run")
+    resolved = with_overrides(load_resolved(paths.config), overrides)
+    recorded = meta.get("data")
+    return PastRun(paths, resolved, data or (Path(recorded) if recorded else None))
+
+
+def checkpoint_of(run: PastRun, name: str) -> Path:
+    """`latest_model.pth` or `best_model.pth` of the run, or a path.
+
+    Raises:
+        UserError: the run has no such checkpoint.
+    """
+    named = {"best": run.paths.best, "latest": run.paths.latest}
+    path = named.get(name, Path(name))
+    if not path.is_file():
+        raise UserError(f"checkpoint not found: {path}", "use --checkpoint best, latest or a path")
+    return path

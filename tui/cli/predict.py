@@ -1,0 +1,67 @@
+"""`trainctl predict`: applies a checkpoint to the user's files, a line each."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainctl.tui.cli.evaluate import Checkpoint, Run, Weights, check_weights
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Device, Json, RunsDir, all_overrides
+from trainctl.tui.cli.past_run import checkpoint_of, past_run
+
+
+def command(
+    run: Run,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files or folders to apply it to.")],
+    checkpoint: Checkpoint = "best",
+    weights: Weights = "",
+    device: Device = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    json: Json = False,
+) -> None:
+    """Apply a checkpoint to files: one line per file, in their order."""
+    past = past_run(run, runs_dir, None, all_overrides(None, None, device))
+    path = checkpoint_of(past, checkpoint)
+    check_weights(weights)
+    paths = expand(files)
+
+    from trainctl.engine.tasks.registry import task_type
+    from trainctl.engine.training.restore import predict, restore
+
+    config = past.resolved.config
+    trained = restore(path, past.resolved, task_type(config.task), past.data, weights=weights)
+    rows = predict(trained, paths, config.train.eval_batch_size or 2 * config.train.batch_size)
+    for file, row in zip(paths, rows, strict=True):
+        sys.stdout.write(_line(file, row, json=json) + "\n")
+
+
+def expand(files: list[Path]) -> list[Path]:
+    """The files, and those inside folders, in order.
+
+    Raises:
+        UserError: a path does not exist, or there is nothing in it.
+    """
+    from trainctl.engine.errors import UserError
+
+    found: list[Path] = []
+    for path in files:
+        if path.is_dir():
+            found += sorted(inner for inner in path.rglob("*") if inner.is_file() and not inner.name.startswith("."))
+        elif path.exists():
+            found.append(path)
+        else:
+            raise UserError(f"file not found: {path}", "give files or folders that exist")
+    if not found:
+        raise UserError(f"no files in {', '.join(map(str, files))}", "give files or folders that hold some")
+    return found
+
+
+def _line(file: Path, row: dict[str, float], *, json: bool) -> str:
+    if json:
+        from trainctl.engine.runs.atomic import to_json
+
+        return to_json({"file": file} | row)
+    return f"{file}  " + "  ".join(f"{name} {value:.4f}" for name, value in row.items())
