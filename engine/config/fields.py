@@ -44,7 +44,7 @@ OTHER_NAMES = {
 }
 """What other tools call a key, so that a suggestion can be made where the spelling alone does not help."""
 
-_NEAR = 0.6
+_NEAR = 0.65
 
 
 @dataclass(frozen=True)

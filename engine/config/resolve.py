@@ -189,6 +189,8 @@ def _apply_preset(merged: Merged, preset: Preset, scale: ScaleName) -> None:
 
 def _check_scales(document: Document) -> None:
     scales: Any = document.values.get("scales") or {}
+    if not isinstance(scales, dict):
+        raise UserError(f"{document.at(('scales',))}: scales must be a mapping (small: ...)")
     for name in scales:
         if name != "small":
             raise UserError(f"{document.at(('scales', name))}: unknown scale {name}", "there is: small")

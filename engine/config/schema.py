@@ -19,9 +19,7 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 class Section(BaseModel):
     """A group of options. Unknown keys are errors; the docstring under a field is its documentation."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
 
 class TrainConfig(Section):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from trainctl.engine.config.fields import locate, nearest
+from trainctl.engine.config.fields import dotted_keys, locate, nearest
 from trainctl.engine.config.layers import Issue, Merged
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.config.yamlfile import KeyPath, format_value
@@ -75,8 +75,9 @@ def _validate(
         return _validate(model_type, values, place)
     groups: dict[KeyPath, list[ErrorDetails]] = {}
     for error in errors:
-        groups.setdefault(_field_path(model_type, error["loc"]), []).append(error)
-    return None, [_issue(place(path), path, group) for path, group in groups.items()]
+        groups.setdefault(_field_path(model_type, error), []).append(error)
+    known = list(dotted_keys(model_type))
+    return None, [_issue(place(path), path, group, known) for path, group in groups.items()]
 
 
 def _make_whole(values: dict[str, Any], errors: Sequence[ErrorDetails]) -> bool:
@@ -101,10 +102,12 @@ def _replace(values: Any, loc: tuple[int | str, ...], value: int) -> bool:
     return True
 
 
-def _field_path(model_type: type[BaseModel], loc: tuple[int | str, ...]) -> KeyPath:
-    """The field an error belongs to; what pydantic adds below it (list positions, union members) is dropped."""
+def _field_path(model_type: type[BaseModel], error: ErrorDetails) -> KeyPath:
+    """The key an error belongs to; what pydantic adds below it (list positions, union members) is dropped."""
+    if error["type"] == "extra_forbidden":
+        return tuple(map(str, error["loc"]))
     path: KeyPath = ()
-    for key in loc:
+    for key in error["loc"]:
         place = locate(model_type, path)
         if not isinstance(key, str) or place is None or place.child(key) is None:
             break
@@ -112,9 +115,12 @@ def _field_path(model_type: type[BaseModel], loc: tuple[int | str, ...]) -> KeyP
     return path
 
 
-def _issue(where: str, path: KeyPath, errors: Sequence[ErrorDetails]) -> Issue:
+def _issue(where: str, path: KeyPath, errors: Sequence[ErrorDetails], known: Sequence[str]) -> Issue:
     first = errors[0]
     key = ".".join(path) or "the configuration"
+    if first["type"] == "extra_forbidden":
+        near = nearest(key, known)
+        return Issue(f"{where}: unknown key {key}", f"did you mean {near}?" if near else "")
     if first["type"] == "missing" and len(first["loc"]) == len(path):
         return Issue(f"{where}: {key} must be given")
     if any(error["type"] in _LENGTH for error in errors):

@@ -54,6 +54,13 @@ class _Dumper(yaml.SafeDumper):
         return super().represent_sequence(tag, sequence, flow_style)
 
 
+def _represent_text(dumper: _Dumper, text: str) -> ScalarNode:
+    # In its other styles PyYAML folds Unicode line breaks into spaces; this one escapes them.
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 _Loader.yaml_implicit_resolvers = {}
 for _name, _pattern, _first in _CORE:
     for _class in (_Loader, _Dumper):

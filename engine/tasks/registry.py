@@ -26,9 +26,7 @@ class TaskEntry:
 
 
 TASKS: dict[str, TaskEntry] = {
-    "eyes": TaskEntry(
-        "trainctl.engine.tasks.eyes.config:EyesConfig", "trainctl.engine.tasks.eyes.task:EyesTask"
-    ),
+    "eyes": TaskEntry("trainctl.engine.tasks.eyes.config:EyesConfig", "trainctl.engine.tasks.eyes.task:EyesTask"),
 }
 
 
@@ -55,16 +53,12 @@ def task_type(name: str) -> type[Task]:
 
     if ":" not in name:
         known = ", ".join(TASKS)
-        raise UserError(
-            f"unknown task {name!r}", f"built in: {known}; your own: FILE.py:Class or module:Class"
-        )
+        raise UserError(f"unknown task {name!r}", f"built in: {known}; your own: FILE.py:Class or module:Class")
     where, _, class_name = name.rpartition(":")
     module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, Task)):
-        raise UserError(
-            f"{where} has no Task class {class_name!r}", "subclass trainctl.engine.tasks.task.Task"
-        )
+        raise UserError(f"{where} has no Task class {class_name!r}", "subclass trainctl.engine.tasks.task.Task")
     return found
 
 
@@ -76,12 +70,20 @@ def _attribute(path: str) -> Any:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UserError(f"task file not found: {path}", "give --task FILE.py:Class")
+    path = path.resolve()
+    loaded = sys.modules.get(f"trainctl_user_{path.stem}")
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded  # a second copy of its classes would be equal to none of the first
     spec = importlib.util.spec_from_file_location(f"trainctl_user_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.parent.resolve()))  # the file may import its neighbours
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(path.parent))  # the file may import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
     return module
 
 
