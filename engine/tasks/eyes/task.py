@@ -1,6 +1,6 @@
 """The `eyes` task: binds data, network, loss and metrics of the open/closed eye classifier (OCEC training document).
 
-Knows nothing of the loop. Loading and augmentation are imported when they are used.
+Knows nothing of the loop.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.augment.pipeline import augment_eyes
+from trainctl.engine.data.eyes import load_eyes
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of
 from trainctl.engine.losses.focal import focal, focal_prob
@@ -54,8 +56,6 @@ class EyesTask(Task):
 
     def load(self) -> Splits:
         """Read or draw the images, and weigh the classes by the training split."""
-        from trainctl.engine.data.eyes import load_eyes
-
         splits = load_eyes(self.options, self.data_path)
         if self.options.loss.name == "bce" and self.options.loss.pos_weight == "auto":
             self.pos_weight = auto_pos_weight(splits.train)
@@ -75,8 +75,6 @@ class EyesTask(Task):
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Flips, photometric distortion, CLAHE, crops, Mixup and CutMix, as configured."""
-        from trainctl.engine.data.augment.pipeline import augment_eyes
-
         return augment_eyes(batch, self.options.augment, generator)
 
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:

@@ -146,3 +146,17 @@ def test_a_few_steps_learn_to_tell_bright_from_dark() -> None:
         task.step(model, {"images": images, "labels": labels}).terms["focal"].backward()
         optimizer.step()
     assert task.metrics(task.step(model, {"images": images, "labels": labels}).columns)["auroc"] > 0.95
+
+
+def test_augmentation_follows_the_configuration_and_feeds_the_loss() -> None:
+    augment = {"hflip": 1.0, "photometric": 0.0, "clahe": 0.0, "mixup_alpha": 0.4}
+    for mixed in (False, True):
+        options = augment if mixed else {**augment, "mixup_alpha": 0.0}
+        task = EyesTask(EyesConfig.model_validate({"augment": options, "loss": {"pos_weight": 1.0}}))
+        train = split_of([0, 1, 1, 0])
+        batch = task.prepare(dict(train.tensors))
+        augmented = task.augment(batch, torch.Generator().manual_seed(1))
+        assert ("targets" in augmented) == mixed
+        assert torch.equal(augmented["images"], batch["images"].flip(3)) != mixed
+        model = task.build_model(Splits(train, train))
+        assert task.step(model, augmented).terms["bce"].isfinite()
