@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.columns import blocks, shortest
@@ -18,7 +22,7 @@ def write_steps(tables: Tables, path: Path) -> None:
     """One object per step."""
     with path.open("w", encoding="utf-8") as file:
         for block in blocks(tables.records):
-            file.writelines(to_json(value) + "\n" for value in step_objects(block, tables.layout))
+            file.writelines(_line(step) for step in step_objects(block, tables.layout))
 
 
 def write_validations(tables: Tables, path: Path) -> None:
@@ -28,11 +32,21 @@ def write_validations(tables: Tables, path: Path) -> None:
 
 
 def step_objects(records: Records, layout: RecordLayout) -> Iterator[dict[str, Any]]:
-    """Each record as plain data, by field."""
+    """Each record as plain data that strict JSON allows, by field; NaN and infinities are None."""
     names = records.dtype.names or ()
-    columns = [shortest(records[name]).tolist() for name in names]
+    columns = [_plain(shortest(records[name])) for name in names]
     for values in zip(*columns, strict=True):
         step = dict(zip(names, values, strict=True))
         if len(layout.classes) == len(step.get("classes", ())) > 0:
             step["classes"] = dict(zip(layout.classes, step["classes"], strict=True))
         yield step
+
+
+def _plain(values: NDArray[Any]) -> list[Any]:
+    finite = np.isfinite(values)
+    return values.tolist() if finite.all() else np.where(finite, values.astype(object), None).tolist()
+
+
+def _line(step: dict[str, Any]) -> str:
+    # Not `to_json`: the columns are plain already, and looking at each value again takes most of the time.
+    return json.dumps(step, allow_nan=False, ensure_ascii=False) + "\n"

@@ -18,9 +18,6 @@ from trainctl.engine.runs.store import Records
 Item = np.void | Event
 """A step record or an event."""
 
-MAX_RECORDS = 1 << 16
-"""Records read at once."""
-
 
 class History:
     """What happened in a run.
@@ -61,7 +58,7 @@ class History:
 
     def _new_records(self) -> Records:
         steps = self.reader.steps
-        records = steps.read_new(MAX_RECORDS)
+        records = steps.read_new()
         if steps.generation == self._generation:
             return records
         # A resume dropped records and reading has started over: what it kept has been seen.
@@ -71,7 +68,7 @@ class History:
         everything = steps.all()
         first = int(np.searchsorted(everything["step"], kept, side="right"))
         steps.skip_to(first)
-        return steps.read_new(MAX_RECORDS)
+        return steps.read_new()
 
 
 def _resumed_after(events: Iterable[Event]) -> int:

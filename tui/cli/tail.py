@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from trainctl.engine.runs.atomic import to_json
@@ -15,11 +18,14 @@ from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
+from trainctl.engine.runs.store import Records
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.cli.history import History, Item
 from trainctl.tui.cli.lines import event_line, step_line
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir
 
+BLOCK = 1024
+"""Steps turned into JSON at once."""
 POLL_S = 0.25
 STEP_LINE_S = 1.0
 """In text at most one step line in this time; JSON has every step."""
@@ -64,19 +70,22 @@ def show_text(reader: RunReader, items: Iterable[Item]) -> None:
 
 def show_json(reader: RunReader, items: Iterable[Item]) -> None:
     """A JSON object for each: `kind` (an event's, or `step`), `step`, `time`, `data`."""
-    for item in items:
-        typer.echo(to_json(_event_object(item) if isinstance(item, Event) else _step_object(reader, item)))
-
-
-def _event_object(event: Event) -> dict[str, Any]:
-    return {"kind": event.kind, "step": event.step, "time": event.time, "data": event.data}
-
-
-def _step_object(reader: RunReader, record: Any) -> dict[str, Any]:
     layout = reader.steps.layout
-    assert layout is not None
-    data = next(step_objects(record.reshape(1), layout))
-    return {"kind": "step", "step": data["step"], "time": data["time"], "data": data}
+    for is_event, group in itertools.groupby(items, lambda item: isinstance(item, Event)):
+        if is_event:
+            for event in group:
+                assert isinstance(event, Event)
+                typer.echo(to_json(dataclasses.asdict(event)))
+            continue
+        assert layout is not None
+        for block in _in_blocks(group):
+            for data in step_objects(block, layout):
+                typer.echo(to_json({"kind": "step", "step": data["step"], "time": data["time"], "data": data}))
+
+
+def _in_blocks(records: Iterator[Any]) -> Iterator[Records]:
+    while block := list(itertools.islice(records, BLOCK)):
+        yield np.array(block, block[0].dtype)
 
 
 def _follow(history: History, *, json: bool) -> None:

@@ -97,3 +97,15 @@ def test_replaced_events_are_not_shown_twice(tmp_path):
     EventWriter(paths).append(EventKind.START, 0)
     reader.poll()
     assert [event.kind for event in reader.events] == ["start"]
+
+
+def test_a_run_whose_last_status_the_disk_refused_is_over_all_the_same(tmp_path):
+    paths = new_run(tmp_path)
+    write_status(paths, dataclasses.replace(STATUS, pid=2**62))
+    reader = RunReader(paths)
+    reader.poll()
+    assert reader.liveness()[0] is Liveness.CRASHED
+    write_summary(paths, Summary(RunState.FAILED, 5, 1, 1.0, 1.0, exit_reason="disk full"))
+    reader.poll()
+    assert reader.liveness()[0] is Liveness.OVER
+    assert reader.state is RunState.FAILED

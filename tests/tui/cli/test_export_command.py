@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import csv
+
+import pytest
+from sample_run_directories import NAME, SampleRun
+
+from trainctl.tui.cli.main import run_command_line
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    run = SampleRun(tmp_path / "runs")
+    run.validate(0.5)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_csv_lands_in_the_working_directory_under_the_name_of_the_run(root, capsys):
+    assert run_command_line(["export"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"wrote {NAME}.csv", f"wrote {NAME}.validation.csv"]
+    with (root / f"{NAME}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == [str(step) for step in range(1, 21)]
+    assert rows[0]["lr[0]"] == "0.001"
+    assert rows[0]["classes.open"] == "34"
+
+
+@pytest.mark.parametrize("to", ["csv", "jsonl", "parquet", "tensorboard"])
+def test_every_format_can_be_named(root, capsys, to):
+    assert run_command_line(["export", NAME, "--to", to, "--out", f"out-{to}"]) == 0
+    assert f"wrote out-{to}" in capsys.readouterr().out
+    assert (root / f"out-{to}").exists()
+
+
+def test_nothing_is_overwritten_without_force(root, capsys):
+    (root / "mine.csv").write_text("precious")
+    assert run_command_line(["export", NAME, "-o", "mine.csv"]) == 2
+    assert "mine.csv exists" in capsys.readouterr().err
+    assert (root / "mine.csv").read_text() == "precious"
+    assert run_command_line(["export", NAME, "-o", "mine.csv", "--force"]) == 0
+    assert (root / "mine.csv").read_text() != "precious"
+
+
+def test_an_unknown_format_is_a_usage_error(root, capsys):
+    assert run_command_line(["export", NAME, "--to", "xlsx"]) == 2
+    assert "xlsx" in capsys.readouterr().err
