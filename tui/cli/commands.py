@@ -32,12 +32,8 @@ COMMANDS: dict[str, CommandEntry] = {
     "send": CommandEntry(
         "trainctl.tui.cli.send", "command", "Ask a running training to pause, stop, save or change a value."
     ),
-    "export": CommandEntry(
-        "trainctl.tui.cli.export", "command", "Write records or the model in other formats."
-    ),
+    "export": CommandEntry("trainctl.tui.cli.export", "command", "Write records or the model in other formats."),
     "evaluate": CommandEntry("trainctl.tui.cli.evaluate", "command", "Measure a checkpoint on data."),
     "predict": CommandEntry("trainctl.tui.cli.predict", "command", "Apply a checkpoint to files."),
-    "lr-find": CommandEntry(
-        "trainctl.tui.cli.lr_find", "command", "Sweep the learning rate and suggest one."
-    ),
+    "lr-find": CommandEntry("trainctl.tui.cli.lr_find", "command", "Sweep the learning rate and suggest one."),
 }

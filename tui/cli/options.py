@@ -34,15 +34,11 @@ class ScaleChoice(StrEnum):
 
 Preset = Annotated[
     str | None,
-    typer.Option(
-        "--preset", "-p", metavar="NAME|FILE", help="Preset (see `trainctl presets list`) or a YAML file."
-    ),
+    typer.Option("--preset", "-p", metavar="NAME|FILE", help="Preset (see `trainctl presets list`) or a YAML file."),
 ]
 Task = Annotated[
     str | None,
-    typer.Option(
-        "--task", "-t", metavar="TASK", help="Built-in task, or your own: FILE.py:Class or module:Class."
-    ),
+    typer.Option("--task", "-t", metavar="TASK", help="Built-in task, or your own: FILE.py:Class or module:Class."),
 ]
 Config = Annotated[
     list[Path] | None,
@@ -50,9 +46,7 @@ Config = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", "-s", metavar="KEY=VALUE", help="Override, e.g. optimizer.lr=3e-4; may be repeated."
-    ),
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, e.g. optimizer.lr=3e-4; may be repeated."),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -105,6 +99,4 @@ def resolve_options(
 
     from trainctl.engine.config.resolve import resolve
 
-    return resolve(
-        preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task
-    )
+    return resolve(preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task)
