@@ -44,7 +44,11 @@ def step_objects(records: Records, layout: RecordLayout) -> Iterator[dict[str, A
 
 def _plain(values: NDArray[Any]) -> list[Any]:
     finite = np.isfinite(values)
-    return values.tolist() if finite.all() else np.where(finite, values.astype(object), None).tolist()
+    if finite.all():
+        return values.tolist()
+    out = values.astype(object)
+    out[~finite] = None
+    return out.tolist()
 
 
 def _line(step: dict[str, Any]) -> str:

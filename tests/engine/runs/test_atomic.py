@@ -1,3 +1,5 @@
+"""Small files are replaced whole, hold strict JSON, and a full disk is one clear line."""
+
 from __future__ import annotations
 
 import errno

@@ -1,3 +1,5 @@
+"""What may be asked of a run, in words and on file; mistakes are explained, never passed on."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Events are read back, and a resume takes back what came after its checkpoint."""
+
 from __future__ import annotations
 
 import math

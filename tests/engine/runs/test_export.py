@@ -1,3 +1,5 @@
+"""Exports are read back by the programs they are for."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""Runs are made private, found by what one types, and listed even when some are broken."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""JSON lines survive kills, garbage and several writers."""
+
 from __future__ import annotations
 
 import multiprocessing

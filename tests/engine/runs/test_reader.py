@@ -1,3 +1,5 @@
+"""A reader takes whatever is there of a run."""
+
 from __future__ import annotations
 
 import dataclasses

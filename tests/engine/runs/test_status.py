@@ -1,3 +1,5 @@
+"""Live, silent, crashed and over are told apart."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""No record is lost, doubled or half shown, whoever writes and whatever is cut off."""
+
 from __future__ import annotations
 
 import errno

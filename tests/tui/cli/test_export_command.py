@@ -1,3 +1,5 @@
+"""Where `trainctl export` writes, and that it overwrites nothing."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""What `trainctl runs` shows."""
+
 from __future__ import annotations
 
 import json

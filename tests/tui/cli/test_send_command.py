@@ -1,3 +1,5 @@
+"""What `trainctl send` does, prints and refuses."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""What `trainctl tail` shows, and when it ends."""
+
 from __future__ import annotations
 
 import json
