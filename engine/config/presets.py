@@ -140,7 +140,8 @@ def read_about(document: Document) -> About:
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(_SUFFIXES) or Path(name).is_file()
+    # By its ending alone: a file that happens to be called `balanced` must not replace the preset.
+    return name.endswith(_SUFFIXES)
 
 
 def _read(name: str) -> Document:

@@ -95,6 +95,16 @@ def test_a_users_preset_extends_an_installed_one_or_another_file(tmp_path: Path)
     assert (config.seed, config.train.epochs, config.optimizer.lr) == (1, 3, 1e-4)
 
 
+def test_a_file_that_is_called_like_a_preset_does_not_replace_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("balanced").write_text("seed: 1\n", encoding="utf-8")
+    Path("eyes").mkdir()
+    Path("eyes/balanced").write_text("seed: 1\n", encoding="utf-8")
+    assert resolve("balanced").config.seed == resolve("eyes/balanced").config.seed == 42
+
+
 def test_a_scale_does_not_overrule_what_a_user_wrote(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("extends: eyes/balanced\noptimizer: {lr: 7e-4}\n", encoding="utf-8")
