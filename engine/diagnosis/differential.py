@@ -1,0 +1,72 @@
+"""From evidence to a report: asks every rule, then finds the one cause to deal with first.
+
+Knows the order of causes, no particular rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from trainctl.engine.diagnosis.catalog import SECTIONS, Rule, all_rules
+from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.finding import Confidence, Finding, NotChecked, Report, Severity
+
+SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+
+
+def diagnose(evidence: Evidence, *, sections: Collection[str] = SECTIONS, seconds: float = 0.0) -> Report:
+    """Judge the evidence.
+
+    Args:
+        evidence: what is known.
+        sections: only rules of these sections are asked.
+        seconds: how long gathering the evidence took.
+    """
+    rules = {code: rule for code, rule in all_rules().items() if rule.section in sections}
+    answers = {code: rule.apply(evidence) for code, rule in rules.items()}
+    not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
+    found = [answer for answer in answers.values() if isinstance(answer, Finding)]
+    checked = [code for code, answer in answers.items() if not isinstance(answer, NotChecked)]
+    return Report(
+        findings=tuple(order_causes(found, rules, checked)),
+        not_checked=tuple(not_checked),
+        checked=tuple(checked),
+        seconds=seconds,
+    )
+
+
+def order_causes(found: Sequence[Finding], rules: Mapping[str, Rule], checked: Collection[str]) -> list[Finding]:
+    """The findings with one primary cause, each cause followed by its consequences.
+
+    Consequences are what a rule itself names (`because`). Among the causes that remain, errors come before
+    warnings, and within a severity the earlier class of causes comes first. Information and hints are never primary.
+    """
+    codes = {finding.code for finding in found}
+    placed = [_place(finding, codes, rules, checked) for finding in found]
+    causes = sorted(
+        (finding for finding in placed if finding.consequence_of is None),
+        key=lambda finding: (SEVERITY_ORDER.index(finding.severity), rules[finding.code].precedence, finding.code),
+    )
+    ordered: list[Finding] = []
+    for cause in causes:
+        is_primary = not ordered and cause.severity != Severity.INFO and cause.confidence != Confidence.HINT
+        ordered.append(replace(cause, primary=is_primary))
+        ordered += [finding for finding in placed if _root(finding, placed) == cause.code]
+    return ordered
+
+
+def _place(finding: Finding, found: Collection[str], rules: Mapping[str, Rule], checked: Collection[str]) -> Finding:
+    cause = next((code for code in finding.because if code in found), None)
+    clean = [code for code in rules[finding.code].rivals if code in checked and code not in found]
+    ruled_out = (*finding.ruled_out, *(f"{code} {rules[code].name}" for code in clean))
+    return replace(finding, consequence_of=cause, ruled_out=ruled_out)
+
+
+def _root(finding: Finding, placed: Sequence[Finding]) -> str | None:
+    """The cause at the head of a chain of consequences; None for a cause itself."""
+    by_code = {entry.code: entry for entry in placed}
+    cause = finding.consequence_of
+    while cause is not None and by_code[cause].consequence_of is not None:
+        cause = by_code[cause].consequence_of
+    return cause

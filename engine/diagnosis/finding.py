@@ -1,0 +1,159 @@
+"""What a diagnosis consists of: findings, what could not be checked, and the report that holds both.
+
+Plain data. Knows no rule, no model and no terminal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+"""Version of the JSON report."""
+
+Figures = Mapping[str, float | int | str]
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    ERROR = "error"
+    """The training cannot work like this, or its result cannot be trusted."""
+    WARNING = "warning"
+    """It probably costs quality or time."""
+    INFO = "info"
+    """Worth knowing."""
+
+
+class Confidence(StrEnum):
+    """How sure it is."""
+
+    PROVEN = "proven"
+    """An identity, or a closed form and a second witness."""
+    LIKELY = "likely"
+    """Several witnesses of which not all must agree."""
+    HINT = "hint"
+    """A starting point for a person; not shown unless asked for."""
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What to do about a finding."""
+
+    text: str
+    set: Mapping[str, Any] | None = None
+    """Configuration values by dotted path that bring it about; none: no setting can."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What a rule saw. The catalogue makes a `Finding` of it."""
+
+    severity: Severity
+    confidence: Confidence
+    summary: str
+    """The evidence in one short clause: `97 of 100 batches hold one class`."""
+    where: str
+    """Which data, module or steps."""
+    why: str
+    """What follows from it, with the formula where there is one."""
+    fix: Fix
+    figures: Figures = field(default_factory=dict[str, "float | int | str"])
+    ruled_out: tuple[str, ...] = ()
+    """Other causes of the same symptom that were tested and are not it, with their figures."""
+    because: tuple[str, ...] = ()
+    """Codes of which this is a mere consequence if one of them was found too; the first found counts."""
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A rule's answer when its evidence does not allow one."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class NotChecked:
+    """A rule that could not be asked, and why."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A fault that was found, and its place in the differential."""
+
+    code: str
+    name: str
+    section: str
+    """Part of the training it belongs to, one of `catalog.SECTIONS`."""
+    severity: Severity
+    confidence: Confidence
+    summary: str
+    where: str
+    why: str
+    fix: Fix
+    figures: Figures
+    ruled_out: tuple[str, ...]
+    because: tuple[str, ...] = ()
+    primary: bool = False
+    """The one cause to deal with first."""
+    consequence_of: str | None = None
+    """Code of the finding that explains this one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return {
+            "code": self.code,
+            "name": self.name,
+            "severity": str(self.severity),
+            "confidence": str(self.confidence),
+            "primary": self.primary,
+            "consequence_of": self.consequence_of,
+            "where": self.where,
+            "why": f"{self.summary}: {self.why}",
+            "figures": {name: _strict(value) for name, value in self.figures.items()},
+            "ruled_out": list(self.ruled_out),
+            "fix": {"text": self.fix.text, "set": None if self.fix.set is None else dict(self.fix.set)},
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one diagnosis."""
+
+    findings: tuple[Finding, ...]
+    """The primary cause first, each followed by its consequences."""
+    not_checked: tuple[NotChecked, ...]
+    checked: tuple[str, ...]
+    """Codes of the rules that could give an answer."""
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """`error`, `warning` or `clean` (information alone is clean)."""
+        present = {finding.severity for finding in self.findings}
+        for severity in (Severity.ERROR, Severity.WARNING):
+            if severity in present:
+                return str(severity)
+        return "clean"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict,
+            "findings": [finding.to_json() for finding in self.findings],
+            "not_checked": [{"code": entry.code, "why": entry.why} for entry in self.not_checked],
+            "checked": list(self.checked),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _strict(value: float | int | str) -> float | int | str:
+    """JSON has no NaN and no infinity: they become words."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

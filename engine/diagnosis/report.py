@@ -1,0 +1,129 @@
+"""A diagnosis as text: lines of styled pieces, so that a terminal, the cockpit and a pipe show the same words.
+
+Builds text only. What a style looks like is decided where it is printed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+
+from trainctl.engine.diagnosis.catalog import SECTIONS, all_rules
+from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.finding import Confidence, Finding, Report, Severity
+from trainctl.engine.diagnosis.summaries import SUMMARIES
+
+Piece = tuple[str, str]
+"""Text and its style: ok, warning, error, info, dim, bold or nothing."""
+Line = tuple[Piece, ...]
+
+MARKS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.INFO: "·"}
+OK, NOT_CHECKED = "✓", "–"
+LABEL_WIDTH = 11
+
+
+def report_lines(report: Report, evidence: Evidence, sections: Collection[str] = SECTIONS) -> list[Line]:
+    """The whole report: sections, findings, what was not checked, verdict."""
+    lines = section_lines(report, evidence, sections)
+    for finding in report.findings:
+        if finding.confidence != Confidence.HINT and finding.consequence_of is None:
+            lines += [(), *finding_lines(finding, _consequences(finding, report.findings))]
+    lines += [(), *not_checked_lines(report), verdict_line(report)]
+    return lines
+
+
+def section_lines(report: Report, evidence: Evidence, sections: Collection[str]) -> list[Line]:
+    """One line a section: its mark, its name, and what was seen."""
+    width = max(map(len, SECTIONS)) + 2
+    return [_section_line(name, width, report, evidence) for name in SECTIONS if name in sections]
+
+
+def _section_line(name: str, width: int, report: Report, evidence: Evidence) -> Line:
+    seen = SUMMARIES[name](evidence)
+    codes = [code for code, rule in all_rules().items() if rule.section == name]
+    found = [finding for finding in report.findings if finding.section == name]
+    worst = next((s for s in Severity if any(finding.severity == s for finding in found)), None)
+    if worst is not None:
+        mark, style = MARKS[worst], str(worst)
+        seen = "; ".join(filter(None, [_codes(found), seen]))
+    elif any(code in report.checked for code in codes) or (name == "environment" and seen):
+        mark, style = OK, "ok"
+    else:
+        mark, style = NOT_CHECKED, "dim"
+        seen = f"not checked ({seen})" if seen else "not checked"
+    return ((f"{mark} ", style), (f"{name:<{width}}", "bold" if worst else ""), (seen, ""))
+
+
+def _codes(found: Sequence[Finding]) -> str:
+    return ", ".join(f"{finding.code} {finding.name}" for finding in found)
+
+
+def finding_lines(finding: Finding, consequences: Sequence[Finding] = ()) -> list[Line]:
+    """One finding with its consequences, at most twelve lines."""
+    style = str(finding.severity)
+    head = f"{MARKS[finding.severity]} {finding.code} {finding.name}"
+    lines: list[Line] = [
+        ((f"{head:<44}", style), (f"{finding.severity}, {finding.confidence} · ", "dim"), (finding.summary, "bold")),
+        _labelled("where", finding.where),
+        _labelled("why", finding.why),
+    ]
+    if finding.ruled_out:
+        lines.append(_labelled("ruled out", ", ".join(finding.ruled_out)))
+    lines.append(_labelled("fix", finding.fix.text))
+    if finding.fix.set:
+        settings = " ".join(f"--set {path}={_value(value)}" for path, value in finding.fix.set.items())
+        lines.append(_labelled("try", settings))
+    shown = consequences[:4]
+    lines += [_labelled("leads to", f"{entry.code} {entry.name}: {entry.summary}") for entry in shown]
+    if len(consequences) > len(shown):
+        lines.append(_labelled("", f"and {len(consequences) - len(shown)} more"))
+    return lines
+
+
+def _value(value: object) -> str:
+    """A value as the command line takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _labelled(label: str, text: str) -> Line:
+    return ((f"  {label:<{LABEL_WIDTH}}", "dim"), (text, ""))
+
+
+def _consequences(cause: Finding, findings: Iterable[Finding]) -> list[Finding]:
+    """Findings that follow from `cause`, directly or through another."""
+    explained = {cause.code}
+    found: list[Finding] = []
+    for finding in findings:
+        if finding.consequence_of in explained:
+            explained.add(finding.code)
+            found.append(finding)
+    return found
+
+
+def not_checked_lines(report: Report) -> list[Line]:
+    """What could not be checked, by reason."""
+    reasons: defaultdict[str, list[str]] = defaultdict(list)
+    for entry in report.not_checked:
+        reasons[entry.why].append(entry.code)
+    return [
+        ((f"{NOT_CHECKED} not checked  ", "dim"), (f"{' '.join(codes)}: {why}", "dim"))
+        for why, codes in reasons.items()
+    ]
+
+
+def verdict_line(report: Report) -> Line:
+    """The outcome in one sentence."""
+    checks = (
+        f"{len(report.checked)} of {len(report.checked) + len(report.not_checked)} checks in {report.seconds:.1f} s"
+    )
+    primary = next((finding for finding in report.findings if finding.primary), None)
+    if primary is None:
+        if not report.checked:
+            return ((f"{NOT_CHECKED} nothing could be checked", "dim"),)
+        return ((f"{OK} clean", "ok"), (f": {checks} found nothing wrong", ""))
+    return (
+        (f"{MARKS[primary.severity]} {primary.severity}", str(primary.severity)),
+        (f": deal with {primary.code} {primary.name} first ({checks})", ""),
+    )

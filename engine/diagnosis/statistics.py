@@ -1,0 +1,71 @@
+"""Closed forms that rules compare measurements with. Pure functions of numbers; knows no evidence."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+
+def shares(counts: Sequence[int]) -> list[float]:
+    """Class shares p_c of class counts; empty when nothing was counted."""
+    total = sum(counts)
+    return [count / total for count in counts] if total else []
+
+
+def single_class_probability(class_shares: Sequence[float], batch_size: int) -> float:
+    """Σ p_c^B: probability that B independent draws are all of one class."""
+    return min(1.0, math.fsum(share**batch_size for share in class_shares))
+
+
+def expected_distinct(class_shares: Sequence[float], batch_size: int) -> float:
+    """Σ 1 − (1 − p_c)^B: expected number of different classes in B independent draws.
+
+    With equal shares this is C·(1 − (1 − 1/C)^B).
+    """
+    return math.fsum(1 - (1 - share) ** batch_size for share in class_shares)
+
+
+def binomial_tail(successes: int, trials: int, probability: float) -> float:
+    """P(X ≥ successes) of X ~ Binomial(trials, probability), summed in logarithms."""
+    if successes <= 0:
+        return 1.0
+    if probability <= 0.0 or successes > trials:
+        return 0.0
+    if probability >= 1.0:
+        return 1.0
+    log_p, log_q = math.log(probability), math.log1p(-probability)
+    terms = (
+        math.exp(
+            math.lgamma(trials + 1)
+            - math.lgamma(k + 1)
+            - math.lgamma(trials - k + 1)
+            + k * log_p
+            + (trials - k) * log_q
+        )
+        for k in range(successes, trials + 1)
+    )
+    return min(1.0, math.fsum(terms))
+
+
+def lag_one_correlation(values: Sequence[float]) -> float:
+    """Autocorrelation of a series with itself one place on; 0 for a constant series."""
+    mean = math.fsum(values) / len(values)
+    centred = [value - mean for value in values]
+    variance = math.fsum(value * value for value in centred)
+    if variance == 0.0:
+        return 0.0
+    return math.fsum(a * b for a, b in itertools.pairwise(centred)) / variance
+
+
+def uninformed_cross_entropy(num_classes: int) -> float:
+    """ln C: cross-entropy of a network that gives every class the same probability."""
+    return math.log(num_classes)
+
+
+def uninformed_bce(positive_share: float, pos_weight: float = 1.0) -> float:
+    """Binary cross-entropy of a network whose logits are 0: ln 2 · (w·p + 1 − p).
+
+    With the balancing weight w = (1 − p)/p this is 2·(1 − p)·ln 2.
+    """
+    return math.log(2) * (pos_weight * positive_share + 1 - positive_share)
