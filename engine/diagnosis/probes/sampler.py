@@ -1,0 +1,60 @@
+"""Draws batches from the task's sampler, indices and labels only: no sample is loaded, no network is needed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainctl.engine.data.sampler import Sampler
+from trainctl.engine.diagnosis.evidence import SamplerFacts
+from trainctl.engine.tasks.task import Splits, Task
+
+NUM_BATCHES, MAX_EPOCHS = 50, 50
+"""Batches to look at, and the most epochs it takes to collect them."""
+
+
+def measure_sampler(task: Task, splits: Splits) -> SamplerFacts:
+    """The first batches that training will see (50, or those of 50 epochs).
+
+    Raises:
+        UserError: the sampler cannot form a batch.
+    """
+    sampler = task.sampler(splits.train)
+    epochs = [sampler.batches(0), sampler.batches(1)]
+    batches = list(itertools.islice(_batches(sampler, epochs), NUM_BATCHES))
+    labels, classes = splits.train.labels, splits.classes
+    counts = None
+    if labels is not None and classes:
+        counts = np.stack([_count(labels[indices], len(classes)) for indices in batches])
+    return SamplerFacts(
+        source="sampler",
+        sizes=tuple(len(indices) for indices in batches),
+        counts=counts,
+        batches_per_epoch=len(sampler),
+        last_size=len(epochs[0][-1]) if len(epochs[0]) else None,
+        repeats=_repeats(*epochs) if len(sampler) > 1 else None,
+        mean_indices=tuple(float(indices.double().mean()) for indices in batches[: len(sampler)]),
+        classes=tuple(classes),
+    )
+
+
+def _batches(sampler: Sampler, first: Sequence[Sequence[Tensor]]) -> itertools.chain[Tensor]:
+    later = (sampler.batches(epoch) for epoch in range(len(first), MAX_EPOCHS))
+    return itertools.chain.from_iterable(itertools.chain(first, later))
+
+
+def _count(labels: Tensor, num_classes: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Samples of each class; labels outside the classes are another rule's business."""
+    valid = labels[(labels >= 0) & (labels < num_classes)].long().cpu()
+    return torch.bincount(valid, minlength=num_classes).numpy().astype(np.int64)
+
+
+def _repeats(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
+    """Whether both epochs hold the same samples in batch after batch."""
+    return len(first) == len(second) and all(
+        len(a) == len(b) and torch.equal(a.sort().values, b.sort().values) for a, b in zip(first, second, strict=True)
+    )
