@@ -1,0 +1,152 @@
+"""`trainctl diagnose`: why a training does not work, before it starts or from what a run recorded.
+
+Asks the engine and prints its answer; what is wrong and why is decided there.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.tui.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Config,
+    Data,
+    Device,
+    Json,
+    Preset,
+    RunsDir,
+    Scale,
+    ScaleChoice,
+    Set,
+    Task,
+    all_overrides,
+    resolve_options,
+)
+from trainctl.tui.cli.output import print_json, print_lines
+
+if TYPE_CHECKING:
+    from trainctl.engine.diagnosis.evidence import Evidence
+
+STYLES = {"ok": "green", "warning": "yellow", "error": "bold red", "info": "cyan", "dim": "dim", "bold": "bold"}
+
+
+class Part(StrEnum):
+    """What `--only` may ask for."""
+
+    DATA = "data"
+    SAMPLER = "sampler"
+    LABELS = "labels"
+    MODEL = "model"
+    GRADIENT = "gradient"
+    LOSS = "loss"
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Sections of the report. A sampler can only be judged by the classes there are."""
+        several = {Part.SAMPLER: ("sampler", "labels"), Part.GRADIENT: ("gradient flow",)}
+        return several.get(self, (str(self),))
+
+
+def command(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run (name, part of it, path, latest); none: check before training."),
+    ] = None,
+    preset: Preset = None,
+    task: Task = None,
+    config: Config = None,
+    sets: Set = None,
+    data: Data = None,
+    scale: Scale = ScaleChoice.AUTO,
+    device: Device = None,
+    only: Annotated[list[Part] | None, typer.Option("--only", help="Check only this part; may be repeated.")] = None,
+    json: Json = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+) -> int:
+    """Say why a training does not work, before or after it ran.
+
+    Ends with 0 when nothing is wrong (warnings included), with 3 when an error was found.
+    """
+    from trainctl.engine.diagnosis.catalog import SECTIONS
+    from trainctl.engine.diagnosis.differential import diagnose
+
+    started = time.perf_counter()
+    sections = tuple(name for part in only for name in part.sections) if only else SECTIONS
+    if run is not None:
+        _refuse_with_run(preset=preset, task=task, config=config, set=sets, data=data, device=device)
+        title, evidence = _recorded(runs_dir, run)
+    else:
+        resolve = _Resolve(preset, task, config, all_overrides(sets, device=device), scale)
+        title, evidence = _preflight(resolve, data, sections)
+    report = diagnose(evidence, sections=sections, seconds=time.perf_counter() - started)
+    if json:
+        print_json(report.to_json())
+    else:
+        _print(title, report, evidence, sections, only or [])
+    return ExitCode.FINDINGS if report.verdict == "error" else ExitCode.OK
+
+
+def _refuse_with_run(**options: Any) -> None:
+    for name, value in options.items():
+        if value:
+            raise UserError(f"a run has its own configuration, not with --{name}", f"leave out --{name} or the run")
+
+
+def _recorded(runs_dir: Path, ref: str) -> tuple[str, Evidence]:
+    from trainctl.engine.diagnosis.records import read_evidence
+    from trainctl.engine.runs.index import find_run
+
+    paths = find_run(runs_dir, ref)
+    evidence = read_evidence(paths)
+    facts = evidence.records
+    stands = f", {facts.state}, {facts.num_steps:,} steps" if facts else ""
+    return f"{paths.root}{stands}", evidence
+
+
+class _Resolve:
+    """The options that lead to a configuration."""
+
+    def __init__(
+        self,
+        preset: str | None,
+        task: str | None,
+        config: list[Path] | None,
+        overrides: list[str],
+        scale: ScaleChoice,
+    ) -> None:
+        self.preset, self.task, self.config, self.overrides, self.scale = preset, task, config, overrides, scale
+
+
+def _preflight(options: _Resolve, data: Path | None, sections: tuple[str, ...]) -> tuple[str, Evidence]:
+    from trainctl.engine.diagnosis.probes.preflight import gather
+    from trainctl.engine.tasks.registry import task_type
+    from trainctl.engine.training.device import choose_device
+
+    device_type = choose_device("auto").type
+    resolved = resolve_options(
+        options.preset,
+        scale=options.scale.on(device_type),
+        config=options.config,
+        overrides=options.overrides,
+        task=options.task,
+    )
+    task = task_type(resolved.config.task)(resolved.config, data)
+    title = f"{resolved.preset}, {resolved.scale} scale, {data or 'built-in data'}, before training"
+    return title, gather(task, sections=sections)
+
+
+def _print(title: str, report: Any, evidence: Evidence, sections: tuple[str, ...], only: list[Part]) -> None:
+    from trainctl.engine.diagnosis.report import report_lines
+    from trainctl.engine.diagnosis.sampler_check import sampler_check_lines
+
+    lines = [((title, "bold"),), ()]
+    if only == [Part.SAMPLER]:
+        lines += sampler_check_lines(evidence)
+    lines += report_lines(report, evidence, sections)
+    print_lines([(text, STYLES.get(style, "")) for text, style in line] for line in lines)
