@@ -37,13 +37,13 @@ class Action:
         return _KEY_NAMES.get(self.key, self.key)
 
 
-_KEY_NAMES = {"question_mark": "?", "space": "space", "ctrl+p": "ctrl+p"}
+_KEY_NAMES = {"question_mark": "?", "space": "spc"}
 
 ACTIONS = (
     Action("space", "pause", "pause", "Pause the training, or let it go on.", changes_run=True),
     Action("s", "stop", "stop", "Finish the step, write a checkpoint and end the run; it can be resumed.", True),
     Action("c", "checkpoint", "save", "Write a checkpoint now.", changes_run=True),
-    Action("v", "validate", "validate", "Validate now.", changes_run=True),
+    Action("v", "validate", "val", "Validate now.", changes_run=True),
     Action("l", "learning_rate", "lr", "Multiply or set the learning rate.", changes_run=True),
     Action("p", "presets", "presets", "Show the presets of this task, compare, start a new run with one.", True),
     Action("r", "runs", "runs", "Show all runs and attach to one."),

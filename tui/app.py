@@ -44,15 +44,15 @@ class CockpitApp(App[None]):
         self._follower: Follower | None = None
         self.session: Session | None = None
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Attach, or start a run and attach to it."""
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = DARK.name
         if self._first_run is not None:
-            self._look_at(self._first_run)
+            await self._look_at(self._first_run)
         else:
-            self._launch(self._request)
+            await self._launch(self._request)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our colours under every theme the user may choose."""
@@ -81,13 +81,13 @@ class CockpitApp(App[None]):
         """Say why the run cannot be shown."""
         self.notify(message.reason, severity="error", timeout=60, markup=False)
 
-    def on_attach_requested(self, message: AttachRequested) -> None:
+    async def on_attach_requested(self, message: AttachRequested) -> None:
         """Look at another run."""
-        self._look_at(message.run)
+        await self._look_at(message.run)
 
-    def on_launch_requested(self, message: LaunchRequested) -> None:
+    async def on_launch_requested(self, message: LaunchRequested) -> None:
         """Start another run and look at it."""
-        self._launch(message.request)
+        await self._launch(message.request)
 
     def on_unmount(self) -> None:
         """Stop reading."""
@@ -96,7 +96,7 @@ class CockpitApp(App[None]):
 
     # --- runs ---------------------------------------------------------------------------------------------
 
-    def _launch(self, request: LaunchRequest) -> None:
+    async def _launch(self, request: LaunchRequest) -> None:
         self._request = request
         try:
             run, process = launch(request)
@@ -106,9 +106,9 @@ class CockpitApp(App[None]):
             else:
                 self.notify(str(err), severity="error", markup=False)
             return
-        self._look_at(run, process)
+        await self._look_at(run, process)
 
-    def _look_at(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
+    async def _look_at(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         if self._follower is not None:
             self._follower.stop()
         self.session = Session(run, process, readonly=self._readonly)
@@ -119,9 +119,10 @@ class CockpitApp(App[None]):
         )
         screen = CockpitScreen(self.session, self._request)
         if isinstance(self.screen, CockpitScreen):
-            self.switch_screen(screen)
+            await self.switch_screen(screen)
         else:
-            self.push_screen(screen)
+            await self.push_screen(screen)
+        # Only now is there somebody to show the first update to.
         self.run_worker(self._follower.run, thread=True, group="feed", exclusive=True)
 
     def _cockpit(self) -> CockpitScreen | None:

@@ -69,7 +69,7 @@ def _log_ticks(axis: Axis, most: int) -> list[float]:
     if decades > most:
         every = math.ceil(decades / most)
         return [10.0**k for k in range(first, last + 1) if (k - first) % every == 0]
-    for multiples in ((1, 2, 5), (1, 3), (1,)):
+    for multiples in (range(1, 10), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         values = [m * 10.0**k for k in range(first - 1, last + 1) for m in multiples]
         inside = [v for v in values if axis.lo * (1 - 1e-9) <= v <= axis.hi * (1 + 1e-9)]
         if 2 <= len(inside) <= most:

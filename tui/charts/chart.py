@@ -62,7 +62,8 @@ class Chart(Widget, can_focus=True):
         *(f"chart--series-{k}" for k in range(NUM_SERIES_COLOURS)),
     }
     DEFAULT_CSS = """
-    Chart { height: 1fr; border: round $chart-border; border-title-color: $foreground; }
+    Chart { height: 1fr; border: round $chart-border; border-title-color: $foreground;
+            border-subtitle-color: $chart-label; }
     Chart:focus { border: round $accent; }
     Chart > .chart--bad { color: $chart-bad; text-style: bold; }
     Chart > .chart--span { color: $chart-span; }
@@ -151,4 +152,5 @@ class Chart(Widget, can_focus=True):
         colour = f"$series-{line.ink % NUM_SERIES_COLOURS}" if line.ink != FAINT_INK else "$chart-label"
         last = getattr(line.series, "last", None)
         value = f" {short(last)}" if isinstance(last, float) else ""
-        return RichText.styled(f"  {line.name}{value}", colour)
+        symbol = f"{line.symbol} " if line.symbol else ""
+        return RichText.styled(f"  {symbol}{line.name}{value}", colour)

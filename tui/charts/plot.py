@@ -27,6 +27,7 @@ class Line:
         ink: number of its colour, 0 or more.
         join: connected; false: separate points.
         legend: whether it stands in the legend.
+        symbol: a character for each point, for few points that must be seen (`*` in plain ASCII).
     """
 
     name: str
@@ -34,6 +35,12 @@ class Line:
     ink: int
     join: bool = True
     legend: bool = True
+    symbol: str = ""
+
+    def trace(self, envelope: Envelope, glyphs: Glyphs) -> Trace:
+        """The line reduced to columns."""
+        symbol = "*" if self.symbol and glyphs is Glyphs.ASCII else self.symbol
+        return Trace(envelope, self.ink, self.join, symbol)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Content:
     """Everything a chart shows.
 
     Args:
-        lines: in order of drawing; a later one takes over the cells it touches.
+        lines: in order of drawing; a later one gives the colour of a shared cell.
         x_range: positions shown, [start, stop); none: the extent of the lines.
         log: logarithmic value axis (linear anyway where no value is positive).
         rules: horizontal lines.
@@ -92,7 +99,7 @@ def draw(content: Content, width: int, height: int, glyphs: Glyphs = Glyphs.BRAI
     room = width - gutter
     envelopes = _envelopes(content, start, stop, room * glyphs.dots[1])
     body = rasterise(
-        [Trace(envelope, line.ink, line.join) for line, envelope in zip(content.lines, envelopes, strict=True)],
+        [line.trace(envelope, glyphs) for line, envelope in zip(content.lines, envelopes, strict=True)],
         room,
         height - 1,
         axis,

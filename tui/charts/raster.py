@@ -1,7 +1,7 @@
 """Series to character cells: what goes where, and in whose colour. Pure, no Textual, no colours, no files.
 
-A plot is drawn in layers: shaded spans, horizontal and vertical lines, then the traces in order. A later
-trace takes a cell over from an earlier one, so that each cell has one colour.
+A plot is drawn in layers: shaded spans, horizontal and vertical lines, then the traces in order. A cell has one
+colour: where traces share one, the later gives the colour and the dots of both are kept, so that none has a hole.
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ class Trace:
         envelope: shape (width x dots per cell,).
         ink: number the cells carry, 0 or more.
         join: connect neighbours with a line; false: points only.
+        symbol: character for each point instead of dots, for few points that must be seen.
     """
 
     envelope: Envelope
     ink: int
     join: bool = True
+    symbol: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def rasterise(
     """Draw traces and annotations into `height` x `width` cells.
 
     Args:
-        traces: in order of drawing; a later one takes over the cells it touches.
+        traces: in order of drawing; a later one gives the colour of a shared cell.
         axis: value axis; what lies outside is drawn at the edge.
         marks: vertical lines, drawn behind the traces.
         rules: values at which a horizontal line is drawn behind the traces.
@@ -128,22 +130,36 @@ def rasterise(
     for mark in marks:
         if 0 <= mark.column < width:
             chars[:, mark.column], inks[:, mark.column] = (":" if plain else "┊"), mark.ink
+    dots = np.zeros((height, width), np.int64)
     for trace in traces:
-        _draw(trace, chars, inks, axis, glyphs)
+        if trace.symbol:
+            _draw_symbols(trace, chars, inks, axis, glyphs)
+        else:
+            _draw_dots(trace, dots, chars, inks, axis, glyphs)
     _write_marks(marks, chars, inks)
     _write_bad(traces, chars, inks, glyphs)
     return Raster(chars, inks)
 
 
-def _draw(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+def _draw_dots(trace: Trace, dots: Ints, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+    """Add a trace to `dots`, the dots drawn so far as a number per cell."""
     height, width = chars.shape
     rows, columns = glyphs.dots
-    dots = _dots(trace, height * rows, axis)
-    assert dots.shape[1] == width * columns, "an envelope has one entry per column of dots"
+    new = _dots(trace, height * rows, axis)
+    assert new.shape[1] == width * columns, "an envelope has one entry per column of dots"
     weights, table = _TABLES[glyphs]
-    cells = np.einsum("hrwc,rc->hw", dots.reshape(height, rows, width, columns).astype(np.int64), weights)
+    cells = np.einsum("hrwc,rc->hw", new.reshape(height, rows, width, columns).astype(np.int64), weights)
     touched = cells > 0
-    chars[touched], inks[touched] = table[cells[touched]], trace.ink
+    dots |= cells
+    chars[touched], inks[touched] = table[dots[touched]], trace.ink
+
+
+def _draw_symbols(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+    top, bottom = dot_ranges(trace.envelope, chars.shape[0], axis)
+    there = np.flatnonzero(bottom >= 0)
+    for rows in (top, bottom):
+        at = rows[there], there // glyphs.dots[1]
+        chars[at], inks[at] = trace.symbol, trace.ink
 
 
 def _dots(trace: Trace, rows: int, axis: Axis) -> NDArray[np.bool_]:

@@ -50,7 +50,7 @@ class ChoiceScreen(Dialog[str]):
         choices: Sequence[Choice],
         *,
         body: Content | str = "",
-        marked: str = "",
+        marked: str | None = None,
         hint: str = "enter chooses, esc closes",
     ) -> None:
         super().__init__()

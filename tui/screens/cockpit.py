@@ -81,6 +81,8 @@ class CockpitScreen(Screen[None]):
 
     def show_update(self, update: RunUpdate) -> None:
         """Take in what is new and redraw what it concerns."""
+        if not self.query(LogPanel):
+            return  # the screen is being taken down
         view, log = self.session.view, self.query_one(LogPanel)
         events = view.apply(update)
         log.add(events, update.console)

@@ -21,6 +21,8 @@ class Dialog(ModalScreen["Answer | None"], Generic[Answer]):
         border: round $accent; background: $surface; padding: 0 1;
     }
     Dialog OptionList { height: auto; max-height: 20; border: none; background: $surface; }
+    Dialog OptionList:focus { border: none; }
+    Dialog Input, Dialog Input:focus { border: tall $chart-border; background: $panel; }
     Dialog .hint { color: $chart-label; margin-top: 1; }
     """
 

@@ -21,7 +21,8 @@ class ClassPanel(Widget, can_focus=True):
 
     heading: ClassVar[str] = "Classes"
     DEFAULT_CSS = """
-    ClassPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground; }
+    ClassPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground;
+                 border-subtitle-color: $warning; }
     ClassPanel:focus { border: round $accent; }
     """
 
@@ -39,7 +40,7 @@ class ClassPanel(Widget, can_focus=True):
         layout = view.layout
         parts = [Content.styled(self.heading, "bold")]
         if layout and layout.classes:
-            parts.append(Content.styled("  bar: epoch so far  │ data set  number: this batch", "$chart-label"))
+            parts.append(Content.styled("  █ epoch │ data set, n in batch", "$chart-label"))
         self.border_title = Content("").join(parts)
         missing = missing_classes(view)
         self.border_subtitle = Content(f"! missing last epoch: {', '.join(missing)}" if missing else "")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
 from textual.content import Content
+from textual.events import Resize
 from textual.widgets import RichLog
 
 from trainctl.engine.runs.events import Event
@@ -37,19 +39,35 @@ class LogPanel(RichLog, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, max_lines=MAX_LINES, wrap=True, markup=False, highlight=False, min_width=20)
         self.last_words = ""
+        self._entries: deque[str | Event] = deque(maxlen=MAX_LINES)
+        self._wrapped_at = 0
 
     def on_mount(self) -> None:
         """Show the heading."""
         self.border_title = Content.styled(self.heading, "bold")
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._write_again())
+
+    def on_resize(self, event: Resize) -> None:
+        """Wrap again: a line that was written is not wrapped anew by itself."""
+        if self._wrapped_at not in (0, event.size.width):
+            self._write_again()
+        self._wrapped_at = event.size.width
+
+    def _write_again(self) -> None:
+        self.clear()
+        for entry in self._entries:
+            self._write_entry(entry)
 
     def add(self, events: Iterable[Event], console: Iterable[str]) -> None:
         """Append what is new."""
-        for line in console:
-            if line.strip():
-                self.last_words = line.strip()
-                self.write(Text(line))
-        for event in events:
-            self.write(self._event_line(event))
+        printed = [line for line in console if line.strip()]
+        self.last_words = printed[-1].strip() if printed else self.last_words
+        for entry in (*printed, *events):
+            self._entries.append(entry)
+            self._write_entry(entry)
+
+    def _write_entry(self, entry: str | Event) -> None:
+        self.write(Text(entry) if isinstance(entry, str) else self._event_line(entry), expand=True)
 
     def _event_line(self, event: Event) -> Text:
         severity, words = event_words(event)

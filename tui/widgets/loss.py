@@ -26,10 +26,10 @@ class LossPanel(Chart):
         if "loss" in view.series:
             lines.append(Line("total", view.series["loss"], 0))
         note = ""
-        for which, name, ink in (("raw", "val", RAW_INK), ("ema", "val ema", EMA_INK)):
+        for which, name, ink, symbol in (("raw", "val", RAW_INK, "●"), ("ema", "val ema", EMA_INK, "◆")):
             points = view.validation(which, "loss")
             if len(points) and np.isfinite(points.y).any():
-                lines.append(Line(name, points, ink, join=len(points) > 1))
+                lines.append(Line(name, points, ink, symbol=symbol))
         if view.first_nonfinite is not None:
             note = f"× not finite from step {view.first_nonfinite}"
         self.show_content(Content(lines=tuple(lines), marks=event_marks(view)), note)

@@ -124,6 +124,18 @@ def test_zero_on_a_log_axis_stays_at_the_bottom():
     assert raster.inks[3, 0] == 0
 
 
+def test_traces_that_share_a_cell_keep_their_dots_and_show_the_later_colour():
+    low, high = (Envelope(*(np.full(4, y, np.float32),) * 2, np.zeros(4, bool)) for y in (0.0, 1.0))
+    raster = rasterise([Trace(low, 0), Trace(high, 1)], 2, 1, Axis(0, 1))
+    assert raster.lines() == ["⣉⣉"] and (raster.inks == 1).all()
+
+
+def test_points_with_a_symbol_are_whole_cells():
+    points = Points(np.array([0.0, 9.0]), np.array([0.0, 1.0])).envelope(0, 10, 20)
+    raster = rasterise([Trace(points, 3, symbol="●")], 10, 3, Axis(0, 1))
+    assert raster.lines() == ["         ●", "          ", "●         "]
+
+
 def test_a_later_series_takes_over_the_cell():
     envelope = Envelope(*(np.ones(4, np.float32),) * 2, np.zeros(4, bool))
     raster = rasterise([Trace(envelope, 0), Trace(envelope, 1)], 2, 1, Axis(0, 1))

@@ -1,0 +1,405 @@
+"""What the user sees and what reaches the run, key by key."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.states import RunState
+from trainctl.tui.actions import ACTIONS
+from trainctl.tui.app import CockpitApp
+from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.screens.choice import ChoiceScreen
+from trainctl.tui.screens.cockpit import CockpitScreen
+from trainctl.tui.widgets.gradients import GradientPanel
+from trainctl.tui.widgets.learning_rate import LearningRatePanel
+from trainctl.tui.widgets.loss import LossPanel
+
+SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
+
+
+def screen_text(pilot: Pilot[None]) -> str:
+    """The characters on the screen."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 5.0) -> None:
+    """Let the app work until something holds."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, "did not happen\n" + screen_text(pilot)
+        await pilot.pause(0.02)
+
+
+async def shows(pilot: Pilot[None], text: str) -> None:
+    """Let the app work until this text is on the screen."""
+    await until(pilot, lambda: text in screen_text(pilot))
+
+
+def commands(run) -> list[dict]:
+    """What was asked of the run."""
+    path = run.paths.commands
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def toasts(pilot: Pilot[None]) -> list[str]:
+    """What popped up."""
+    return [note.message for note in pilot.app._notifications]
+
+
+def cockpit(pilot: Pilot[None]) -> CockpitScreen:
+    """The main screen."""
+    return next(screen for screen in pilot.app.screen_stack if isinstance(screen, CockpitScreen))
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
+async def test_a_glance_says_state_progress_and_verdict(live_run, size):
+    async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
+        await shows(pilot, "step 100/200 50%")
+        text = screen_text(pilot)
+        for expected in ("RUNNING", "eyes/balanced", "epoch 3/4", "ETA 3 min 20 s", "45.2 steps/s", "live"):
+            assert expected in text
+        assert "ok  no problem seen so far" in text
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM])
+async def test_every_key_of_the_footer_fits(live_run, size):
+    async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
+        await shows(pilot, "q quit")
+        last = screen_text(pilot).splitlines()[-1]
+        assert [f"{a.shown_key} {a.label}" for a in ACTIONS if a.footer and f"{a.shown_key} {a.label}" not in last] == []
+
+
+async def test_loss_shows_total_terms_and_validation(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "val ema 0.45")
+        text = screen_text(pilot)
+        for name in ("bce", "aux 0.15", "total", "● val 0.4", "◆ val ema 0.45"):
+            assert name in text
+        drawn = pilot.app.screen.query_one(LossPanel).as_text()
+        assert drawn.count("●") == 2 and drawn.count("◆") == 2
+
+
+async def test_learning_rate_shows_the_plan_ahead_and_where_we_are(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "warmup 20 steps")
+        drawn = pilot.app.screen.query_one(LearningRatePanel).as_text()
+        assert "^100" in drawn and "200 step" in drawn and "░" in drawn
+        right_half = [line[len(line) * 3 // 4 :] for line in drawn.splitlines()[:-1]]
+        assert any(0x2800 < ord(char) < 0x2900 for line in right_half for char in line)
+
+
+async def test_gradients_name_the_clip_norm_and_what_is_frozen(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "clip at 5 · frozen: teacher")
+        assert "stem" in screen_text(pilot) and "head" in screen_text(pilot)
+
+
+async def test_classes_show_shares_and_the_batch(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "closed █")
+        row = next(line for line in screen_text(pilot).splitlines() if "closed █" in line)
+        counts = live_run_counts(pilot)
+        share = 100 * counts[0] / counts.sum()
+        assert f"{share:.1f}%" in row and "│" in row
+
+
+def live_run_counts(pilot: Pilot[None]) -> np.ndarray:
+    """Class counts of the epoch in progress."""
+    return pilot.app.session.view.epoch_counts
+
+
+async def test_a_class_that_an_epoch_never_saw_is_named(new_run):
+    run = new_run().begin()
+    run.train(60, classes=[0, 64])
+    async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "missing last epoch: closed")
+        assert "! warning  no sample of closed in the last epoch" in screen_text(pilot)
+
+
+async def test_the_log_holds_console_and_events(live_run):
+    live_run.say("loading 1000 images")
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "loading 1000 images")
+        assert "validation epoch 2  loss 0.4  f1 0.9" in screen_text(pilot)
+
+
+async def test_records_written_later_appear(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        live_run.train(20)
+        await shows(pilot, "step 120/200")
+        assert pilot.app.screen.query_one(LossPanel).content.span() == (1, 121)
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM])
+async def test_an_empty_run_says_starting(empty_run, size):
+    async with CockpitApp(empty_run).run_test(size=size) as pilot:
+        await shows(pilot, "STARTING")
+        assert "no step yet" in screen_text(pilot)
+
+
+async def test_a_half_written_run_is_shown_as_far_as_it_goes(live_run):
+    live_run.paths.meta.write_text("{")
+    with live_run.paths.steps.open("ab") as file:
+        file.write(b"torn")
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        assert "! warning" in screen_text(pilot)
+
+
+async def test_a_crashed_run_says_so(live_run):
+    live_run.status(RunState.RUNNING, process_start=1, heartbeat=time.time() - 40)
+    live_run.say("RuntimeError: boom")
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "PRESUMED CRASHED")
+        assert "× error" in screen_text(pilot) and "silent 40 s" in screen_text(pilot)
+        assert "RuntimeError: boom" in screen_text(pilot)
+
+
+async def test_a_loss_that_is_not_finite_is_an_error_and_marked(live_run):
+    live_run.train(1, loss=np.nan)
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "× error  the loss is not finite at step 101")
+        assert "×" in pilot.app.screen.query_one(LossPanel).as_text().splitlines()[0]
+
+
+@pytest.mark.parametrize(("key", "verb"), [("space", "pause"), ("s", "stop"), ("c", "checkpoint"), ("v", "validate")])
+@pytest.mark.parametrize("size", [SMALL, MEDIUM])
+async def test_a_key_asks_the_run_and_the_acknowledgement_is_shown(live_run, key, verb, size):
+    async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press(key)
+        await shows(pilot, f"asked: {verb}")
+        (command,) = commands(live_run)
+        assert command["verb"] == verb and command["sender"] == "cockpit"
+        live_run.events.append(EventKind.COMMAND, 101, id=command["id"], verb=verb, args={}, effect="it took effect")
+        await until(pilot, lambda: any(f"step 101: {verb}  it took effect" in text for text in toasts(pilot)))
+        assert pilot.app.session.view.asked == {}
+
+
+async def test_space_resumes_a_paused_run(live_run):
+    live_run.status(RunState.PAUSED)
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "PAUSED")
+        await pilot.press("space")
+        assert commands(live_run)[0]["verb"] == "resume"
+
+
+async def test_the_learning_rate_is_asked_for_and_sent(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("l")
+        pilot.app.screen.query_one(Input).value = "x0.25"
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(commands(live_run)))
+        assert commands(live_run)[0]["args"] == {"name": "lr", "op": "mul", "value": 0.25}
+
+
+async def test_a_learning_rate_that_makes_no_sense_is_explained_and_not_sent(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("l")
+        pilot.app.screen.query_one(Input).value = "-3"
+        await pilot.press("enter")
+        await shows(pilot, "is not above 0")
+        await pilot.press("escape")
+        assert commands(live_run) == []
+
+
+async def test_y_makes_the_axis_of_the_chosen_panel_logarithmic(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("y")
+        await shows(pilot, "Loss log")
+        pilot.app.screen.query_one(GradientPanel).focus()
+        await pilot.press("y")
+        await shows(pilot, "Gradient norm log")
+        await pilot.press("y")
+        await until(pilot, lambda: "Gradient norm log" not in screen_text(pilot))
+
+
+async def test_m_lets_a_panel_fill_the_screen_and_back(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "Gradient norm")
+        await pilot.press("m")
+        await until(pilot, lambda: "Gradient norm" not in screen_text(pilot))
+        assert pilot.app.screen.query_one(LossPanel).size.width > 110
+        await pilot.press("m")
+        await shows(pilot, "Gradient norm")
+
+
+async def test_help_lists_every_key(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("question_mark")
+        await shows(pilot, "esc closes")
+        assert all(action.help in screen_text(pilot) for action in ACTIONS)
+        await pilot.press("escape")
+        assert pilot.app.screen is cockpit(pilot)
+
+
+async def test_keys_of_the_cockpit_do_nothing_under_a_dialog(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("question_mark", "s", "c", "v")
+        assert commands(live_run) == []
+
+
+async def test_the_palette_offers_the_same_actions(live_run):
+    app = CockpitApp(live_run.paths)
+    async with app.run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert all(f"{action.label} ({action.shown_key})" in titles for action in ACTIONS)
+
+
+async def test_a_finding_of_the_palette_acts(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("ctrl+p")
+        await pilot.press(*"save")
+        await shows(pilot, "Write a checkpoint now.")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: bool(commands(live_run)))
+        assert commands(live_run)[0]["verb"] == "checkpoint"
+
+
+@pytest.mark.parametrize("key", ["space", "s", "c", "v", "l"])
+async def test_readonly_refuses_and_says_so(live_run, key):
+    async with CockpitApp(live_run.paths, readonly=True).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press(key)
+        await until(pilot, lambda: any("read only" in text for text in toasts(pilot)))
+        assert commands(live_run) == []
+
+
+async def test_a_run_that_is_over_takes_no_commands(live_run):
+    live_run.status(RunState.FINISHED)
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "FINISHED")
+        await pilot.press("space")
+        await until(pilot, lambda: any("the run is over" in text for text in toasts(pilot)))
+        assert commands(live_run) == []
+
+
+async def test_runs_are_listed_newest_first_and_can_be_attached_to(live_run, new_run):
+    other = new_run(preset="eyes/current").begin()
+    other.train(10)
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        await pilot.press("r")
+        await shows(pilot, "runs, newest first")
+        names = [other.paths.root.name, live_run.paths.root.name]
+        screen = screen_text(pilot)
+        assert all(name in screen for name in names)
+        options = pilot.app.screen.query_one(OptionList)
+        index = next(k for k in range(2) if names[0] in str(options.get_option_at_index(k).prompt))
+        options.highlighted = index
+        await pilot.press("enter")
+        await shows(pilot, "step 10/200")
+        assert pilot.app.session.paths == other.paths
+
+
+async def test_a_preset_shows_the_difference_before_it_starts(live_run, tmp_path):
+    request = LaunchRequest(live_run.paths.root.parent, preset="eyes/balanced")
+    async with CockpitApp(live_run.paths, request).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("p")
+        await shows(pilot, "● eyes/balanced  (present")
+        options = pilot.app.screen.query_one(OptionList)
+        index = next(
+            k for k in range(options.option_count) if "eyes/conservative" in str(options.get_option_at_index(k).prompt)
+        )
+        options.highlighted = index
+        await pilot.press("enter")
+        await shows(pilot, "loss.name")
+        assert "focal -> bce" in screen_text(pilot)
+        await pilot.press("escape")
+        assert len(list(live_run.paths.root.parent.glob("*eyes*"))) == 1
+
+
+async def test_choosing_a_preset_starts_a_new_run_and_shows_it(live_run, monkeypatch):
+    started: list[LaunchRequest] = []
+
+    def fake(request: LaunchRequest):
+        from trainctl.engine.runs.index import create_run
+
+        started.append(request)
+        return create_run(request.runs_dir, request.preset or "run"), None
+
+    monkeypatch.setattr("trainctl.tui.app.launch", fake)
+    request = LaunchRequest(live_run.paths.root.parent, preset="eyes/balanced", scale="small")
+    async with CockpitApp(live_run.paths, request).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        cockpit(pilot)._confirm_preset("eyes/current")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChoiceScreen))
+        await pilot.press("down", "enter")  # stop the present one first
+        await shows(pilot, "STARTING")
+        assert started[0].preset == "eyes/current" and started[0].scale == "small"
+        assert commands(live_run)[0]["verb"] == "stop"
+
+
+@pytest.mark.parametrize(("downs", "verbs"), [(0, []), (1, ["stop"])])
+async def test_leaving_detaches_or_stops(live_run, downs, verbs):
+    app = CockpitApp(live_run.paths)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("q")
+        await shows(pilot, "Detach: the training goes on")
+        await pilot.press(*["down"] * downs, "enter")
+        await until(pilot, lambda: not app.is_running or app._exit)
+    assert [command["verb"] for command in commands(live_run)] == verbs
+
+
+async def test_escape_stays(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("q", "escape")
+        assert pilot.app.screen is cockpit(pilot)
+
+
+async def test_light_theme_and_no_colour_draw_the_same_characters(live_run, monkeypatch):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        dark = screen_text(pilot)
+        await pilot.press("t")
+        await until(pilot, lambda: pilot.app.theme == "trainctl-light")
+        assert screen_text(pilot) == dark
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        await shows(pilot, "no problem seen so far")
+        assert pilot.app.no_color
+
+
+async def test_a_theme_of_textual_works_too(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        pilot.app.theme = "nord"
+        await pilot.pause()
+        assert "RUNNING" in screen_text(pilot)
+
+
+async def test_the_farewell_says_how_to_come_back(live_run):
+    app = CockpitApp(live_run.paths)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+    text = app.session.farewell()
+    assert "is running at step 100/200" in text and f"trainctl ui {live_run.paths.root}" in text
+    assert "\n" not in text
+
+
+async def test_a_run_that_cannot_be_read_is_explained(live_run, tmp_path: Path):
+    live_run.paths.status.write_text('{"schema": 99}')
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await until(pilot, lambda: any("schema 99" in text for text in toasts(pilot)))

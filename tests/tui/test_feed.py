@@ -1,0 +1,188 @@
+"""The feed and the view: what arrives from a run directory, in whatever state it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.status import Liveness
+from trainctl.tui.feed import MAX_RECORDS, ConsoleTail, Follower, RunFeed
+from trainctl.tui.verdict import Severity, state_word, verdict
+from trainctl.tui.view import RunUpdate, RunView
+
+
+def seen(run) -> RunView:
+    """Everything a run directory says now."""
+    feed, view = RunFeed(run.paths), RunView(run.paths)
+    view.apply(feed.poll())
+    while feed.behind:
+        view.apply(feed.poll())
+    return view
+
+
+def test_an_empty_run_is_starting(empty_run):
+    view = RunView(empty_run)
+    view.apply(RunFeed(empty_run).poll())
+    assert view.state is RunState.STARTING and view.liveness is Liveness.STARTING
+    assert verdict(view).text == "waiting for the first step"
+
+
+def test_each_poll_brings_only_what_is_new(live_run):
+    feed, view = RunFeed(live_run.paths), RunView(live_run.paths)
+    view.apply(feed.poll())
+    live_run.train(10)
+    update = feed.poll()
+    assert len(update.records) == 10 and update.events == ()
+    view.apply(update)
+    assert view.step == 110 and len(view.series["loss"]) == 110
+
+
+def test_terms_are_weighted(live_run):
+    view = seen(live_run)
+    assert view.series["weighted.aux"].last == pytest.approx(0.15)
+    total = view.series["weighted.bce"].last + view.series["weighted.aux"].last
+    assert view.series["loss"].last == pytest.approx(total, rel=1e-5)
+
+
+def test_validation_points_of_raw_and_averaged_weights(live_run):
+    view = seen(live_run)
+    assert list(view.validation("raw", "loss").x) == [50, 100]
+    assert view.validation("ema", "loss").last == pytest.approx(0.45)
+
+
+def test_classes_are_counted_over_the_epoch_in_progress(live_run):
+    live_run.train(7)
+    view = seen(live_run)
+    assert view.epoch == 3 and view.epoch_counts.sum() == 7 * 64
+    assert view.last_epoch_counts.sum() == 50 * 64
+    assert view.batch_counts().sum() == 64
+
+
+def test_counting_does_not_depend_on_how_the_records_arrive(new_run):
+    run = new_run().begin()
+    feed, view = RunFeed(run.paths), RunView(run.paths)
+    for steps in (3, 60, 1, 40):
+        run.train(steps)
+        view.apply(feed.poll())
+    whole = seen(run)
+    np.testing.assert_array_equal(view.epoch_counts, whole.epoch_counts)
+    np.testing.assert_array_equal(view.last_epoch_counts, whole.last_epoch_counts)
+
+
+def test_a_class_that_an_epoch_never_saw_is_a_warning(new_run):
+    run = new_run().begin()
+    run.train(60, classes=[0, 64])
+    found = verdict(seen(run))
+    assert found.severity is Severity.WARNING and "no sample of closed" in found.text
+
+
+def test_the_first_step_that_is_not_finite_is_named(live_run):
+    live_run.train(5, loss=[1, 1, np.nan, np.inf, 1])
+    view = seen(live_run)
+    assert view.first_nonfinite == 103
+    assert verdict(view).severity is Severity.ERROR and "103" in verdict(view).text
+
+
+def test_a_process_that_is_gone_is_presumed_crashed(live_run):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    live_run.status(RunState.RUNNING, pid=child.pid, process_start=1)
+    live_run.say("RuntimeError: out of memory")
+    view = seen(live_run)
+    assert state_word(view) == ("presumed crashed", Severity.ERROR)
+    assert verdict(view, "RuntimeError: out of memory").text.endswith("RuntimeError: out of memory")
+
+
+def test_a_process_that_ends_before_it_wrote_anything_did_not_start(empty_run):
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(2)"])
+    child.wait()
+    view = RunView(empty_run)
+    view.apply(RunFeed(empty_run, child).poll())
+    assert state_word(view)[0] == "did not start" and view.is_over
+    assert "code 2: no such preset" in verdict(view, "no such preset").text
+
+
+def test_the_worst_finding_is_the_verdict(live_run):
+    live_run.events.append(EventKind.FINDING, 90, code="LOSS_FLAT", severity="error", title="the loss does not move")
+    live_run.events.append(EventKind.FINDING, 95, code="LR_LOW", severity="warning", title="slow")
+    assert verdict(seen(live_run)).text == "LOSS_FLAT: the loss does not move"
+
+
+def test_what_a_resume_took_back_is_gone(live_run):
+    live_run.events.append(EventKind.RESUME, 60, from_step=60, dropped=40)
+    assert list(seen(live_run).validation("raw", "loss").x) == [50]
+
+
+def test_records_that_start_over_replace_the_old_ones(live_run):
+    view = seen(live_run)
+    view.apply(RunUpdate(restarted=True, layout=live_run.layout))
+    assert view.series == {} and view.epoch_counts is None
+
+
+def test_an_acknowledged_command_is_no_longer_asked(live_run):
+    feed, view = RunFeed(live_run.paths), RunView(live_run.paths)
+    view.apply(feed.poll())
+    view.asked["ab"] = "pause"
+    live_run.events.append(EventKind.COMMAND, 101, id="ab", verb="pause", args={}, effect="paused")
+    view.apply(feed.poll())
+    assert view.asked == {}
+
+
+def test_a_half_written_run_does_not_stop_the_feed(live_run):
+    with live_run.paths.steps.open("ab") as file:
+        file.write(b"torn")
+    with live_run.paths.events.open("ab") as file:
+        file.write(b'{"kind": "epo')
+    live_run.paths.meta.write_text("{")
+    view = seen(live_run)
+    assert view.step == 100 and "meta.json" in verdict(view).text
+
+
+def test_a_long_run_comes_in_portions(new_run):
+    run = new_run().begin()
+    run.train(MAX_RECORDS + 5)
+    feed = RunFeed(run.paths)
+    assert len(feed.poll().records) == MAX_RECORDS and feed.behind
+    assert len(feed.poll().records) == 5 and not feed.behind
+
+
+def test_the_console_keeps_what_a_carriage_return_left(tmp_path):
+    path = tmp_path / "console.log"
+    path.write_bytes(b"10%\r50%\r100%\nnext\nhalf")
+    tail = ConsoleTail(path)
+    assert tail.read_new() == ("100%", "next")
+    with path.open("ab") as file:
+        file.write(b" line\n")
+    assert tail.read_new() == ("half line",)
+
+
+def test_the_follower_waits_until_an_update_was_taken_in(live_run):
+    delivered: list[RunUpdate] = []
+    arrived = threading.Event()
+
+    def deliver(update: RunUpdate) -> None:
+        delivered.append(update)
+        arrived.set()
+
+    follower = Follower(RunFeed(live_run.paths), deliver, pytest.fail)
+    thread = threading.Thread(target=follower.run)
+    thread.start()
+    assert arrived.wait(5)
+    thread.join(0.5)  # longer than two periods: nothing more comes before `applied`
+    assert len(delivered) == 1
+    follower.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_run_of_a_newer_version_is_refused_with_a_reason(live_run):
+    live_run.paths.status.write_text('{"schema": 99}')
+    reasons: list[str] = []
+    Follower(RunFeed(live_run.paths), pytest.fail, reasons.append).run()
+    assert "schema 99" in reasons[0]
