@@ -76,7 +76,9 @@ async def test_every_key_of_the_footer_fits(live_run, size):
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "q quit")
         last = screen_text(pilot).splitlines()[-1]
-        assert [f"{a.shown_key} {a.label}" for a in ACTIONS if a.footer and f"{a.shown_key} {a.label}" not in last] == []
+        assert [
+            f"{a.shown_key} {a.label}" for a in ACTIONS if a.footer and f"{a.shown_key} {a.label}" not in last
+        ] == []
 
 
 async def test_loss_shows_total_terms_and_validation(live_run):

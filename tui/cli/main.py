@@ -147,3 +147,7 @@ def _usage_message(err: Any) -> str:
 def _complain(message: str) -> int:
     sys.stderr.write(f"trainctl: error: {' '.join(message.splitlines())}\n")
     return ExitCode.USAGE
+
+
+if __name__ == "__main__":
+    main()
