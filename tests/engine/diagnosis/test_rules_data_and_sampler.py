@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy_task import CLASSES, ToyTask, config, make_split, make_splits
 from torch import nn
+from toy_task import CLASSES, ToyTask, config, make_split, make_splits
 
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding, Report, Severity

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from toy_task import ToyNet, ToyTask, config, make_split, make_splits
 from torch import Tensor, nn
 from torch.nn import functional as F
+from toy_task import ToyNet, ToyTask, config, make_split, make_splits
 
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding, Report, Severity
