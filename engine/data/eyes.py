@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from trainctl.engine.errors import UserError
 
 if TYPE_CHECKING:
+    from trainctl.engine.data.eyes_listing import Listing
     from trainctl.engine.tasks.eyes.config import EyesConfig
     from trainctl.engine.tasks.task import Splits
 
-CLASSES = ("closed", "open")
-"""Class names by `class_id`."""
+MIN_BUILT_IN = 8
+"""Fewest generated images that give each split both classes."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of images decoded so far, and of all."""
@@ -38,13 +39,43 @@ def load_eyes(config: EyesConfig, path: Path | None, progress: Progress | None =
     """
     if path is None:
         return _built_in(config)
-    raise UserError(f"cannot read {path}")
+    from trainctl.engine.data.eyes_splits import make_splits
+
+    return make_splits(_list(path), config, progress)
+
+
+def _list(path: Path) -> Listing:
+    """The images of a path, by what lies there.
+
+    Raises:
+        UserError: when nothing that can be read does.
+    """
+    from trainctl.engine.data.eyes_folders import is_image_root, list_folders
+    from trainctl.engine.data.eyes_parquet import list_parquet
+    from trainctl.engine.data.eyes_table import list_csv
+
+    try:
+        found = path.exists()
+    except PermissionError as error:
+        raise UserError(f"permission denied: {path}", "make the folders above it searchable") from error
+    if not found:
+        raise UserError(f"no file or folder {path}", "check --data")
+    if path.is_dir():
+        files = [] if is_image_root(path) else sorted(path.glob("*.parquet"))
+        return list_parquet(path, files) if files else list_folders(path)
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return list_parquet(path, [path])
+    if suffix == ".csv":
+        return list_csv(path)
+    raise UserError(f"{path} is a file, but no .parquet or .csv", "name such a file, or a folder with open and closed")
 
 
 def _built_in(config: EyesConfig) -> Splits:
     """Generated eyes, split at random with the class shares kept."""
     import torch
 
+    from trainctl.engine.data.eyes_splits import CLASSES
     from trainctl.engine.data.split import stratified_split
     from trainctl.engine.data.synthetic_eyes import synthetic_eyes
     from trainctl.engine.tasks.task import Split, Splits
@@ -68,7 +99,3 @@ def _built_in(config: EyesConfig) -> Splits:
 
     note = f"built-in eyes: {data.samples} drawn with seed {config.seed}, split at random within each class"
     return Splits(part(~held_out), part(held_out), CLASSES, (note,))
-
-
-MIN_BUILT_IN = 8
-"""Fewest generated images that give each split both classes."""

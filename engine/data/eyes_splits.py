@@ -1,0 +1,145 @@
+"""Turns a listing of eyes into decoded splits: chooses sides, decodes, checks. Knows no file format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainctl.engine.data.eyes_listing import ALONE, TRAIN, UNUSED, VAL, Listing, group_keys
+from trainctl.engine.data.images import Source, decode_images
+from trainctl.engine.data.leak_check import check_leak
+from trainctl.engine.data.split import grouped_split, stratified_split
+from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.eyes.config import EyesConfig
+from trainctl.engine.tasks.task import Split, Splits
+
+CLASSES = ("closed", "open")
+"""Class names by `class_id`."""
+
+NAMED = 3
+"""Images named when some were skipped."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which side each image is on, and why."""
+
+    sides: NDArray[np.int64]
+    groups: list[str] | None
+    note: str
+
+
+def make_splits(listing: Listing, config: EyesConfig, progress: Callable[[int, int], None] | None = None) -> Splits:
+    """Decode the images of a listing, training ones first, into one tensor that both splits share.
+
+    Raises:
+        UserError: when images cannot be decoded (unless `data.skip_corrupt`), or a split lacks a class.
+    """
+    plan = plan_split(listing, config)
+    order = np.concatenate([np.flatnonzero(plan.sides == side) for side in (TRAIN, VAL)])
+    _require_both_classes(listing.class_ids[order], plan.sides[order], listing.origin, plan.groups is not None)
+    images = torch.empty(len(order), 3, *config.data.image_size, dtype=torch.uint8)
+    problems = decode_images(_placed(listing, order), images, progress)
+    notes = [*listing.notes, plan.note]
+    if problems:
+        keep, note = _without(problems, [listing.names[row] for row in order], listing, config)
+        order, images = order[keep], images[torch.from_numpy(keep)]
+        _require_both_classes(listing.class_ids[order], plan.sides[order], listing.origin, plan.groups is not None)
+        notes.append(note)
+    num_train = int((plan.sides[order] == TRAIN).sum())
+    train = _part(listing, plan, order[:num_train], images[:num_train])
+    val = _part(listing, plan, order[num_train:], images[num_train:])
+    if plan.groups is None and config.data.leak_check:
+        leak = check_leak(train.tensors["images"], val.tensors["images"], train.names, val.names)
+        notes.append(leak.note())
+    return Splits(train, val, CLASSES, tuple(notes))
+
+
+def plan_split(listing: Listing, config: EyesConfig) -> Plan:
+    """Sides by group where grouping is asked for, else those of the data, else random within each class.
+
+    Raises:
+        UserError: when the grouping fits no image or leaves one group.
+    """
+    data, sides = config.data, listing.sides
+    used = np.ones(len(listing.names), dtype=np.bool_) if sides is None else sides != UNUSED
+    unused = int((~used).sum())
+    tail = f"; {unused} images of the test split left out" if unused else ""
+    if not used.any():
+        raise UserError(f"{listing.origin} holds only a test split", "name a train split")
+    if data.group_by is None and sides is not None and {TRAIN, VAL} <= set(sides.tolist()):
+        return Plan(sides, None, f"split: train and val as the data names them{tail}")
+    chosen = np.full(len(used), UNUSED)
+    rows = np.flatnonzero(used)
+    labels, share = listing.class_ids[rows], f"{data.val_fraction:.0%}"
+    if data.group_by is None:
+        if min(np.bincount(labels, minlength=2)) < 2:
+            raise UserError(
+                f"{listing.origin} has {_counts(labels)}", "give at least two images of each class to split"
+            )
+        chosen[rows] = np.where(stratified_split(labels, data.val_fraction, config.seed), VAL, TRAIN)
+        return Plan(chosen, None, f"split: {share} held out at random within each class{tail}")
+    groups = group_keys(listing, data.group_by)
+    kept = [groups[row] for row in rows]
+    chosen[rows] = np.where(grouped_split(labels, kept, data.val_fraction, config.seed), VAL, TRAIN)
+    alone = sum(key.startswith(ALONE) for key in kept)
+    tail += f"; {alone} images match no group and stand alone" if alone else ""
+    tail += "; the split named by the data was replaced" if sides is not None else ""
+    note = f"split: about {share} held out by group ({len(set(kept))} groups by {data.group_by!r}){tail}"
+    return Plan(chosen, groups, note)
+
+
+def _placed(listing: Listing, order: NDArray[np.int64]) -> Iterator[tuple[int, Source]]:
+    """Row in the tensor and source of every image that is used."""
+    place = np.full(len(listing.names), -1)
+    place[order] = np.arange(len(order))
+    for position, source in zip(place.tolist(), listing.sources(), strict=True):
+        if position >= 0:
+            yield position, source
+
+
+def _without(
+    problems: dict[int, str], names: Sequence[str], listing: Listing, config: EyesConfig
+) -> tuple[NDArray[np.bool_], str]:
+    """Which images to keep, and a note on the others.
+
+    Raises:
+        UserError: unless images may be skipped.
+    """
+    named = [f"{names[row]} ({reason})" for row, reason in list(problems.items())[:NAMED]]
+    count = f"{len(problems)} of {len(names)} images"
+    if not config.data.skip_corrupt:
+        raise UserError(
+            f"{listing.origin}: {count} cannot be decoded, first: {named[0]}",
+            "repair or remove them, or leave them out with data.skip_corrupt=true",
+        )
+    keep = np.ones(len(names), dtype=np.bool_)
+    keep[list(problems)] = False
+    more = ", …" if len(problems) > NAMED else ""
+    return keep, f"left out: {count} that cannot be decoded: {', '.join(named)}{more}"
+
+
+def _part(listing: Listing, plan: Plan, rows: NDArray[np.int64], images_NCHW: torch.Tensor) -> Split:
+    """One split of the decoded images."""
+    labels = torch.from_numpy(listing.class_ids[rows])
+    groups = [] if plan.groups is None else [plan.groups[row] for row in rows]
+    return Split({"images": images_NCHW, "labels": labels}, labels, [listing.names[row] for row in rows], groups)
+
+
+def _counts(labels: NDArray[np.int64]) -> str:
+    """How many of each class, in words."""
+    closed, opened = np.bincount(labels, minlength=2)
+    return f"{closed} closed and {opened} open eyes"
+
+
+def _require_both_classes(labels: NDArray[np.int64], sides: NDArray[np.int64], origin: str, grouped: bool) -> None:
+    """Refuse a split without one of the classes."""
+    for side, name in ((TRAIN, "training"), (VAL, "validation")):
+        part = labels[sides == side]
+        if len(set(part.tolist())) < 2:
+            hint = "choose smaller groups with data.group_by" if grouped else "add images of the missing class"
+            raise UserError(f"{origin}: the {name} split has {_counts(part)}", hint)
