@@ -275,6 +275,10 @@ class NonfiniteStep:
     """Median gradient norm of the 50 steps before; NaN: there were none."""
     norm_last: float
     """Gradient norm of the step before; NaN: there was none."""
+    num_before: int
+    """Finite steps among those 50."""
+    update_ratio: float
+    """Largest |update| / |weights| measured in them (infinite where it overflowed); NaN: none was measured."""
     num_steps: int
     """Steps of the run that were not finite."""
 

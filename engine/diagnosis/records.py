@@ -95,7 +95,9 @@ def _bad_steps(records: Records) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, 
 def _first_nonfinite(records: Records, layout: RecordLayout, is_bad: np.ndarray[Any, Any]) -> NonfiniteStep:
     index = int(is_bad.argmax())
     row = records[index]
-    before = records["grad_norm"][max(0, index - WINDOW) : index]
+    window = records[max(0, index - WINDOW) : index]
+    before, ratios = window["grad_norm"], window["update_ratio"]
+    ratios = ratios[~np.isnan(ratios)]
     return NonfiniteStep(
         step=int(row["step"]),
         epoch=int(row["epoch"]),
@@ -106,6 +108,8 @@ def _first_nonfinite(records: Records, layout: RecordLayout, is_bad: np.ndarray[
         lr=float(row["lr"][0]),
         norm_before=float(np.median(before)) if len(before) else float("nan"),
         norm_last=float(before[-1]) if len(before) else float("nan"),
+        num_before=len(window),
+        update_ratio=float(ratios.max()) if len(ratios) else float("nan"),
         num_steps=int(is_bad.sum()),
     )
 

@@ -25,6 +25,8 @@ LABEL_WIDTH = 11
 def report_lines(report: Report, evidence: Evidence, sections: Collection[str] = SECTIONS) -> list[Line]:
     """The whole report: sections, findings, what was not checked, verdict."""
     lines = section_lines(report, evidence, sections)
+    if evidence.data is not None and "data" in sections:
+        lines += [(("· ", "info"), (f"the data's own note: {note}", "")) for note in evidence.data.notes]
     for finding in report.findings:
         if finding.confidence != Confidence.HINT and finding.consequence_of is None:
             lines += [(), *finding_lines(finding, _consequences(finding, report.findings))]

@@ -1,0 +1,1 @@
+"""What has to touch data and network to gather evidence. Leaves no trace and judges nothing."""

@@ -9,7 +9,11 @@ from trainctl.engine.diagnosis.evidence import BatchFacts, NonfiniteStep, Record
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 EXPLODED = 5.0
-"""Gradient norm over the median of the steps before from which on it had exploded (catalogue, O601)."""
+"""Gradient norm over the median of the steps before from which on it had exploded."""
+DESTROYED = 1.0
+"""|update| / |weights| from which on an update replaces the weights rather than changing them."""
+ENOUGH_BEFORE = 10
+"""Steps before it without which nothing is said about how it came about."""
 
 
 @rule(
@@ -51,23 +55,8 @@ def _in_batch(batch: BatchFacts, bad_terms: list[str], bad_gradients: list[str])
 
 
 def _in_run(step: NonfiniteStep) -> Hit:
-    has_exploded = step.norm_last > EXPLODED * step.norm_before
     parts = ", ".join(step.terms) or f"gradient of {', '.join(step.groups[:3]) or 'the network'}"
-    if has_exploded:
-        why = (
-            f"the gradient had exploded: norm {step.norm_last:.3g} one step before, "
-            f"{step.norm_last / step.norm_before:.0f} times its median"
-        )
-        fix = Fix("a tenth of the learning rate, and clip the gradient", {"optimizer.lr": step.lr / 10})
-    elif math.isfinite(step.norm_last):
-        why = (
-            f"the step before was ordinary (gradient norm {step.norm_last:.3g}, median {step.norm_before:.3g}): "
-            "one batch or one operation, not a slow explosion"
-        )
-        fix = Fix("look for NaN in the data of this batch, and for log(0), sqrt(0) or a division by zero")
-    else:
-        why = "it was so from the first step: the data or an operation, not the learning rate"
-        fix = Fix("look for NaN in the data, and for log(0), sqrt(0) or a division by zero")
+    why, fix = _what_came_before(step)
     return Hit(
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN,
@@ -82,5 +71,33 @@ def _in_run(step: NonfiniteStep) -> Hit:
             "nonfinite_gradients": step.num_parameters,
             "grad_norm_before": step.norm_last,
             "grad_norm_median": step.norm_before,
+            "update_ratio": step.update_ratio,
         },
+    )
+
+
+def _what_came_before(step: NonfiniteStep) -> tuple[str, Fix]:
+    """Whether the learning rate, a slow explosion or a single batch led to it, as far as the records tell."""
+    look = Fix("look for NaN in the data, and for log(0), sqrt(0) or a division by zero")
+    slower = Fix("a tenth of the learning rate, and clip the gradient", {"optimizer.lr": step.lr / 10})
+    if not step.num_before:
+        return "it was so from the first step: the data or an operation, not the learning rate", look
+    if step.update_ratio > DESTROYED:
+        return (
+            f"an update before it was {step.update_ratio:.3g} times as large as the weights themselves: the "
+            f"learning rate of {step.lr:.3g} destroyed them",
+            slower,
+        )
+    if step.norm_last > EXPLODED * step.norm_before:
+        return (
+            f"the gradient had exploded: norm {step.norm_last:.3g} one step before, "
+            f"{step.norm_last / step.norm_before:.0f} times its median",
+            slower,
+        )
+    if step.num_before < ENOUGH_BEFORE:
+        return f"{step.num_before} steps before it are too few to tell an explosion from a bad batch", look
+    return (
+        f"the step before was ordinary (gradient norm {step.norm_last:.3g}, median {step.norm_before:.3g}): "
+        "one batch or one operation, not a slow explosion",
+        look,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -82,6 +83,11 @@ def test_a_healthy_report_names_every_section_and_says_what_was_not_checked() ->
     assert "– evaluation" in shown
     assert "– not checked  D105" in shown
     assert "✓ clean" in shown
+
+
+def test_what_the_data_says_of_itself_is_shown() -> None:
+    noted = replace(make_splits(), notes=("3 files skipped",))
+    assert "the data's own note: 3 files skipped" in text(ToyTask(splits=noted))
 
 
 def test_a_cause_and_its_consequences_fit_in_twelve_lines() -> None:

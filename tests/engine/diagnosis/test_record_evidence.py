@@ -26,6 +26,7 @@ def records(count: int = 100, layout: RecordLayout = LAYOUT) -> np.ndarray[Any, 
     out = np.zeros(count, layout.dtype)
     out["step"], out["epoch"] = np.arange(1, count + 1), np.arange(count) // 25 + 1
     out["lr"], out["batch_size"], out["amp_scale"] = 1e-3, 16, np.nan
+    out["update_ratio"] = np.where(np.arange(count) < 50, 0.01, np.nan)
     out["loss"] = out["term.ce"] = np.linspace(1.4, 0.4, count)
     out["grad_norm"] = rng.uniform(0.9, 1.1, count)
     for name in layout.groups:
@@ -104,6 +105,22 @@ def test_a_gradient_that_explodes_before_the_nan_points_to_the_learning_rate(tmp
     assert "gradient of head not finite at step 61" in finding.summary
     assert "the gradient had exploded" in finding.why
     assert finding.fix.set == {"optimizer.lr": pytest.approx(1e-4)}
+
+
+@pytest.mark.parametrize("ratio", [30.0, np.inf])
+def test_an_update_larger_than_the_weights_points_to_the_learning_rate(tmp_path: Path, ratio: float) -> None:
+    rows = records()
+    rows["update_ratio"][0] = ratio
+    rows["loss"][1:] = rows["term.ce"][1:] = np.nan
+    finding = found(write(tmp_path, rows))["N901"]
+    assert "destroyed them" in finding.why
+    assert finding.fix.set == {"optimizer.lr": pytest.approx(1e-4)}
+
+
+def test_after_a_few_steps_nothing_is_claimed_about_how_it_came_about(tmp_path: Path) -> None:
+    rows = records()
+    rows["loss"][3:] = rows["term.ce"][3:] = np.nan
+    assert "too few to tell" in found(write(tmp_path, rows))["N901"].why
 
 
 def test_a_run_that_was_never_finite_does_not_blame_the_learning_rate(tmp_path: Path) -> None:
