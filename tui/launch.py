@@ -32,12 +32,14 @@ class LaunchRequest:
     configs: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
     """`key=value` each."""
+    label: str = ""
+    """Name of the configuration, for the name of the run directory; empty: the preset's."""
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     """Environment of the process, as it was before the cockpit took the screen."""
 
     def with_preset(self, preset: str) -> LaunchRequest:
         """The same on another preset, which brings its own task."""
-        return replace(self, preset=preset, task=None)
+        return replace(self, preset=preset, task=None, label=preset)
 
     def arguments(self, run: RunPaths) -> list[str]:
         """Command line of the process."""
@@ -62,7 +64,7 @@ def launch(request: LaunchRequest) -> tuple[RunPaths, subprocess.Popen[bytes]]:
     Raises:
         UserError: the directory cannot be made, or the process not started.
     """
-    run = create_run(request.runs_dir, request.preset or request.task or "run")
+    run = create_run(request.runs_dir, request.label or request.preset or request.task or "run")
     run = RunPaths(run.root.resolve())
     try:
         with run.console.open("ab") as console:

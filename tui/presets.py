@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,18 @@ def resolved(request: LaunchRequest, scale: ScaleName | None = None) -> Resolved
     )
 
 
-def check(request: LaunchRequest) -> None:
-    """Raise UserError for a request that cannot be started, at every scale it may run at."""
+def checked(request: LaunchRequest) -> LaunchRequest:
+    """The request with the name of its configuration filled in.
+
+    Raises:
+        UserError: it cannot be started at every scale it may run at.
+    """
     scales: tuple[ScaleName, ...] = ("small", "full") if request.scale == "auto" else ()
-    for scale in scales or (None,):
-        resolved(request, scale)
+    names = [resolved(request, scale).preset for scale in scales or (None,)]
+    name = names[0]
     if request.data is not None and not request.data.exists():
         raise UserError(f"no such data: {request.data}", "give --data a file or folder that exists")
+    return replace(request, label=Path(name).stem if name.endswith((".yaml", ".yml")) else name)
 
 
 def changes(present: Resolved | None, request: LaunchRequest) -> list[tuple[str, Any, Any]]:

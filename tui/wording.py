@@ -25,7 +25,8 @@ def event_words(event: Event) -> tuple[Severity, str]:
     data = event.data
     match event.kind:
         case EventKind.START:
-            return Severity.NOTE, "start  " + _pairs(data)
+            known = {name: value for name, value in data.items() if value is not None}
+            return Severity.NOTE, "start  " + _pairs(known)
         case EventKind.PLAN:
             return Severity.NOTE, f"plan  {data.get('epochs')} epochs, {data.get('total_steps')} steps"
         case EventKind.EPOCH:

@@ -225,9 +225,9 @@ async def test_y_makes_the_axis_of_the_chosen_panel_logarithmic(live_run):
         await shows(pilot, "Loss log")
         pilot.app.screen.query_one(GradientPanel).focus()
         await pilot.press("y")
-        await shows(pilot, "Gradient norm log")
-        await pilot.press("y")
         await until(pilot, lambda: "Gradient norm log" not in screen_text(pilot))
+        await pilot.press("y")
+        await shows(pilot, "Gradient norm log")
 
 
 async def test_m_lets_a_panel_fill_the_screen_and_back(live_run):

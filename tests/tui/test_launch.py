@@ -104,6 +104,7 @@ def ui(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         (["--data", "/nowhere"], "no such data: /nowhere"),
         (["nosuchrun"], "no run 'nosuchrun'"),
         (["--readonly"], "name a run to open"),
+        ([], "needs a terminal"),
     ],
 )
 def test_mistakes_are_one_line_before_the_screen_is_taken(tmp_path: Path, words, expected):

@@ -50,12 +50,14 @@ class Chart(Widget, can_focus=True):
 
     Attributes:
         heading: name of the chart, first in its border.
-        log: whether the value axis is logarithmic.
+        starts_log: whether the value axis is logarithmic at first.
+        log_axis: whether it is now.
         glyphs: characters it is drawn with, for all charts of the process.
     """
 
     glyphs: ClassVar[Glyphs] = Glyphs.BRAILLE
     heading: ClassVar[str] = ""
+    starts_log: ClassVar[bool] = False
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *_CLASSES.values(),
@@ -84,7 +86,7 @@ class Chart(Widget, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.log_axis = False
+        self.log_axis = self.starts_log
         self.content = Content()
         self._raster: Raster | None = None
         self._drawn_size = (-1, -1)
@@ -143,7 +145,8 @@ class Chart(Widget, can_focus=True):
         parts: list[RichText] = [RichText.styled(self.heading, "bold")]
         if self.log_axis:
             parts.append(RichText.styled(" log", "dim"))
-        for line in self.content.lines:
+        # The first colour belongs to what matters most, though it is drawn last.
+        for line in sorted(self.content.lines, key=lambda line: line.ink != 0):
             if line.legend:
                 parts.append(self._legend_entry(line))
         self.border_title = RichText("").join(parts)

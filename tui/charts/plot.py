@@ -45,10 +45,11 @@ class Line:
 
 @dataclass(frozen=True)
 class EventMark:
-    """Something that happened at a position, with the letter shown at the top."""
+    """Something that happened at a position: a letter at the top, and a line below it unless it is minor."""
 
     x: float
     letter: str
+    line: bool = True
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _column(x: float, start: float, stop: float, room: int) -> int:
 
 
 def _marks(content: Content, start: float, stop: float, room: int) -> tuple[Mark, ...]:
-    marks = [Mark(_column(mark.x, start, stop, room), mark.letter, MARK_INK) for mark in content.marks]
+    marks = [Mark(_column(mark.x, start, stop, room), mark.letter, MARK_INK, mark.line) for mark in content.marks]
     if content.here is not None:
         marks.append(Mark(min(_column(content.here, start, stop, room), room - 1), "", HERE_INK))
     return tuple(marks)

@@ -62,11 +62,12 @@ class Trace:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line in a column of cells, with a letter at its top."""
+    """A vertical line in a column of cells, with a letter at its top; or the letter alone."""
 
     column: int
     letter: str
     ink: int = MARK_INK
+    line: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def rasterise(
             row = min(int((1 - place) * height), height - 1)
             chars[row], inks[row] = ("-" if plain else "╌"), RULE_INK
     for mark in marks:
-        if 0 <= mark.column < width:
+        if mark.line and 0 <= mark.column < width:
             chars[:, mark.column], inks[:, mark.column] = (":" if plain else "┊"), mark.ink
     dots = np.zeros((height, width), np.int64)
     for trace in traces:

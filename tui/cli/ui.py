@@ -6,6 +6,7 @@ Every mistake is found before the screen is taken.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,7 +57,7 @@ def command(
 
     environ = dict(os.environ)  # as it was before the screen is taken
     request = LaunchRequest(
-        runs_dir, preset, task, data, scale.value, device, tuple(config or ()), tuple(set_ or ()), environ
+        runs_dir, preset, task, data, scale.value, device, tuple(config or ()), tuple(set_ or ()), environ=environ
     )
     attach_to = None
     if run is not None:
@@ -66,9 +67,11 @@ def command(
     elif readonly:
         raise UserError("--readonly starts nothing", "name a run to open, e.g. trainctl ui latest --readonly")
     else:
-        from trainctl.tui.presets import check
+        from trainctl.tui.presets import checked
 
-        check(request)
+        request = checked(request)
+    if not sys.stdout.isatty():
+        raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
     raise typer.Exit(_open(attach_to, request, readonly=readonly, plain=ascii_))
 
 

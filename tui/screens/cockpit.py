@@ -62,37 +62,35 @@ class CockpitScreen(Screen[None]):
         self.session = session
         self._request = request
         self._caught_up = False
+        # Held, not looked up: updates may still arrive while the screen is being taken down.
+        self._run_header = RunHeader()
+        self._loss_panel = LossPanel(id="loss")
+        self._chart_panels = (self._loss_panel, LearningRatePanel(id="lr"), GradientPanel(id="gradients"))
+        self._class_panel = ClassPanel(id="classes")
+        self._log_panel = LogPanel(id="log")
 
     def compose(self) -> ComposeResult:
         """Header, panels, footer."""
-        yield RunHeader()
-        with Container(id="panels"):
-            yield LossPanel(id="loss")
-            yield LearningRatePanel(id="lr")
-            yield GradientPanel(id="gradients")
-            yield ClassPanel(id="classes")
-            yield LogPanel(id="log")
+        yield self._run_header
+        yield Container(*self._chart_panels, self._class_panel, self._log_panel, id="panels")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """The loss is what most keys are about."""
-        self.query_one(LossPanel).focus()
-        self.query_one(RunHeader).show(self.session.view)
+        self._loss_panel.focus()
+        self._run_header.show(self.session.view)
 
     def show_update(self, update: RunUpdate) -> None:
         """Take in what is new and redraw what it concerns."""
-        if not self.query(LogPanel):
-            return  # the screen is being taken down
-        view, log = self.session.view, self.query_one(LogPanel)
+        view = self.session.view
         events = view.apply(update)
-        log.add(events, update.console)
-        self.query_one(RunHeader).show(view, log.last_words)
+        self._log_panel.add(events, update.console)
+        self._run_header.show(view, self._log_panel.last_words)
         drawn = update.records is not None and len(update.records) > 0
         if drawn or events or update.restarted:
-            for panel in self.query(Chart):
-                if isinstance(panel, (LossPanel, LearningRatePanel, GradientPanel)):
-                    panel.show(view)
-            self.query_one(ClassPanel).show(view)
+            for panel in self._chart_panels:
+                panel.show(view)
+            self._class_panel.show(view)
         if self._caught_up:
             self._pop_up(events)
         self._caught_up = True
@@ -108,15 +106,15 @@ class CockpitScreen(Screen[None]):
         level = TOAST_SEVERITY.get(severity, "information")
         self.notify(text, severity=level, markup=False)  # pyright: ignore[reportArgumentType]
 
-    def _try(self, act: Callable[[], str]) -> None:
-        """Ask something of the run and say so; a mistake is said instead."""
+    def _try(self, act: Callable[[], object]) -> None:
+        """Ask something of the run; a mistake is said."""
         try:
-            words = act()
+            act()
         except UserError as err:
             self._toast(str(err), Severity.WARNING)
         else:
-            self._toast(f"asked: {words}")
-            self.query_one(RunHeader).refresh()
+            # The header says what was asked until the run acknowledges it.
+            self._run_header.refresh()
 
     # --- asking the run -----------------------------------------------------------------------------------
 
@@ -162,7 +160,7 @@ class CockpitScreen(Screen[None]):
 
     def action_log_axis(self) -> None:
         """Switch the axis of the focused chart, else of the loss."""
-        chart = self.focused if isinstance(self.focused, Chart) else self.query_one(LossPanel)
+        chart = self.focused if isinstance(self.focused, Chart) else self._loss_panel
         chart.toggle_log()
 
     def action_maximize(self) -> None:
@@ -170,7 +168,7 @@ class CockpitScreen(Screen[None]):
         if self.maximized is not None:
             self.minimize()
         else:
-            self.maximize(self.focused or self.query_one(LossPanel), container=False)
+            self.maximize(self.focused or self._loss_panel, container=False)
 
     def action_theme(self) -> None:
         """Dark to light and back."""

@@ -15,6 +15,7 @@ class GradientPanel(Chart):
     """Norms before clipping. The total is drawn last, over its parts."""
 
     heading: ClassVar[str] = "Gradient norm"
+    starts_log: ClassVar[bool] = True  # norms of early and late layers lie decades apart
 
     def show(self, view: RunView) -> None:
         """Draw the present state."""

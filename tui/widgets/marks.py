@@ -21,4 +21,7 @@ def event_marks(view: RunView) -> tuple[EventMark, ...]:
         if event.data.get("which") == "best" or len(found) < MAX_MARKS // 2
     ]
     newest = sorted([*found, *best[-MAX_MARKS // 4 :]], key=lambda event: event.step)[-MAX_MARKS:]
-    return tuple(EventMark(float(event.step), MARK_LETTERS[event.kind]) for event in newest)
+    return tuple(
+        EventMark(float(event.step), MARK_LETTERS[event.kind], line=event.kind is not EventKind.CHECKPOINT)
+        for event in newest
+    )
