@@ -85,14 +85,13 @@ def _closest_across(thumbnails_ND: Tensor, num_train: int) -> tuple[Tensor, Tens
     for key_N in _hashes(thumbnails_ND):
         order = key_N.argsort()
         for distance in range(1, NEIGHBOURS + 1):
-            first, second = order[:-distance], order[distance:]
-            train, val = torch.minimum(first, second), torch.maximum(first, second)
-            crossing = (train < num_train) & (val >= num_train)
-            train, val = train[crossing], val[crossing] - num_train
-            alike = (thumbnails_ND[train] * thumbnails_ND[val + num_train]).sum(1)
-            # each `val` meets at most two neighbours at one distance: the loser of a tie comes up again
-            better = alike > best[val]
-            best[val[better]], partner[val[better]] = alike[better], train[better]
+            earlier, later = order[:-distance], order[distance:]
+            for neighbour, row in ((earlier, later), (later, earlier)):
+                crossing = (neighbour < num_train) & (row >= num_train)
+                train, val = neighbour[crossing], row[crossing] - num_train
+                alike = (thumbnails_ND[train] * thumbnails_ND[row[crossing]]).sum(1)
+                better = alike > best[val]
+                best[val[better]], partner[val[better]] = alike[better], train[better]
     return best, partner
 
 
