@@ -22,6 +22,8 @@ DIVERGED = 4.0
 """The sweep ends when the smoothed loss exceeds its minimum by this factor (plus one, for small losses)."""
 CHECK_EVERY = 8
 """Steps between looks at the loss; each look waits for the device."""
+FALL = 0.01
+"""Relative fall of the smoothed loss below which nothing is suggested."""
 SKIPPED = 5
 """First points whose average is still settling: they are not suggested."""
 
@@ -104,7 +106,7 @@ def _has_diverged(smoothed: list[float]) -> bool:
 
 
 def _steepest(lrs: list[float], smoothed: list[float]) -> float | None:
-    if len(smoothed) < SKIPPED + 3:
+    if len(smoothed) < SKIPPED + 3 or min(smoothed) > (1 - FALL) * smoothed[0]:
         return None
     slope = np.gradient(np.array(smoothed), np.log(lrs))[SKIPPED:]
     k = int(np.argmin(slope))

@@ -40,15 +40,15 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def take(self) -> list[Command]:
-        """The commands that wait, oldest first."""
-        taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        self._arrived.clear()
-        return taken
+    def take(self) -> Command:
+        """The oldest command that waits. One at a time: obeying it may mean waiting for the next."""
+        return self._waiting.popleft()
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a command arrives, at most `timeout_s`."""
-        self._arrived.wait(timeout_s)
+        if not self._waiting:
+            self._arrived.wait(timeout_s)
+            self._arrived.clear()
 
 
 def apply_setting(args: dict[str, Any], state: TrainState) -> str:

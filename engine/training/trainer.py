@@ -193,9 +193,8 @@ class Trainer:
 
     def _listen(self) -> None:
         """Obey what has arrived. Costs a few attribute look-ups when nothing has."""
-        if self.desk.inbox:
-            for command in self.desk.inbox.take():
-                self._obey(command)
+        while self.desk.inbox:
+            self._obey(self.desk.inbox.take())
         if self.desk.signals.received is not None:
             self._obey_signal()
         if self._alarm is not None and self._ending is None:
@@ -240,15 +239,20 @@ class Trainer:
         while waiting and self.desk.signals.received is None and self._ending is None:
             self.desk.inbox.wait(POLL_S)
             self.desk.scribe.raise_error()
-            for command in self.desk.inbox.take():
-                if command.verb is Verb.RESUME:
-                    self._acknowledge(command, "resumed")
-                    waiting = False
-                elif command.verb is Verb.PAUSE:
-                    self._acknowledge(command, "is paused already")
-                else:
-                    self._obey(command)
+            if self.desk.inbox:
+                waiting = self._obey_paused(self.desk.inbox.take())
         self.desk.pulse.enter(RunState.RUNNING)
+
+    def _obey_paused(self, command: Command) -> bool:
+        """Whether the run stays paused."""
+        if command.verb is Verb.RESUME:
+            self._acknowledge(command, "resumed")
+            return False
+        if command.verb is Verb.PAUSE:
+            self._acknowledge(command, "is paused already")
+        else:
+            self._obey(command)
+        return True
 
     def _acknowledge(self, command: Command, effect: str) -> None:
         self.desk.events.append(

@@ -1,0 +1,118 @@
+"""The plan against torch's own schedulers, and its live changes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ReduceLROnPlateau
+
+from trainctl.engine.config.schema import ScheduleConfig
+from trainctl.engine.optim.schedules import DRAWN_POINTS, LearningRatePlan
+
+PEAK = 1e-2
+
+
+def plan_of(epochs: int = 20, steps_per_epoch: int = 5, **options: Any) -> LearningRatePlan:
+    return LearningRatePlan(ScheduleConfig(**options), PEAK, steps_per_epoch, epochs)
+
+
+def torch_optimizer() -> torch.optim.SGD:
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=PEAK, momentum=0.9)
+
+
+def torch_lrs(scheduler: Any, count: int) -> list[float]:
+    lrs = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(count):
+            lrs.append(scheduler.optimizer.param_groups[0]["lr"])
+            scheduler.step()
+    return lrs
+
+
+def test_cosine_without_warmup_is_torchs_cosine() -> None:
+    plan = plan_of(name="cosine", eta_min=1e-6)
+    expected = torch_lrs(CosineAnnealingLR(torch_optimizer(), T_max=20, eta_min=1e-6), 20)
+    assert [plan.at(5 * epoch) for epoch in range(20)] == pytest.approx(expected)
+
+
+def test_cyclic_is_torchs_triangle() -> None:
+    plan = plan_of(name="cyclic", base_lr=1e-5, max_lr=1e-3, step_size_up=7)
+    scheduler = CyclicLR(torch_optimizer(), base_lr=1e-5, max_lr=1e-3, step_size_up=7)
+    assert [plan.at(step) for step in range(50)] == pytest.approx(torch_lrs(scheduler, 50))
+
+
+metrics = st.lists(st.one_of(st.floats(-2, 2), st.just(math.nan)), min_size=1, max_size=40)
+
+
+@settings(deadline=None)
+@given(values=metrics, patience=st.integers(0, 4), mode=st.sampled_from(["min", "max"]), floor=st.sampled_from([0, 3e-3]))
+def test_plateau_cuts_when_torch_cuts(values: list[float], patience: int, mode: Any, floor: float) -> None:
+    plan = plan_of(name="plateau", patience=patience, factor=0.5, mode=mode, min_lr=floor)
+    optimizer = torch_optimizer()
+    scheduler = ReduceLROnPlateau(optimizer, mode=mode, factor=0.5, patience=patience, min_lr=floor)
+    for epoch, value in enumerate(values, 1):
+        plan.observe({"loss": value}, epoch)
+        scheduler.step(value)
+        assert plan.at(5 * epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6)
+
+
+def test_patience_two_acts_on_the_third_bad_epoch() -> None:
+    plan = plan_of(name="plateau", patience=2, factor=0.5)
+    cuts = [plan.observe({"loss": value}, k) for k, value in enumerate([0.4, 0.41, 0.42, 0.43], 1)]
+    assert cuts == [None, None, None, (1.0, 0.5)]
+
+
+def test_plateau_judges_nothing_during_the_warmup() -> None:
+    plan = plan_of(name="plateau", patience=0, warmup_epochs=3)
+    assert [plan.observe({"loss": 1.0}, epoch) for epoch in range(1, 4)] == [None, None, None]
+    assert plan.observe({"loss": 1.0}, 4) is None  # the first value that counts is the best so far
+    assert plan.observe({"loss": 1.0}, 5) == (1.0, 0.5)
+
+
+def test_warmup_of_the_contrastive_document_starts_at_1e_7_and_peaks_in_epoch_ten() -> None:
+    plan = LearningRatePlan(
+        ScheduleConfig(name="cosine", warmup_epochs=10, warmup_start_lr=1e-7, eta_min=1e-6), 1e-4, 8, 50
+    )
+    by_epoch = [plan.at(8 * epoch) for epoch in range(50)]
+    assert by_epoch[0] == pytest.approx(1e-7)
+    assert by_epoch[9] == pytest.approx(1e-4)
+    assert by_epoch[49] == pytest.approx(1e-6)
+    assert by_epoch[9:] == sorted(by_epoch[9:], reverse=True)
+
+
+def test_warmup_without_a_start_is_the_fraction_of_the_peak() -> None:
+    plan = plan_of(warmup_epochs=5)
+    assert [plan.at(5 * epoch) for epoch in range(7)] == pytest.approx([PEAK * k / 5 for k in (1, 2, 3, 4, 5, 5, 5)])
+
+
+def test_step_interval_moves_within_the_epoch() -> None:
+    plan = plan_of(name="cosine", interval="step", warmup_epochs=2)
+    lrs = [plan.at(step) for step in range(100)]
+    assert lrs[:10] == sorted(set(lrs[:10]))
+    assert lrs[9] == pytest.approx(PEAK)
+    assert lrs[9:] == sorted(lrs[9:], reverse=True)
+    assert lrs[-1] == pytest.approx(1e-6)
+
+
+@given(epochs=st.integers(1, 3000), spe=st.integers(1, 500), warmup=st.integers(0, 50))
+def test_the_drawn_plan_is_short_and_reaches_the_end(epochs: int, spe: int, warmup: int) -> None:
+    plan = plan_of(epochs, spe, name="cosine", warmup_epochs=warmup)
+    points = plan.points()
+    assert len(points) <= DRAWN_POINTS + 1
+    assert points[0][0] == 0
+    assert points[-1][0] == epochs * spe - 1
+    assert all(0 <= lr <= PEAK * (1 + 1e-9) for _, lr in points)
+
+
+def test_a_live_factor_scales_everything_after_it() -> None:
+    plan = plan_of(name="cosine")
+    before = plan.at(50)
+    plan.scale *= 0.5
+    assert plan.at(50) == pytest.approx(before / 2)
