@@ -1,0 +1,59 @@
+# Two commands for everyone: `make run` and `make test`. The others are for who works on trainctl.
+# Needs Python >= 3.11, make and git; everything else is installed into $(VENV).
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run test setup check lint format bench docs clean
+
+run: $(VENV)/.run-installed ## train the recommended preset on built-in data
+	$(BIN)/trainctl run --preset balanced
+
+test: $(VENV)/.test-installed ## run the tests
+	$(BIN)/python -m pytest -n auto
+
+setup: $(VENV)/.check-installed .cache/types/trainctl ## everything a developer needs
+
+check: setup lint test ## what must be green before a change lands
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench-installed ## print the benchmarks (minutes)
+	$(BIN)/python -m benchmarks
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# `trainctl.engine` is the folder `engine`: type checkers follow links, not setuptools' package-dir.
+.cache/types/trainctl:
+	mkdir -p $@
+	for name in engine tui presets; do ln -sfn ../../../$$name $@/$$name; done
+
+$(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) -e .
+	touch $@
+
+$(VENV)/.test-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) -e '.[test]'
+	touch $@ $(VENV)/.run-installed
+
+$(VENV)/.check-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) -e '.[check]'
+	touch $@ $(VENV)/.test-installed $(VENV)/.run-installed
+
+$(VENV)/.bench-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) -e '.[bench]'
+	touch $@ $(VENV)/.run-installed
+
+clean:
+	rm -rf $(VENV) .cache build dist *.egg-info
