@@ -18,7 +18,7 @@ from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness
 from trainctl.tui.view import RunUpdate
 
-PERIOD_S = 0.2
+PERIOD_S = 0.25
 MAX_RECORDS = 1 << 16
 """Records in one update: bounds the time the screen is busy with it."""
 CONSOLE_TAIL = 64 << 10

@@ -46,6 +46,24 @@ class RunUpdate:
     """Files that cannot be understood."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The learning rate plan in force."""
+
+    points: Points
+    """Learning rate over steps."""
+    total_steps: int
+    warmup_steps: int
+
+    @classmethod
+    def of(cls, event: Event) -> Plan:
+        """From a `plan` event."""
+        pairs = [pair for pair in event.data.get("points") or () if len(pair) == 2]
+        array = np.array(pairs, np.float64).reshape(-1, 2)
+        total, warmup = (int(event.data.get(name) or 0) for name in ("total_steps", "warmup_steps"))
+        return cls(Points(array[:, 0], array[:, 1]), total, warmup)
+
+
 @dataclass
 class RunView:
     """The state behind every panel.
@@ -62,6 +80,8 @@ class RunView:
     """Newest step record."""
     events: list[Event] = field(default_factory=list[Event])
     """In force: without those a resume took back."""
+    plan: Plan | None = None
+    """Of the newest `plan` event in force."""
     epoch_counts: Counts | None = None
     """Samples of each class seen in the epoch in progress."""
     last_epoch_counts: Counts | None = None
@@ -113,6 +133,9 @@ class RunView:
             self._take_records(update.records)
         if update.events:
             self.events = current_events([*self.events, *update.events])
+            if {EventKind.PLAN, EventKind.RESUME} & {event.kind for event in update.events}:
+                plans = self.of_kind(EventKind.PLAN)
+                self.plan = Plan.of(plans[-1]) if plans else None
         for event in update.events:
             if event.kind is EventKind.COMMAND:
                 self.asked.pop(str(event.data.get("id")), None)

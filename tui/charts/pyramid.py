@@ -168,24 +168,16 @@ class Pyramid:
         counts where it begins, so a sample may appear up to a quarter of a column early (or `stride` samples,
         when zoomed in further than the finest level), but never not at all.
         """
-        lo = np.full(columns, np.nan, np.float32)
-        hi = lo.copy()
-        bad = np.zeros(columns, np.bool_)
         a, b = max(start - self.first, 0.0), min(stop - self.first, float(self.count))
         if b <= a or columns <= 0:
-            return Envelope(lo, hi, bad)
+            nothing = np.empty(0, np.float32)
+            return _gather(np.empty(0, np.int64), nothing, nothing, np.empty(0, np.bool_), columns)
         level, size = self._level_for((stop - start) / columns)
         first, last = int(a // size), min(int(np.ceil(b / size)), level.size)
         where = np.arange(first, last) * size + self.first
-        column = ((where - start) * (columns / (stop - start))).astype(np.int64).clip(0, columns - 1)
-        heads = np.flatnonzero(np.diff(column, prepend=-1))
-        filled, cut = column[heads], slice(first, last)
-        lo[filled] = np.minimum.reduceat(level.lo[cut], heads)
-        hi[filled] = np.maximum.reduceat(level.hi[cut], heads)
-        bad[filled] = np.logical_or.reduceat(level.bad[cut], heads)
-        nothing = lo > hi
-        lo[nothing] = hi[nothing] = np.nan
-        return Envelope(lo, hi, bad)
+        column = ((where - start) * (columns / (stop - start))).astype(np.int64)
+        cut = slice(first, last)
+        return _gather(column, level.lo[cut], level.hi[cut], level.bad[cut], columns)
 
     def _level_for(self, samples_per_column: float) -> tuple[_Level, int]:
         """The coarsest level with at least four blocks per column, and its block size in samples."""
@@ -224,19 +216,26 @@ class Points:
 
     def envelope(self, start: float, stop: float, columns: int) -> Envelope:
         """Range of the points in each column of [start, stop)."""
-        lo, hi = np.full(columns, np.inf, np.float32), np.full(columns, -np.inf, np.float32)
-        bad = np.zeros(columns, np.bool_)
-        inside = (self.x >= start) & (self.x < stop)
-        if columns > 0 and inside.any():
-            column = ((self.x[inside] - start) * (columns / (stop - start))).astype(np.int64)
-            column = column.clip(0, columns - 1)
-            low, high, wrong = _clean(self.y[inside])
-            np.minimum.at(lo, column, low)
-            np.maximum.at(hi, column, high)
-            np.logical_or.at(bad, column, wrong)
+        first, last = np.searchsorted(self.x, (start, stop))
+        column = ((self.x[first:last] - start) * (columns / (stop - start))).astype(np.int64)
+        low, high, bad = _clean(self.y[first:last])
+        return _gather(column, low, high, bad, columns)
+
+
+def _gather(column: NDArray[np.int64], low: Floats, high: Floats, bad: Bools, columns: int) -> Envelope:
+    """Merge blocks into columns. `column` ascends; what lies just outside counts to the edge."""
+    lo = np.full(columns, np.nan, np.float32)
+    hi, wrong = lo.copy(), np.zeros(columns, np.bool_)
+    if columns > 0 and len(column):
+        column = column.clip(0, columns - 1)
+        heads = np.flatnonzero(np.diff(column, prepend=-1))
+        filled = column[heads]
+        lo[filled] = np.minimum.reduceat(low, heads)
+        hi[filled] = np.maximum.reduceat(high, heads)
+        wrong[filled] = np.logical_or.reduceat(bad, heads)
         nothing = lo > hi
         lo[nothing] = hi[nothing] = np.nan
-        return Envelope(lo, hi, bad)
+    return Envelope(lo, hi, wrong)
 
 
 def _clean(values: Floats) -> tuple[Floats, Floats, Bools]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import ClassVar
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.chart import FAINT_INK, Chart
 from trainctl.tui.charts.plot import Content, EventMark, Line
-from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.view import RunView
 from trainctl.tui.wording import MARK_LETTERS
 
@@ -21,15 +18,12 @@ class LearningRatePanel(Chart):
 
     def show(self, view: RunView) -> None:
         """Draw the present state."""
-        plans = view.of_kind(EventKind.PLAN)
-        data = plans[-1].data if plans else {}
-        lines: list[Line] = []
-        points = plan_points(data)
-        if points is not None:
-            lines.append(Line("plan", points, FAINT_INK, legend=False))
+        plan, lines = view.plan, list[Line]()
+        if plan is not None and len(plan.points):
+            lines.append(Line("plan", plan.points, FAINT_INK, legend=False))
         if "lr" in view.series:
             lines.append(Line("now", view.series["lr"], 0))
-        total, warmup = int(data.get("total_steps") or 0), int(data.get("warmup_steps") or 0)
+        total, warmup = (plan.total_steps, plan.warmup_steps) if plan else (0, 0)
         content = Content(
             lines=tuple(lines),
             x_range=(0.0, float(max(total, view.step) + 1)) if total else None,
@@ -42,12 +36,3 @@ class LearningRatePanel(Chart):
             here=float(view.step) if view.step else None,
         )
         self.show_content(content, note=f"warmup {warmup} steps" if warmup else "")
-
-
-def plan_points(data: dict[str, Any]) -> Points | None:
-    """The plan of a `plan` event; none where it holds none."""
-    pairs = [pair for pair in data.get("points") or () if isinstance(pair, (list, tuple)) and len(pair) == 2]
-    if not pairs:
-        return None
-    array = np.array(pairs, np.float64)
-    return Points(array[:, 0], array[:, 1])
