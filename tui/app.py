@@ -122,8 +122,11 @@ class CockpitApp(App[None]):
             await self.switch_screen(screen)
         else:
             await self.push_screen(screen)
-        # Only now is there somebody to show the first update to.
-        self.run_worker(self._follower.run, thread=True, group="feed", exclusive=True)
+        # The empty panels first: a long run takes a moment to read.
+        screen.call_after_refresh(self._follow, self._follower)
+
+    def _follow(self, follower: Follower) -> None:
+        self.run_worker(follower.run, thread=True, group="feed", exclusive=True)
 
     def _cockpit(self) -> CockpitScreen | None:
         return next((screen for screen in self.screen_stack if isinstance(screen, CockpitScreen)), None)

@@ -164,7 +164,7 @@ async def test_a_crashed_run_says_so(live_run):
     live_run.say("RuntimeError: boom")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "PRESUMED CRASHED")
-        assert "× error" in screen_text(pilot) and "silent 40 s" in screen_text(pilot)
+        assert "× error" in screen_text(pilot) and "silent 4" in screen_text(pilot)
         assert "RuntimeError: boom" in screen_text(pilot)
 
 

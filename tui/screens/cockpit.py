@@ -21,7 +21,6 @@ from trainctl.engine.runs.commands import Verb, parse_command
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.index import list_runs
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui import presets
 from trainctl.tui.actions import bindings
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.launch import LaunchRequest
@@ -208,6 +207,8 @@ class CockpitScreen(Screen[None]):
 
     def action_presets(self) -> None:
         """Choose a preset, look at the difference, start a new run."""
+        from trainctl.tui import presets  # the configuration schema takes longer to import than the screen
+
         present = self.session.view.preset or presets.full_name(self._request.preset or "balanced")
 
         def compare(answer: str | None) -> None:
@@ -222,6 +223,8 @@ class CockpitScreen(Screen[None]):
         self.app.push_screen(ChoiceScreen("presets", choices, marked=present), compare)
 
     def _confirm_preset(self, name: str) -> None:
+        from trainctl.tui import presets
+
         request = self._request.with_preset(name)
         try:
             present = presets.present_configuration(self.session.paths.config, self._request)
