@@ -62,7 +62,8 @@ class LogPanel(RichLog, can_focus=True):
         """Append what is new."""
         printed = [line for line in console if line.strip()]
         self.last_words = printed[-1].strip() if printed else self.last_words
-        for entry in (*printed, *events):
+        # The console last: when a run has just died, its traceback is what must be seen.
+        for entry in (*events, *printed):
             self._entries.append(entry)
             self._write_entry(entry)
 
