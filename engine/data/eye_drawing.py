@@ -147,7 +147,7 @@ def apply_light(image: Tensor, p: Parameters, x: Tensor, y: Tensor) -> Tensor:
     balance = torch.stack([p["balance_red"], torch.ones_like(p["gain"]), p["balance_blue"]], dim=1)
     image = image.mul_(light.unsqueeze(1)).mul_(balance)
     grey = image.mean(1, keepdim=True).expand_as(image)
-    return image.lerp_(grey, (p["grey"] < 0.35).float().unsqueeze(1)).add_(p["offset"].unsqueeze(1))
+    return image.lerp_(grey, (p["grey"] < 0.5).float().unsqueeze(1)).add_(p["offset"].unsqueeze(1))
 
 
 def blur_matrix(length: int) -> Tensor:

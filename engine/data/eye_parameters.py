@@ -14,15 +14,15 @@ from torch import Tensor
 OPEN_SHARE = 0.532
 """Share of open eyes (OCEC training document, §1.2)."""
 
-HARD_SHARE = 0.2
+HARD_SHARE = 0.15
 """Share of each class drawn near the border: squints among the open, slits among the closed."""
 
 RANGES: dict[str, tuple[float, float]] = {
     # pose: where the eye lies in the image (image half-width = 1)
-    "shift_x": (-0.26, 0.26),
-    "shift_y": (-0.17, 0.17),
+    "shift_x": (-0.32, 0.32),
+    "shift_y": (-0.2, 0.2),
     "half_width": (0.5, 0.82),
-    "angle": (-0.3, 0.3),  # radians
+    "angle": (-0.25, 0.25),  # radians
     "side": (0.0, 1.0),  # below .5: mirrored
     # shape
     "aperture": (0.46, 0.74),
@@ -43,11 +43,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "lash_frequency": (26.0, 55.0),
     "lash_slant": (-16.0, 16.0),
     # colour
-    "skin": (0.06, 1.0),
+    "skin": (0.1, 1.0),
     "blush": (0.0, 1.0),
     "iris": (0.0, 1.0),
     "iris_hue": (0.0, 1.0),
-    "sclera": (0.6, 1.0),
+    "sclera": (0.68, 1.0),
     "hair": (0.0, 1.0),
     "makeup": (-1.4, 0.8),  # below 0: none
     "glint": (-0.3, 1.0),
@@ -61,23 +61,23 @@ RANGES: dict[str, tuple[float, float]] = {
     "frame_height": (0.45, 0.85),
     "frame_line": (0.04, 0.14),
     "frame_tone": (0.0, 0.8),
-    "glare": (-0.8, 0.6),  # below 0: none
+    "glare": (-1.0, 0.5),  # below 0: none
     "glare_x": (-1.0, 1.0),
-    "tint": (-1.2, 0.35),  # below 0: clear lenses
+    "tint": (-1.2, 0.25),  # below 0: clear lenses
     # light and camera
     "light_angle": (0.0, 2 * math.pi),
-    "light": (0.0, 0.65),
-    "shadow": (-1.2, 0.6),  # below 0: none
+    "light": (0.0, 0.55),
+    "shadow": (-1.5, 0.5),  # below 0: none
     "shadow_angle": (0.0, 2 * math.pi),
     "shadow_edge": (-0.5, 0.5),
-    "gain": (0.65, 1.25),
-    "offset": (0.0, 0.15),
+    "gain": (0.7, 1.25),
+    "offset": (0.0, 0.12),
     "balance_red": (0.88, 1.12),
     "balance_blue": (0.85, 1.15),
-    "grey": (0.0, 1.0),  # below .35: no colour
+    "grey": (0.0, 1.0),  # below .5: no colour
     "texture": (0.02, 0.18),
-    "blur": (-0.4, 1.1),  # clamped to 0 … 1
-    "noise": (0.0, 0.025),
+    "blur": (-0.5, 0.9),  # clamped to 0 … 1
+    "noise": (0.0, 0.02),
 }
 """Name of each parameter and the range it is drawn from."""
 
@@ -91,10 +91,10 @@ def draw_labels(count: int, generator: torch.Generator) -> Tensor:
 
 
 def draw_openness(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """How far each eye is open, 0 … 1, shape (N,). Open eyes have at least .3, closed ones at most .06."""
+    """How far each eye is open, 0 … 1, shape (N,). Open eyes have at least .34, closed ones at most .06."""
     position = torch.rand(len(labels), generator=generator)
     hard = torch.rand(len(labels), generator=generator) < HARD_SHARE
-    opened = torch.where(hard, 0.3 + 0.18 * position, 0.48 + 0.52 * position)
+    opened = torch.where(hard, 0.34 + 0.16 * position, 0.5 + 0.5 * position)
     closed = torch.where(hard, 0.06 * position, torch.zeros_like(position))
     return torch.where(labels == 1, opened, closed)
 

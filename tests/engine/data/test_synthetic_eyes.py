@@ -41,9 +41,9 @@ def test_any_image_size_can_be_drawn(size: tuple[int, int]) -> None:
 def test_openness_never_contradicts_the_label() -> None:
     labels = torch.arange(4000) % 2
     openness = draw_openness(labels, torch.Generator().manual_seed(0))
-    assert float(openness[labels == 1].min()) >= 0.3
+    assert float(openness[labels == 1].min()) >= 0.34
     assert float(openness[labels == 0].max()) <= 0.06
-    assert float((openness[labels == 0] > 0).float().mean()) == pytest.approx(0.2, abs=0.03)
+    assert float((openness[labels == 0] > 0).float().mean()) == pytest.approx(0.15, abs=0.03)
 
 
 def test_every_parameter_stays_in_its_range() -> None:
