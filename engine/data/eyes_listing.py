@@ -116,7 +116,7 @@ def group_keys(listing: Listing, group_by: str) -> list[str]:
     if not any(keys):
         columns = ", ".join(listing.columns) or "none"
         raise UserError(
-            f"data.group_by={group_by!r} matches no path in {listing.origin} (first: {listing.names[0]}) "
+            f"data.group_by='{group_by}' matches no path in {listing.origin} (first: {listing.names[0]}) "
             f"and is no column with values (columns: {columns})",
             r"give a regular expression such as '([^/]+)_\d+\.jpg' or the name of a column",
         )
@@ -128,6 +128,6 @@ def _matches(listing: Listing, expression: str) -> list[str]:
     try:
         pattern = re.compile(expression)
     except re.error as error:
-        raise UserError(f"data.group_by={expression!r} is no regular expression: {error}") from error
+        raise UserError(f"data.group_by='{expression}' is no regular expression: {error}") from error
     found = (pattern.search(name) for name in listing.names)
     return ["" if m is None else (m.group(1 if pattern.groups else 0) or "") for m in found]

@@ -89,7 +89,7 @@ def plan_split(listing: Listing, config: EyesConfig) -> Plan:
     alone = sum(key.startswith(ALONE) for key in kept)
     tail += f"; {alone} images match no group and stand alone" if alone else ""
     tail += "; the split named by the data was replaced" if sides is not None else ""
-    note = f"split: about {share} held out by group ({len(set(kept))} groups by {data.group_by!r}){tail}"
+    note = f"split: about {share} held out by group ({len(set(kept))} groups by '{data.group_by}'){tail}"
     return Plan(chosen, groups, note)
 
 
