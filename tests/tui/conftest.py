@@ -46,7 +46,7 @@ class SyntheticRun:
     def begin(self) -> SyntheticRun:
         """Meta, start, plan and the first status."""
         write_meta(self.paths, {"schema": 1, "preset": self.preset, "started": time.time()})
-        self.events.append(EventKind.START, 0, device="cpu", class_counts={"closed": 468, "open": 532})
+        self.events.append(EventKind.START, 0, device="cpu", class_counts={"train": [468, 532], "val": [94, 106]})
         steps = np.arange(self.total + 1)
         lr = np.where(steps < 20, 1e-5 + steps * (2e-4 - 1e-5) / 20, 1e-4 * (1 + np.cos(steps / self.total * np.pi)))
         self.events.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from textual.content import Content
@@ -63,9 +63,8 @@ def data_share(view: RunView) -> Counts | None:
     classes = view.layout.classes if view.layout else ()
     for event in reversed(view.of_kind(EventKind.START)):
         counts = event.data.get("class_counts")
-        if isinstance(counts, Mapping):
-            known = cast("Mapping[str, Any]", counts)
-            return np.array([int(known.get(name, 0)) for name in classes])
+        if isinstance(counts, Mapping) and len(counts.get("train", ())) == len(classes):
+            return np.array(counts["train"], np.int64)
     return view.last_epoch_counts
 
 
