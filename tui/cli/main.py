@@ -110,6 +110,9 @@ def root(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `trainctl` and end the process with the exit code that belongs to the ending."""
+    # Threads that spin while they wait for each other make a training several times slower as soon as anything
+    # else runs on the machine (docs/performance.md). OpenMP reads this when torch is imported, so it is set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows `?`, not a traceback

@@ -82,10 +82,7 @@ def command(
     Without options this trains `eyes/balanced` on built-in data.
     """
     words = all_overrides(sets, overrides, device)
-    if group_by is not None:
-        words.append(f"data.group_by={group_by!r}")
-    if skip_corrupt:
-        words.append("data.skip_corrupt=true")
+    words += _data_overrides(group_by, skip_corrupt=skip_corrupt)
     if resume is not None:
         _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir)
         target = _resumed(resume, runs_dir, words, data)
@@ -94,6 +91,13 @@ def command(
         resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
         target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data, is_resumed=False)
     raise typer.Exit(_train(target, json=json, debug=debug))
+
+
+def _data_overrides(group_by: str | None, *, skip_corrupt: bool) -> list[str]:
+    from trainctl.engine.config.yamlfile import format_value
+
+    grouped = [] if group_by is None else [f"data.group_by={format_value(group_by)}"]
+    return grouped + ["data.skip_corrupt=true"] * skip_corrupt
 
 
 def _refuse_with_resume(**options: Any) -> None:
