@@ -38,9 +38,14 @@ class Feed:
 
     def batches(self, order: Sequence[Tensor]) -> Iterator[Batch]:
         """The batches with the samples of `order` (index tensors, int64, CPU), one after the other."""
-        if self.is_resident:
-            return (self._gather(indices) for indices in order)
-        return self._fetch_ahead(order)
+        if not self.is_resident:
+            return self._fetch_ahead(order)
+        if self.device.type != "cpu" and order:
+            # one copy for the whole epoch: many small ones from pageable memory would each be staged
+            flat = torch.cat(list(order))
+            flat = flat.pin_memory() if self.device.type == "cuda" else flat
+            order = flat.to(self.device, non_blocking=True).split([len(indices) for indices in order])
+        return (self._gather(indices) for indices in order)
 
     def slices(self, batch_size: int) -> Iterator[Batch]:
         """The whole split in order, `batch_size` samples at a time."""
@@ -50,8 +55,7 @@ class Feed:
             yield {name: tensor.to(self.device, non_blocking=True) for name, tensor in part.items()}
 
     def _gather(self, indices: Tensor) -> Batch:
-        on_device = indices.to(self.device, non_blocking=True)
-        return {name: tensor.index_select(0, on_device) for name, tensor in self._tensors.items()}
+        return {name: tensor.index_select(0, indices) for name, tensor in self._tensors.items()}
 
     def _fetch_ahead(self, order: Sequence[Tensor]) -> Iterator[Batch]:
         fetched: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD)
