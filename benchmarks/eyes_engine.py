@@ -1,0 +1,134 @@
+"""Images per second on the eye network: the engine, the engine without each of its means, and the usual loop.
+
+Usage: python -m benchmarks.eyes_engine [--quick] [--threads N] [--device cpu|cuda]
+"""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.contender import Entry
+from benchmarks.engine_run import engine
+from benchmarks.eyes_data import DrawnEyes, read_data, write_data
+from benchmarks.eyes_files import usual, write_files
+from benchmarks.field import measure
+from benchmarks.gate import Gate
+from benchmarks.interleave import Timings
+from benchmarks.report import Options, headline, machine, read_options, save, say, table
+from trainctl.engine.config.resolve import resolve
+from trainctl.engine.data.feed import Feed
+from trainctl.engine.tasks.eyes.config import EyesConfig
+from trainctl.engine.training import setup
+
+BATCH_SIZE = 64
+NUM_SAMPLES = 4096
+NETWORKS = {"32/4": (32, 4), "64/8": (64, 8)}
+"""Base channels and blocks: the small scale's, and the OCEC training document's."""
+WORKERS = 2
+SLICE_S = 0.5
+
+
+def main(options: Options | None = None) -> None:
+    """Measure, print, save."""
+    options = options or read_options(__doc__)
+    device = options.choose()
+    about = machine(device)
+    groups: dict[str, Timings] = {}
+    with tempfile.TemporaryDirectory(prefix="trainctl-bench-", ignore_cleanup_errors=True) as folder:
+        data = Path(folder) / "eyes.pt"
+        write_data(data, NUM_SAMPLES, 32, 64)
+        write_files(read_data(data)[0], Path(folder) / "images")
+        for name, shape in NETWORKS.items():
+            headline(f"eyes_engine: baseline {name}, 32x64, batch {BATCH_SIZE}, on {device}", about)
+            root = Path(folder) / name.replace("/", "-")
+            groups[name], _ = measure(
+                _entries(eyes_config(shape, device, options.threads), data, root), 5 if options.quick else 12, SLICE_S
+            )
+            _print(groups[name])
+    save("eyes_engine", about, groups)
+
+
+def eyes_config(shape: tuple[int, int], device: str, threads: int | None) -> EyesConfig:
+    """The preset `balanced` with another network and batch size."""
+    overrides = [
+        f"train.batch_size={BATCH_SIZE}",
+        f"model.base_channels={shape[0]}",
+        f"model.num_blocks={shape[1]}",
+        f"runtime.device={device}",
+        *([f"runtime.threads={threads}"] if threads else []),
+    ]
+    config = resolve("eyes/balanced", overrides=overrides).config
+    assert isinstance(config, EyesConfig)
+    return config
+
+
+def _entries(config: EyesConfig, data: Path, root: Path) -> list[Entry]:
+    threads, images = config.runtime.threads, data.parent / "images"
+
+    def ours(key: str, label: str, changed: EyesConfig) -> Entry:
+        return Entry(key, label, engine, (changed, DrawnEyes, root / key, data), threads)
+
+    contiguous = _changed(config, "precision", channels_last=False)
+    looped = _changed(config, "optimizer", implementation="loop")
+    return [
+        ours("engine", "engine, all recorded, EMA", config),
+        ours("contiguous", "  without channels-last", contiguous),
+        ours("loop_adamw", "  without fused AdamW", looped),
+        Entry("releasing", "  without keeping freed memory", releasing, (config, root / "releasing", data), threads),
+        Entry("unrecorded", "  without measuring and recording", unrecorded, (config, data), threads),
+        Entry("files", "usual loop: JPEG files, Pillow", usual, (data, images, 0, config), threads),
+        Entry("workers", f"usual loop, {WORKERS} workers", usual, (data, images, WORKERS, config), threads),
+        Entry("arrays", "usual loop, decoded beforehand", usual, (data, None, 0, config), threads),
+    ]
+
+
+def _changed(config: EyesConfig, section: str, **values: Any) -> EyesConfig:
+    changed = getattr(config, section).model_copy(update=values)
+    return config.model_copy(update={section: changed})
+
+
+def _print(timings: Timings) -> None:
+    table(timings, "engine", BATCH_SIZE)
+    for key in ("files", "workers", "arrays"):
+        say(f"engine is {timings.ratio(key, 'engine')} times as fast as: {timings.labels[key]}")
+    say("(wanted: at least 2 times as fast as the first two)")
+
+
+def releasing(gate: Gate, config: EyesConfig, root: Path, data: Path) -> None:
+    """The engine, but the C library's allocator is left as it is (a process can set it only once)."""
+    setup.prepare_process = _leave_alone
+    engine(gate, config, DrawnEyes, root, data)
+
+
+def _leave_alone(config: Any, device: torch.device) -> None:
+    """Stands in for `prepare_process` where its setting of the allocator is what is left out."""
+    del config
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+
+
+def unrecorded(gate: Gate, config: EyesConfig, data: Path) -> None:
+    """The engine's parts without norms, guard and records: what a step costs at least."""
+    parts = setup.assemble_run(config, DrawnEyes, data)
+    task, state = parts.task, parts.state
+    sampler, feed = task.sampler(parts.splits.train), Feed(parts.splits.train, parts.device)
+    state.model.train()
+    for epoch in count():
+        for batch in feed.batches(sampler.batches(epoch)):
+            gate.pass_through()
+            prepared = task.augment(task.prepare(batch), state.generator)
+            (loss,) = task.step(state.model, prepared).terms.values()
+            loss.backward()
+            state.optimizer.step()
+            state.optimizer.zero_grad(set_to_none=True)
+            if state.ema is not None:
+                state.ema.update()
+
+
+if __name__ == "__main__":
+    main()
