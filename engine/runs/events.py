@@ -38,7 +38,8 @@ class EventKind(StrEnum):
     FINDING = "finding"
     """A rule spoke: `code`, `severity`, `title` and the rule's own data."""
     RESUME = "resume"
-    """Training goes on from a checkpoint: `from_step`, and how many records were `dropped`."""
+    """Training goes on from a checkpoint: `from_step`, `from_epoch` (whole epochs), and how many records after it
+    were `dropped`."""
     END = "end"
     """`state`, `exit_reason`."""
 
@@ -102,14 +103,21 @@ class EventReader:
 
 
 def current_events(events: Iterable[Event]) -> list[Event]:
-    """Events without those a resume took back: after going on from step k, earlier ones with step > k are void."""
+    """Events without those a resume took back: what came after the checkpoint it went on from."""
     kept: list[Event] = []
     for event in events:
         if event.kind is EventKind.RESUME:
-            start = int(event.data.get("from_step", event.step))
-            kept = [earlier for earlier in kept if earlier.step <= start]
+            kept = [earlier for earlier in kept if not _is_taken_back(earlier, event)]
         kept.append(event)
     return kept
+
+
+def _is_taken_back(event: Event, resume: Event) -> bool:
+    """Whether `event` came after the checkpoint. At its very step the end of the epoch may still have been due."""
+    step, epoch = int(resume.data.get("from_step", resume.step)), resume.data.get("from_epoch")
+    if event.step != step or epoch is None or event.kind not in (EventKind.EPOCH, EventKind.VALIDATION):
+        return event.step > step
+    return int(event.data.get("epoch") or 0) > int(epoch)
 
 
 def _parse(line: dict[str, Any]) -> Event | None:

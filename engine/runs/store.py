@@ -206,6 +206,22 @@ def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:
     return dtype
 
 
+def count_after(paths: RunPaths, step: int) -> int:
+    """How many records lie after `step`, which a resume there takes back."""
+    records = StepReader(paths).all()
+    return len(records) - int(np.searchsorted(records["step"], step, side="right"))
+
+
+def drop_after(paths: RunPaths, step: int) -> int:
+    """Drop the records after `step`; returns how many. A run without records has none to drop.
+
+    Raises:
+        UserError: damaged, written by a newer version, or the disk refuses.
+    """
+    dtype = StepReader(paths).dtype
+    return 0 if dtype is None else _shorten(paths.steps, dtype, step)
+
+
 def _map(file: BinaryIO, dtype: np.dtype[np.void]) -> Records:
     count = os.fstat(file.fileno()).st_size // dtype.itemsize
     if count == 0:

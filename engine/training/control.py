@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -19,7 +20,11 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.state import TrainState
 
 POLL_S = 0.1
-EXIT_OF_SIGNAL = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+EXIT_OF_SIGNAL = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.TERMINATED,
+}
 
 
 class Inbox:
@@ -98,36 +103,63 @@ def _norm(value: float | None) -> str:
 class Signals:
     """First SIGINT or SIGTERM: finish the step, write a checkpoint, exit; the second ends the process at once.
 
-    SIGUSR1 (sent by SLURM before the time limit): checkpoint, requeue the job, exit. Use as a context manager in
-    the main thread; elsewhere it does nothing, as Python hands signals to the main thread only.
+    SIGHUP (the terminal went away) counts as SIGTERM, unless it is ignored as under `nohup`. SIGUSR1 (sent by SLURM
+    before the time limit): checkpoint, requeue the job, exit; a SIGTERM that follows it is a first one. Until
+    `defer` there is nothing to finish, so the first ends the process, with an exception that cleans up.
+
+    Use as a context manager in the main thread; elsewhere it does nothing, as Python hands signals to the main
+    thread only.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._is_deferring = False
+        self._is_ending = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", None)):
-                if number is not None:
-                    self._previous[number] = signal.signal(number, self._receive)
+            for number in (*EXIT_OF_SIGNAL, signal.SIGUSR1):
+                if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
+                self._previous[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def defer(self) -> None:
+        """From here on a signal waits for the step that is under way."""
+        self._is_deferring = True
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.received is not None and number in EXIT_OF_SIGNAL:
-            os._exit(EXIT_OF_SIGNAL[signal.Signals(number)])
-        self.received = signal.Signals(number)
+        received = signal.Signals(number)
+        if received in EXIT_OF_SIGNAL:
+            if not self._is_deferring:
+                raise KeyboardInterrupt if received is signal.SIGINT else SystemExit(EXIT_OF_SIGNAL[received])
+            if self._is_ending:
+                os._exit(EXIT_OF_SIGNAL[received])
+            self._is_ending = True
+        self.received = self.received or received
 
 
-def requeue_slurm_job(environ: dict[str, str], run: Callable[[list[str]], object]) -> bool:
-    """Put the present SLURM job back into the queue. Returns whether there was one."""
+def requeue_slurm_job(environ: Mapping[str, str]) -> str:
+    """Put the present SLURM job back into the queue.
+
+    Returns:
+        What came of it, in words; begins with "cannot" when it failed; empty where there is no job.
+    """
     job = environ.get("SLURM_JOB_ID")
     if job is None:
-        return False
-    run(["scontrol", "requeue", job])
-    return True
+        return ""
+    words = ["scontrol", "requeue", job]
+    try:
+        done = subprocess.run(words, env=dict(environ), capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError) as err:
+        return f"cannot requeue SLURM job {job}: {err}"
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        return f"cannot requeue SLURM job {job}: {said[0] if said else f'scontrol ended with {done.returncode}'}"
+    return f"SLURM job {job} is queued again"

@@ -49,6 +49,7 @@ class Recorder:
         self._scribe = scribe
         self._listener = listener
         self._notes: list[HostRow] = []
+        self._lost: BaseException | None = None
         self._last_flush = time.perf_counter()
 
     def write(self, values: Sequence[Tensor]) -> Tensor:
@@ -91,8 +92,14 @@ class Recorder:
         self._writer.close()
 
     def _store(self, block: Block, notes: list[HostRow]) -> None:
+        if self._lost is not None:
+            raise self._lost  # later blocks would leave a gap behind the one that was lost
         with np.errstate(all="ignore"):  # non-finite values are data here
             records = assemble(self.plan, block.rows().numpy(), notes)
-        self._writer.append(records)
+        try:
+            self._writer.append(records)
+        except Exception as err:
+            self._lost = err
+            raise
         if self._listener is not None:
             self._listener(records)

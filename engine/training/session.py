@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.atomic import write_atomic
 from trainctl.engine.runs.events import EventKind, EventWriter
@@ -25,6 +26,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.meta import collect_meta, write_meta
 from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Best, Summary, write_summary
 from trainctl.engine.tasks.task import Splits, Task
 from trainctl.engine.training.checkpoint import load_checkpoint
@@ -34,7 +36,7 @@ from trainctl.engine.training.pulse import BEAT_S, Pulse
 from trainctl.engine.training.scribe import Scribe
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.step import Observer
-from trainctl.engine.training.trainer import Desk, Ending, Trainer
+from trainctl.engine.training.trainer import Desk, Ending, Trainer, monitor_of
 
 
 @dataclass(frozen=True)
@@ -63,21 +65,10 @@ def train(order: Order) -> Ending:
     """
     with Signals() as signals:
         assembly = assemble_run(order.resolved.config, order.task_type, order.data_path)
+        signals.defer()
         paths = order.open_run()
         with RunLock(paths):
-            try:
-                return _Sitting(order, assembly, paths, signals).train()
-            except UserError as err:
-                _write_failure(paths, str(err))
-                raise
-
-
-def _write_failure(paths: RunPaths, reason: str) -> None:
-    """Best effort: the disk may be what is wrong."""
-    try:
-        write_summary(paths, Summary(RunState.FAILED, 0, 0, 0.0, math.nan, exit_reason=reason))
-    except UserError:
-        return
+            return _Sitting(order, assembly, paths, signals).train()
 
 
 class _Sitting:
@@ -94,7 +85,30 @@ class _Sitting:
     def train(self) -> Ending:
         """Restore, write what is written once, train, sum up."""
         _remove_leftovers(self.paths)
-        self._restore()
+        if self.order.is_resumed:
+            self._restore()  # what it refuses leaves the run as it was
+        trainer: Trainer | None = None
+        try:
+            self._begin()
+            trainer = self._make_trainer()
+            ending = trainer.run()
+        except UserError as err:
+            self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer, best_effort=True)
+            raise
+        except (Exception, SystemExit) as err:  # the task's code is the user's: its traceback goes to the console
+            traceback.print_exc()
+            last = traceback.extract_tb(err.__traceback__)[-1]
+            reason = f"{type(err).__name__}: {err} ({Path(last.filename).name}:{last.lineno})"
+            ending = Ending(RunState.FAILED, reason, ExitCode.RUN_FAILED)
+        if self.desk.signals.received is signal.SIGUSR1:
+            self._requeue()
+        self._end(ending, trainer)
+        return ending
+
+    def _begin(self) -> None:
+        """Say that the run starts, show it, and start the background thread."""
+        if self.order.is_resumed:
+            self._take_back()
         self._write_once()
         self.pulse.beat()
         if self.order.on_open is not None:
@@ -102,21 +116,6 @@ class _Sitting:
         self.scribe.every(POLL_S, self.desk.inbox.poll)
         self.scribe.every(BEAT_S, self.pulse.beat)
         self.scribe.start()
-        trainer = self._make_trainer()
-        try:
-            ending = trainer.run()
-        except UserError as err:
-            self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer)
-            raise
-        except Exception as err:  # the task's code is the user's: its traceback goes to the console and its log
-            traceback.print_exc()
-            last = traceback.extract_tb(err.__traceback__)[-1]
-            reason = f"{type(err).__name__}: {err} ({Path(last.filename).name}:{last.lineno})"
-            ending = Ending(RunState.FAILED, reason, ExitCode.RUN_FAILED)
-        self._end(ending, trainer)
-        if self.desk.signals.received is not None and self.desk.signals.received.name == "SIGUSR1":
-            requeue_slurm_job(self.order.environ, lambda words: subprocess.run(words, check=False))
-        return ending
 
     def _make_trainer(self) -> Trainer:
         a, make = self.assembly, self.order.make_observer
@@ -125,10 +124,12 @@ class _Sitting:
         return Trainer(a.task, a.splits, a.state, config, a.precision, a.device, self.desk, observer)
 
     def _restore(self) -> None:
-        """Take over the newest checkpoint; a run killed before its first one starts over, with the same seed."""
-        if not self.order.is_resumed:
-            return
-        state = self.assembly.state
+        """Take over the newest checkpoint; a run killed before its first one starts over, with the same seed.
+
+        Raises:
+            UserError: the checkpoint does not fit, or the run is finished. Nothing was written.
+        """
+        state, config = self.assembly.state, self.order.resolved.config
         if self.paths.latest.exists():
             content = load_checkpoint(self.paths.latest)
             try:
@@ -139,15 +140,27 @@ class _Sitting:
                     f"{self.paths.latest} does not fit this configuration: {first}",
                     "resume with the run's own configuration",
                 ) from err
-        step = state.progress.step
         if state.progress.epoch >= state.plan.epochs:
             raise UserError(
                 f"{self.paths.root} has finished its {state.plan.epochs} epochs",
                 f"to go on, raise them: train.epochs={state.plan.epochs * 2}",
             )
+        limit = config.train.max_steps
+        if limit is not None and state.progress.step >= limit:
+            raise UserError(
+                f"{self.paths.root} has taken its {limit} steps", f"to go on, raise them: train.max_steps={limit * 2}"
+            )
+
+    def _take_back(self) -> None:
+        """Undo what the run wrote after the checkpoint it goes on from."""
+        progress = self.assembly.state.progress
         self.paths.summary.unlink(missing_ok=True)
-        self.pulse.step, self.pulse.epoch = step, state.progress.epoch + 1
-        self.events.append(EventKind.RESUME, step, from_step=step)
+        self.pulse.step, self.pulse.epoch = progress.step, progress.epoch + 1
+        dropped = count_after(self.paths, progress.step)
+        # The event first: who follows the run learns what happened before the records are gone.
+        data = {"from_step": progress.step, "from_epoch": progress.epoch, "dropped": dropped}
+        self.events.append(EventKind.RESUME, progress.step, **data)
+        drop_after(self.paths, progress.step)
 
     def _write_once(self) -> None:
         a, resolved = self.assembly, self.order.resolved
@@ -167,22 +180,45 @@ class _Sitting:
             "class_counts": _class_counts(a.splits),
         }
         if not self.order.is_resumed or not self.paths.meta.exists():
-            write_meta(self.paths, collect_meta(self.order.argv or sys.argv, resolved.config.seed, about))
             self.events.append(EventKind.START, 0, **about)
+            # Last: a run with meta.json can be resumed, one that was killed before is none yet.
+            write_meta(self.paths, collect_meta(self.order.argv or sys.argv, resolved.config.seed, about))
         for note in a.splits.notes:
             self.events.append(EventKind.NOTE, a.state.progress.step, text=note)
 
-    def _end(self, ending: Ending, trainer: Trainer) -> None:
-        """Stop the background thread, then write the last words in this one."""
+    def _requeue(self) -> None:
+        said = requeue_slurm_job(self.order.environ)
+        if said:
+            kind = EventKind.WARNING if said.startswith("cannot") else EventKind.NOTE
+            self.events.append(kind, self.assembly.state.progress.step, text=said)
+
+    def _end(self, ending: Ending, trainer: Trainer | None, *, best_effort: bool = False) -> None:
+        """Stop the background thread, then write the last words in this one, as many as the disk takes.
+
+        Raises:
+            UserError: the disk refuses, unless it is `best_effort`.
+        """
         self.scribe.close()
-        trainer.close()
-        self.pulse.enter(ending.state, ending.reason)
+        if trainer is not None:
+            trainer.close()
         step = self.assembly.state.progress.step
-        self.events.append(EventKind.END, step, state=str(ending.state), exit_reason=ending.reason)
-        write_summary(self.paths, summarize(self.assembly, trainer, self.paths, ending))
+        summary = summarize(self.assembly, self.order.resolved.config, self.paths, ending)
+        words: list[Callable[[], object]] = [
+            lambda: self.pulse.enter(ending.state, ending.reason),
+            lambda: self.events.append(EventKind.END, step, state=str(ending.state), exit_reason=ending.reason),
+            lambda: write_summary(self.paths, summary),
+        ]
+        refused: list[UserError] = []
+        for write in words:
+            try:
+                write()
+            except UserError as err:
+                refused.append(err)
+        if refused and not best_effort:
+            raise refused[0]
 
 
-def summarize(assembly: Assembly, trainer: Trainer, paths: RunPaths, ending: Ending) -> Summary:
+def summarize(assembly: Assembly, config: RunConfig, paths: RunPaths, ending: Ending) -> Summary:
     """What `summary.json` says. Metrics of averaged weights carry the prefix `ema.`."""
     progress, best = assembly.state.progress, assembly.state.best
     metrics = {
@@ -191,6 +227,7 @@ def summarize(assembly: Assembly, trainer: Trainer, paths: RunPaths, ending: End
         for name, value in values.items()
     }
     checkpoint = next((path.name for path in (paths.best, paths.latest) if path.exists()), None)
+    monitored = monitor_of(assembly.task, config).metric
     return Summary(
         state=ending.state,
         steps=progress.step,
@@ -198,7 +235,7 @@ def summarize(assembly: Assembly, trainer: Trainer, paths: RunPaths, ending: End
         seconds=progress.train_s,
         samples_per_s=progress.samples / progress.train_s if progress.train_s else math.nan,
         metrics=metrics,
-        best=None if best.value is None else Best(trainer.monitor.metric, best.value, best.epoch),
+        best=None if best.value is None else Best(monitored, best.value, best.epoch),
         checkpoint=checkpoint,
         exit_reason=ending.reason,
     )

@@ -107,12 +107,13 @@ class Trainer:
         self.state.model.train()
         while self._ending is None and self.state.progress.epoch < self.state.plan.epochs:
             self._train_epoch()
+        self._flush()
+        if self._alarm is not None and (self._ending is None or self._ending.state is not RunState.FAILED):
+            self._stop_nonfinite(self._alarm)
         ending = self._ending or Ending(RunState.FINISHED, "all epochs done", ExitCode.OK)
         if ending.state is RunState.FINISHED and self._validated_at != self.state.progress.step:
             self._validate(for_best=True)
-        if self._alarm is None:
-            self._save("latest")
-        self._flush()
+        self._save("latest")
         return ending
 
     def close(self) -> None:
@@ -202,7 +203,7 @@ class Trainer:
         if self.desk.scribe.error is not None:
             self.desk.scribe.raise_error()
         every_s = self.config.checkpoint.every_s
-        if every_s and time.monotonic() - self._saved_at >= every_s and self._alarm is None:
+        if every_s and time.monotonic() - self._saved_at >= every_s:
             self._save("latest")
         limit = self.config.train.max_steps
         if limit is not None and self.state.progress.step >= limit and self._ending is None:
@@ -219,8 +220,7 @@ class Trainer:
                 self._ending = self._ending or Ending(RunState.STOPPED, "stopped on request", ExitCode.STOPPED)
                 effect = "stopping after this step"
             case Verb.CHECKPOINT:
-                self._save("latest")
-                effect = "checkpoint written"
+                effect = "checkpoint written" if self._save("latest") else "refused: the newest step is not finite"
             case Verb.VALIDATE:
                 metrics = self._validate()
                 effect = f"validated: {self.monitor.metric} {metrics.get(self.monitor.metric, math.nan):.4f}"
@@ -349,7 +349,11 @@ class Trainer:
             reason = f"early stopping: {self.monitor.metric} has not improved for {best.bad_validations} validations"
             self._ending = self._ending or Ending(RunState.FINISHED, reason, ExitCode.OK)
 
-    def _save(self, which: str) -> None:
+    def _save(self, which: str) -> bool:
+        """Write a checkpoint, unless the newest records say that the run has fallen ill; whether it was written."""
+        self._flush()  # a resume goes on behind the checkpoint, so the records up to it must be in the file
+        if self._alarm is not None:
+            return False
         paths, progress = self.desk.paths, self.state.progress
         about = {
             "task": self.config.task,
@@ -363,6 +367,7 @@ class Trainer:
         if which == "latest":
             self._saved_at = time.monotonic()
         self.desk.events.append(EventKind.CHECKPOINT, progress.step, which=which)
+        return True
 
     # --- records ------------------------------------------------------------------------------------------
 
@@ -442,7 +447,8 @@ def steps_per_epoch(sampler: Sampler, config: RunConfig) -> int:
 def epoch_means(paths: RunPaths, epoch: int) -> dict[str, float]:
     """Mean over an epoch's records, weighted by batch size, of the loss and of each raw term."""
     records = StepReader(paths).all()
-    part = records[int(np.searchsorted(records["epoch"], epoch)) :]
+    first, end = np.searchsorted(records["epoch"], [epoch, epoch + 1])
+    part = records[int(first) : int(end)]
     sizes = part["batch_size"].astype(np.float64)
     names = ["loss", *(name for name in records.dtype.names or () if name.startswith("term."))]
     return {name.removeprefix("term."): float((part[name] * sizes).sum() / sizes.sum()) for name in names}
