@@ -1,7 +1,11 @@
-"""Events in words, for the log and for what pops up. Pure."""
+"""Events and figures in words, the same on every surface: the command line, the log, what pops up. Pure.
+
+Pairs and parts are two spaces apart, so that whoever has little room may break lines there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from trainctl.engine.runs.commands import Verb
@@ -25,22 +29,22 @@ def event_words(event: Event) -> tuple[Severity, str]:
     data = event.data
     match event.kind:
         case EventKind.START:
-            known = {name: value for name, value in data.items() if value is not None}
-            return Severity.NOTE, "start  " + _pairs(known)
+            return Severity.NOTE, _start(data)
         case EventKind.PLAN:
-            return Severity.NOTE, f"plan  {data.get('epochs')} epochs, {data.get('total_steps')} steps"
+            return Severity.NOTE, f"plan  {data.get('epochs')} epochs  {data.get('total_steps')} steps"
         case EventKind.EPOCH:
             return Severity.NOTE, _epoch(data)
         case EventKind.VALIDATION:
-            return Severity.NOTE, _validation(data)
+            return (Severity.OK if data.get("best") else Severity.NOTE), _validation(data)
         case EventKind.CHECKPOINT:
             return Severity.NOTE, f"checkpoint  {data.get('which', '')}"
         case EventKind.COMMAND:
             effect = str(data.get("effect", ""))
             refused = effect.startswith("refused")
-            return (Severity.WARNING if refused else Severity.OK), f"{data.get('verb')}  {effect}"
+            return (Severity.WARNING if refused else Severity.OK), f"{data.get('verb')}: {effect}"
         case EventKind.LR:
-            return Severity.NOTE, f"learning rate cut  {_number(data.get('from'))} -> {_number(data.get('to'))}"
+            cut = f"{number(data.get('from'))} -> {number(data.get('to'))}"
+            return Severity.NOTE, f"learning rate cut  {cut}  (plateau)"
         case EventKind.FINDING:
             severity = str(data.get("severity", "note"))
             known = severity in tuple(Severity)
@@ -50,10 +54,10 @@ def event_words(event: Event) -> tuple[Severity, str]:
         case EventKind.NONFINITE:
             return Severity.ERROR, str(data.get("text", "not finite"))
         case EventKind.RESUME:
-            return Severity.NOTE, f"resumed from step {data.get('from_step')}"
+            return Severity.NOTE, _resume(data)
         case EventKind.END:
             failed = data.get("state") == "failed"
-            text = f"{data.get('state', 'end')}  {data.get('exit_reason', '')}"
+            text = f"{data.get('state', 'end')}: {data.get('exit_reason', '')}"
             return (Severity.ERROR if failed else Severity.OK), text
         case EventKind.NOTE:
             return Severity.NOTE, str(data.get("text", ""))
@@ -65,33 +69,57 @@ def command_words(verb: Verb, args: dict[str, Any]) -> str:
         return verb.value
     name = f"weight.{args['term']}" if args.get("name") == "weight" else args.get("name")
     times = "×" if args.get("op") == "mul" else ""
-    return f"{name} {times}{'off' if args.get('value') is None else _number(args['value'])}"
+    return f"{name} {times}{'off' if args.get('value') is None else number(args['value'])}"
 
 
-def _epoch(data: dict[str, Any]) -> str:
-    took = f", {duration(float(data['seconds']))}" if data.get("seconds") is not None else ""
-    return f"epoch {data.get('epoch')} done  {_pairs(data.get('train'))}{took}"
+def figures(values: Mapping[str, Any]) -> str:
+    """`name value` pairs in their order."""
+    return "  ".join(f"{name} {number(value)}" for name, value in values.items() if not isinstance(value, dict | list))
 
 
-def _validation(data: dict[str, Any]) -> str:
-    text = f"validation epoch {data.get('epoch')}  {_pairs(data.get('raw'))}"
-    if data.get("ema"):
-        text += f"  | ema {_pairs(data['ema'])}"
-    return text + ("  (best so far)" if data.get("best") else "")
-
-
-def _pairs(values: Any) -> str:
-    if not isinstance(values, dict):
-        return ""
-    shown = [
-        f"{name} {_number(value)}"
-        for name, value in cast("dict[str, Any]", values).items()
-        if isinstance(value, (str, int, float)) or value is None
-    ]
-    return "  ".join(shown)
-
-
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
+    """A figure in four significant digits; what is none, as it is."""
     if value is None:
         return "nan"
     return short(float(value), 4) if isinstance(value, (int, float)) else str(value)
+
+
+def _start(data: Mapping[str, Any]) -> str:
+    parts = [str(data.get("preset", "start"))]
+    if data.get("scale"):
+        parts[0] += f" ({data['scale']} scale)"
+    if data.get("device"):
+        parts.append(f"on {data['device']}")
+    counts = {"num_parameters": "parameters", "num_train": "training", "num_val": "validation samples"}
+    parts += [f"{data[key]:,} {word}" for key, word in counts.items() if isinstance(data.get(key), int)]
+    return "  ".join(parts)
+
+
+def _epoch(data: Mapping[str, Any]) -> str:
+    train = _mapping(data.get("train"))
+    if len(train) == 2 and "loss" in train and len(set(train.values())) == 1:
+        train = {"loss": train["loss"]}  # of a single term the total says all
+    parts = [f"epoch {data.get('epoch')}", "train", figures(train)]
+    if data.get("samples_per_s") is not None:
+        parts.append(f"{number(data['samples_per_s'])} samples/s")
+    if float(data.get("seconds") or 0) >= 1:
+        parts.append(f"in {duration(float(data['seconds']))}")
+    return "  ".join(parts)
+
+
+def _validation(data: Mapping[str, Any]) -> str:
+    parts = [f"epoch {data.get('epoch')}", "val  ", figures(_mapping(data.get("raw")))]
+    if data.get("ema"):
+        parts.append(f"ema: {figures(_mapping(data['ema']))}")
+    return "  ".join([*parts, *(["(best so far)"] if data.get("best") else [])])
+
+
+def _resume(data: Mapping[str, Any]) -> str:
+    dropped = int(data.get("dropped") or 0)
+    steps = "step" if dropped == 1 else "steps"
+    again = f"  {dropped} later {steps} had no checkpoint and are taken again" if dropped else ""
+    return f"resumed after step {data.get('from_step')}{again}"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -132,7 +132,7 @@ async def test_the_log_holds_console_and_events(live_run):
     live_run.say("loading 1000 images")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "loading 1000 images")
-        assert "validation epoch 2  loss 0.4  f1 0.9" in screen_text(pilot)
+        assert "epoch 2  val    loss 0.4  f1 0.9" in screen_text(pilot)
 
 
 async def test_records_written_later_appear(live_run):
@@ -185,7 +185,7 @@ async def test_a_key_asks_the_run_and_the_acknowledgement_is_shown(live_run, key
         (command,) = commands(live_run)
         assert command["verb"] == verb and command["sender"] == "cockpit"
         live_run.events.append(EventKind.COMMAND, 101, id=command["id"], verb=verb, args={}, effect="it took effect")
-        await until(pilot, lambda: any(f"step 101: {verb}  it took effect" in text for text in toasts(pilot)))
+        await until(pilot, lambda: any(f"step 101: {verb}: it took effect" in text for text in toasts(pilot)))
         assert pilot.app.session.view.asked == {}
 
 

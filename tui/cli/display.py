@@ -1,33 +1,26 @@
 """Shows a run in the terminal that started it: a live block on a TTY, lines without one, or JSON.
 
-A reader of the run directory like any other, in a thread of its own; it never touches the training.
+A reader of the run directory like any other, in a thread of its own; it never touches the training, and what goes
+wrong here never ends it.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
 import sys
 import threading
-import time
-from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
-from trainctl.tui.cli.lines import (
-    Record,
-    class_line,
-    duration,
-    event_line,
-    figures,
-    number,
-    term_figures,
-)
+from trainctl.tui.cli.console_log import ConsoleLog, write_straight
+from trainctl.tui.cli.lines import Record, event_line, fold
+from trainctl.tui.cli.live_block import BLOCK_STYLES, live_block
+from trainctl.tui.cli.live_region import LiveRegion, terminal_width
 
 POLL_S = 0.25
-Write = Callable[[str], None]
 
 
 class View(Protocol):
@@ -35,6 +28,10 @@ class View(Protocol):
 
     def show(self, reader: RunReader, events: list[Event], last: Record | None) -> None:
         """Show new events and the newest record, if any."""
+        ...
+
+    def printed(self, text: str, stream: TextIO) -> None:
+        """Show what the task printed to a stream; it is kept already."""
         ...
 
     def close(self) -> None:
@@ -45,26 +42,30 @@ class View(Protocol):
 class PlainView:
     """One line per epoch, validation and event."""
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
+    def __init__(self, log: ConsoleLog) -> None:
+        self._log = log
 
     def show(self, reader: RunReader, events: list[Event], last: Record | None) -> None:
         """Print the new events."""
         del reader, last
-        for event in events:
-            line = event_line(event)
-            if line:
-                self._write(line)
+        for line in filter(None, map(event_line, events)):
+            self._log.line(line[1])
+            self._log.out.write(line[1] + "\n")
+        self._log.out.flush()
+
+    def printed(self, text: str, stream: TextIO) -> None:
+        """As it is."""
+        write_straight(text, stream)
 
     def close(self) -> None:
         """Nothing to restore."""
 
 
 class JsonView:
-    """Each event as a JSON line."""
+    """Each event as a JSON line. What the task prints goes to standard error, so that the lines stay JSON."""
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
+    def __init__(self, log: ConsoleLog, stderr: TextIO) -> None:
+        self._log, self._stderr = log, stderr
 
     def show(self, reader: RunReader, events: list[Event], last: Record | None) -> None:
         """Print the new events."""
@@ -73,7 +74,15 @@ class JsonView:
             data: dict[str, Any] = {"kind": event.kind, "step": event.step, "time": event.time, "data": event.data}
             if event.kind is EventKind.START:
                 data["run"] = str(reader.paths.root)
-            self._write(to_json(data))
+            line = to_json(data)
+            self._log.line(line)
+            self._log.out.write(line + "\n")
+        self._log.out.flush()
+
+    def printed(self, text: str, stream: TextIO) -> None:
+        """To standard error."""
+        del stream
+        write_straight(text, self._stderr)
 
     def close(self) -> None:
         """Nothing to restore."""
@@ -82,71 +91,49 @@ class JsonView:
 class LiveView:
     """Epoch bar, every loss term, learning rate, gradient norm, classes of the batch, time left."""
 
-    def __init__(self, write_log: Write) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._console = Console(file=sys.stdout)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._live.start()
-        self._write_log = write_log
+    def __init__(self, log: ConsoleLog) -> None:
+        self._log = log
+        self._region = LiveRegion(log.out, is_coloured="NO_COLOR" not in os.environ)
         self._last: Record | None = None
+        self._unfinished = ""
 
     def show(self, reader: RunReader, events: list[Event], last: Record | None) -> None:
         """Print the new events above the block and redraw it."""
+        width = terminal_width()
         for event in events:
             line = event_line(event)
-            if line:
-                self._console.print(line, style=_style(event), highlight=False, markup=False)
-                self._write_log(line)
+            if line is not None:
+                severity, text = line
+                self._log.line(text)
+                style = BLOCK_STYLES[severity] or ("dim" if event.kind is EventKind.NOTE else "")
+                self._region.write_above(*([(row, style)] for row in fold(text, width)))
         self._last = last if last is not None else self._last
-        if self._last is not None and reader.status is not None:
-            self._live.update(_block(reader, self._last), refresh=True)
+        if self._last is not None and reader.status is not None and reader.steps.layout is not None:
+            encoding = getattr(self._log.out, "encoding", None) or "ascii"
+            self._region.draw(live_block(reader.status, reader.steps.layout, self._last, width, encoding))
+
+    def printed(self, text: str, stream: TextIO) -> None:
+        """Whole lines above the block; of a line that is rewritten in place, what it is in the end."""
+        if not stream.isatty():
+            write_straight(text, stream)
+            return
+        *whole, self._unfinished = (self._unfinished + text).split("\n")
+        self._unfinished = self._unfinished.rpartition("\r")[2]
+        if whole:
+            self._region.write_above(*([(line.rpartition("\r")[2] or line.strip("\r"), "")] for line in whole))
 
     def close(self) -> None:
         """Remove the block."""
-        self._live.stop()
-
-
-def _style(event: Event) -> str:
-    if event.kind in (EventKind.WARNING, EventKind.NONFINITE, EventKind.FINDING):
-        return "bold yellow"
-    if event.kind is EventKind.VALIDATION and event.data.get("best"):
-        return "green"
-    return "" if event.kind is not EventKind.NOTE else "dim"
-
-
-def _block(reader: RunReader, record: Record) -> Any:
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    status, layout = reader.status, reader.steps.layout
-    assert status is not None and layout is not None
-    per_epoch = max(1, status.total_steps // max(1, status.epochs))
-    done = (int(record["step"]) - 1) % per_epoch + 1
-    row = Table.grid(padding=(0, 2))
-    row.add_row(
-        Text(f"{status.state}  epoch {int(record['epoch'])}/{status.epochs}", style="bold"),
-        ProgressBar(total=per_epoch, completed=done, width=30),
-        f"step {int(record['step']):,}/{status.total_steps:,}",
-        f"{number(status.steps_per_s)} steps/s  {number(status.samples_per_s)} samples/s",
-        f"ETA {duration(status.eta_s)}",
-    )
-    optimisation = {"lr": float(record["lr"][0]), "grad norm": float(record["grad_norm"])}
-    lines = [Text("  " + figures(term_figures(record, layout) | optimisation))]
-    classes = class_line(record, layout)
-    if classes:
-        lines.append(Text(f"  classes in the batch: {classes}", style="dim"))
-    return Group(row, *lines)
+        if self._unfinished:
+            self.printed("\n", self._log.out)
+        self._region.erase()
 
 
 class Display:
-    """Polls the run directory and feeds a view, until closed."""
+    """Polls the run directory and feeds a view, until closed. A view that fails is given up; the training goes on."""
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self._view: View | None = view
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
         self._reader: RunReader | None = None
@@ -168,77 +155,23 @@ class Display:
         if self._thread is not None:
             self._thread.join()
             self._update()
-        self._view.close()
+        if self._view is not None:
+            self._view.close()
 
     def _run(self) -> None:
         while not self._done.wait(POLL_S):
             self._update()
 
     def _update(self) -> None:
-        reader = self._reader
+        reader, view = self._reader, self._view
         assert reader is not None
-        reader.poll()
-        records = reader.steps.read_new()
-        events, self._num_events = reader.events[self._num_events :], len(reader.events)
-        self._view.show(reader, events, records[-1] if len(records) else None)
-
-
-class ConsoleLog:
-    """Everything the process prints, kept in `console.log` as well, unless it already goes there."""
-
-    def __init__(self) -> None:
-        self._file: TextIO | None = None
-        self._stderr = sys.stderr
-        self._waiting: list[str] = []
-
-    def open(self, paths: RunPaths) -> None:
-        """Start writing; what was printed before is written first."""
-        if _is_same_file(paths):
+        if view is None:
             return
-        with contextlib.suppress(OSError):
-            self._file = paths.console.open("a", buffering=1)
-        for text in self._waiting:
-            self.write(text)
-        sys.stderr = _Tee(self._stderr, self)
-
-    def line(self, text: str) -> None:
-        """Keep a line that was printed."""
-        self.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-    def write(self, text: str) -> None:
-        """Keep text as it is."""
-        if self._file is None:
-            self._waiting.append(text)
-            return
-        with contextlib.suppress(OSError):  # a full disk ends the run through its records, not through its log
-            self._file.write(text)
-
-    def close(self) -> None:
-        """Give standard error back."""
-        sys.stderr = self._stderr
-        if self._file is not None:
-            self._file.close()
-
-
-class _Tee:
-    """Standard error that is kept too."""
-
-    def __init__(self, stream: TextIO, log: ConsoleLog) -> None:
-        self._stream, self._log = stream, log
-
-    def write(self, text: str) -> int:
-        self._log.write(text)
-        return self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def _is_same_file(paths: RunPaths) -> bool:
-    import os
-
-    try:
-        ours, log = os.fstat(sys.stdout.fileno()), paths.console.stat()
-    except (OSError, ValueError):
-        return False
-    return (ours.st_dev, ours.st_ino) == (log.st_dev, log.st_ino)
+        try:
+            reader.poll()
+            records = reader.steps.read_new()
+            events, self._num_events = reader.events[self._num_events :], len(reader.events)
+            view.show(reader, events, records[-1] if len(records) else None)
+        except Exception as err:  # whatever it is, hours of training are worth more than their display
+            self._view = None
+            sys.stderr.write(f"trainctl: the display failed ({type(err).__name__}: {err}); the training goes on\n")

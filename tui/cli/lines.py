@@ -1,42 +1,20 @@
-"""Records and events of a run as lines of plain text, the same words wherever they are printed. Pure."""
+"""Records and events of a run as lines of plain text for the command line; the words are `wording`'s. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterator
 
 import numpy as np
+from rich.cells import cell_len
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.record import RecordLayout
+from trainctl.tui.verdict import Severity
+from trainctl.tui.wording import event_words, figures
 
 Record = np.void
-
-HIDDEN_METRICS = ("loss",)
-
-
-def number(value: float | None) -> str:
-    """Four significant digits, at most nine characters."""
-    if value is None or math.isnan(value):
-        return "n/a"
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.2e}"
-    return f"{value:.4g}"
-
-
-def duration(seconds: float | None) -> str:
-    """1:02:03 or 2:03."""
-    if seconds is None or not math.isfinite(seconds):
-        return "-"
-    hours, rest = divmod(int(seconds), 3600)
-    minutes, s = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{s:02}" if hours else f"{minutes}:{s:02}"
-
-
-def figures(values: Mapping[str, Any]) -> str:
-    """`name value` pairs in their order."""
-    return "  ".join(f"{name} {number(value)}" for name, value in values.items())
 
 
 def term_figures(record: Record, layout: RecordLayout) -> dict[str, float]:
@@ -65,46 +43,46 @@ def step_line(record: Record, layout: RecordLayout) -> str:
     return f"{head}  {figures(term_figures(record, layout) | rest)}  {class_line(record, layout)}".rstrip()
 
 
-def event_line(event: Event) -> str | None:
-    """An event in words; none for those that only machines read."""
-    data = event.data
-    match event.kind:
-        case EventKind.START:
-            return _start_line(data)
-        case EventKind.EPOCH:
-            speed = f"{number(data.get('samples_per_s'))} samples/s"
-            return f"epoch {data['epoch']}  train  {figures(data['train'])}  {speed}"
-        case EventKind.VALIDATION:
-            return _validation_line(data)
-        case EventKind.LR:
-            return f"learning rate cut {number(data['from'])} -> {number(data['to'])} (plateau)"
-        case EventKind.COMMAND:
-            return f"{data['verb']}: {data['effect']} (step {event.step})"
-        case EventKind.WARNING | EventKind.NONFINITE:
-            return f"! {data['text']}"
-        case EventKind.NOTE:
-            return f"note: {data['text']}"
-        case EventKind.FINDING:
-            return f"! {data.get('code', '')} {data.get('title', data.get('name', ''))}"
-        case EventKind.RESUME:
-            return f"resumed after step {data['from_step']}"
-        case EventKind.END:
-            return f"{data['state']}: {data['exit_reason']}"
-        case EventKind.PLAN | EventKind.CHECKPOINT:
-            return None
+def event_line(event: Event) -> tuple[Severity, str] | None:
+    """How serious an event is, and a line for it; none for those that only machines read."""
+    if event.kind in (EventKind.PLAN, EventKind.CHECKPOINT):
+        return None
+    severity, words = event_words(event)
+    if event.kind is EventKind.COMMAND:
+        words += f" (step {event.step})"
+    if severity in (Severity.WARNING, Severity.ERROR):
+        return severity, f"{severity.symbol} {words}"
+    return severity, f"note: {words}" if event.kind is EventKind.NOTE else words
 
 
-def _start_line(data: Mapping[str, Any]) -> str:
-    return (
-        f"{data.get('preset')} ({data.get('scale')} scale)  on {data.get('device')}  "
-        f"{data.get('num_parameters', 0):,} parameters  "
-        f"{data.get('num_train', 0):,} training and {data.get('num_val', 0):,} validation samples"
-    )
+def fold(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns, broken between its parts, which are two spaces apart.
+
+    What follows the first line is indented: under the figures where an epoch's line begins with two words, else by
+    two. A part that is too long by itself is broken at spaces, or where it must be.
+    """
+    if cell_len(text) <= width:
+        return [text]
+    labels = re.match(r"epoch \S+  (train|val  )  ", text)
+    indent = " " * (labels.end() if labels and labels.end() <= width // 2 else 2)
+    lines: list[str] = []
+    current = ""
+    for part in _atoms(text, width - len(indent)):
+        if current and cell_len(current) + cell_len(part.rstrip()) > width:
+            lines.append(current.rstrip())
+            current = indent
+        current += part
+    return [*lines, current.rstrip()]
 
 
-def _validation_line(data: Mapping[str, Any]) -> str:
-    line = f"epoch {data['epoch']}  val    {figures(data['raw'])}"
-    if "ema" in data:
-        shown = {name: value for name, value in data["ema"].items() if name in ("loss", "f1", "accuracy")}
-        line += f"  | ema {figures(shown or data['ema'])}"
-    return line + ("  * best" if data.get("best") else "")
+def _atoms(text: str, width: int) -> Iterator[str]:
+    """Pieces of `text`, each with the spaces behind it, that fit into `width`; together they are `text`."""
+    for part in re.findall(r".+?(?:  +|$)", text):
+        if cell_len(part.rstrip()) <= width:
+            yield part
+            continue
+        for word in re.findall(r"\S+\s*", part):
+            while cell_len(word.rstrip()) > width:
+                yield word[: max(width, 1)]
+                word = word[max(width, 1) :]
+            yield word

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.commands import COMMANDS, CommandEntry
+from trainctl.tui.cli.streams import open_standard_streams
 
 UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 """What typer raises for a wrong command line. Taken by descent: newer versions carry their own click."""
@@ -110,6 +111,7 @@ def root(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `trainctl` and end the process with the exit code that belongs to the ending."""
+    open_standard_streams()
     # Threads that spin while they wait for each other make a training several times slower as soon as anything
     # else runs on the machine (docs/performance.md). OpenMP reads this when torch is imported, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -135,6 +137,7 @@ def run_command_line(argv: Sequence[str]) -> int:
     except UsageError as err:
         return _complain(_usage_message(err))
     except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("trainctl: interrupted\n")
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else ExitCode.OK
 

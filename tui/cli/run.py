@@ -6,6 +6,7 @@ Knows how a command line becomes an order; the training itself is the engine's.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainctl.engine.errors import UserError
+from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.options import (
     DEFAULT_RUNS_DIR,
     Config,
@@ -136,12 +137,25 @@ def _resumed(ref: str, runs_dir: Path, overrides: list[str], data: Path | None) 
 
 
 def _train(target: Target, *, json: bool, debug: bool) -> int:
+    from trainctl.tui.cli.console_log import ConsoleLog
+    from trainctl.tui.cli.streams import unbreakable_output
+
+    with unbreakable_output():
+        log = ConsoleLog()
+        try:
+            return _train_and_show(target, log, json=json, debug=debug)
+        finally:
+            log.close()
+
+
+def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool) -> int:
     from trainctl.engine.tasks.registry import task_type
     from trainctl.engine.training.session import Order, train
-    from trainctl.tui.cli.display import ConsoleLog, Display
+    from trainctl.tui.cli.display import Display
 
-    log = ConsoleLog()
-    display = Display(_view(log, json=json))
+    view = _view(log, json=json)
+    log.show = view.printed
+    display = Display(view)
     opened: list[RunPaths] = []
 
     def on_open(paths: RunPaths) -> None:
@@ -163,7 +177,6 @@ def _train(target: Target, *, json: bool, debug: bool) -> int:
         ending = train(order)
     finally:
         display.close()
-        log.close()
     if opened and not json:
         _print_goodbye(opened[0], int(ending.code))
     return int(ending.code)
@@ -172,16 +185,11 @@ def _train(target: Target, *, json: bool, debug: bool) -> int:
 def _view(log: ConsoleLog, *, json: bool) -> View:
     from trainctl.tui.cli.display import JsonView, LiveView, PlainView
 
-    def write(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-        log.line(line)
-
     if json:
-        return JsonView(write)
-    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        return LiveView(log.line)
-    return PlainView(write)
+        return JsonView(log, log.err)
+    if log.out.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        return LiveView(log)
+    return PlainView(log)
 
 
 def _debug_observer() -> Any:
@@ -206,7 +214,8 @@ def _print_goodbye(paths: RunPaths, code: int) -> None:
     lines = [f"run     {paths.root}"]
     if summary.best is not None:
         lines.append(f"best    {summary.best.metric} {summary.best.value:.4f} at epoch {summary.best.epoch}")
-    lines.append(f"speed   {summary.samples_per_s:,.0f} samples/s, {summary.seconds:.1f} s of training")
-    if code in (75, 130, 143):
-        lines.append(f"resume  trainctl run --resume {paths.root}")
+    if summary.samples_per_s > 0:
+        lines.append(f"speed   {summary.samples_per_s:,.0f} samples/s, {summary.seconds:.1f} s of training")
+    if code in (ExitCode.STOPPED, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        lines.append(f"resume  trainctl run --resume {shlex.quote(str(paths.root))}")
     sys.stdout.write("\n".join(lines) + "\n")

@@ -14,7 +14,6 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness
-from trainctl.tui.cli.lines import event_line
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from trainctl.tui.cli.output import print_json
 
@@ -56,7 +55,7 @@ def command(
     if effect.startswith(REFUSED):
         raise UserError(f"{reader.paths.root.name} {effect}")
     answer = {"id": identity, "verb": verb, "args": args, "step": event.step, "effect": effect}
-    _print(json, answer, event_line(event) or "")
+    _print(json, answer, f"{verb}: {effect} (step {event.step})")
 
 
 def refuse_ended(reader: RunReader) -> None:

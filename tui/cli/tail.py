@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
@@ -21,7 +22,8 @@ from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.store import Records
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.cli.history import History, Item
-from trainctl.tui.cli.lines import event_line, step_line
+from trainctl.tui.cli.lines import event_line, fold, step_line
+from trainctl.tui.cli.live_region import terminal_width
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir
 
 BLOCK = 1024
@@ -60,12 +62,13 @@ def show_text(reader: RunReader, items: Iterable[Item]) -> None:
     layout = reader.steps.layout
     for item in items:
         if isinstance(item, Event):
-            line = event_line(item)
+            found = event_line(item)
+            line = found[1] if found else ""
         else:
             assert layout is not None
             line = step_line(item, layout)
-        if line:
-            typer.echo(line)
+        for row in fold(line, terminal_width()) if line and sys.stdout.isatty() else [line] * bool(line):
+            typer.echo(row)
 
 
 def show_json(reader: RunReader, items: Iterable[Item]) -> None:

@@ -1,0 +1,80 @@
+"""A few lines at the bottom of the terminal that are redrawn in place, with ordinary output above them.
+
+Survives a resize and leaves a killed process's terminal usable: nothing is hidden and no mode is changed, so there is
+nothing to restore. Knows terminals, not runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+STYLES = {"": "", "bold": "1", "dim": "2", "green": "32", "warning": "1;33", "error": "1;31"}
+"""Our names of styles, and the parameters of the terminal's SGR sequence (ECMA-48 §8.3.117)."""
+
+Piece = tuple[str, str]
+"""Text and the name of its style."""
+
+
+def terminal_width() -> int:
+    """Columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+class LiveRegion:
+    """The lines and where they are.
+
+    Args:
+        stream: the terminal.
+        is_coloured: whether styles are shown.
+        width: columns of the terminal now.
+    """
+
+    def __init__(self, stream: TextIO, *, is_coloured: bool, width: Callable[[], int] = terminal_width) -> None:
+        self._stream, self._is_coloured, self._width = stream, is_coloured, width
+        self._drawn: list[int] = []  # columns of each line on the screen
+        self._lines: Sequence[Sequence[Piece]] = ()
+        self._lock = threading.RLock()  # the display's thread draws, the training's prints
+
+    def draw(self, lines: Sequence[Sequence[Piece]]) -> None:
+        """Replace the lines. None may be wider than the terminal."""
+        with self._lock:
+            self._lines = lines
+            self._put("")
+
+    def write_above(self, *lines: Sequence[Piece]) -> None:
+        """Add whole lines above."""
+        with self._lock:
+            self._put("".join(self._styled(line) + "\n" for line in lines))
+
+    def erase(self) -> None:
+        """Remove the lines."""
+        self.draw(())
+
+    def _put(self, above: str) -> None:
+        lines = "".join(self._styled(line) + "\n" for line in self._lines)
+        self._stream.write(self._to_the_top() + above + lines)
+        self._stream.flush()
+        self._drawn = [sum(map(_columns, line)) for line in self._lines]
+
+    def _to_the_top(self) -> str:
+        if not self._drawn:
+            return ""
+        # In a window that has become narrower, the terminal has wrapped what was drawn.
+        width = max(self._width(), 1)
+        rows = sum(max(1, -(-columns // width)) for columns in self._drawn)
+        return f"\x1b[{rows}A\r\x1b[J"
+
+    def _styled(self, line: Sequence[Piece]) -> str:
+        return "".join(
+            f"\x1b[{STYLES[style]}m{text}\x1b[0m" if STYLES[style] and self._is_coloured else text
+            for text, style in line
+        )
+
+
+def _columns(piece: Piece) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(piece[0])
