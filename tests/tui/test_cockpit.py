@@ -197,14 +197,17 @@ async def test_space_resumes_a_paused_run(live_run):
         assert commands(live_run)[0]["verb"] == "resume"
 
 
-async def test_the_learning_rate_is_asked_for_and_sent(live_run):
+@pytest.mark.parametrize(
+    ("typed", "op", "value"), [("0.25", "mul", 0.25), ("x0.25", "mul", 0.25), ("=3e-4", "set", 3e-4)]
+)
+async def test_a_typed_learning_rate_is_a_factor_unless_it_says_equals(live_run, typed, op, value):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("l")
-        pilot.app.screen.query_one(Input).value = "x0.25"
+        pilot.app.screen.query_one(Input).value = typed
         await pilot.press("enter")
         await until(pilot, lambda: bool(commands(live_run)))
-        assert commands(live_run)[0]["args"] == {"name": "lr", "op": "mul", "value": 0.25}
+        assert commands(live_run)[0]["args"] == {"name": "lr", "op": op, "value": value}
 
 
 async def test_a_learning_rate_that_makes_no_sense_is_explained_and_not_sent(live_run):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -143,14 +143,14 @@ class CockpitScreen(Screen[None]):
 
         def send(text: str | None) -> None:
             if text is not None:
-                self._try(lambda: self.session.ask_in_words(f"set lr {text}"))
+                self._try(lambda: self.session.ask(*learning_rate_change(text)))
 
         self.app.push_screen(
             PromptScreen(
-                "learning rate",
-                "x0.5 halves it, 3e-4 sets it; enter sends, esc closes",
-                lambda text: parse_command(["set", "lr", text]),
-                "x0.5",
+                "learning rate ×",
+                "a factor: 0.5 halves it; =3e-4 sets it; enter sends, esc closes",
+                learning_rate_change,
+                "0.5",
             ),
             send,
         )
@@ -297,3 +297,13 @@ def difference(changed: list[tuple[str, object, object]]) -> Content:
 
 def _shown(value: object) -> str:
     return "-" if value is None else str(value)
+
+
+def learning_rate_change(text: str) -> tuple[Verb, dict[str, Any]]:
+    """What is typed at `learning rate ×`: a factor, or `=` and a value. A slip must not set the rate to 0.5.
+
+    Raises:
+        UserError: no number, or one that is not allowed.
+    """
+    text = text.strip()
+    return parse_command(["set", "lr", text if text.startswith("=") else f"x{text.lstrip('x×*')}"])
