@@ -408,3 +408,14 @@ async def test_a_run_that_cannot_be_read_is_explained(live_run, tmp_path: Path):
     live_run.paths.status.write_text('{"schema": 99}')
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await until(pilot, lambda: any("schema 99" in text for text in toasts(pilot)))
+
+
+async def test_an_event_that_the_trainer_also_prints_stands_in_the_log_once(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=(160, 50)) as pilot:
+        await shows(pilot, "RUNNING")
+        text = "the loader left out three unreadable files"
+        live_run.events.append(EventKind.NOTE, 1, text=text)
+        with live_run.paths.console.open("a") as console:
+            console.write(f"12:00:00 note: {text}\nsomething of the task's own\n")
+        await shows(pilot, "something of the task's own")
+        assert screen_text(pilot).count(text) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -18,6 +19,10 @@ from trainctl.tui.verdict import Severity
 from trainctl.tui.wording import event_words
 
 MAX_LINES = 2000
+REMEMBERED = 64
+"""Events whose echo on the console is recognised."""
+MIN_ECHO = 12
+"""Characters below which a line is never taken for an echo."""
 
 
 class LogPanel(RichLog, can_focus=True):
@@ -40,6 +45,7 @@ class LogPanel(RichLog, can_focus=True):
         super().__init__(id=id, max_lines=MAX_LINES, wrap=True, markup=False, highlight=False, min_width=20)
         self.last_words = ""
         self._entries: deque[str | Event] = deque(maxlen=MAX_LINES)
+        self._said: deque[str] = deque(maxlen=REMEMBERED)
         self._wrapped_at = 0
 
     def on_mount(self) -> None:
@@ -60,12 +66,21 @@ class LogPanel(RichLog, can_focus=True):
 
     def add(self, events: Iterable[Event], console: Iterable[str]) -> None:
         """Append what is new."""
-        printed = [line for line in console if line.strip()]
+        events = list(events)
+        self._said.extend(plain_words(event_words(event)[1]) for event in events)
+        printed = [line for line in console if line.strip() and not self._is_echo(line)]
         self.last_words = printed[-1].strip() if printed else self.last_words
         # The console last: when a run has just died, its traceback is what must be seen.
         for entry in (*events, *printed):
             self._entries.append(entry)
             self._write_entry(entry)
+
+    def _is_echo(self, line: str) -> bool:
+        """Whether a trainer's own display printed an event, whole or folded, that stands here already."""
+        words = plain_words(line)
+        return any(
+            len(min(words, said, key=len)) >= MIN_ECHO and (words in said or said in words) for said in self._said
+        )
 
     def _write_entry(self, entry: str | Event) -> None:
         self.write(Text(entry) if isinstance(entry, str) else self._event_line(entry), expand=True)
@@ -80,3 +95,8 @@ class LogPanel(RichLog, can_focus=True):
         # Only the colour: the background belongs to the theme, which may change after the line was written.
         style = self.get_component_rich_style(name, partial=True)
         return Style(color=style.color, bold=style.bold)
+
+
+def plain_words(text: str) -> str:
+    """`text` without the time of day in front and with single spaces."""
+    return re.sub(r"^\d\d:\d\d:\d\d ", "", " ".join(text.split()))
