@@ -111,7 +111,6 @@ class Task(ABC):
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Change a training batch on the device. Draws only from `generator`, so that a resume is exact."""
-        del generator
         return batch
 
     def prepare(self, batch: Batch) -> Batch:
@@ -120,7 +119,6 @@ class Task(ABC):
 
     def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
         """Metrics of a whole split from the columns of its batches, concatenated in order."""
-        del columns
         return {}
 
     def read_files(self, paths: Sequence[Path]) -> Batch:

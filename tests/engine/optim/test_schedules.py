@@ -52,7 +52,9 @@ metrics = st.lists(st.one_of(st.floats(-2, 2), st.just(math.nan)), min_size=1, m
 
 
 @settings(deadline=None)
-@given(values=metrics, patience=st.integers(0, 4), mode=st.sampled_from(["min", "max"]), floor=st.sampled_from([0, 3e-3]))
+@given(
+    values=metrics, patience=st.integers(0, 4), mode=st.sampled_from(["min", "max"]), floor=st.sampled_from([0, 3e-3])
+)
 def test_plateau_cuts_when_torch_cuts(values: list[float], patience: int, mode: Any, floor: float) -> None:
     plan = plan_of(name="plateau", patience=patience, factor=0.5, mode=mode, min_lr=floor)
     optimizer = torch_optimizer()

@@ -57,9 +57,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("steps", [3, 5, 8])
-def test_a_resumed_run_is_the_uninterrupted_run(
-    tmp_path: Path, schedule: str, accumulation: int, steps: int
-) -> None:
+def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, schedule: str, accumulation: int, steps: int) -> None:
     train = {"epochs": 4, "batch_size": 16, "accumulation": accumulation}
     sections = {**OPTIONS, "schedule": SCHEDULES[schedule], "train": train}
     run_toy(tmp_path / "whole", resolved(**sections))

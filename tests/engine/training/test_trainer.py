@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy import NUM_TRAIN, NUM_VAL, ToyTask, reader_of, resolved, run_toy
 from torch import nn
+from toy import NUM_TRAIN, NUM_VAL, ToyTask, reader_of, resolved, run_toy
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
@@ -53,9 +53,7 @@ def test_the_recorded_norm_is_the_norm_before_clipping(tmp_path: Path) -> None:
 
 def test_clipping_bounds_what_sgd_changes(tmp_path: Path) -> None:
     options = {"name": "sgd", "lr": 1.0, "momentum": 0.0}
-    run_toy(
-        tmp_path / "run", resolved(train={**TRAIN, "max_steps": 1}, optimizer=options, clip={"grad_norm": 1e-3})
-    )
+    run_toy(tmp_path / "run", resolved(train={**TRAIN, "max_steps": 1}, optimizer=options, clip={"grad_norm": 1e-3}))
     torch.manual_seed(42)
     start = torch.cat([p.flatten() for p in ToyTask(resolved().config).build_model(None).parameters()])  # pyright: ignore
     state = load_checkpoint(RunPaths(tmp_path / "run").latest)["state"]["model"]
