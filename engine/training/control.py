@@ -10,7 +10,8 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -104,8 +105,8 @@ class Signals:
     """First SIGINT or SIGTERM: finish the step, write a checkpoint, exit; the second ends the process at once.
 
     SIGHUP (the terminal went away) counts as SIGTERM, unless it is ignored as under `nohup`. SIGUSR1 (sent by SLURM
-    before the time limit): checkpoint, requeue the job, exit; a SIGTERM that follows it is a first one. Until
-    `defer` there is nothing to finish, so the first ends the process, with an exception that cleans up.
+    before the time limit): checkpoint, requeue the job, exit; a SIGTERM that follows it is a first one. Within
+    `setting_up` there is nothing to finish yet, so the first ends the process, with an exception that cleans up.
 
     Use as a context manager in the main thread; elsewhere it does nothing, as Python hands signals to the main
     thread only.
@@ -113,7 +114,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._is_deferring = False
+        self._is_deferring = True
         self._is_ending = False
         self._previous: dict[int, Any] = {}
 
@@ -129,20 +130,41 @@ class Signals:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def defer(self) -> None:
-        """From here on a signal waits for the step that is under way."""
+    @contextmanager
+    def setting_up(self) -> Generator[None]:
+        """Within, the first signal ends what is under way; afterwards it waits for the step that is under way.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: there was a signal, whatever became of the exception it raised: one that
+                hits an import comes out as another, one that hits a destructor is lost.
+        """
+        self._is_deferring = False
+        try:
+            yield
+        except BaseException:
+            if not self._is_ending:
+                raise
         self._is_deferring = True
+        if self._is_ending:
+            assert self.received is not None
+            raise _ending_by(self.received) from None
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
         received = signal.Signals(number)
-        if received in EXIT_OF_SIGNAL:
-            if not self._is_deferring:
-                raise KeyboardInterrupt if received is signal.SIGINT else SystemExit(EXIT_OF_SIGNAL[received])
-            if self._is_ending:
-                os._exit(EXIT_OF_SIGNAL[received])
-            self._is_ending = True
+        was_ending = self._is_ending
+        self._is_ending |= received in EXIT_OF_SIGNAL
         self.received = self.received or received
+        if received in EXIT_OF_SIGNAL and not self._is_deferring:
+            raise _ending_by(received)
+        if received in EXIT_OF_SIGNAL and was_ending:
+            os._exit(EXIT_OF_SIGNAL[received])
+
+
+def _ending_by(received: signal.Signals) -> BaseException:
+    if received is signal.SIGINT:
+        return KeyboardInterrupt()
+    return SystemExit(int(EXIT_OF_SIGNAL.get(received, ExitCode.TERMINATED)))
 
 
 def requeue_slurm_job(environ: Mapping[str, str]) -> str:

@@ -64,8 +64,8 @@ def train(order: Order) -> Ending:
         UserError: the input cannot work, or the disk refuses; the run directory, if there is one, says so too.
     """
     with Signals() as signals:
-        assembly = assemble_run(order.resolved.config, order.task_type, order.data_path)
-        signals.defer()
+        with signals.setting_up():
+            assembly = assemble_run(order.resolved.config, order.task_type, order.data_path)
         paths = order.open_run()
         with RunLock(paths):
             return _Sitting(order, assembly, paths, signals).train()

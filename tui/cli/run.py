@@ -82,16 +82,20 @@ def command(
 
     Without options this trains `eyes/balanced` on built-in data.
     """
+    from trainctl.tui.cli.streams import ending_at_once
+
     words = all_overrides(sets, overrides, device)
     words += _data_overrides(group_by, skip_corrupt=skip_corrupt)
-    if resume is not None:
-        _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir)
-        target = _resumed(resume, runs_dir, words, data)
-    else:
-        size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
-        resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
-        target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data, is_resumed=False)
-    raise typer.Exit(_train(target, json=json, debug=debug))
+    with ending_at_once():
+        if resume is not None:
+            _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir)
+            target = _resumed(resume, runs_dir, words, data)
+        else:
+            size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
+            resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
+            target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data, is_resumed=False)
+        code = _train(target, json=json, debug=debug)
+    raise typer.Exit(code)
 
 
 def _data_overrides(group_by: str | None, *, skip_corrupt: bool) -> list[str]:
@@ -175,6 +179,9 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
     )
     try:
         ending = train(order)
+    except KeyboardInterrupt:
+        sys.stderr.write("trainctl: interrupted before the first step; no run was made\n")
+        return ExitCode.INTERRUPTED
     finally:
         display.close()
     if opened and not json:

@@ -8,7 +8,9 @@ still gets every line. Other commands keep the usual manners of a pipe (see `mai
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
@@ -40,6 +42,30 @@ def unbreakable_output() -> Generator[None]:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def ending_at_once() -> Generator[None]:
+    """Within, Ctrl-C or SIGTERM ends the process with one line and nothing else.
+
+    For the time until the training handles signals itself: nothing has been written yet, and an exception raised in
+    the middle of importing torch may come out as any other.
+    """
+
+    def end(number: int, frame: object) -> None:
+        del frame
+        os.write(2, b"trainctl: interrupted\n" if number == signal.SIGINT else b"trainctl: terminated\n")
+        os._exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class UnbreakableStream:
