@@ -55,7 +55,7 @@ def command(
     resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
 
     from trainctl.engine.tasks.registry import task_type
-    from trainctl.engine.training.range_test import find_lr
+    from trainctl.engine.training.find_lr import find_lr
     from trainctl.engine.training.setup import assemble_run
 
     assembly = assemble_run(resolved.config, task_type(resolved.config.task), data)
