@@ -49,12 +49,22 @@ class Sittings:
             self._server.stdout.close()
 
     def start(
-        self, argv: Sequence[str], output: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        output: Path,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        ignored: Sequence[int] = (),
     ) -> int:
-        """Start `trainctl ARGV`, its output in the file `output`; returns the process id."""
+        """Start `trainctl ARGV`, its output in the file `output`; returns the process id.
+
+        `ignored`: signals it is born to ignore, as under `nohup`.
+        """
+        output.touch()
         folder, variables = str(cwd or Path.cwd()), dict(env or {})
         if self._cold is None:
-            pid = self._ask(start=list(argv), output=str(output), cwd=folder, env=variables)
+            pid = self._ask(start=list(argv), output=str(output), cwd=folder, env=variables, ignored=list(ignored))
         else:
             with output.open("wb") as file:
                 process = subprocess.Popen(
@@ -65,6 +75,7 @@ class Sittings:
                     cwd=folder,
                     env={**os.environ, **ONE_THREAD, **variables},
                     start_new_session=True,
+                    preexec_fn=lambda: _ignore(ignored),
                 )
             pid, self._cold[process.pid] = process.pid, process
         self._running.add(pid)
@@ -118,6 +129,7 @@ def _become(request: Mapping[str, Any]) -> None:
         out = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (out, 2)):
             os.dup2(source, target)
+        _ignore(request["ignored"])
         os.chdir(request["cwd"])
         os.environ.update(request["env"])
         sys.argv = ["trainctl", *request["start"]]
@@ -132,6 +144,11 @@ def _become(request: Mapping[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _ignore(numbers: Sequence[int]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
