@@ -33,10 +33,11 @@ from trainctl.engine.training.checkpoint import load_checkpoint
 from trainctl.engine.training.control import POLL_S, Inbox, Signals, requeue_slurm_job
 from trainctl.engine.training.device import describe_device
 from trainctl.engine.training.pulse import BEAT_S, Pulse
+from trainctl.engine.training.referee import monitor_of
 from trainctl.engine.training.scribe import Scribe
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.step import Observer
-from trainctl.engine.training.trainer import Desk, Ending, Trainer, monitor_of
+from trainctl.engine.training.trainer import Desk, Ending, Trainer
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from torch import Tensor
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.data.sampler import Sampler
-from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.commands import Command, Verb
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepReader
-from trainctl.engine.tasks.task import Batch, Monitor, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task
 from trainctl.engine.training.assemble import Array, HostRow, RowPlan
 from trainctl.engine.training.checkpoint import save_checkpoint
 from trainctl.engine.training.control import EXIT_OF_SIGNAL, POLL_S, Inbox, Signals, apply_setting
@@ -33,6 +33,7 @@ from trainctl.engine.training.gradients import GradientMeter
 from trainctl.engine.training.precision import Precision
 from trainctl.engine.training.pulse import Pulse
 from trainctl.engine.training.recorder import Recorder
+from trainctl.engine.training.referee import Referee
 from trainctl.engine.training.scribe import Scribe
 from trainctl.engine.training.state import TrainState
 from trainctl.engine.training.step import Observer, Stepper, initial_weights
@@ -89,7 +90,7 @@ class Trainer:
     ) -> None:
         self.task, self.splits, self.state, self.config, self.desk = task, splits, state, config, desk
         self.precision, self.device = precision, device
-        self.monitor = monitor_of(task, config)
+        self.referee = Referee(task, config, state)
         self.sampler: Sampler = task.sampler(splits.train)
         self.meter = GradientMeter(task.module_groups(state.model), state.model)
         self._train_feed, self._val_feed = Feed(splits.train, device), Feed(splits.val, device)
@@ -223,7 +224,8 @@ class Trainer:
                 effect = "checkpoint written" if self._save("latest") else "refused: the newest step is not finite"
             case Verb.VALIDATE:
                 metrics = self._validate()
-                effect = f"validated: {self.monitor.metric} {metrics.get(self.monitor.metric, math.nan):.4f}"
+                metric = self.referee.monitor.metric
+                effect = f"validated: {metric} {metrics.get(metric, math.nan):.4f}"
             case Verb.SET:
                 effect = apply_setting(command.args, self.state)
                 self._announce_plan()
@@ -295,7 +297,7 @@ class Trainer:
         }
         state.last_metrics = results
         self._validated_at = progress.step
-        is_best = for_best and self._judge(results)
+        is_best = for_best and self.referee.is_best(results)
         self.desk.events.append(
             EventKind.VALIDATION,
             progress.step,
@@ -305,48 +307,20 @@ class Trainer:
             seconds=time.perf_counter() - started,
         )
         if for_schedule:
-            self._consult_plateau(results["raw"])
-            self._consider_stopping(is_best)
+            self._heed(results["raw"], is_best=is_best)
         if is_best:
             self._save("best")
         self.desk.pulse.enter(before)
         return results["raw"]
 
-    def _judge(self, results: dict[str, dict[str, float]]) -> bool:
-        """Whether raw or averaged weights beat the best so far; remembers it if so."""
-        best, metric = self.state.best, self.monitor.metric
-        if metric not in results["raw"]:
-            known = ", ".join(results["raw"])
-            raise UserError(f"train.monitor: no validation metric {metric!r}", f"this task has: {known}")
-        sign = 1 if self.monitor.mode == "max" else -1
-        finite = {name: m[metric] for name, m in results.items() if not math.isnan(m[metric])}
-        if not finite:
-            return False
-        name = max(finite, key=lambda weights: sign * finite[weights])
-        value = finite[name]
-        margin = self.config.early_stopping.min_delta
-        if best.value is not None and sign * (value - best.value) <= margin:
-            return False
-        best.value, best.weights = value, name
-        best.epoch, best.step = self.state.progress.epoch, self.state.progress.step
-        return True
-
-    def _consult_plateau(self, metrics: dict[str, float]) -> None:
-        plan = self.state.plan
-        if plan.config.name == "plateau" and plan.config.metric not in metrics:
-            known = ", ".join(metrics)
-            raise UserError(f"schedule.metric: no validation metric {plan.config.metric!r}", f"this task has: {known}")
-        before = plan.at(self.state.progress.step)
-        if plan.observe(metrics, self.state.progress.epoch):
-            after = plan.at(self.state.progress.step)
-            self.desk.events.append(EventKind.LR, self.state.progress.step, **{"from": before, "to": after})
+    def _heed(self, metrics: dict[str, float], *, is_best: bool) -> None:
+        """Let plateau and early stopping hear of a validation."""
+        cut = self.referee.cut_lr(metrics)
+        if cut is not None:
+            self.desk.events.append(EventKind.LR, self.state.progress.step, **{"from": cut[0], "to": cut[1]})
             self._announce_plan()
-
-    def _consider_stopping(self, is_best: bool) -> None:
-        best, patience = self.state.best, self.config.early_stopping.patience
-        best.bad_validations = 0 if is_best else best.bad_validations + 1
-        if patience is not None and best.bad_validations >= patience:
-            reason = f"early stopping: {self.monitor.metric} has not improved for {best.bad_validations} validations"
+        reason = self.referee.reason_to_stop(is_best=is_best)
+        if reason is not None:
             self._ending = self._ending or Ending(RunState.FINISHED, reason, ExitCode.OK)
 
     def _save(self, which: str) -> bool:
@@ -428,15 +402,6 @@ class Trainer:
             warmup_steps=plan.warmup_steps,
             points=plan.points(self.state.progress.step),
         )
-
-
-def monitor_of(task: Task, config: RunConfig) -> Monitor:
-    """The metric that chooses the best checkpoint: configured, else the task's."""
-    metric = config.train.monitor or task.monitor.metric
-    mode = config.train.monitor_mode or (task.monitor.mode if metric == task.monitor.metric else "max")
-    if metric == "loss" and not config.train.monitor_mode:
-        mode = "min"
-    return Monitor(metric, mode)
 
 
 def steps_per_epoch(sampler: Sampler, config: RunConfig) -> int:
