@@ -35,7 +35,7 @@ from trainctl.engine.config.sources import Source, parse_source
 from trainctl.engine.config.validation import build, build_config
 from trainctl.engine.config.yamlfile import Document, dump, parse_value, read_document
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.registry import TASKS, config_type
+from trainctl.engine.tasks.registry import TASKS, absolute_task, config_type
 
 ScaleName = Literal["small", "full"]
 
@@ -130,7 +130,8 @@ def with_overrides(resolved: Resolved, overrides: Sequence[str]) -> Resolved:
     Raises:
         UserError: as `resolve`; also a change of the task.
     """
-    if _assigned_task({}, overrides, None) not in (None, resolved.config.task):
+    named = _assigned_task({}, overrides, None)
+    if named is not None and absolute_task(named) != resolved.config.task:
         raise UserError("command line: the task of a run cannot change", "start a new run")
     merged = Merged(type(resolved.config))
     for path, value in leaves(resolved.config).items():
@@ -172,6 +173,7 @@ def diff(a: Resolved, b: Resolved) -> list[tuple[str, Any, Any]]:
 
 def _finish(merged: Merged, preset: str, about: About, scale: ScaleName) -> Resolved:
     config = build_config(merged)
+    config = config.model_copy(update={"task": absolute_task(config.task)})
     sources = {".".join(path): merged.sources.get(path, Source("default")) for path in leaves(config)}
     return Resolved(config, sources, preset, about, scale)
 

@@ -139,8 +139,11 @@ def dump(values: Mapping[str, Any]) -> str:
 
 def format_value(value: Any) -> str:
     """One value as it would be written in a file, on one line."""
-    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, width=10**6, default_flow_style=True)
-    return text.removesuffix("\n").removesuffix("\n...")
+    options: dict[str, Any] = {"Dumper": _Dumper, "allow_unicode": True, "width": 10**6, "default_flow_style": True}
+    text: str = yaml.dump(value, **options).removesuffix("\n").removesuffix("\n...")
+    if "\n" in text:  # only between double quotes can a line break be written without breaking the line
+        text = yaml.dump(value, **options, default_style='"').removesuffix("\n")
+    return text
 
 
 def _compose(text: str, name: str) -> Node | None:

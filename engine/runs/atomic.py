@@ -156,9 +156,9 @@ def _explain(err: OSError, path: Path) -> tuple[str, str]:
     if err.errno in (errno.EACCES, errno.EPERM):
         return f"no permission to write {path}", "check its owner, or use --runs-dir"
     if err.errno == errno.ENOENT:
-        return f"cannot write {path}: its folder is gone", ""
+        return f"cannot write {path}: its folder is gone", "choose another folder"
     if err.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"cannot write {path}: a part of the path is a file", ""
+        return f"cannot write {path}: a part of the path is a file", "choose another folder"
     return "", ""
 
 

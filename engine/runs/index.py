@@ -64,7 +64,7 @@ def create_run(root: Path, preset: str) -> RunPaths:
     Raises:
         UserError: the disk refuses.
     """
-    label = re.sub(r"[^A-Za-z0-9._-]+", "-", preset).strip("-.") or "run"
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", _short_name(preset)).strip("-.") or "run"
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         while True:
@@ -185,6 +185,12 @@ def _seconds(status: Status | None, summary: Summary | None, started: float) -> 
     if summary:
         return summary.seconds
     return max(status.heartbeat - started, 0.0) if status else 0.0
+
+
+def _short_name(preset: str) -> str:
+    """`digits-Digits` of `docs/examples/digits.py:Digits`; others as they are."""
+    file, _, class_name = preset.rpartition(":")
+    return f"{Path(file).stem}-{class_name}" if file.endswith(".py") else preset
 
 
 def _point_latest(root: Path, name: str) -> None:

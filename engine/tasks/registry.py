@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -38,17 +39,26 @@ def config_type(name: str) -> type[RunConfig]:
     """
     if name in TASKS:
         return _attribute(TASKS[name].config)
-    return task_type(name).config_type
+    return _users_task(name).config_type
 
 
 def task_type(name: str) -> type[Task]:
     """The task class called `name`: a built-in one, `FILE.py:Class` or `module:Class`.
 
     Raises:
-        UserError: no such task, file or class.
+        UserError: no such task, file or class, a method is missing, or an exception while the file was imported: says
+            which, and where.
     """
     if name in TASKS:
         return _attribute(TASKS[name].task)
+    found = _users_task(name)
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise UserError(f"task {name} lacks {', '.join(missing)}", "define them, see docs/tasks.md")
+    return found
+
+
+def _users_task(name: str) -> type[Task]:
     from trainctl.engine.tasks.task import Task
 
     if ":" not in name:
@@ -60,6 +70,12 @@ def task_type(name: str) -> type[Task]:
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise UserError(f"{where} has no Task class {class_name!r}", "subclass trainctl.engine.tasks.task.Task")
     return found
+
+
+def absolute_task(name: str) -> str:
+    """`FILE.py:Class` with the file's whole path, so that it means the same from another folder; others as they are."""
+    where, _, class_name = name.rpartition(":")
+    return f"{Path(where).resolve()}:{class_name}" if where.endswith(".py") else name
 
 
 def _attribute(path: str) -> Any:
@@ -78,17 +94,42 @@ def _load_file(path: Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.parent))  # the file may import its neighbours
+    _make_importable(path.parent)  # the file may import its neighbours
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as err:
         del sys.modules[spec.name]
+        if isinstance(err, (Exception, SystemExit)):
+            raise _import_failure(err, path) from err
         raise
     return module
 
 
 def _load_module(name: str) -> ModuleType:
+    _make_importable(Path.cwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as err:
-        raise UserError(f"task module not found: {name} ({err})", "is it on PYTHONPATH?") from err
+        if err.name is not None and f"{name}.".startswith(f"{err.name}."):
+            raise UserError(f"task module not found: {name} ({err})", "is it on PYTHONPATH?") from err
+        raise _import_failure(err, None) from err
+    except (Exception, SystemExit) as err:
+        raise _import_failure(err, None) from err
+
+
+def _make_importable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _import_failure(err: BaseException, path: Path | None) -> UserError:
+    """What went wrong in the user's file, and the line of it that did it."""
+    frames = traceback.extract_tb(err.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}"
+    for frame in frames:
+        if path is not None and frame.filename == str(path):
+            place = f"{path}:{frame.lineno}"
+    if isinstance(err, SyntaxError):
+        place = f"{err.filename}:{err.lineno}"
+    said = traceback.format_exception_only(err)[-1].strip()
+    return UserError(f"the task cannot be imported: {place}: {said}")

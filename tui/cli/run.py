@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +183,11 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
     except KeyboardInterrupt:
         sys.stderr.write("trainctl: interrupted before the first step; no run was made\n")
         return ExitCode.INTERRUPTED
+    except UserError:
+        raise
+    except Exception:  # the task's code, before there is a run; later the run itself keeps what went wrong
+        traceback.print_exc()
+        return ExitCode.RUN_FAILED
     finally:
         display.close()
     if opened and not json:
