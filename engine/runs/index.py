@@ -18,7 +18,7 @@ from typing import Any
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import disk_errors
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.runs.meta import read_meta, refuse_newer
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status, liveness, read_status
 from trainctl.engine.runs.summary import Best, Summary, read_summary
@@ -80,8 +80,14 @@ def find_run(root: Path, ref: str) -> RunPaths:
     """The run meant by `ref`: a path, a name, a unique beginning or part of one, `latest` or `last`.
 
     Raises:
-        UserError: none or several fit; names candidates.
+        UserError: none or several fit; names candidates. Or a newer version wrote it.
     """
+    paths = _find(root, ref)
+    refuse_newer(paths)
+    return paths
+
+
+def _find(root: Path, ref: str) -> RunPaths:
     if ref in (LATEST, "last"):
         return _latest(root)
     path = Path(ref).expanduser()

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from trainctl.engine.runs.atomic import read_json, write_json_atomic
+from trainctl.engine.runs.atomic import DamagedFileError, read_json, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import SCHEMA
 
@@ -65,6 +65,17 @@ def read_meta(paths: RunPaths) -> dict[str, Any] | None:
         UserError: damaged, or written by a newer version.
     """
     return read_json(paths.meta)
+
+
+def refuse_newer(paths: RunPaths) -> None:
+    """Refuse a run of which any file was written by a newer version; what is damaged is the reader's business.
+
+    Raises:
+        UserError: names the file and the versions.
+    """
+    for path in (paths.meta, paths.status, paths.steps_layout, paths.summary):
+        with contextlib.suppress(DamagedFileError):
+            read_json(path)
 
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,12 @@ from trainctl.engine.runs.atomic import write_atomic
 
 FORMAT = "trainctl checkpoint"
 SCHEMA = 1
+ZIP_HEAD = b"PK\x03\x04"
+NEEDED = {
+    "about": ("task", "classes", "step", "epoch", "weights"),
+    "state": ("model", "optimizer", "ema", "weights", "progress", "rng"),
+}
+"""What every checkpoint of ours holds."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], about: dict[str, Any]) -> None:
@@ -32,20 +40,36 @@ def save_checkpoint(path: Path, state: dict[str, Any], about: dict[str, Any]) ->
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Content of a checkpoint: `about` and `state`, tensors on the CPU.
+    """Content of a checkpoint: `about` and `state`, tensors on the CPU. Code in the file is never executed.
 
     Raises:
         UserError: the file is missing, damaged, not a checkpoint of ours, or of a newer version.
     """
     if not path.is_file():
         raise UserError(f"checkpoint not found: {path}", "give a run directory that holds one")
+    if not zipfile.is_zipfile(path):  # a pickle by itself, or half a file, is not even looked into
+        with path.open("rb") as file:
+            is_cut_off = file.read(len(ZIP_HEAD)) == ZIP_HEAD
+        raise _refusal(path, "it is cut off or damaged" if is_cut_off else "it is another kind of file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as err:  # torch raises pickle, zip, runtime and end-of-file errors, by content
-        reason = str(err).strip().splitlines()[0][:120] if str(err).strip() else type(err).__name__
-        raise UserError(f"{path} is not a trainctl checkpoint ({reason})", "give one that trainctl wrote") from err
+    except pickle.UnpicklingError as err:
+        raise _refusal(path, "it holds more than tensors and plain data") from err
+    except Exception as err:  # torch raises zip, runtime and end-of-file errors, by content
+        raise _refusal(path, "it is damaged") from err
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path} is not a trainctl checkpoint", "give latest_model.pth or best_model.pth of a run")
-    if content["schema"] > SCHEMA:
-        raise UserError(f"{path} was written by a newer trainctl (schema {content['schema']})", "upgrade trainctl")
+        raise _refusal(path, "it was written by something else")
+    schema = content.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise UserError(f"{path} was written by a newer trainctl (schema {schema})", "upgrade trainctl")
+    for part, keys in NEEDED.items():
+        held: Any = content.get(part)
+        if not isinstance(held, dict) or any(key not in held for key in keys):
+            raise _refusal(path, f"its {part} is incomplete")
     return content
+
+
+def _refusal(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} is not a trainctl checkpoint: {reason}", "give latest_model.pth or best_model.pth of a run"
+    )
