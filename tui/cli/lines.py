@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.record import RecordLayout
@@ -15,6 +15,7 @@ from trainctl.tui.verdict import Severity
 from trainctl.tui.wording import event_words, figures
 
 Record = np.void
+LEAST_WIDTH = 20
 
 
 def term_figures(record: Record, layout: RecordLayout) -> dict[str, float]:
@@ -23,12 +24,13 @@ def term_figures(record: Record, layout: RecordLayout) -> dict[str, float]:
 
 
 def class_line(record: Record, layout: RecordLayout, most: int = 8) -> str:
-    """Classes in the step's batch with their counts, the most frequent first; empty without classes."""
+    """Classes in the step's batch with their counts; of more than `most` the most frequent; empty without classes."""
     if "classes" not in (record.dtype.names or ()):
         count = float(record["num_classes"])
         return "" if math.isnan(count) else f"{int(count)} classes"
     counts = record["classes"]
-    order = np.argsort(counts)[::-1]
+    # In their own order where all are shown: then nothing jumps about from step to step.
+    order = np.argsort(counts)[::-1] if len(counts) > most else np.arange(len(counts))
     shown = [f"{layout.classes[k]} {counts[k]}" for k in order[:most] if counts[k]]
     missing = int((counts == 0).sum())
     more = int((counts > 0).sum()) - len(shown)
@@ -59,16 +61,17 @@ def fold(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns, broken between its parts, which are two spaces apart.
 
     What follows the first line is indented: under the figures where an epoch's line begins with two words, else by
-    two. A part that is too long by itself is broken at spaces, or where it must be.
+    two; the averaged weights begin a line of their own. A part that is too long by itself is broken at spaces, or
+    where it must be. In fewer than `LEAST_WIDTH` columns the terminal may break as it likes.
     """
-    if cell_len(text) <= width:
+    if cell_len(text) <= width or width < LEAST_WIDTH:
         return [text]
     labels = re.match(r"epoch \S+  (train|val  )  ", text)
     indent = " " * (labels.end() if labels and labels.end() <= width // 2 else 2)
     lines: list[str] = []
     current = ""
     for part in _atoms(text, width - len(indent)):
-        if current and cell_len(current) + cell_len(part.rstrip()) > width:
+        if current.strip() and (cell_len(current) + cell_len(part.rstrip()) > width or part.startswith("ema:")):
             lines.append(current.rstrip())
             current = indent
         current += part
@@ -81,8 +84,5 @@ def _atoms(text: str, width: int) -> Iterator[str]:
         if cell_len(part.rstrip()) <= width:
             yield part
             continue
-        for word in re.findall(r"\S+\s*", part):
-            while cell_len(word.rstrip()) > width:
-                yield word[: max(width, 1)]
-                word = word[max(width, 1) :]
-            yield word
+        for word in re.findall(r"\S+\s*|\s+", part):
+            yield from [word] if cell_len(word.rstrip()) <= width else chop_cells(word, width)
