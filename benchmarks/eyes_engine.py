@@ -6,6 +6,7 @@ Usage: python -m benchmarks.eyes_engine [--quick] [--threads N] [--device cpu|cu
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,29 @@ from trainctl.engine.data.feed import Feed
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.training import setup
 
-BATCH_SIZE = 64
-NUM_SAMPLES = 4096
-NETWORKS = {"32/4": (32, 4), "64/8": (64, 8)}
-"""Base channels and blocks: the small scale's, and the OCEC training document's."""
+NUM_SAMPLES = {"cpu": 4096, "cuda": 16384}
 WORKERS = 2
 SLICE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network (base channels and blocks of the baseline) and a batch size."""
+
+    base_channels: int
+    num_blocks: int
+    batch_size: int
+
+    @property
+    def name(self) -> str:
+        """For results."""
+        return f"{self.base_channels}/{self.num_blocks} batch {self.batch_size}"
+
+
+CASES = (Case(32, 4, 64), Case(64, 8, 64))
+"""The network of the small scale, and the OCEC training document's."""
+CUDA_CASES = (*CASES, Case(64, 8, 4096))
+"""On a GPU also the document's batch size."""
 
 
 def main(options: Options | None = None) -> None:
@@ -39,26 +57,26 @@ def main(options: Options | None = None) -> None:
     device = options.choose()
     about = machine(device)
     groups: dict[str, Timings] = {}
+    cases = CUDA_CASES if device == "cuda" else CASES
+    cases = cases[:1] if options.quick else cases
     with tempfile.TemporaryDirectory(prefix="trainctl-bench-", ignore_cleanup_errors=True) as folder:
         data = Path(folder) / "eyes.pt"
-        write_data(data, NUM_SAMPLES, 32, 64)
+        write_data(data, NUM_SAMPLES[device], 32, 64)
         write_files(read_data(data)[0], Path(folder) / "images")
-        for name, shape in NETWORKS.items():
-            headline(f"eyes_engine: baseline {name}, 32x64, batch {BATCH_SIZE}, on {device}", about)
-            root = Path(folder) / name.replace("/", "-")
-            groups[name], _ = measure(
-                _entries(eyes_config(shape, device, options.threads), data, root), 5 if options.quick else 12, SLICE_S
-            )
-            _print(groups[name])
+        for index, case in enumerate(cases):
+            headline(f"eyes_engine: baseline {case.name}, 32x64, on {device}", about)
+            entries = _entries(eyes_config(case, device, options.threads), data, Path(folder) / str(index))
+            groups[case.name], _ = measure(entries, 5 if options.quick else 12, SLICE_S)
+            _print(groups[case.name], case.batch_size)
     save("eyes_engine", about, groups)
 
 
-def eyes_config(shape: tuple[int, int], device: str, threads: int | None) -> EyesConfig:
+def eyes_config(case: Case, device: str, threads: int | None) -> EyesConfig:
     """The preset `balanced` with another network and batch size."""
     overrides = [
-        f"train.batch_size={BATCH_SIZE}",
-        f"model.base_channels={shape[0]}",
-        f"model.num_blocks={shape[1]}",
+        f"train.batch_size={case.batch_size}",
+        f"model.base_channels={case.base_channels}",
+        f"model.num_blocks={case.num_blocks}",
         f"runtime.device={device}",
         *([f"runtime.threads={threads}"] if threads else []),
     ]
@@ -92,10 +110,12 @@ def _changed(config: EyesConfig, section: str, **values: Any) -> EyesConfig:
     return config.model_copy(update={section: changed})
 
 
-def _print(timings: Timings) -> None:
-    table(timings, "engine", BATCH_SIZE)
+def _print(timings: Timings, batch_size: int) -> None:
+    table(timings, "engine", batch_size)
     for key in ("files", "workers", "arrays"):
-        say(f"engine is {timings.ratio(key, 'engine')} times as fast as: {timings.labels[key]}")
+        quietest = timings.least(key) / timings.least("engine")
+        times = f"{timings.ratio(key, 'engine')}, in the quietest slices {quietest:.2f}"
+        say(f"engine is {times} times as fast as: {timings.labels[key]}")
     say("(wanted: at least 2 times as fast as the first two)")
 
 

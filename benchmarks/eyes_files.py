@@ -110,8 +110,15 @@ def usual(gate: Gate, data: Path, folder: Path | None, workers: int, config: Eye
         else EyeFiles(sorted(folder.iterdir()), labels.tolist())
     )
     gate.lead_in = workers * PREFETCH  # batches that were fetched while other loops had their turn
-    size, pinned = config.train.batch_size, device == "cuda"
-    batches: Any = DataLoader(dataset, size, shuffle=True, drop_last=True, num_workers=workers, pin_memory=pinned)
+    batches: Any = DataLoader(
+        dataset,
+        config.train.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device == "cuda",
+    )
     model: nn.Module = build_eyes_net(config.model, config.data.image_size).to(device)
     options = config.optimizer
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)

@@ -62,6 +62,10 @@ class Timings:
         """Median seconds per step."""
         return statistics.median(self.seconds[key])
 
+    def least(self, key: str) -> float:
+        """Seconds per step of the fastest slice: what the loop takes when nothing else runs."""
+        return min(self.seconds[key])
+
     def ratio(self, key: str, reference: str) -> Ratio:
         """Time of `key` over time of `reference`, round by round."""
         ratios = [a / b for a, b in zip(self.seconds[key], self.seconds[reference], strict=True)]

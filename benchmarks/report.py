@@ -78,11 +78,12 @@ def table(timings: Timings, reference: str, samples: int | None = None) -> None:
     width = max(map(len, timings.labels.values()))
     speed_title = "images/s" if samples else "steps/s"
     shown = timings.labels[reference]
-    print(f"   {'':{width}}  {'us/step':>9}  {speed_title:>8}  time over that of: {shown}")
+    print(f"   {'':{width}}  {'us/step':>9}  {'least':>9}  {speed_title:>8}  time over that of: {shown}")
     for key, label in timings.labels.items():
         seconds = timings.median(key)
         ratio = "(reference)" if key == reference else timings.ratio(key, reference).as_overhead()
-        print(f"   {label:{width}}  {seconds * 1e6:9.1f}  {(samples or 1) / seconds:8.0f}  {ratio}")
+        least = timings.least(key) * 1e6
+        print(f"   {label:{width}}  {seconds * 1e6:9.1f}  {least:9.1f}  {(samples or 1) / seconds:8.0f}  {ratio}")
 
 
 def say(text: str) -> None:
