@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,8 @@ class Task(ABC):
     config_type: ClassVar[type[RunConfig]] = RunConfig
     """Schema of the task's configuration: subclass `RunConfig` to add options."""
     monitor: ClassVar[Monitor] = Monitor("loss", "min")
+    file_suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Endings, in lower case, of the files that `predict` takes out of a folder; empty: all files."""
 
     def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
         self.config = config
@@ -136,6 +138,22 @@ class Task(ABC):
             UserError: the task has no such thing.
         """
         raise UserError(f"{type(self).__name__} defines no predict", "define it to use `trainctl predict`")
+
+    def export_onnx(self, model: nn.Module, path: Path, *, overwrite: bool = False) -> Mapping[str, Any]:
+        """Write the trained network as ONNX, after checking that the file computes the same.
+
+        Args:
+            model: on the device of the run; left as it is.
+            path: file to write, in one move.
+            overwrite: replace an existing file.
+
+        Returns:
+            What is in the file: `inputs` and `outputs` (name to shape), and whatever else is worth knowing.
+
+        Raises:
+            UserError: the task has no such thing, a package is missing, or the file exists.
+        """
+        raise UserError(f"{type(self).__name__} defines no export_onnx", "define it to use `trainctl export --to onnx`")
 
     def sampler(self, split: Split) -> Sampler:
         """Which samples form the batches of an epoch; default: a fresh permutation each epoch."""

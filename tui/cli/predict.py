@@ -26,13 +26,15 @@ def command(
     past = past_run(run, runs_dir, None, all_overrides(None, None, device))
     path = checkpoint_of(past, checkpoint)
     check_weights(weights)
-    paths = expand(files)
+    found = expand(files)
 
     from trainctl.engine.tasks.registry import task_type
     from trainctl.engine.training.restore import predict, restore
 
     config = past.resolved.config
-    trained = restore(path, past.resolved, task_type(config.task), past.data, weights=weights)
+    task = task_type(config.task)
+    paths = chosen(found, files, task.file_suffixes)
+    trained = restore(path, past.resolved, task, past.data, weights=weights)
     rows = predict(trained, paths, config.train.eval_batch_size or 2 * config.train.batch_size)
     for file, row in zip(paths, rows, strict=True):
         sys.stdout.write(_line(file, row, json=json) + "\n")
@@ -42,7 +44,7 @@ def expand(files: list[Path]) -> list[Path]:
     """The files, and those inside folders, in order.
 
     Raises:
-        UserError: a path does not exist, or there is nothing in it.
+        UserError: a path does not exist.
     """
     from trainctl.engine.errors import UserError
 
@@ -54,9 +56,22 @@ def expand(files: list[Path]) -> list[Path]:
             found.append(path)
         else:
             raise UserError(f"file not found: {path}", "give files or folders that exist")
-    if not found:
-        raise UserError(f"no files in {', '.join(map(str, files))}", "give files or folders that hold some")
     return found
+
+
+def chosen(found: list[Path], named: list[Path], suffixes: frozenset[str]) -> list[Path]:
+    """Every file that was named, and of those in folders what the task takes.
+
+    Raises:
+        UserError: none is left.
+    """
+    from trainctl.engine.errors import UserError
+
+    kept = [path for path in found if not suffixes or path in named or path.suffix.lower() in suffixes]
+    if not kept:
+        wanted = f" ({', '.join(sorted(suffixes))})" if suffixes else ""
+        raise UserError(f"no files in {', '.join(map(str, named))}", f"give files or folders that hold some{wanted}")
+    return kept
 
 
 def _line(file: Path, row: dict[str, float], *, json: bool) -> str:

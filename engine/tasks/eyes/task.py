@@ -5,9 +5,9 @@ Knows nothing of the loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.augment.pipeline import augment_eyes
 from trainctl.engine.data.eyes import load_eyes
+from trainctl.engine.data.images import SUFFIXES, decode_images
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of
 from trainctl.engine.losses.focal import focal, focal_prob
@@ -42,6 +43,7 @@ class EyesTask(Task):
 
     config_type: ClassVar[type[RunConfig]] = EyesConfig
     monitor: ClassVar[Monitor] = Monitor("f1", "max")
+    file_suffixes: ClassVar[frozenset[str]] = SUFFIXES
 
     def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
         if not isinstance(config, EyesConfig):
@@ -103,6 +105,31 @@ class EyesTask(Task):
         """Accuracy, precision, recall, F1 at 0.5, AUROC and positive rate; undefined ones are NaN."""
         probs_N = columns["prob"].cpu().numpy().astype(np.float64)
         return binary_metrics(probs_N, (columns["target"] == OPEN).cpu().numpy())
+
+    def read_files(self, paths: Sequence[Path]) -> Batch:
+        """Images resized to the configured size: `images`, uint8 (B, 3, H, W).
+
+        Raises:
+            UserError: names the first image that cannot be decoded.
+        """
+        images_BCHW = torch.empty(len(paths), 3, *self.options.data.image_size, dtype=torch.uint8)
+        problems = decode_images(enumerate(paths), images_BCHW)
+        if problems:
+            row, reason = next(iter(problems.items()))
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise UserError(f"cannot read {paths[row]}: {reason}{more}", "name image files only")
+        return {"images": images_BCHW}
+
+    def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """`prob_open`, shape (B,), in [0, 1]."""
+        return {"prob_open": self.prob_open(model(batch["images"]))}
+
+    def export_onnx(self, model: nn.Module, path: Path, *, overwrite: bool = False) -> Mapping[str, Any]:
+        """`images -> prob_open`; see `trainctl.engine.tasks.eyes.export.export_onnx`."""
+        from trainctl.engine.tasks.eyes.export import export_onnx
+
+        # pyright sees this class under two paths, by its folder and by the name it installs under
+        return export_onnx(self, model, path, overwrite=overwrite)  # pyright: ignore[reportArgumentType]
 
     def module_groups(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
         """`stem`, `block0` … (neighbours together where there are many), `head`."""
