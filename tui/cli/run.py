@@ -181,7 +181,8 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
     try:
         ending = train(order)
     except KeyboardInterrupt:
-        sys.stderr.write("trainctl: interrupted before the first step; no run was made\n")
+        left = "the run is as it was" if target.is_resumed else "no run was made"
+        sys.stderr.write(f"trainctl: interrupted before the first step; {left}\n")
         return ExitCode.INTERRUPTED
     except UserError:
         raise

@@ -1,0 +1,188 @@
+"""A sitting from the directory to the summary: what a resume takes back, what a refusal leaves alone, how it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from toy import NUM_TRAIN, ToyTask, reader_of, resolved, run_toy
+
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.tasks.task import Batch, StepOutput
+from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.control import Signals, requeue_slurm_job
+
+STEPS = NUM_TRAIN // 16
+TRAIN = {"epochs": 3, "batch_size": 16}
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in root.iterdir() if path.name != ".lock"}
+
+
+def go_back(root: Path, step: int) -> None:
+    """Make the newest checkpoint an older one, as a kill leaves it."""
+    run_toy(root.with_name("older"), resolved(train=TRAIN), signal_at=step)
+    RunPaths(root).latest.write_bytes(RunPaths(root.with_name("older")).latest.read_bytes())
+
+
+@pytest.mark.parametrize(("step", "epochs_done"), [(7, 1), (STEPS, 0), (2 * STEPS, 1)])
+def test_a_resume_takes_back_what_came_after_its_checkpoint_and_says_how_much(
+    tmp_path: Path, step: int, epochs_done: int
+) -> None:
+    run_toy(tmp_path / "run", resolved(train=TRAIN))
+    go_back(tmp_path / "run", step)
+    run_toy(tmp_path / "run", resolved(train=TRAIN), resume=True)
+    reader = reader_of(tmp_path / "run")
+    (resume,) = (event for event in reader.events if event.kind is EventKind.RESUME)
+    assert resume.data == {"from_step": step, "from_epoch": epochs_done, "dropped": 3 * STEPS - step}
+    assert reader.steps.all()["step"].tolist() == list(range(1, 3 * STEPS + 1))
+    for kind in (EventKind.EPOCH, EventKind.VALIDATION):
+        told = [event.data["epoch"] for event in reader.current_events() if event.kind is kind]
+        assert told == [1, 2, 3]
+
+
+def test_an_epoch_that_ends_after_a_resume_has_the_means_of_its_own_steps(tmp_path: Path) -> None:
+    """Killed in epoch 2 with a checkpoint at the very end of epoch 1: its end is still due."""
+    run_toy(tmp_path / "whole", resolved(train=TRAIN))
+    run_toy(tmp_path / "run", resolved(train=TRAIN), signal_at=STEPS + 3)
+    go_back(tmp_path / "run", STEPS)
+    run_toy(tmp_path / "run", resolved(train=TRAIN), resume=True)
+    means = [
+        [event.data["train"] for event in reader_of(root).current_events() if event.kind is EventKind.EPOCH]
+        for root in (tmp_path / "whole", tmp_path / "run")
+    ]
+    assert means[0] == means[1]
+
+
+def test_a_checkpoint_is_never_ahead_of_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainctl.engine.training import recorder, trainer
+
+    ahead: list[int] = []
+    save = trainer.save_checkpoint
+
+    def look(path: Path, state: dict[str, Any], about: dict[str, Any]) -> None:
+        records = reader_of(path.parent).steps.all()
+        ahead.append(about["step"] - (int(records["step"][-1]) if len(records) else 0))
+        save(path, state, about)
+
+    monkeypatch.setattr(recorder, "FLUSH_S", 1e9)  # nothing is handed over by itself
+    monkeypatch.setattr(trainer, "save_checkpoint", look)
+    run_toy(tmp_path / "run", resolved(train=TRAIN, checkpoint={"every_s": 1e-9, "epoch_every_s": 0.0}))
+    assert len(ahead) > 3 * STEPS
+    assert set(ahead) == {0}
+
+
+def too_many_epochs(root: Path) -> dict[str, Any]:
+    return {"train": {"epochs": 1, "batch_size": 16}}
+
+
+def another_network(root: Path) -> dict[str, Any]:
+    content = load_checkpoint(RunPaths(root).latest)
+    content["state"]["model"]["0.weight"] = torch.zeros(2, 2)
+    torch.save(content, RunPaths(root).latest)
+    return {"train": {"epochs": 9, "batch_size": 16}}
+
+
+def half_a_checkpoint(root: Path) -> dict[str, Any]:
+    path = RunPaths(root).latest
+    path.write_bytes(path.read_bytes()[:2000])
+    return {"train": {"epochs": 9, "batch_size": 16}}
+
+
+@pytest.mark.parametrize("spoil", [too_many_epochs, another_network, half_a_checkpoint])
+def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path: Path, spoil: Callable[[Path], dict[str, Any]]) -> None:
+    root = tmp_path / "run"
+    run_toy(root, resolved(train={"epochs": 1, "batch_size": 16}))
+    sections = spoil(root)
+    before = snapshot(root)
+    with pytest.raises(UserError):
+        run_toy(root, resolved(**sections), resume=True)
+    assert snapshot(root) == before
+
+
+def test_a_run_that_reached_its_step_limit_takes_not_one_step_more(tmp_path: Path) -> None:
+    limited = {"epochs": 9, "batch_size": 16, "max_steps": 7}
+    run_toy(tmp_path / "run", resolved(train=limited))
+    with pytest.raises(UserError, match=r"has taken its 7 steps; to go on, raise them: train.max_steps=14"):
+        run_toy(tmp_path / "run", resolved(train=limited), resume=True)
+    assert len(reader_of(tmp_path / "run").steps.all()) == 7
+
+
+class PoisonedAtTheEnd(ToyTask):
+    """The loss of the very last step is NaN."""
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        output = super().step(model, batch)
+        self.count = getattr(self, "count", 0) + model.training
+        poison = float("nan") if model.training and self.count == STEPS else 1.0
+        return StepOutput({**output.terms, "ce": output.terms["ce"] * poison}, output.columns, output.scalars)
+
+
+def test_a_last_step_that_is_not_finite_fails_the_run(tmp_path: Path) -> None:
+    config = resolved(train={"epochs": 1, "batch_size": 16})
+    ending = run_toy(tmp_path / "run", config, task_type=PoisonedAtTheEnd)
+    assert (ending.state, ending.code) == (RunState.FAILED, ExitCode.RUN_FAILED)
+    assert not RunPaths(tmp_path / "run").latest.exists()  # there is no state worth keeping
+
+
+def test_a_task_that_ends_the_process_leaves_a_run_that_says_so(tmp_path: Path, capsys: Any) -> None:
+    class Leaving(ToyTask):
+        def metrics(self, columns: Any) -> dict[str, float]:
+            raise SystemExit(3)
+
+    ending = run_toy(tmp_path / "run", resolved(train=TRAIN), task_type=Leaving)
+    assert ending.reason.startswith("SystemExit: 3 (test_session.py:")
+    assert reader_of(tmp_path / "run").state is RunState.FAILED
+
+
+def test_a_mistake_found_while_training_keeps_the_count_of_steps(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no validation metric"):
+        run_toy(tmp_path / "run", resolved(train={**TRAIN, "monitor": "f1"}))
+    summary = reader_of(tmp_path / "run").summary
+    assert summary is not None
+    assert (summary.state, summary.steps) == (RunState.FAILED, STEPS)
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
+)
+def test_a_signal_ends_the_setting_up_whatever_becomes_of_its_exception(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    with Signals() as signals, pytest.raises(raised), signals.setting_up():
+        try:
+            signal.raise_signal(number)
+        except BaseException as err:
+            raise RuntimeError("an import machinery that wraps what it does not know") from err
+    with Signals() as signals, pytest.raises(raised), signals.setting_up():
+        with contextlib.suppress(BaseException):  # swallowed, as in a destructor
+            signal.raise_signal(number)
+
+
+def test_after_the_setting_up_a_signal_only_leaves_a_note() -> None:
+    with Signals() as signals:
+        with signals.setting_up():
+            pass
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGTERM)  # the first of its kind: SLURM sends it when the grace period is over
+        assert signals.received is signal.SIGUSR1
+
+
+def test_a_mistake_while_setting_up_is_not_hidden() -> None:
+    with Signals() as signals, pytest.raises(ValueError, match="mine"), signals.setting_up():
+        raise ValueError("mine")
+
+
+def test_outside_slurm_nothing_is_queued_again() -> None:
+    assert requeue_slurm_job({}) == ""
