@@ -54,7 +54,8 @@ class Stepper:
         self._record = config.record
         # With a scaler the scaler decides which updates to skip.
         self._guarded = config.health.stop_on_nonfinite and state.scaler is None
-        self._fused = bool(state.optimizer.defaults.get("fused"))
+        # A fused kernel skips on the device where its flag says so; other kernels, and a CPU, are simply asked.
+        self._flagged = bool(state.optimizer.defaults.get("fused")) and meter.params[0].device.type != "cpu"
         self._found_inf = torch.zeros((), device=meter.params[0].device)
 
     def take(self, batches: Sequence[Batch], lr: float) -> bool:
@@ -88,7 +89,7 @@ class Stepper:
         if measure:
             self.recorder.annotate(self.meter.update_ratio(before))
 
-        self.state.optimizer.zero_grad(set_to_none=True)
+        self.meter.clear()
         if self.state.ema is not None:
             self.state.ema.update()
         return measure
@@ -118,8 +119,7 @@ class Stepper:
         if scaler is not None:
             scaler.step(optimizer)
             scaler.update()
-        elif self._guarded and not self._fused:
-            # Only fused kernels can skip on the device; the others have to ask.
+        elif self._guarded and not self._flagged:
             if math.isfinite(guard.sum().item()):
                 optimizer.step()
         else:
