@@ -66,7 +66,7 @@ def main(options: Options | None = None) -> None:
         for index, case in enumerate(cases):
             headline(f"eyes_engine: baseline {case.name}, 32x64, on {device}", about)
             entries = _entries(eyes_config(case, device, options.threads), data, Path(folder) / str(index))
-            groups[case.name], _ = measure(entries, 5 if options.quick else 12, SLICE_S)
+            groups[case.name], _ = measure(entries, 4 if options.quick else 12, SLICE_S)
             _print(groups[case.name], case.batch_size)
     save("eyes_engine", about, groups)
 

@@ -117,6 +117,7 @@ def usual(gate: Gate, data: Path, folder: Path | None, workers: int, config: Eye
         drop_last=True,
         num_workers=workers,
         persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,  # ends with its parent, as a forkserver would not
         pin_memory=device == "cuda",
     )
     model: nn.Module = build_eyes_net(config.model, config.data.image_size).to(device)

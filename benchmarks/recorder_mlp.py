@@ -45,7 +45,7 @@ def _own(device: str, options: Options, root: Path) -> Timings:
         Entry("recorded", "bare loop, measured and recorded", recorded, (device, root / "recorded"), threads),
         _engine(device, threads, root / "engine"),
     ]
-    timings, _ = measure(entries, 15 if options.quick else 60, SLICE_S)
+    timings, _ = measure(entries, 12 if options.quick else 60, SLICE_S)
     table(timings, "plain")
     say(f"recording over measuring:   {_compare(timings, 'recorded', 'measured')}   (wanted: at most +3 %)")
     say(f"recording over nothing:     {_compare(timings, 'recorded', 'unmeasured')}")
@@ -68,7 +68,7 @@ def _others(device: str, options: Options, root: Path) -> tuple[Timings, list[st
         _engine(device, threads, root / "engine2"),
     ]
     installed, missing = rivals(device, root, threads)
-    timings, failed = measure(entries, 4 if options.quick else 15, SLICE_S, installed)
+    timings, failed = measure(entries, 3 if options.quick else 15, SLICE_S, installed)
     print()
     table(timings, "plain")
     for line in (*missing, *failed):

@@ -80,7 +80,7 @@ def main(options: Options | None = None) -> None:
         Command("torch", "import of torch alone", "import torch"),
         FirstStep(device),
     ]
-    timings = interleave(commands, 3 if options.quick else 9, slice_s=0.0)
+    timings = interleave(commands, 2 if options.quick else 9, slice_s=0.0)
     _print(timings)
     save("startup", about, {"startup": timings})
 
