@@ -6,7 +6,10 @@ nothing to restore. Knows terminals, not runs.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -19,7 +22,14 @@ Piece = tuple[str, str]
 
 
 def terminal_width() -> int:
-    """Columns of the terminal."""
+    """Columns of the terminal now.
+
+    Asks the terminal, not `COLUMNS`: what a shell or readline put there is not corrected when the window is resized.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        columns = os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
+        if columns > 0:
+            return columns
     return shutil.get_terminal_size().columns
 
 

@@ -165,9 +165,9 @@ def test_a_signal_ends_the_setting_up_whatever_becomes_of_its_exception(
             signal.raise_signal(number)
         except BaseException as err:
             raise RuntimeError("an import machinery that wraps what it does not know") from err
-    with Signals() as signals, pytest.raises(raised), signals.setting_up():
-        with contextlib.suppress(BaseException):  # swallowed, as in a destructor
-            signal.raise_signal(number)
+    swallowed = contextlib.suppress(BaseException)  # as in a destructor
+    with Signals() as signals, pytest.raises(raised), signals.setting_up(), swallowed:
+        signal.raise_signal(number)
 
 
 def test_after_the_setting_up_a_signal_only_leaves_a_note() -> None:
