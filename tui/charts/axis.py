@@ -29,9 +29,10 @@ class Axis:
 def fit_axis(lo: float, hi: float, *, log: bool = False) -> Axis:
     """An axis that shows all values between two finite ones, with room when they are equal.
 
-    On a log axis `lo` must be the smallest *positive* value; with none (hi <= 0) the axis is linear.
+    On a log axis `lo` must be the smallest *positive* value; with none (hi <= 0), or none but what is as good as
+    nothing, the axis is linear.
     """
-    if log and hi > 0:
+    if log and hi > TINY:
         lo = lo if lo > 0 else hi / 10
         if hi / lo < 1.05:
             lo, hi = lo / 2, hi * 2
