@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from textual.app import App, SystemCommand
+from textual.binding import Binding
 from textual.screen import Screen
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui.actions import ACTIONS
+from trainctl.tui.actions import ACTIONS, shown_key
 from trainctl.tui.feed import Follower
 from trainctl.tui.launch import LaunchRequest, launch
+from trainctl.tui.memory import load_memory, memory_path
 from trainctl.tui.messages import AttachRequested, FeedFailed, LaunchRequested, RunChanged
-from trainctl.tui.palette import DARK, LIGHT, variables
+from trainctl.tui.palette import DARK, NO_COLOUR, THEMES, variables
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.session import Session
 
@@ -29,12 +31,19 @@ class CockpitApp(App[None]):
         run: a run to attach to; none: start one.
         request: how to start a run, now or later from the list of presets.
         readonly: refuse everything that would change a run.
+        keymap: the user's own keys by name of the action.
     """
 
     TITLE = "trainctl"
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, run: RunPaths | None, request: LaunchRequest | None = None, readonly: bool = False) -> None:
+    def __init__(
+        self,
+        run: RunPaths | None,
+        request: LaunchRequest | None = None,
+        readonly: bool = False,
+        keymap: Mapping[str, str] | None = None,
+    ) -> None:
         assert run is not None or request is not None, "a run to attach to or one to start"
         environ = dict(os.environ)  # before the driver touches it
         super().__init__()
@@ -42,13 +51,18 @@ class CockpitApp(App[None]):
         self._readonly = readonly
         self._first_run = run
         self._follower: Follower | None = None
+        self._keys = dict(keymap or {})
+        self._memory_path = memory_path(environ)
+        self._memory = load_memory(self._memory_path)
         self.session: Session | None = None
 
     async def on_mount(self) -> None:
         """Attach, or start a run and attach to it."""
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = DARK.name
+        for theme, _ in THEMES:
+            self.register_theme(theme)
+        remembered = self._memory.theme if self._memory.theme in self.available_themes else DARK.name
+        self.theme = NO_COLOUR.name if self.no_color else remembered
+        self.set_keymap(self._keys)
         if self._first_run is not None:
             await self._look_at(self._first_run)
         else:
@@ -58,12 +72,17 @@ class CockpitApp(App[None]):
         """Our colours under every theme the user may choose."""
         return variables(self.current_theme.dark)
 
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as the footer, the help and the palette write it."""
+        return shown_key(binding.key)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: the actions of the cockpit, then Textual's own."""
         if isinstance(screen, CockpitScreen):
             for action in ACTIONS:
                 run = partial(screen.run_action, action.name)
-                yield SystemCommand(f"{action.label} ({action.shown_key})", action.help, run)
+                key = shown_key(self._keys.get(action.name, action.key))
+                yield SystemCommand(f"{action.label} ({key})", action.help, run)
         own = {"Quit", "Keys", "Maximize", "Minimize"}  # said better by ours
         yield from (command for command in super().get_system_commands(screen) if command.title not in own)
 
@@ -90,9 +109,10 @@ class CockpitApp(App[None]):
         await self._launch(message.request)
 
     def on_unmount(self) -> None:
-        """Stop reading."""
+        """Stop reading, and remember how the user liked to look."""
         if self._follower is not None:
             self._follower.stop()
+        self._memory.save(self._memory_path)
 
     # --- runs ---------------------------------------------------------------------------------------------
 
@@ -117,7 +137,7 @@ class CockpitApp(App[None]):
             lambda update: self.post_message(RunChanged(run, update)),
             lambda reason: self.post_message(FeedFailed(run, reason)),
         )
-        screen = CockpitScreen(self.session, self._request)
+        screen = CockpitScreen(self.session, self._request, self._memory, self._keys)
         if isinstance(self.screen, CockpitScreen):
             await self.switch_screen(screen)
         else:

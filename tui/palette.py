@@ -1,4 +1,4 @@
-"""Colours: two themes of our own, and the names every stylesheet of the cockpit may use. Knows no widget.
+"""Colours: four themes of our own, and the names every stylesheet of the cockpit may use. Knows no widget.
 
 Series colours follow Okabe and Ito (2008), which people with a colour vision deficiency can tell apart; they
 are lightened for a dark and darkened for a light background.
@@ -75,6 +75,60 @@ LIGHT = Theme(
     dark=False,
     variables=_LIGHT,
 )
+
+_COLOUR_BLIND = _DARK | {"series-2": "#f0e442", "series-4": "#009e73", "chart-bad": "#ff8c42"}
+COLOUR_BLIND = Theme(
+    name="trainctl-colour-blind",
+    primary="#56b4e9",
+    secondary="#8a94a6",
+    accent="#56b4e9",
+    foreground="#d7dde8",
+    background="#10141b",
+    surface="#171c25",
+    panel="#1f2631",
+    success="#56b4e9",
+    warning="#f0e442",
+    error="#ff8c42",
+    dark=True,
+    variables=_COLOUR_BLIND,
+)
+"""Blue, yellow and orange in place of green, amber and red, which many people cannot tell apart."""
+
+_GREY = {
+    **{f"series-{k}": grey for k, grey in enumerate(("#ffffff", "#c8c8c8", "#a0a0a0", "#808080") * 2)},
+    "chart-border": "#606060",
+    "chart-label": "#b0b0b0",
+    "chart-faint": "#707070",
+    "chart-span": "#404040",
+    "chart-rule": "#b0b0b0",
+    "chart-mark": "#808080",
+    "chart-here": "#ffffff",
+    "chart-bad": "#ffffff",
+}
+NO_COLOUR = Theme(
+    name="trainctl-no-colour",
+    primary="#c8c8c8",
+    secondary="#a0a0a0",
+    accent="#ffffff",
+    foreground="#e4e4e4",
+    background="#000000",
+    surface="#121212",
+    panel="#1c1c1c",
+    success="#e4e4e4",
+    warning="#e4e4e4",
+    error="#ffffff",
+    dark=True,
+    variables=_GREY,
+)
+"""Shades of grey: what a colour says elsewhere is said by a symbol, a word or a letter."""
+
+THEMES = (
+    (DARK, "Dark"),
+    (LIGHT, "Light"),
+    (COLOUR_BLIND, "Colour-blind safe: blue, yellow, orange"),
+    (NO_COLOUR, "No colour"),
+)
+"""Every theme of ours and its name for people."""
 
 
 def variables(dark: bool) -> dict[str, str]:

@@ -38,6 +38,16 @@ class Session:
         self.readonly = readonly
         self.view = RunView(paths)
         self.feed = RunFeed(paths, process)
+        self.window: tuple[float, float] | None = None
+
+    @property
+    def task(self) -> str:
+        """Name of the run's task, as far as its preset tells; empty while unknown."""
+        return self.view.preset.partition("/")[0]
+
+    def look_at(self, window: tuple[float, float] | None) -> None:
+        """The user looks at these steps, [start, stop), or at the whole run."""
+        self.window = window
 
     def check_may_change(self) -> None:
         """Raises UserError when the cockpit is read only."""

@@ -152,3 +152,10 @@ def live_run(runs_dir: Path) -> SyntheticRun:
     run.train(50)
     run.validate(2, 0.4, 0.9)
     return run
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes what a user's cockpit remembers."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pilots import LARGE, MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
@@ -18,47 +17,9 @@ from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.screens.choice import ChoiceScreen
-from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.loss import LossPanel
-
-SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
-
-
-def screen_text(pilot: Pilot[None]) -> str:
-    """The characters on the screen."""
-    strips = pilot.app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 5.0) -> None:
-    """Let the app work until something holds."""
-    end = time.monotonic() + limit_s
-    while not holds():
-        assert time.monotonic() < end, "did not happen\n" + screen_text(pilot)
-        await pilot.pause(0.02)
-
-
-async def shows(pilot: Pilot[None], text: str) -> None:
-    """Let the app work until this text is on the screen."""
-    await until(pilot, lambda: text in screen_text(pilot))
-
-
-def commands(run) -> list[dict]:
-    """What was asked of the run."""
-    path = run.paths.commands
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def toasts(pilot: Pilot[None]) -> list[str]:
-    """What popped up."""
-    return [note.message for note in pilot.app._notifications]
-
-
-def cockpit(pilot: Pilot[None]) -> CockpitScreen:
-    """The main screen."""
-    return next(screen for screen in pilot.app.screen_stack if isinstance(screen, CockpitScreen))
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
@@ -248,7 +209,8 @@ async def test_help_lists_every_key(live_run):
         await shows(pilot, "RUNNING")
         await pilot.press("question_mark")
         await shows(pilot, "esc closes")
-        assert all(action.help in screen_text(pilot) for action in ACTIONS)
+        page = str(pilot.app.screen.query_one(Static).content)
+        assert all(action.help in page for action in ACTIONS)
         await pilot.press("escape")
         assert pilot.app.screen is cockpit(pilot)
 
@@ -346,7 +308,7 @@ async def test_choosing_a_preset_starts_a_new_run_and_shows_it(live_run, monkeyp
     request = LaunchRequest(live_run.paths.root.parent, preset="eyes/balanced", scale="small")
     async with CockpitApp(live_run.paths, request).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
-        cockpit(pilot)._confirm_preset("eyes/current")
+        cockpit(pilot).confirm_preset("eyes/current")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChoiceScreen))
         await pilot.press("down", "enter")  # stop the present one first
         await shows(pilot, "STARTING")
@@ -377,14 +339,15 @@ async def test_light_theme_and_no_colour_draw_the_same_characters(live_run, monk
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "step 100/200")
         dark = screen_text(pilot)
-        await pilot.press("t")
+        await pilot.press("t", "down", "enter")
         await until(pilot, lambda: pilot.app.theme == "trainctl-light")
+        await pilot.pause()
         assert screen_text(pilot) == dark
     monkeypatch.setenv("NO_COLOR", "1")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "step 100/200")
         await shows(pilot, "no problem seen so far")
-        assert pilot.app.no_color
+        assert pilot.app.no_color and pilot.app.theme == "trainctl-no-colour"
 
 
 async def test_a_theme_of_textual_works_too(live_run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import groupby
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -26,14 +28,24 @@ SIGNS = (
 
 
 class HelpScreen(Dialog[None]):
-    """One page of help."""
+    """One page of help.
+
+    Args:
+        keymap: the user's own keys by name of the action.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "close", "close", show=False)]
 
+    def __init__(self, keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self._keymap = keymap
+
     def compose(self) -> ComposeResult:
-        """Keys, then signs."""
-        rows = [Content.styled("Keys", "bold"), *(_row(key, text) for key, text in help_lines())]
-        rows += [Content(""), Content.styled("Signs in the charts", "bold")]
+        """Keys by group, then signs."""
+        rows: list[Content] = []
+        for group, lines in groupby(help_lines(self._keymap), key=lambda line: line[0]):
+            rows += [Content.styled(group, "bold"), *(_row(key, text) for _, key, text in lines), Content("")]
+        rows.append(Content.styled("Signs in the charts", "bold"))
         rows += [_row(sign, text) for sign, text in SIGNS]
         with VerticalScroll() as box:
             box.border_title = "help"

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from trainctl.engine.runs.events import EventKind
+from trainctl.tui.scene import Scene
 from trainctl.tui.verdict import missing_classes
 from trainctl.tui.view import Counts, RunView
 
@@ -34,7 +35,7 @@ class ClassPanel(Widget, can_focus=True):
         """Show the heading before the first data."""
         self.border_title = Content.styled(self.heading, "bold")
 
-    def show(self, view: RunView) -> None:
+    def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         self._view = view
         layout = view.layout

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from trainctl.tui.charts.chart import FAINT_INK, Chart
 from trainctl.tui.charts.plot import Content, Line
+from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.marks import event_marks
 
@@ -17,7 +18,7 @@ class GradientPanel(Chart):
     heading: ClassVar[str] = "Gradient norm"
     starts_log: ClassVar[bool] = True  # norms of early and late layers lie decades apart
 
-    def show(self, view: RunView) -> None:
+    def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         groups = view.layout.groups if view.layout else ()
         lines = [

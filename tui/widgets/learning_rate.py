@@ -7,6 +7,7 @@ from typing import ClassVar
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.chart import FAINT_INK, Chart
 from trainctl.tui.charts.plot import Content, EventMark, Line
+from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.wording import MARK_LETTERS
 
@@ -16,7 +17,7 @@ class LearningRatePanel(Chart):
 
     heading: ClassVar[str] = "Learning rate"
 
-    def show(self, view: RunView) -> None:
+    def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         plan, lines = view.plan, list[Line]()
         if plan is not None and len(plan.points):

@@ -14,8 +14,11 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import RichLog
 
+from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event
+from trainctl.tui.scene import Scene
 from trainctl.tui.verdict import Severity
+from trainctl.tui.view import RunView
 from trainctl.tui.wording import event_words
 
 MAX_LINES = 2000
@@ -44,6 +47,8 @@ class LogPanel(RichLog, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, max_lines=MAX_LINES, wrap=True, markup=False, highlight=False, min_width=20)
         self.last_words = ""
+        self.filter = ""
+        self._pattern = compiled_filter("")
         self._entries: deque[str | Event] = deque(maxlen=MAX_LINES)
         self._said: deque[str] = deque(maxlen=REMEMBERED)
         self._wrapped_at = 0
@@ -75,6 +80,20 @@ class LogPanel(RichLog, can_focus=True):
             self._entries.append(entry)
             self._write_entry(entry)
 
+    def show(self, view: RunView, scene: Scene) -> None:
+        """Nothing: lines come by `add`."""
+
+    def set_filter(self, text: str) -> None:
+        """Show only entries in which the pattern is found; empty: all.
+
+        Raises:
+            UserError: not a regular expression.
+        """
+        self._pattern = compiled_filter(text)
+        self.filter = text.strip()
+        self.border_subtitle = Content(f"only: {self.filter}" if self.filter else "")
+        self._write_again()
+
     def _is_echo(self, line: str) -> bool:
         """Whether a trainer's own display printed an event, whole or folded, that stands here already."""
         words = plain_words(line)
@@ -83,7 +102,9 @@ class LogPanel(RichLog, can_focus=True):
         )
 
     def _write_entry(self, entry: str | Event) -> None:
-        self.write(Text(entry) if isinstance(entry, str) else self._event_line(entry), expand=True)
+        line = Text(entry) if isinstance(entry, str) else self._event_line(entry)
+        if self._pattern.search(line.plain):
+            self.write(line, expand=True)
 
     def _event_line(self, event: Event) -> Text:
         severity, words = event_words(event)
@@ -95,6 +116,18 @@ class LogPanel(RichLog, can_focus=True):
         # Only the colour: the background belongs to the theme, which may change after the line was written.
         style = self.get_component_rich_style(name, partial=True)
         return Style(color=style.color, bold=style.bold)
+
+
+def compiled_filter(text: str) -> re.Pattern[str]:
+    """The pattern of a filter; upper and lower case are the same.
+
+    Raises:
+        UserError: not a regular expression.
+    """
+    try:
+        return re.compile(text.strip(), re.IGNORECASE)
+    except re.error as err:
+        raise UserError(f"{text!r} is not a regular expression: {err}", "put \\ before signs like ( [ * +") from err
 
 
 def plain_words(text: str) -> str:

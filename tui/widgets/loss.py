@@ -8,6 +8,7 @@ import numpy as np
 
 from trainctl.tui.charts.chart import FAINT_INK, Chart
 from trainctl.tui.charts.plot import Content, Line
+from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.marks import event_marks
 
@@ -20,7 +21,7 @@ class LossPanel(Chart):
 
     heading: ClassVar[str] = "Loss"
 
-    def show(self, view: RunView) -> None:
+    def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         lines = list(term_lines(view))
         if "loss" in view.series:

@@ -1,0 +1,48 @@
+"""What every test of the cockpit needs: sizes, the text of the screen, waiting for it, and what reached the run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from textual.pilot import Pilot
+
+from trainctl.tui.screens.cockpit import CockpitScreen
+
+SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
+
+
+def screen_text(pilot: Pilot[None]) -> str:
+    """The characters on the screen."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 5.0) -> None:
+    """Let the app work until something holds."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, "did not happen\n" + screen_text(pilot)
+        await pilot.pause(0.02)
+
+
+async def shows(pilot: Pilot[None], text: str) -> None:
+    """Let the app work until this text is on the screen."""
+    await until(pilot, lambda: text in screen_text(pilot))
+
+
+def commands(run) -> list[dict]:
+    """What was asked of the run."""
+    path = run.paths.commands
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def toasts(pilot: Pilot[None]) -> list[str]:
+    """What popped up."""
+    return [note.message for note in pilot.app._notifications]
+
+
+def cockpit(pilot: Pilot[None]) -> CockpitScreen:
+    """The main screen."""
+    return next(screen for screen in pilot.app.screen_stack if isinstance(screen, CockpitScreen))

@@ -1,0 +1,81 @@
+"""What the cockpit remembers of how the user likes to look, from one time to the next. Knows no widget, no run.
+
+A small JSON file in the user's state folder (XDG base directory specification). A damaged or missing one means the
+defaults: nothing that matters is lost with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from trainctl.tui.scene import MAX_SMOOTHING, LossMode, Unit
+
+
+@dataclass
+class Memory:
+    """The remembered choices."""
+
+    theme: str = ""
+    """Empty: as the terminal says."""
+    hidden: set[str] = field(default_factory=set[str])
+    """Ids of the panels that are not shown."""
+    log_axes: dict[str, bool] = field(default_factory=dict[str, bool])
+    """By id of the chart, where it differs from the default."""
+    unit: Unit = Unit.STEP
+    smoothing: int = 0
+    loss_mode: LossMode = LossMode.WEIGHTED
+
+    def save(self, path: Path) -> None:
+        """Write it; a folder that cannot be written to is no reason to complain on the way out."""
+        data = {
+            "theme": self.theme,
+            "hidden": sorted(self.hidden),
+            "log_axes": self.log_axes,
+            "unit": self.unit,
+            "smoothing": self.smoothing,
+            "loss_mode": self.loss_mode,
+        }
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(data, indent=1))
+            temporary.replace(path)
+
+
+def load_memory(path: Path) -> Memory:
+    """What was remembered; whatever of it makes no sense is left out."""
+    try:
+        data: object = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return Memory()
+    return _memory(cast("dict[str, Any]", data)) if isinstance(data, dict) else Memory()
+
+
+def _memory(data: Mapping[str, Any]) -> Memory:
+    memory = Memory()
+    if isinstance(data.get("theme"), str):
+        memory.theme = data["theme"]
+    if isinstance(data.get("hidden"), list):
+        memory.hidden = {name for name in data["hidden"] if isinstance(name, str)}
+    if isinstance(data.get("log_axes"), dict):
+        axes = cast("dict[Any, Any]", data["log_axes"])
+        memory.log_axes = {str(name): is_log for name, is_log in axes.items() if isinstance(is_log, bool)}
+    if data.get("unit") in tuple(Unit):
+        memory.unit = Unit(data["unit"])
+    if data.get("loss_mode") in tuple(LossMode):
+        memory.loss_mode = LossMode(data["loss_mode"])
+    if isinstance(data.get("smoothing"), int) and 0 <= data["smoothing"] <= MAX_SMOOTHING:
+        memory.smoothing = int(data["smoothing"])
+    return memory
+
+
+def memory_path(environ: Mapping[str, str]) -> Path:
+    """Where it is kept."""
+    state = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "trainctl" / "cockpit.json"

@@ -1,0 +1,63 @@
+"""The table of panels: what can be on the cockpit's main screen, in the order in which it is laid out.
+
+A new panel is one widget in one file of `widgets/` and one line here. Knows no run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from textual.widget import Widget
+
+from trainctl.tui.scene import Scene
+from trainctl.tui.view import RunView
+from trainctl.tui.widgets.classes import ClassPanel
+from trainctl.tui.widgets.gradients import GradientPanel
+from trainctl.tui.widgets.learning_rate import LearningRatePanel
+from trainctl.tui.widgets.log import LogPanel
+from trainctl.tui.widgets.loss import LossPanel
+
+
+class PanelWidget(Widget):
+    """What the screen asks of a panel beside being a widget with a border. Panels have it without inheriting it."""
+
+    def show(self, view: RunView, scene: Scene) -> None:
+        """Draw the present state of the run, looked at as the scene says. Called up to ten times a second."""
+
+
+@dataclass(frozen=True)
+class PanelEntry:
+    """One line of the table.
+
+    Args:
+        id: of the widget, and its name in what is remembered.
+        heading: as it stands in the list of panels.
+        kind: the widget; made with `id=` alone.
+        tasks: names of the tasks it belongs to; empty: every task.
+        wide_only: shown where the terminal has three columns of panels.
+    """
+
+    id: str
+    heading: str
+    kind: Callable[..., Widget]
+    tasks: tuple[str, ...] = ()
+    wide_only: bool = False
+
+    def make(self) -> PanelWidget:
+        """The widget."""
+        return cast(PanelWidget, self.kind(id=self.id))
+
+    def belongs_to(self, task: str) -> bool:
+        """Whether a run of this task has the panel."""
+        return not self.tasks or task in self.tasks
+
+
+PANELS = (
+    PanelEntry("loss", "Loss", LossPanel),
+    PanelEntry("lr", "Learning rate", LearningRatePanel),
+    PanelEntry("gradients", "Gradients", GradientPanel),
+    PanelEntry("classes", "Classes", ClassPanel),
+    PanelEntry("log", "Log", LogPanel),
+)

@@ -1,0 +1,88 @@
+"""What every group of the cockpit's actions stands on: the run, the scene, the panels, and how things are said.
+
+Holds no action itself; those are in the `acts_*` modules beside it, one group each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, cast
+
+from textual.screen import Screen
+
+from trainctl.engine.errors import UserError
+from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.memory import Memory
+from trainctl.tui.panels import PANELS, PanelWidget
+from trainctl.tui.scene import Scene
+from trainctl.tui.session import Session
+from trainctl.tui.verdict import Severity
+from trainctl.tui.widgets.header import RunHeader
+from trainctl.tui.widgets.log import LogPanel
+
+ToastLevel = Literal["information", "warning", "error"]
+_TOAST_LEVELS: dict[Severity, ToastLevel] = {Severity.WARNING: "warning", Severity.ERROR: "error"}
+
+
+class CockpitBase(Screen[None]):
+    """A run on the screen, without anything that can be done with it.
+
+    Args:
+        session: the run.
+        request: how new runs are started; its preset is replaced when another one is chosen.
+        memory: what is remembered of how the user likes to look.
+        keymap: the user's own keys by name of the action.
+
+    Attributes:
+        scene: what the user looks at now.
+        panels: every panel by its id, hidden ones included.
+    """
+
+    def __init__(self, session: Session, request: LaunchRequest, memory: Memory, keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self.session, self.request, self.memory, self.keymap = session, request, memory, keymap
+        self.scene = Scene(unit=memory.unit, smoothing=memory.smoothing, loss_mode=memory.loss_mode)
+        # Held, not looked up: updates may still arrive while the screen is being taken down.
+        self.run_header = RunHeader()
+        self.panels: dict[str, PanelWidget] = {entry.id: entry.make() for entry in PANELS}
+        self.log_panel = cast(LogPanel, self.panels["log"])
+        self._num_columns = 1
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Steps there are, [first, one past the last)."""
+        series = self.session.view.series.get("loss")
+        return series.extent if series is not None else (0.0, 0.0)
+
+    def redraw(self) -> None:
+        """Let every panel that is shown draw the present state."""
+        for panel in self.panels.values():
+            if panel.display:
+                panel.show(self.session.view, self.scene)
+
+    def arrange_panels(self) -> None:
+        """Show the panels that belong to the run, fit the terminal and are not hidden; the last fills its row."""
+        task = self.session.task
+        for entry in PANELS:
+            has_room = self._num_columns > 2 or not entry.wide_only
+            self.panels[entry.id].display = entry.belongs_to(task) and has_room and entry.id not in self.memory.hidden
+        shown = [panel for panel in self.panels.values() if panel.display]
+        for panel in shown:
+            panel.styles.column_span = 1
+        if shown:
+            shown[-1].styles.column_span = self._num_columns - (len(shown) - 1) % self._num_columns
+
+    def say(self, text: str, severity: Severity = Severity.NOTE) -> None:
+        """A line that pops up and goes again."""
+        self.notify(text, severity=_TOAST_LEVELS.get(severity, "information"), markup=False)
+
+    def attempt(self, act: Callable[[], object]) -> bool:
+        """Do something that may be refused; a refusal is said. Whether it was done."""
+        try:
+            act()
+        except UserError as err:
+            self.say(str(err), Severity.WARNING)
+            return False
+        # The header says what was asked until the run acknowledges it.
+        self.run_header.refresh()
+        return True
