@@ -48,11 +48,11 @@ def ticks(axis: Axis, most: int) -> list[float]:
     """At most `most` round values within the axis, ascending."""
     if most <= 0:
         return []
-    found = _log_ticks(axis, most) if axis.log else _linear_ticks(axis.lo, axis.hi, most)
-    return found or _linear_ticks(axis.lo, axis.hi, most)
+    found = _log_ticks(axis, most) if axis.log else linear_ticks(axis.lo, axis.hi, most)
+    return found or linear_ticks(axis.lo, axis.hi, most)
 
 
-def _linear_ticks(lo: float, hi: float, most: int) -> list[float]:
+def linear_ticks(lo: float, hi: float, most: int) -> list[float]:
     rough = (hi / 2 - lo / 2) / most * 2
     if not math.isfinite(rough) or rough < TINY:
         return []

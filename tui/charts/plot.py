@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainctl.tui.charts.axis import Axis, fit_axis, short, ticks
-from trainctl.tui.charts.pyramid import Envelope, Series
+from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.positions import XMap
+from trainctl.tui.charts.pyramid import Series
 from trainctl.tui.charts.raster import HERE_INK, MARK_INK, NO_INK, Glyphs, Mark, Raster, Trace, rasterise
+
+Rule = float | tuple[float, str]
 
 LABEL_INK = -7
 """Numbers on the axes."""
@@ -28,6 +32,9 @@ class Line:
         join: connected; false: separate points.
         legend: whether it stands in the legend.
         symbol: a character for each point, for few points that must be seen (`*` in plain ASCII).
+        faint: in a weaker shade of its colour and behind the others: what was expected, another run.
+        x_map: where its own steps lie on the x axis; none: where those of the chart lie.
+        smooth: whether the chart's smoothing is meant for it; a plan is not noise.
     """
 
     name: str
@@ -36,6 +43,9 @@ class Line:
     join: bool = True
     legend: bool = True
     symbol: str = ""
+    faint: bool = False
+    x_map: XMap | None = None
+    smooth: bool = True
 
     def trace(self, envelope: Envelope, glyphs: Glyphs) -> Trace:
         """The line reduced to columns."""
@@ -58,34 +68,57 @@ class Content:
 
     Args:
         lines: in order of drawing; a later one gives the colour of a shared cell.
-        x_range: positions shown, [start, stop); none: the extent of the lines.
+        window: steps the user looks at, [start, stop), before everything else.
+        x_range: steps shown otherwise, [start, stop); none: the extent of the lines.
+        x_map: what stands on the x axis; none: steps. All other positions are steps.
         log: logarithmic value axis (linear anyway where no value is positive).
-        rules: horizontal lines.
+        rules: horizontal lines: values, or values with a label.
+        bands: shaded ranges of values.
         spans: shaded parts [start, stop) of the x axis.
-        here: position of the "you are here" line.
-        x_unit: word behind the last position.
+        here: step of the "you are here" line.
+        cursor: step the user points at.
+        smoothing: 0 none to 9: the range faint, smoothed means over it.
+        x_unit: word behind the last position where there is no map.
         empty: what to say where nothing can be drawn.
     """
 
     lines: tuple[Line, ...] = ()
+    window: tuple[float, float] | None = None
     x_range: tuple[float, float] | None = None
+    x_map: XMap | None = None
     log: bool = False
     marks: tuple[EventMark, ...] = ()
-    rules: tuple[float, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    bands: tuple[tuple[float, float], ...] = ()
     spans: tuple[tuple[float, float], ...] = ()
     here: float | None = None
+    cursor: float | None = None
+    smoothing: int = 0
     x_unit: str = "step"
     empty: str = "no step yet"
 
     def span(self) -> tuple[float, float]:
-        """Positions shown; equal when there is nothing."""
-        if self.x_range is not None:
-            return self.x_range
-        extents = [line.series.extent for line in self.lines]
-        extents = [extent for extent in extents if extent[1] > extent[0]]
-        if not extents:
+        """What is shown of the x axis, in its own unit; both ends equal when there is nothing."""
+        asked = self.window or self.x_range
+        if asked is not None:
+            return self.x_of(asked[0]), self.x_of(asked[1])
+        ends = [(line.series.extent, line.x_map or self.x_map) for line in self.lines]
+        shown = [
+            (x_map.x_of(start), x_map.x_of(stop)) if x_map else (start, stop)
+            for (start, stop), x_map in ends
+            if stop > start
+        ]
+        if not shown:
             return 0.0, 0.0
-        return min(start for start, _ in extents), max(stop for _, stop in extents)
+        return min(start for start, _ in shown), max(stop for _, stop in shown)
+
+    def levels(self) -> tuple[float, ...]:
+        """Values of the rules."""
+        return tuple(rule[0] if isinstance(rule, tuple) else rule for rule in self.rules)
+
+    def x_of(self, step: float) -> float:
+        """Where a step lies on the x axis."""
+        return self.x_map.x_of(float(step)) if self.x_map else float(step)
 
 
 def draw(content: Content, width: int, height: int, glyphs: Glyphs = Glyphs.BRAILLE) -> Raster:
@@ -106,8 +139,11 @@ def draw(content: Content, width: int, height: int, glyphs: Glyphs = Glyphs.BRAI
         axis,
         glyphs=glyphs,
         marks=_marks(content, start, stop, room),
-        rules=content.rules,
-        spans=tuple((_column(a, start, stop, room), _column(b, start, stop, room)) for a, b in content.spans),
+        rules=content.levels(),
+        spans=tuple(
+            (_column(content.x_of(a), start, stop, room), _column(content.x_of(b), start, stop, room))
+            for a, b in content.spans
+        ),
     )
     whole = _blank(width, height)
     whole.chars[: height - 1, gutter:], whole.inks[: height - 1, gutter:] = body.chars, body.inks
@@ -118,7 +154,7 @@ def draw(content: Content, width: int, height: int, glyphs: Glyphs = Glyphs.BRAI
 
 
 def _envelopes(content: Content, start: float, stop: float, columns: int) -> list[Envelope]:
-    return [line.series.envelope(start, stop, columns) for line in content.lines]
+    return [line.series.envelope(start, stop, columns, line.x_map or content.x_map) for line in content.lines]
 
 
 def _value_axis(content: Content, envelopes: list[Envelope]) -> Axis:
@@ -127,7 +163,7 @@ def _value_axis(content: Content, envelopes: list[Envelope]) -> Axis:
     lows = [pair[0] for pair in limits if pair] or [0.0]
     highs = [pair[1] for pair in limits if pair] or [1.0]
     low, high = min(lows), max(highs)
-    for value in content.rules:
+    for value in content.levels():
         if high < value <= high + 2 * (high - low):
             high = value
     if content.log and high > 0:
@@ -153,9 +189,12 @@ def _column(x: float, start: float, stop: float, room: int) -> int:
 
 
 def _marks(content: Content, start: float, stop: float, room: int) -> tuple[Mark, ...]:
-    marks = [Mark(_column(mark.x, start, stop, room), mark.letter, MARK_INK, mark.line) for mark in content.marks]
+    marks = [
+        Mark(_column(content.x_of(mark.x), start, stop, room), mark.letter, MARK_INK, mark.line)
+        for mark in content.marks
+    ]
     if content.here is not None:
-        marks.append(Mark(min(_column(content.here, start, stop, room), room - 1), "", HERE_INK))
+        marks.append(Mark(min(_column(content.x_of(content.here), start, stop, room), room - 1), "", HERE_INK))
     return tuple(marks)
 
 
@@ -169,7 +208,7 @@ def _write_positions(whole: Raster, content: Content, start: float, stop: float,
     _write(whole, height - 1, gutter, left, LABEL_INK)
     if content.here is None:
         return
-    number, column = short(content.here, 6), _column(content.here, start, stop, width - gutter)
+    number, column = short(content.here, 6), _column(content.x_of(content.here), start, stop, width - gutter)
     at = gutter + min(column, width - gutter - 1)
     fits = at + len(number) + 1 < width - len(right)
     text, first = (f"^{number}", at) if fits else (f"{number}^", at - len(number))

@@ -1,43 +1,25 @@
 """A series that is appended to while it is drawn, reduced to one range per column of the screen.
 
-Keeps minimum and maximum of ever larger blocks, so that a query costs the width of the screen and not the
+Keeps minimum, maximum and mean of ever larger blocks, so that a query costs the width of the screen and not the
 length of the run, and a spike of a single step is part of every answer. Knows nothing of cells or colours.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
+from trainctl.tui.charts.blocks import Blocks, Bools, Envelope, Floats
+from trainctl.tui.charts.positions import XMap
 
 FACTOR = 8
 """Blocks of one level that make a block of the next."""
-CAPACITY = 1 << 18
+CAPACITY = 1 << 16
 """Blocks kept at the finest level. A longer series is folded in half, so memory has a ceiling."""
-
-
-@dataclass(frozen=True)
-class Envelope:
-    """What a series did within each of C columns.
-
-    `lo` and `hi` have shape (C,) and are NaN where no finite sample lies; `bad` says that the column holds a
-    sample that is NaN or infinite.
-    """
-
-    lo: Floats
-    hi: Floats
-    bad: Bools
-
-    @property
-    def limits(self) -> tuple[float, float] | None:
-        """Smallest and largest finite value; none when there is none."""
-        seen = ~np.isnan(self.lo)
-        return (float(self.lo[seen].min()), float(self.hi[seen].max())) if seen.any() else None
+EDGE = 1e-6
+"""Part of a column by which its edges may be rounded."""
 
 
 class Series(Protocol):
@@ -45,51 +27,56 @@ class Series(Protocol):
 
     @property
     def extent(self) -> tuple[float, float]:
-        """First and one past the last position on the x axis; equal when there is nothing."""
+        """First and one past the last step; equal when there is nothing."""
         ...
 
-    def envelope(self, start: float, stop: float, columns: int) -> Envelope:
-        """The series between two positions, in `columns` columns."""
+    @property
+    def last(self) -> float:
+        """Newest sample; NaN when there is none."""
+        ...
+
+    def at(self, step: float) -> float:
+        """The value at a step; NaN when there is none."""
+        ...
+
+    def envelope(self, start: float, stop: float, columns: int, x_map: XMap | None = None) -> Envelope:
+        """The series between two positions of the x axis (steps, without a map), in `columns` columns."""
         ...
 
 
-@dataclass
 class _Level:
-    """Minimum and maximum of blocks, in arrays that grow by doubling. Empty of finite samples: (inf, -inf)."""
+    """Blocks in arrays that grow by doubling."""
 
-    lo: Floats
-    hi: Floats
-    bad: Bools
-    size: int = 0
+    def __init__(self) -> None:
+        self.room = Blocks.empty(64)
+        self.size = 0
 
-    @classmethod
-    def new(cls) -> _Level:
-        return cls(np.empty(64, np.float32), np.empty(64, np.float32), np.empty(64, np.bool_))
+    @property
+    def blocks(self) -> Blocks:
+        """What was written, sharing memory."""
+        return self.room.cut(0, self.size)
 
-    def write(self, at: int, lo: Floats, hi: Floats, bad: Bools) -> None:
+    def write(self, at: int, blocks: Blocks) -> None:
         """Replace everything from block `at` on."""
-        end = at + len(lo)
-        if end > len(self.lo):
-            room = max(end, 2 * len(self.lo))
-            self.lo, self.hi, self.bad = (_grown(array, self.size, room) for array in (self.lo, self.hi, self.bad))
-        self.lo[at:end], self.hi[at:end], self.bad[at:end] = lo, hi, bad
+        end = at + len(blocks)
+        if end > len(self.room):
+            bigger = Blocks.empty(max(end, 2 * len(self.room)))
+            for new, old in zip(bigger.arrays(), self.room.arrays(), strict=True):
+                new[: self.size] = old[: self.size]
+            self.room = bigger
+        for array, values in zip(self.room.arrays(), blocks.arrays(), strict=True):
+            array[at:end] = values
         self.size = end
 
 
-def _grown(array: NDArray[Any], used: int, room: int) -> NDArray[Any]:
-    bigger = np.empty(room, array.dtype)
-    bigger[:used] = array[:used]
-    return bigger
-
-
 class Pyramid:
-    """An append-only series at equal distances: sample k lies at position `first + k`.
+    """An append-only series at equal distances: sample k lies at step `first + k`.
 
-    Memory stays below 22 bytes x `capacity` whatever the length: beyond `capacity` blocks at the finest
+    Memory stays below 40 bytes x `capacity` whatever the length: beyond `capacity` blocks at the finest
     level, neighbours are merged and each block stands for `stride` samples.
 
     Args:
-        first: position of the first sample on the x axis.
+        first: step of the first sample.
         capacity: blocks at the finest level, at least 2 and even.
     """
 
@@ -100,24 +87,65 @@ class Pyramid:
         self.count = 0
         self.last = float("nan")
         self._capacity = capacity
-        self._levels = [_Level.new()]
+        self._levels = [_Level()]
+        self._detail: Pyramid | None = None
 
     def __len__(self) -> int:
         return self.count
 
     @property
     def extent(self) -> tuple[float, float]:
+        """First and one past the last step; equal when there is nothing."""
         return self.first, self.first + self.count
 
     @property
     def nbytes(self) -> int:
-        """Memory of the arrays, in bytes."""
-        return sum(level.lo.nbytes + level.hi.nbytes + level.bad.nbytes for level in self._levels)
+        """Memory held."""
+        own = sum(array.nbytes for level in self._levels for array in level.room.arrays())
+        return own + (self._detail.nbytes if self._detail else 0)
+
+    def load(self, stride: int, lo: Floats, hi: Floats, mean: Floats, bad: Bools, count: int, last: float) -> None:
+        """Fill an empty pyramid from blocks made elsewhere; `extend` goes on behind them.
+
+        Args:
+            stride: samples of a block, a power of two.
+            lo: smallest finite sample of each block, shape (n,); NaN or above `hi` where there is none.
+            hi: largest finite sample, shape (n,).
+            mean: of the finite samples, shape (n,).
+            bad: whether a block holds a sample that is not finite, shape (n,).
+            count: samples they stand for; all blocks but the last are complete.
+            last: newest sample.
+        """
+        assert self.count == 0, "only an empty pyramid is loaded"
+        assert stride > 0 and stride & (stride - 1) == 0, "a stride is a power of two"
+        assert (len(lo) - 1) * stride < count <= len(lo) * stride or count == len(lo) == 0
+        seen = (lo <= hi) & np.isfinite(mean)
+        finite = np.where(seen, np.int32(stride), np.int32(0))
+        lo, hi = np.where(seen, lo, np.float32(np.inf)), np.where(seen, hi, np.float32(-np.inf))
+        blocks = Blocks(lo, hi, np.where(seen, mean, np.float32(0)), finite, bad)
+        self.stride, self.count, self.last = stride, count, last
+        while len(blocks) > self._capacity:
+            blocks, self.stride = blocks.reduced(2), self.stride * 2
+        self._levels[0].write(0, blocks)
+        self._rebuild(0)
+
+    def set_detail(self, first_step: float, values: Floats | None) -> None:
+        """Exact samples from `first_step` on, shape (n,), for the window looked at; none: forget them.
+
+        They are used wherever they cover all that is asked, and follow `extend` as long as they reach its end.
+        """
+        self._detail = None
+        if values is not None and len(values):
+            room = 1 << max(len(values) - 1, 1).bit_length()
+            self._detail = Pyramid(first_step, max(room, CAPACITY))
+            self._detail.extend(values)
 
     def extend(self, values: NDArray[np.floating]) -> None:
         """Append samples, shape (n,). NaN and infinities are kept as such."""
         if len(values) == 0:
             return
+        if self._detail and self._detail.extent[1] == self.extent[1]:
+            self._detail.extend(values)
         self.last = float(values[-1])
         rest = np.ascontiguousarray(values, dtype=np.float32)
         while len(rest):
@@ -129,14 +157,14 @@ class Pyramid:
             rest = rest[room:]
 
     def _append(self, values: Floats) -> None:
-        base = self._levels[0]
-        at, inside = divmod(self.count, self.stride)
-        lo, hi, bad = _clean(values)
-        if inside:  # the last block is incomplete: its part so far stands as one more sample
-            lo = np.concatenate((np.repeat(base.lo[at : at + 1], inside), lo))
-            hi = np.concatenate((np.repeat(base.hi[at : at + 1], inside), hi))
-            bad = np.concatenate((np.repeat(base.bad[at : at + 1], inside), bad))
-        base.write(at, *_reduce(lo, hi, bad, self.stride))
+        base, (at, inside) = self._levels[0], divmod(self.count, self.stride)
+        new = Blocks.of(values)
+        if inside:  # the last block is incomplete: its part so far stands as the first of what is merged
+            new = base.room.cut(at, at + 1).before(new)
+            rest = np.arange(1 + self.stride - inside, len(new), self.stride)
+            base.write(at, new.merged(np.concatenate((np.zeros(1, np.int64), rest))))
+        else:
+            base.write(at, new.reduced(self.stride))
         self.count += len(values)
         self._rebuild(at)
 
@@ -146,38 +174,54 @@ class Pyramid:
             if below.size <= FACTOR:
                 break
             if k + 1 == len(self._levels):
-                self._levels.append(_Level.new())
+                self._levels.append(_Level())
             above = self._levels[k + 1]
             changed = min(changed // FACTOR, above.size)
-            cut = slice(changed * FACTOR, below.size)
-            above.write(changed, *_reduce(below.lo[cut], below.hi[cut], below.bad[cut], FACTOR))
+            above.write(changed, below.room.cut(changed * FACTOR, below.size).reduced(FACTOR))
 
     def _fold(self) -> None:
         base = self._levels[0]
-        used = slice(0, base.size)
-        halved = _reduce(base.lo[used], base.hi[used], base.bad[used], 2)
-        base.write(0, *halved)
+        base.write(0, base.blocks.reduced(2))
         self.stride *= 2
         del self._levels[1:]
         self._rebuild(0)
 
-    def envelope(self, start: float, stop: float, columns: int) -> Envelope:
-        """Range of the samples in each column of [start, stop).
+    def at(self, step: float) -> float:
+        """The sample at a step, or the mean of the finest block around it; NaN when there is none."""
+        k = int(np.floor(step - self.first)) if np.isfinite(step) else -1
+        if not 0 <= k < self.count:
+            return float("nan")
+        if self._detail and self._detail._covers(step, step + 1):
+            return self._detail.at(step)
+        blocks, at = self._levels[0].room, k // self.stride
+        return float(blocks.mean[at]) if blocks.finite[at] else float("nan")
+
+    def _covers(self, start: float, stop: float) -> bool:
+        return self.extent[0] <= start and stop <= self.extent[1]
+
+    def envelope(self, start: float, stop: float, columns: int, x_map: XMap | None = None) -> Envelope:
+        """Range and mean of the samples in each column of [start, stop).
 
         At most 4 x `FACTOR` blocks per column are looked at. A block that straddles the edge of a column
         counts where it begins, so a sample may appear up to a quarter of a column early (or `stride` samples,
-        when zoomed in further than the finest level), but never not at all.
+        when zoomed in further than the finest level), but never not at all. Under a map that quarter is one of
+        a column of mean length in steps.
         """
-        a, b = max(start - self.first, 0.0), min(stop - self.first, float(self.count))
-        if b <= a or columns <= 0:
-            nothing = np.empty(0, np.float32)
-            return _gather(np.empty(0, np.int64), nothing, nothing, np.empty(0, np.bool_), columns)
-        level, size = self._level_for((stop - start) / columns)
-        first, last = int(a // size), min(int(np.ceil(b / size)), level.size)
-        where = np.arange(first, last) * size + self.first
-        column = ((where - start) * (columns / (stop - start))).astype(np.int64)
-        cut = slice(first, last)
-        return _gather(column, level.lo[cut], level.hi[cut], level.bad[cut], columns)
+        edges = column_edges(start, stop, columns, x_map)
+        detail = self._detail
+        if detail and detail._covers(max(edges[0], self.first), min(edges[-1], self.extent[1])):
+            return detail._within(edges)
+        return self._within(edges)
+
+    def _within(self, edges: NDArray[np.float64]) -> Envelope:
+        columns = len(edges) - 1
+        level, size = self._level_for((edges[-1] - edges[0]) / max(columns, 1))
+        heads = np.ceil((edges - self.first) / size).clip(0, level.size).astype(np.int64)
+        if columns > 0:
+            # The block around the first edge began before it, but reaches into the window.
+            inside = edges[0] + (edges[-1] - edges[0]) / columns * 2 * EDGE - self.first
+            heads[0] = min(max(int(inside // size), 0), heads[1])
+        return level.room.envelope(heads)
 
     def _level_for(self, samples_per_column: float) -> tuple[_Level, int]:
         """The coarsest level with at least four blocks per column, and its block size in samples."""
@@ -190,10 +234,10 @@ class Pyramid:
 
 
 class Points:
-    """A sparse series: samples at any positions, such as validation results or a learning rate plan.
+    """A sparse series: samples at any steps, such as validation results or a learning rate plan.
 
     Args:
-        x: positions, shape (n,), ascending.
+        x: steps, shape (n,), ascending.
         y: values, shape (n,).
     """
 
@@ -212,47 +256,27 @@ class Points:
 
     @property
     def extent(self) -> tuple[float, float]:
+        """First and one past the last step; equal when there is nothing."""
         return (float(self.x[0]), float(self.x[-1]) + 1.0) if len(self.x) else (0.0, 0.0)
 
-    def envelope(self, start: float, stop: float, columns: int) -> Envelope:
-        """Range of the points in each column of [start, stop)."""
-        first, last = np.searchsorted(self.x, (start, stop))
-        column = ((self.x[first:last] - start) * (columns / (stop - start))).astype(np.int64)
-        low, high, bad = _clean(self.y[first:last])
-        return _gather(column, low, high, bad, columns)
+    def at(self, step: float) -> float:
+        """The newest value at or before a step; NaN when there is none."""
+        k = int(np.searchsorted(self.x, step, side="right")) - 1
+        return float(self.y[k]) if k >= 0 else float("nan")
+
+    def envelope(self, start: float, stop: float, columns: int, x_map: XMap | None = None) -> Envelope:
+        """Range and mean of the points in each column of [start, stop)."""
+        heads = np.searchsorted(self.x, column_edges(start, stop, columns, x_map))
+        return Blocks.of(self.y).envelope(heads)
 
 
-def _gather(column: NDArray[np.int64], low: Floats, high: Floats, bad: Bools, columns: int) -> Envelope:
-    """Merge blocks into columns. `column` ascends; what lies just outside counts to the edge."""
-    lo = np.full(columns, np.nan, np.float32)
-    hi, wrong = lo.copy(), np.zeros(columns, np.bool_)
-    if columns > 0 and len(column):
-        column = column.clip(0, columns - 1)
-        heads = np.flatnonzero(np.diff(column, prepend=-1))
-        filled = column[heads]
-        lo[filled] = np.minimum.reduceat(low, heads)
-        hi[filled] = np.maximum.reduceat(high, heads)
-        wrong[filled] = np.logical_or.reduceat(bad, heads)
-        nothing = lo > hi
-        lo[nothing] = hi[nothing] = np.nan
-    return Envelope(lo, hi, wrong)
+def column_edges(start: float, stop: float, columns: int, x_map: XMap | None) -> NDArray[np.float64]:
+    """Steps at which the columns of [start, stop) begin, and the last ends; shape (columns + 1,).
 
-
-def _clean(values: Floats) -> tuple[Floats, Floats, Bools]:
-    """Minimum, maximum and badness of single samples: what is not finite has an empty range."""
-    bad = ~np.isfinite(values)
-    if not bad.any():
-        return values, values, bad
-    return np.where(bad, np.float32(np.inf), values), np.where(bad, np.float32(-np.inf), values), bad
-
-
-def _reduce(lo: Floats, hi: Floats, bad: Bools, by: int) -> tuple[Floats, Floats, Bools]:
-    """Merge each `by` neighbours; the last block may be incomplete."""
-    if by == 1:
-        return lo, hi, bad
-    heads = np.arange(0, len(lo), by)
-    return (
-        np.minimum.reduceat(lo, heads),
-        np.maximum.reduceat(hi, heads),
-        np.logical_or.reduceat(bad, heads),
-    )
+    Moved by `EDGE` columns to the left, so that a sample exactly on an edge lies right of it however
+    the edge was rounded.
+    """
+    edges = np.linspace(start, max(stop, start), max(columns, 0) + 1)
+    if x_map is not None:
+        edges = np.maximum.accumulate(x_map.step_of(edges))
+    return edges - (edges[-1] - edges[0]) / max(columns, 1) * EDGE

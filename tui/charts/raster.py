@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.tui.charts.axis import Axis
-from trainctl.tui.charts.pyramid import Envelope
+from trainctl.tui.charts.blocks import Envelope
 
 Ints = NDArray[np.int64]
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trainctl.tui.charts.pyramid import FACTOR, Envelope, Points, Pyramid
+from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.pyramid import FACTOR, Points, Pyramid
 
 samples = arrays(
     np.float32,
@@ -122,7 +123,8 @@ def test_points_fall_into_their_columns():
 
 
 def test_limits_ignore_columns_without_samples():
-    envelope = Envelope(np.array([np.nan, 1], np.float32), np.array([np.nan, 3], np.float32), np.zeros(2, bool))
+    low, high = np.array([np.nan, 1], np.float32), np.array([np.nan, 3], np.float32)
+    envelope = Envelope(low, high, np.zeros(2, bool), (low + high) / 2)
     assert envelope.limits == (1.0, 3.0)
 
 

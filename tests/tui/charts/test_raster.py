@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainctl.tui.charts.axis import Axis, fit_axis
-from trainctl.tui.charts.pyramid import Envelope, Points, Pyramid
+from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.pyramid import Points, Pyramid
 from trainctl.tui.charts.raster import (
     BAD_INK,
     MARK_INK,
@@ -35,6 +36,11 @@ def drawn(values: np.ndarray, width: int, height: int, glyphs: Glyphs, *, log: b
     envelope = series.envelope(0, max(len(values), 1), width * glyphs.dots[1])
     axis = fit_axis(*(envelope.limits or (0.0, 1.0)), log=log)
     return rasterise([Trace(envelope, 0)], width, height, axis, glyphs=glyphs)
+
+
+def flat(values: np.ndarray) -> Envelope:
+    """One sample in each column."""
+    return Envelope(values, values, np.zeros(len(values), bool), values)
 
 
 @given(
@@ -88,7 +94,7 @@ def test_few_samples_are_connected_by_straight_lines():
 
 
 def test_a_rise_is_drawn_without_holes():
-    envelope = Envelope(*(np.array([0, 1, 0, 1], np.float32),) * 2, np.zeros(4, bool))
+    envelope = flat(np.array([0, 1, 0, 1], np.float32))
     raster = rasterise([Trace(envelope, 0)], 2, 4, Axis(0, 1))
     assert (raster.inks == 0).all()
 
@@ -125,7 +131,7 @@ def test_zero_on_a_log_axis_stays_at_the_bottom():
 
 
 def test_traces_that_share_a_cell_keep_their_dots_and_show_the_later_colour():
-    low, high = (Envelope(*(np.full(4, y, np.float32),) * 2, np.zeros(4, bool)) for y in (0.0, 1.0))
+    low, high = (flat(np.full(4, y, np.float32)) for y in (0.0, 1.0))
     raster = rasterise([Trace(low, 0), Trace(high, 1)], 2, 1, Axis(0, 1))
     assert raster.lines() == ["⣉⣉"] and (raster.inks == 1).all()
 
@@ -137,13 +143,13 @@ def test_points_with_a_symbol_are_whole_cells():
 
 
 def test_a_later_series_takes_over_the_cell():
-    envelope = Envelope(*(np.ones(4, np.float32),) * 2, np.zeros(4, bool))
+    envelope = flat(np.ones(4, np.float32))
     raster = rasterise([Trace(envelope, 0), Trace(envelope, 1)], 2, 1, Axis(0, 1))
     assert (raster.inks == 1).all()
 
 
 def test_annotations_stay_behind_the_series():
-    envelope = Envelope(*(np.full(20, 0.5, np.float32),) * 2, np.zeros(20, bool))
+    envelope = flat(np.full(20, 0.5, np.float32))
     raster = rasterise([Trace(envelope, 0)], 10, 5, Axis(0, 1), marks=(Mark(3, "c"),), rules=(0.9,), spans=((0, 2),))
     assert raster.chars[0, 3] == "c" and raster.inks[0, 3] == MARK_INK
     assert raster.inks[0, 9] == RULE_INK and raster.inks[4, 0] == SPAN_INK
