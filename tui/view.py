@@ -1,26 +1,37 @@
 """What the cockpit knows of a run, in memory: series, events, the newest record. No files, no widgets.
 
-Grows by `RunUpdate`s and by nothing else. Memory is bounded: series are pyramids, the console is in the panel.
+Grows by `RunUpdate`s and by nothing else. Memory is bounded: series are pyramids, events are kept to the newest of
+each kind, the console is in the panel.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.runs.events import Event, EventKind, current_events
+from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.series import derive_series, may_be_absent
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.summary import Summary
+from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points, Pyramid
+from trainctl.tui.event_log import EventLog
+from trainctl.tui.sparse import SparsePyramid
+from trainctl.tui.tally import ClassTally, Counts
+from trainctl.tui.timeline import TimeKnots, epoch_knots
 
 Records = NDArray[np.void]
-Counts = NDArray[np.int64]
+
+MAX_NEWS = 2_000
+"""Events that `RunView.apply` returns at most: more than anyone reads of a run that is opened."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class RunUpdate:
     layout: RecordLayout | None = None
     records: Records | None = None
     events: tuple[Event, ...] = ()
+    events_restarted: bool = False
+    """The events start over: forget the earlier ones."""
     console: tuple[str, ...] = ()
     """Complete lines the process printed."""
     status: Status | None = None
@@ -54,23 +67,34 @@ class Plan:
     """Learning rate over steps."""
     total_steps: int
     warmup_steps: int
+    steps_per_epoch: int = 0
+    """0 where the plan does not say."""
 
     @classmethod
     def of(cls, event: Event) -> Plan:
         """From a `plan` event."""
         pairs = [pair for pair in event.data.get("points") or () if len(pair) == 2]
         array = np.array(pairs, np.float64).reshape(-1, 2)
-        total, warmup = (int(event.data.get(name) or 0) for name in ("total_steps", "warmup_steps"))
-        return cls(Points(array[:, 0], array[:, 1]), total, warmup)
+        numbers = (int(event.data.get(name) or 0) for name in ("total_steps", "warmup_steps", "steps_per_epoch"))
+        return cls(Points(array[:, 0], array[:, 1]), *numbers)
+
+
+class BestResult(NamedTuple):
+    """The best validation so far."""
+
+    metric: str
+    value: float
+    step: int
+    which: str
+    """Weights that reached it: `raw` or `ema`."""
 
 
 @dataclass
 class RunView:
     """The state behind every panel.
 
-    `series` holds pyramids by record field: `loss`, `lr` (first group), `grad_norm`, `grad_norm.<group>`,
-    `scalar.<name>`; and `weighted.<term>` for each loss term times its weight;
-    positions are optimiser steps.
+    `series` holds a pyramid for each plotted column, see `trainctl.engine.runs.series.series_names`; positions are
+    optimiser steps.
     """
 
     paths: RunPaths
@@ -78,15 +102,8 @@ class RunView:
     series: dict[str, Pyramid] = field(default_factory=dict[str, Pyramid])
     last: np.void | None = None
     """Newest step record."""
-    events: list[Event] = field(default_factory=list[Event])
-    """In force: without those a resume took back."""
     plan: Plan | None = None
     """Of the newest `plan` event in force."""
-    epoch_counts: Counts | None = None
-    """Samples of each class seen in the epoch in progress."""
-    last_epoch_counts: Counts | None = None
-    """The same, over the whole previous epoch."""
-    epoch: int = 0
     first_nonfinite: int | None = None
     """First step whose loss is not finite."""
     status: Status | None = None
@@ -98,6 +115,13 @@ class RunView:
     problems: tuple[str, ...] = ()
     asked: dict[str, str] = field(default_factory=dict[str, str])
     """Commands sent and not acknowledged yet: id to words."""
+    _log: EventLog = field(default_factory=EventLog)
+    _tally: ClassTally = field(default_factory=ClassTally)
+    _times: TimeKnots = field(default_factory=TimeKnots)
+    _start: float | None = None
+    """Time of the run's first record, seconds since 1970."""
+    _kept: dict[Any, tuple[int, Any]] = field(default_factory=dict[Any, tuple[int, Any]])
+    """Answers that hold until something changes, with the version they belong to."""
 
     @property
     def state(self) -> RunState:
@@ -124,40 +148,90 @@ class RunView:
             return self.status.preset
         return str((self.meta or {}).get("preset", ""))
 
+    @property
+    def epoch(self) -> int:
+        """Epoch of the newest record, 1 for the first; 0 before any."""
+        return self._tally.epoch
+
+    @property
+    def epoch_counts(self) -> Counts | None:
+        """Samples of each class seen in the epoch in progress."""
+        return self._tally.counts
+
+    @property
+    def last_epoch_counts(self) -> Counts | None:
+        """The same over the whole previous epoch; none where not all of it was read."""
+        return self._tally.last_counts
+
+    @property
+    def counts_since_step(self) -> int | None:
+        """First step in `epoch_counts` where they do not cover the epoch from its start, else none."""
+        return self._tally.since_step
+
+    @property
+    def events(self) -> list[Event]:
+        """In force, oldest first, the newest of each kind: without those a resume took back. Do not change."""
+        return self.of_kind(*EventKind)
+
+    @property
+    def stride(self) -> int:
+        """Steps that the finest blocks of the series stand for. Where it is above 1, a close look needs the
+        records themselves: `RunFeed.request_detail`."""
+        return max((series.stride for series in self.series.values()), default=1)
+
     def apply(self, update: RunUpdate) -> list[Event]:
-        """Take in what is new; returns the events added."""
+        """Take in what is new; returns the events added, at most the newest `MAX_NEWS`."""
         if update.restarted:
             self._forget_records()
         self.layout = update.layout or self.layout
         if update.records is not None and len(update.records):
             self._take_records(update.records)
-        if update.events:
-            self.events = current_events([*self.events, *update.events])
-            if {EventKind.PLAN, EventKind.RESUME} & {event.kind for event in update.events}:
-                plans = self.of_kind(EventKind.PLAN)
-                self.plan = Plan.of(plans[-1]) if plans else None
-        for event in update.events:
-            if event.kind is EventKind.COMMAND:
-                self.asked.pop(str(event.data.get("id")), None)
+        if update.events_restarted:
+            self._log = EventLog()
+            self._kept.clear()
+        self._take_events(update.events)
         self.status, self.liveness, self.age_s = update.status, update.liveness, update.age_s
         self.meta, self.summary, self.problems = update.meta, update.summary, update.problems
         self.exit_code = update.exit_code
-        return list(update.events)
+        return list(update.events[-MAX_NEWS:])
 
     def of_kind(self, *kinds: EventKind) -> list[Event]:
-        """Events of these kinds, oldest first."""
-        return [event for event in self.events if event.kind in kinds]
+        """Events of these kinds, oldest first. The list is shared: do not change it."""
+        return self._log.of_kind(*kinds)
 
     def validation(self, which: str, metric: str) -> Points:
         """A validation metric over the steps; `which` is `raw` or `ema`."""
-        found = [
-            (event.step, event.data[which][metric])
-            for event in self.of_kind(EventKind.VALIDATION)
-            if isinstance(event.data.get(which), dict) and metric in event.data[which]
-        ]
-        steps = np.array([step for step, _ in found], np.float64)
-        values = np.array([np.nan if value is None else value for _, value in found], np.float64)
-        return Points(steps, values)
+        version = self._log.version(EventKind.VALIDATION)
+        key = ("validation", which, metric)
+        if self._kept.get(key, (-1,))[0] != version:
+            self._kept[key] = (version, _points(self.of_kind(EventKind.VALIDATION), which, metric))
+        return self._kept[key][1]
+
+    def metrics(self) -> list[str]:
+        """Names of the validation metrics, in the order in which they first appeared."""
+        version = self._log.version(EventKind.VALIDATION)
+        if self._kept.get("metrics", (-1,))[0] != version:
+            results = (_results(event, which) for event in self.of_kind(EventKind.VALIDATION) for which in WEIGHTS)
+            self._kept["metrics"] = (version, list(dict.fromkeys(name for values in results for name in values)))
+        return list(self._kept["metrics"][1])
+
+    @property
+    def best(self) -> BestResult | None:
+        """The validation that gave the best checkpoint; none before it, or where the run does not name its metric."""
+        flagged = (event for event in reversed(self.of_kind(EventKind.VALIDATION)) if event.data.get("best"))
+        event = next(flagged, None)
+        return None if event is None else _best_of(event, self.summary)
+
+    def x_map(self, unit: str) -> XMap | None:
+        """What stands on the x axis for a step: `epoch` (finished epochs) or `time` (seconds since the first record).
+
+        None for `step`, and while nothing is known to map by.
+        """
+        version = self._log.version(EventKind.PLAN, EventKind.EPOCH) if unit == "epoch" else self._times.version
+        if self._kept.get(unit, (-1,))[0] != version:
+            knots = self._knots(unit)
+            self._kept[unit] = (version, None if knots is None else XMap(*knots, unit))
+        return self._kept[unit][1]
 
     def batch_counts(self) -> Counts | None:
         """Samples of each class in the newest batch."""
@@ -165,43 +239,84 @@ class RunView:
             return None
         return np.asarray(self.last["classes"], np.int64)
 
+    def _knots(self, unit: str) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        if unit == "time":
+            return self._times.knots()
+        if unit == "epoch":
+            return epoch_knots(self.plan.steps_per_epoch if self.plan else 0, self.of_kind(EventKind.EPOCH))
+        return None
+
     def _forget_records(self) -> None:
-        self.series, self.last, self.first_nonfinite = {}, None, None
-        self.epoch_counts = self.last_epoch_counts = None
-        self.epoch = 0
+        self.series, self.last, self.first_nonfinite, self._start = {}, None, None, None
+        self._tally, self._times = ClassTally(), TimeKnots()
+        self._kept.pop("time", None)
+
+    def _take_events(self, events: tuple[Event, ...]) -> None:
+        self._log.add(events)
+        if {EventKind.PLAN, EventKind.RESUME} & {event.kind for event in events}:
+            plans = self.of_kind(EventKind.PLAN)
+            self.plan = Plan.of(plans[-1]) if plans else None
+        for event in events:
+            if event.kind is EventKind.COMMAND:
+                self.asked.pop(str(event.data.get("id")), None)
 
     def _take_records(self, records: Records) -> None:
-        first = float(records["step"][0])
-        for name in records.dtype.names or ():
-            if name == "lr":
-                self._series("lr", first).extend(records["lr"][:, 0])
-            elif name in ("loss", "grad_norm") or name.startswith(("grad_norm.", "scalar.")):
-                self._series(name, first).extend(records[name])
-        for term in self.layout.terms if self.layout else ():
-            weighted = records[f"term.{term}"] * records[f"weight.{term}"]
-            self._series(f"weighted.{term}", first).extend(weighted)
         self.last = records[-1]
+        self._tally.add(records)
         self._note_nonfinite(records)
-        if "classes" in (records.dtype.names or ()):
-            self._count_classes(records)
+        if self.layout is not None and "time" in (records.dtype.names or ()):
+            self._draw(records, self.layout)
 
-    def _series(self, name: str, first: float) -> Pyramid:
-        if name not in self.series:
-            self.series[name] = Pyramid(first)
-        return self.series[name]
+    def _draw(self, records: Records, layout: RecordLayout) -> None:
+        """Append records to the series."""
+        if self._start is None:
+            self._start = float(records["time"][0])
+        first = float(records["step"][0])
+        for name, values in derive_series(records, layout, self._start).items():
+            if name not in self.series:
+                self.series[name] = SparsePyramid(first) if may_be_absent(name) else Pyramid(first)
+            self.series[name].extend(values)
+        self._times.extend(records["step"], records["time"] - self._start)
 
     def _note_nonfinite(self, records: Records) -> None:
-        if self.first_nonfinite is None:
+        if self.first_nonfinite is None and "loss" in (records.dtype.names or ()):
             wrong = np.flatnonzero(~np.isfinite(records["loss"]))
             if len(wrong):
                 self.first_nonfinite = int(records["step"][wrong[0]])
 
-    def _count_classes(self, records: Records) -> None:
-        counts, epochs = records["classes"].astype(np.int64), records["epoch"]
-        for epoch in np.unique(epochs):
-            of_epoch = counts[epochs == epoch].sum(axis=0)
-            if int(epoch) != self.epoch:
-                self.last_epoch_counts = self.epoch_counts
-                self.epoch, self.epoch_counts = int(epoch), of_epoch
-            else:
-                self.epoch_counts = self.epoch_counts + of_epoch if self.epoch_counts is not None else of_epoch
+
+WEIGHTS = ("raw", "ema")
+
+
+def _results(event: Event, which: str) -> Mapping[str, Any]:
+    """Metrics of one set of weights in a `validation` event."""
+    found = event.data.get(which)
+    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _points(events: Iterable[Event], which: str, metric: str) -> Points:
+    found = [(event.step, _results(event, which)) for event in events]
+    pairs = [(step, _number(values[metric])) for step, values in found if metric in values]
+    table = np.array(pairs, np.float64).reshape(-1, 2)
+    return Points(table[:, 0], table[:, 1])
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _best_of(event: Event, summary: Summary | None) -> BestResult | None:
+    """Which weights of a validation reached the best value of the monitored metric."""
+    metric = event.data.get("monitor")
+    values = {which: _number(_results(event, which).get(str(metric))) for which in WEIGHTS}
+    values = {which: value for which, value in values.items() if math.isfinite(value)}
+    if values:
+        choose = min if event.data.get("monitor_mode") == "min" else max
+        which = choose(values, key=lambda name: values[name])
+        return BestResult(str(metric), values[which], event.step, which)
+    # Runs that do not say in each validation what they watch say at least at the end what was best.
+    best = summary.best if summary else None
+    if best is None:
+        return None
+    which = next((name for name in WEIGHTS if _results(event, name).get(best.metric) == best.value), None)
+    return None if which is None else BestResult(best.metric, best.value, event.step, which)

@@ -107,13 +107,16 @@ def current_events(events: Iterable[Event]) -> list[Event]:
     kept: list[Event] = []
     for event in events:
         if event.kind is EventKind.RESUME:
-            kept = [earlier for earlier in kept if not _is_taken_back(earlier, event)]
+            kept = [earlier for earlier in kept if not is_taken_back(earlier, event)]
         kept.append(event)
     return kept
 
 
-def _is_taken_back(event: Event, resume: Event) -> bool:
-    """Whether `event` came after the checkpoint. At its very step the end of the epoch may still have been due."""
+def is_taken_back(event: Event, resume: Event) -> bool:
+    """Whether an earlier `event` came after the checkpoint that `resume` goes on from.
+
+    At its very step the end of the epoch may still have been due.
+    """
     step, epoch = int(resume.data.get("from_step", resume.step)), resume.data.get("from_epoch")
     if event.step != step or epoch is None or event.kind not in (EventKind.EPOCH, EventKind.VALIDATION):
         return event.step > step

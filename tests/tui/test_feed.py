@@ -9,9 +9,10 @@ import threading
 import numpy as np
 import pytest
 
-from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
+from trainctl.engine.runs.summary import Best, Summary, write_summary
 from trainctl.tui.feed import MAX_RECORDS, ConsoleTail, Follower, RunFeed
 from trainctl.tui.verdict import Severity, state_word, verdict
 from trainctl.tui.view import RunUpdate, RunView
@@ -186,3 +187,53 @@ def test_a_run_of_a_newer_version_is_refused_with_a_reason(live_run):
     reasons: list[str] = []
     Follower(RunFeed(live_run.paths), pytest.fail, reasons.append).run()
     assert "schema 99" in reasons[0]
+
+
+def test_the_panels_find_every_series_by_name(live_run):
+    view = seen(live_run)
+    assert {"loss", "lr", "grad_norm", "grad_norm.stem", "raw.bce", "weighted.bce", "share.bce", "time"} <= set(
+        view.series
+    )
+    assert view.series["share.aux"].last + view.series["share.bce"].last == pytest.approx(1.0)
+
+
+def test_what_was_not_measured_is_no_illness(live_run):
+    live_run.train(20, update_ratio=[1e-3] + [np.nan] * 19)
+    ratio = seen(live_run).series["update_ratio"]
+    assert ratio.last == pytest.approx(1e-3)
+    assert not ratio.envelope(1, 121, 10).bad.any()
+
+
+def test_the_x_axis_can_show_epochs_and_time(live_run):
+    view = RunView(live_run.paths)
+    feed = RunFeed(live_run.paths)
+    assert view.x_map("epoch") is view.x_map("time") is view.x_map("step") is None
+    view.apply(feed.poll())
+    assert view.x_map("step") is None
+    assert view.x_map("epoch").x_of(75.0) == pytest.approx(1.5)
+    assert view.x_map("epoch") is view.x_map("epoch")
+    live_run.train(2, time=[0.0, 0.0])  # a clock that was set back
+    live_run.train(1, time=4e9)
+    view.apply(feed.poll())
+    assert view.x_map("time").x_of(103.0) > 1e9
+
+
+def test_validation_metrics_keep_their_order_and_grow(live_run):
+    view = seen(live_run)
+    assert view.metrics() == ["loss", "f1"]
+    view.apply(RunUpdate(events=(Event(EventKind.VALIDATION, 150, 0.0, {"raw": {"loss": None, "auc": 1.0}}),)))
+    assert view.metrics() == ["loss", "f1", "auc"]
+    assert len(view.validation("raw", "loss")) == 3 and np.isnan(view.validation("raw", "loss").last)
+
+
+def test_the_best_validation_is_named_with_its_weights(live_run):
+    assert seen(live_run).best is None  # it is flagged, but nobody says by which metric
+    results = {"raw": {"f1": 0.91}, "ema": {"f1": 0.94}, "best": True, "monitor": "f1", "monitor_mode": "max"}
+    live_run.events.append(EventKind.VALIDATION, 100, **results)
+    live_run.events.append(EventKind.VALIDATION, 150, **(results | {"best": False, "raw": {"f1": 0.99}}))
+    assert seen(live_run).best == ("f1", 0.94, 100, "ema")
+
+
+def test_a_finished_run_names_its_best_by_its_summary(live_run):
+    write_summary(live_run.paths, Summary(RunState.FINISHED, 100, 2, 1.0, 1.0, best=Best("f1", 0.9, 2)))
+    assert seen(live_run).best == ("f1", 0.9, 100, "raw")

@@ -1,0 +1,99 @@
+"""What is plotted of a run: named columns derived from step records. Knows no file and no screen.
+
+The overview file and whoever draws a run take their columns from here, so that they agree to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.store import Records
+
+Floats = NDArray[np.float32]
+
+PLAIN = ("loss", "grad_norm", "update_ratio", "num_classes", "data_s", "step_s", "amp_scale", "epoch")
+"""Fields that are plotted under their own name."""
+PREFIXES = ("grad_norm.", "scalar.")
+"""Beginnings of the names of further such fields."""
+
+
+def may_be_absent(name: str) -> bool:
+    """Whether NaN in a column says that there was nothing to measure, not that the run is ill."""
+    return name in ("update_ratio", "amp_scale", "num_classes") or name.startswith("share.")
+
+
+def series_names(dtype: np.dtype[np.void], layout: RecordLayout) -> tuple[str, ...]:
+    """The columns that records of this type give, in order.
+
+    `loss`, `lr` (of the first parameter group), `grad_norm`, `grad_norm.<group>`, `update_ratio`, `num_classes`,
+    `data_s`, `step_s`, `amp_scale`, `epoch`, `scalar.<name>`; for each loss term `raw.<term>`, `weighted.<term>` (raw
+    times weight) and `share.<term>` (its part of the sum of the weighted terms' magnitudes, NaN where that is 0 or
+    not finite); `time` (seconds since the first record of the run). A field the records lack has no column.
+    """
+    fields = dtype.names or ()
+    names = [name for name in fields if name in PLAIN or name.startswith(PREFIXES)]
+    names += [name for name in ("lr", "time") if name in fields]
+    terms = _terms(fields, layout)
+    return (*names, *(f"{kind}.{term}" for kind in ("raw", "weighted", "share") for term in terms))
+
+
+@dataclass(frozen=True)
+class SeriesBlock:
+    """Plotted columns of consecutive steps.
+
+    `values` is float32 of shape (C, n), a row for each of the C names. The seconds of `time` are then good to 8 ms
+    after a day and to a quarter of a second after a month.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+
+    def __len__(self) -> int:
+        return self.values.shape[1]
+
+    def items(self) -> Iterator[tuple[str, Floats]]:
+        """Name and values, shape (n,), of each column."""
+        yield from zip(self.names, self.values, strict=True)
+
+
+def derive_series(records: Records, layout: RecordLayout, start: float) -> SeriesBlock:
+    """The plotted columns of some records, shape (n,).
+
+    Args:
+        records: consecutive records.
+        layout: what they hold.
+        start: time of the run's first record, seconds since 1970.
+    """
+    names = series_names(records.dtype, layout)
+    block = SeriesBlock(names, np.empty((len(names), len(records)), np.float32))
+    rows = dict(block.items())
+    with np.errstate(all="ignore"):  # a value that overflows float32 is data here: it shows as infinite
+        for name, row in rows.items():
+            if name == "lr":
+                row[:] = records["lr"][:, 0]
+            elif name == "time":
+                row[:] = records["time"] - start
+            elif name in PLAIN or name.startswith(PREFIXES):
+                row[:] = records[name]
+        _fill_terms(rows, records, _terms(records.dtype.names or (), layout))
+    return block
+
+
+def _terms(fields: tuple[str, ...], layout: RecordLayout) -> list[str]:
+    return [term for term in layout.terms if f"term.{term}" in fields and f"weight.{term}" in fields]
+
+
+def _fill_terms(rows: dict[str, Floats], records: Records, terms: list[str]) -> None:
+    total = np.zeros(len(records))
+    for term in terms:
+        rows[f"raw.{term}"][:] = records[f"term.{term}"]
+        np.multiply(rows[f"raw.{term}"], records[f"weight.{term}"], out=rows[f"weighted.{term}"])
+        total += np.abs(rows[f"weighted.{term}"])
+    total[~np.isfinite(total) | (total == 0)] = np.nan
+    for term in terms:
+        np.divide(np.abs(rows[f"weighted.{term}"]), total, out=rows[f"share.{term}"], casting="same_kind")
