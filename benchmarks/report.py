@@ -56,7 +56,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     import torch
 
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -106,7 +106,8 @@ def save(name: str, about: Mapping[str, Any], groups: Mapping[str, Timings], **f
     (RESULTS / f"{name}-{device}.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

@@ -1,0 +1,11 @@
+"""Runs all benchmarks of the cockpit: `python -m benchmarks.cockpit [--only NAME] [--quick] [--json]`."""
+
+from __future__ import annotations
+
+from benchmarks.cockpit import cpu, keys, long_run, memory, paint, slowdown
+from benchmarks.cockpit.figures import run_scripts
+
+SCRIPTS = [module.SCRIPT for module in (paint, keys, cpu, slowdown, long_run, memory)]
+
+if __name__ == "__main__":
+    run_scripts(SCRIPTS, __doc__)
