@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -38,7 +37,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, device: torch.dev
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if not named:
         raise UserError("no parameter of the network is trainable", "freeze fewer modules")
-    groups = _groups([p for _, p in named], config)
+    groups = [{"params": [p for _, p in members], "weight_decay": decay} for members, decay in _groups(named, config)]
     kernel = _kernel(config.implementation, device)
     if config.name == "sgd":
         if config.nesterov and config.momentum == 0:
@@ -48,14 +47,36 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, device: torch.dev
     return kind(groups, lr=config.lr, betas=config.betas, eps=config.eps, **kernel)
 
 
-def _groups(params: list[nn.Parameter], config: OptimizerConfig) -> list[dict[str, Any]]:
+def names_in_state(
+    named: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfig, frozen: Sequence[str]
+) -> list[str]:
+    """Names of the parameters in the order in which the state of an optimiser counts them.
+
+    Args:
+        named: parameters of the network that its task does not freeze itself.
+        config: of the optimiser.
+        frozen: modules that were frozen when it was built.
+    """
+    trained = [(name, p) for name, p in named if not is_within(name, frozen)]
+    return [name for members, _ in _groups(trained, config) for name, _ in members]
+
+
+def is_within(name: str, modules: Sequence[str]) -> bool:
+    """Whether a parameter belongs to one of the modules, or to a module below one."""
+    return any(name.startswith(f"{module}.") for module in modules)
+
+
+NamedParameters = list[tuple[str, nn.Parameter]]
+
+
+def _groups(named: NamedParameters, config: OptimizerConfig) -> list[tuple[NamedParameters, float]]:
+    """Parameters that share a weight decay, and that decay."""
     decay = config.weight_decay
     if config.decay_all or decay == 0:
-        return [{"params": params, "weight_decay": decay}]
-    matrices = [p for p in params if p.ndim > 1]
-    vectors = [p for p in params if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+        return [(named, decay)]
+    matrices = [(name, p) for name, p in named if p.ndim > 1]
+    vectors = [(name, p) for name, p in named if p.ndim <= 1]
+    return [(members, decay) for members, decay in ((matrices, decay), (vectors, 0.0)) if members]
 
 
 def _kernel(implementation: str, device: torch.device) -> dict[str, bool]:

@@ -24,20 +24,21 @@ from trainctl.engine.runs.atomic import write_atomic
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
-from trainctl.engine.runs.meta import collect_meta, write_meta
+from trainctl.engine.runs.meta import collect_meta, read_meta, write_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Best, Summary, write_summary
 from trainctl.engine.tasks.task import Splits, Task
-from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.checkpoint import load_checkpoint, save_checkpoint
 from trainctl.engine.training.control import POLL_S, Inbox, Signals, requeue_slurm_job
 from trainctl.engine.training.device import describe_device
+from trainctl.engine.training.fork import Inheritance, Origin, inherit, refuse_finished
 from trainctl.engine.training.pulse import BEAT_S, Pulse
 from trainctl.engine.training.referee import monitor_of
 from trainctl.engine.training.scribe import Scribe
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.step import Observer
-from trainctl.engine.training.trainer import Desk, Ending, Trainer
+from trainctl.engine.training.trainer import Desk, Ending, Trainer, checkpoint_about
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Order:
     open_run: Callable[[], RunPaths]
     """Gives the run directory; called when everything has been checked."""
     is_resumed: bool = False
+    origin: Origin | None = None
+    """The run that is forked; none: training starts from a fresh network (or, on a resume, from its own)."""
     argv: Sequence[str] = ()
     on_open: Callable[[RunPaths], None] | None = None
     """Told the directory before training starts, e.g. to show it."""
@@ -67,16 +70,27 @@ def train(order: Order) -> Ending:
     with Signals() as signals:
         with signals.setting_up():
             assembly = assemble_run(order.resolved.config, order.task_type, order.data_path)
+            inheritance = _inherit(order, assembly)
         paths = order.open_run()
         with RunLock(paths):
-            return _Sitting(order, assembly, paths, signals).train()
+            return _Sitting(order, assembly, paths, signals, inheritance).train()
+
+
+def _inherit(order: Order, assembly: Assembly) -> Inheritance | None:
+    if order.origin is None:
+        return None
+    inheritance = inherit(order.origin, assembly, order.resolved, order.data_path)
+    refuse_finished(order.origin, assembly, order.resolved.config)
+    return inheritance
 
 
 class _Sitting:
     """From the open directory to the summary."""
 
-    def __init__(self, order: Order, assembly: Assembly, paths: RunPaths, signals: Signals) -> None:
-        self.order, self.assembly, self.paths = order, assembly, paths
+    def __init__(
+        self, order: Order, assembly: Assembly, paths: RunPaths, signals: Signals, inheritance: Inheritance | None
+    ) -> None:
+        self.order, self.assembly, self.paths, self.inheritance = order, assembly, paths, inheritance
         self.scribe = Scribe()
         self.events = EventWriter(paths)
         self.pulse = Pulse(paths, order.resolved.preset, describe_device(assembly.device))
@@ -110,6 +124,9 @@ class _Sitting:
         """Say that the run starts, show it, and start the background thread."""
         if self.order.is_resumed:
             self._take_back()
+        progress = self.assembly.state.progress
+        if self.order.is_resumed or self.inheritance is not None:
+            self.pulse.step, self.pulse.epoch = progress.step, progress.epoch + 1
         self._write_once()
         self.pulse.beat()
         if self.order.on_open is not None:
@@ -141,6 +158,8 @@ class _Sitting:
                     f"{self.paths.latest} does not fit this configuration: {first}",
                     "resume with the run's own configuration",
                 ) from err
+        elif "forked_from" in (read_meta(self.paths) or {}):
+            raise UserError(f"{self.paths.latest} is gone, and a fork cannot start over", "fork again")
         if state.progress.epoch >= state.plan.epochs:
             raise UserError(
                 f"{self.paths.root} has finished its {state.plan.epochs} epochs",
@@ -156,7 +175,6 @@ class _Sitting:
         """Undo what the run wrote after the checkpoint it goes on from."""
         progress = self.assembly.state.progress
         self.paths.summary.unlink(missing_ok=True)
-        self.pulse.step, self.pulse.epoch = progress.step, progress.epoch + 1
         dropped = count_after(self.paths, progress.step)
         # The event first: who follows the run learns what happened before the records are gone.
         data = {"from_step": progress.step, "from_epoch": progress.epoch, "dropped": dropped}
@@ -180,12 +198,28 @@ class _Sitting:
             "classes": list(a.splits.classes),
             "class_counts": _class_counts(a.splits),
         }
+        if self.inheritance is not None:
+            about["forked_from"] = self.inheritance.about
+        step = a.state.progress.step
         if not self.order.is_resumed or not self.paths.meta.exists():
-            self.events.append(EventKind.START, 0, **about)
+            self.events.append(EventKind.START, step, **about)
+            if self.inheritance is not None:
+                self._write_inheritance(self.inheritance)
             # Last: a run with meta.json can be resumed, one that was killed before is none yet.
             write_meta(self.paths, collect_meta(self.order.argv or sys.argv, resolved.config.seed, about))
         for note in a.splits.notes:
-            self.events.append(EventKind.NOTE, a.state.progress.step, text=note)
+            self.events.append(EventKind.NOTE, step, text=note)
+
+    def _write_inheritance(self, inheritance: Inheritance) -> None:
+        """Say what was taken over, and keep it: from here on the fork needs its parent no more."""
+        state, config = self.assembly.state, self.order.resolved.config
+        for kind, texts in ((EventKind.NOTE, inheritance.notes), (EventKind.WARNING, inheritance.warnings)):
+            for text in texts:
+                self.events.append(kind, state.progress.step, text=text)
+        if inheritance.best is not None:
+            save_checkpoint(self.paths.best, inheritance.best["state"], inheritance.best["about"])
+        save_checkpoint(self.paths.latest, state.state_dict(), checkpoint_about(config, self.assembly.splits, state))
+        self.events.append(EventKind.CHECKPOINT, state.progress.step, which="latest")
 
     def _requeue(self) -> None:
         said = requeue_slurm_job(self.order.environ)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -329,14 +330,9 @@ class Trainer:
         if self._alarm is not None:
             return False
         paths, progress = self.desk.paths, self.state.progress
-        about = {
-            "task": self.config.task,
-            "classes": list(self.splits.classes),
-            "step": progress.step,
-            "epoch": progress.epoch,
-            "metrics": self.state.last_metrics,
-            "weights": self.state.best.weights if which == "best" else "raw",
-        }
+        about = checkpoint_about(self.config, self.splits, self.state)
+        if which == "best":
+            about["weights"] = self.state.best.weights
         save_checkpoint(paths.best if which == "best" else paths.latest, self.state.state_dict(), about)
         if which == "latest":
             self._saved_at = time.monotonic()
@@ -404,14 +400,31 @@ class Trainer:
         )
 
 
+def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState) -> dict[str, Any]:
+    """What a checkpoint of the raw weights says of itself."""
+    return {
+        "task": config.task,
+        "classes": list(splits.classes),
+        "step": state.progress.step,
+        "epoch": state.progress.epoch,
+        "metrics": state.last_metrics,
+        "weights": "raw",
+    }
+
+
 def steps_per_epoch(sampler: Sampler, config: RunConfig) -> int:
     """Optimiser steps in an epoch; the last may accumulate fewer batches."""
     return math.ceil(len(sampler) / config.train.accumulation)
 
 
 def epoch_means(paths: RunPaths, epoch: int) -> dict[str, float]:
-    """Mean over an epoch's records, weighted by batch size, of the loss and of each raw term."""
+    """Mean over an epoch's records, weighted by batch size, of the loss and of each raw term.
+
+    Empty where the run took no step of the epoch: it was forked at its very end.
+    """
     records = StepReader(paths).all()
+    if len(records) == 0:
+        return {}
     first, end = np.searchsorted(records["epoch"], [epoch, epoch + 1])
     part = records[int(first) : int(end)]
     sizes = part["batch_size"].astype(np.float64)
