@@ -34,20 +34,35 @@ class LaunchRequest:
     """`key=value` each."""
     label: str = ""
     """Name of the configuration, for the name of the run directory; empty: the preset's."""
+    fork: Path | None = None
+    """Run directory to start from a checkpoint of; everything that is not set here is then that run's own."""
+    fork_from: str = "latest"
+    """Which of its checkpoints: latest or best."""
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     """Environment of the process, as it was before the cockpit took the screen."""
 
     def with_preset(self, preset: str) -> LaunchRequest:
         """The same on another preset, which brings its own task."""
-        return replace(self, preset=preset, task=None, label=preset)
+        return replace(self, preset=preset, task=None, label=preset, fork=None)
+
+    def forking(self, run: Path, preset: str | None = None, *, best: bool = False) -> LaunchRequest:
+        """A fork of a run, into the same folder of runs: with another preset, or to be given `overrides`.
+
+        Nothing else of this request goes with it: task, data, scale and device are the forked run's.
+        """
+        point = "best" if best else "latest"
+        label = preset or ""
+        return LaunchRequest(self.runs_dir, preset, label=label, fork=run, fork_from=point, environ=self.environ)
 
     def arguments(self, run: RunPaths) -> list[str]:
         """Command line of the process."""
         pairs = [
+            ("--fork", self.fork and self.fork.absolute()),
+            ("--from", self.fork_from if self.fork else None),
             ("--preset", self.preset),
             ("--task", self.task),
             ("--data", self.data),
-            ("--scale", self.scale),
+            ("--scale", None if self.fork and self.scale == "auto" else self.scale),
             ("--device", self.device),
             *(("--config", path) for path in self.configs),
             *(("--set", text) for text in self.overrides),
@@ -64,7 +79,9 @@ def launch(request: LaunchRequest) -> tuple[RunPaths, subprocess.Popen[bytes]]:
     Raises:
         UserError: the directory cannot be made, or the process not started.
     """
-    run = create_run(request.runs_dir, request.label or request.preset or request.task or "run")
+    run = create_run(
+        request.runs_dir, request.label or request.preset or request.task or ("fork" if request.fork else "run")
+    )
     run = RunPaths(run.root.resolve())
     try:
         with run.console.open("ab") as console:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trainctl.engine.config.fork import fork_config
 from trainctl.engine.config.presets import find_preset, load_preset, preset_names
 from trainctl.engine.config.resolve import Resolved, ScaleName, diff, load_resolved, resolve
 from trainctl.engine.errors import UserError
+from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.screens.choice import Choice
 
@@ -40,6 +42,8 @@ def resolved(request: LaunchRequest, scale: ScaleName | None = None) -> Resolved
     Raises:
         UserError: an unknown preset, key or file, or a value that does not fit.
     """
+    if request.fork is not None:
+        return _forked(request, request.fork)
     device = (f"runtime.device={request.device}",) if request.device else ()
     return resolve(
         request.preset,
@@ -51,18 +55,41 @@ def resolved(request: LaunchRequest, scale: ScaleName | None = None) -> Resolved
     )
 
 
+def _forked(request: LaunchRequest, parent: Path) -> Resolved:
+    """The configuration of a fork; automatic scale is the parent's."""
+    device = (f"runtime.device={request.device}",) if request.device else ()
+    sizes: dict[str, ScaleName] = {"small": "small", "full": "full"}
+    return fork_config(
+        load_resolved(RunPaths(parent).config),
+        preset=request.preset,
+        scale=sizes.get(request.scale),
+        files=request.configs,
+        environ=request.environ,
+        overrides=(*device, *request.overrides),
+    )
+
+
 def checked(request: LaunchRequest) -> LaunchRequest:
     """The request with the name of its configuration filled in.
 
     Raises:
         UserError: it cannot be started at every scale it may run at.
     """
-    scales: tuple[ScaleName, ...] = ("small", "full") if request.scale == "auto" else ()
+    is_open = request.scale == "auto" and request.fork is None
+    scales: tuple[ScaleName, ...] = ("small", "full") if is_open else ()
     names = [resolved(request, scale).preset for scale in scales or (None,)]
     name = names[0]
     if request.data is not None and not request.data.exists():
         raise UserError(f"no such data: {request.data}", "give --data a file or folder that exists")
+    if request.fork is not None:
+        _check_checkpoint(request.fork, request.fork_from)
     return replace(request, label=Path(name).stem if name.endswith((".yaml", ".yml")) else name)
+
+
+def _check_checkpoint(parent: Path, which: str) -> None:
+    paths = RunPaths(parent)
+    if not (paths.best if which == "best" else paths.latest).is_file():
+        raise UserError(f"{parent} has no {which} checkpoint to fork from", "let it write one first (c)")
 
 
 def changes(present: Resolved | None, request: LaunchRequest) -> list[tuple[str, Any, Any]]:

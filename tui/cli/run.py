@@ -9,8 +9,10 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +40,14 @@ if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
     from trainctl.engine.runs.layout import RunPaths
     from trainctl.tui.cli.display import ConsoleLog, View
+    from trainctl.tui.cli.past_run import PastRun
+
+
+class ForkPoint(StrEnum):
+    """Which checkpoint of a run a fork starts from."""
+
+    LATEST = "latest"
+    BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,11 @@ class Target:
     resolved: Resolved
     open_run: Callable[[], RunPaths]
     data: Path | None
-    is_resumed: bool
+    is_resumed: bool = False
+    parent: PastRun | None = None
+    """The run that is forked."""
+    checkpoint: Path | None = None
+    """The parent's checkpoint that the fork starts from."""
 
 
 def command(
@@ -69,6 +83,15 @@ def command(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: name, path or `latest`.")
     ] = None,
+    fork: Annotated[
+        str | None,
+        typer.Option(
+            "--fork", metavar="RUN", help="Start a new run from a checkpoint of RUN, with changes: preset, overrides."
+        ),
+    ] = None,
+    fork_from: Annotated[
+        ForkPoint | None, typer.Option("--from", help="Which checkpoint to fork; default: latest.", show_default=False)
+    ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     run_dir: Annotated[
         Path | None,
@@ -87,14 +110,21 @@ def command(
 
     words = all_overrides(sets, overrides, device)
     words += _data_overrides(group_by, skip_corrupt=skip_corrupt)
+    if fork_from is not None and fork is None:
+        raise UserError("--from says which checkpoint to fork", "name the run with --fork RUN")
     with ending_at_once():
         if resume is not None:
-            _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir)
+            _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir, fork=fork)
             target = _resumed(resume, runs_dir, words, data)
+        elif fork is not None:
+            if task is not None:
+                raise UserError("a fork keeps the task of its run", "leave out --task, or start a new run")
+            resolve = partial(_fork_options, preset=preset, scale=scale, files=config or (), overrides=words)
+            target = _forked(fork, fork_from or ForkPoint.LATEST, runs_dir, run_dir, data, resolve)
         else:
             size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
             resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
-            target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data, is_resumed=False)
+            target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data)
         code = _train(target, json=json, debug=debug)
     raise typer.Exit(code)
 
@@ -107,6 +137,8 @@ def _data_overrides(group_by: str | None, *, skip_corrupt: bool) -> list[str]:
 
 
 def _refuse_with_resume(**options: Any) -> None:
+    if options.pop("fork"):
+        raise UserError("--resume goes on with a run, --fork starts a new one from it", "leave out one of them")
     for name, value in options.items():
         if value:
             flag = "--" + name.replace("_", "-")
@@ -141,6 +173,37 @@ def _resumed(ref: str, runs_dir: Path, overrides: list[str], data: Path | None) 
     return Target(past.resolved, lambda: past.paths, past.data, is_resumed=True)
 
 
+def _forked(
+    ref: str,
+    point: ForkPoint,
+    runs_dir: Path,
+    run_dir: Path | None,
+    data: Path | None,
+    resolve: Callable[[Resolved], Resolved],
+) -> Target:
+    from trainctl.tui.cli.past_run import past_run
+
+    parent = past_run(ref, runs_dir, None, [])
+    checkpoint = parent.paths.best if point is ForkPoint.BEST else parent.paths.latest
+    if not checkpoint.is_file():
+        other = ForkPoint.LATEST if point is ForkPoint.BEST else ForkPoint.BEST
+        has_other = (parent.paths.best if other is ForkPoint.BEST else parent.paths.latest).is_file()
+        hint = f"use --from {other}" if has_other else "let it write one first (trainctl send RUN checkpoint)"
+        raise UserError(f"{parent.paths.root} has no {point} checkpoint to fork from", hint)
+    resolved = resolve(parent.resolved)
+    opener = _opener(runs_dir, run_dir, resolved.preset)
+    return Target(resolved, opener, data or parent.data, parent=parent, checkpoint=checkpoint)
+
+
+def _fork_options(
+    parent: Resolved, *, preset: str | None, scale: ScaleChoice, files: Sequence[Path], overrides: Sequence[str]
+) -> Resolved:
+    from trainctl.engine.config.fork import fork_config
+
+    size = None if scale is ScaleChoice.AUTO else scale.on("")
+    return fork_config(parent, preset=preset, scale=size, files=files, environ=os.environ, overrides=overrides)
+
+
 def _train(target: Target, *, json: bool, debug: bool) -> int:
     from trainctl.tui.cli.console_log import ConsoleLog
     from trainctl.tui.cli.streams import unbreakable_output
@@ -155,6 +218,7 @@ def _train(target: Target, *, json: bool, debug: bool) -> int:
 
 def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool) -> int:
     from trainctl.engine.tasks.registry import task_type
+    from trainctl.engine.training.fork import Origin
     from trainctl.engine.training.session import Order, train
     from trainctl.tui.cli.display import Display
 
@@ -168,12 +232,16 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
         log.open(paths)
         display.start(paths)
 
+    origin, parent = None, target.parent
+    if parent is not None and target.checkpoint is not None:
+        origin = Origin(parent.paths, target.checkpoint, parent.resolved, parent.data)
     order = Order(
         resolved=target.resolved,
         task_type=task_type(target.resolved.config.task),
         data_path=target.data,
         open_run=target.open_run,
         is_resumed=target.is_resumed,
+        origin=origin,
         argv=sys.argv,
         on_open=on_open,
         make_observer=_debug_observer() if debug else None,
