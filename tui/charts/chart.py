@@ -9,23 +9,31 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content as RichText
+from textual.events import Resize
 from textual.strip import Strip
-from textual.widget import Widget
 
-from trainctl.tui.charts.axis import short
-from trainctl.tui.charts.plot import EMPTY_INK, LABEL_INK, Content, Line, draw
+from trainctl.tui.charts.drawing import Drawing, draw
+from trainctl.tui.charts.labels import Frame
+from trainctl.tui.charts.legend import GAP, MORE, Entry, entries, fitting, subtitle
+from trainctl.tui.charts.mouse import Pointable
+from trainctl.tui.charts.plot import Content
 from trainctl.tui.charts.raster import (
     BAD_INK,
+    BAND_INK,
+    CURSOR_INK,
+    DIM_INK,
+    EMPTY_INK,
     HERE_INK,
+    LABEL_INK,
     MARK_INK,
     NO_INK,
     RULE_INK,
     SPAN_INK,
     Glyphs,
-    Raster,
 )
 
 NUM_SERIES_COLOURS = 8
@@ -36,16 +44,18 @@ _CLASSES = {
     NO_INK: "chart--empty",
     BAD_INK: "chart--bad",
     SPAN_INK: "chart--span",
+    BAND_INK: "chart--band",
     RULE_INK: "chart--rule",
     MARK_INK: "chart--mark",
     HERE_INK: "chart--here",
+    CURSOR_INK: "chart--cursor",
     LABEL_INK: "chart--label",
     EMPTY_INK: "chart--label",
     FAINT_INK: "chart--faint",
 }
 
 
-class Chart(Widget, can_focus=True):
+class Chart(Pointable, can_focus=True):
     """A chart with its legend in the border.
 
     Attributes:
@@ -53,9 +63,11 @@ class Chart(Widget, can_focus=True):
         starts_log: whether the value axis is logarithmic at first.
         log_axis: whether it is now.
         glyphs: characters it is drawn with, for all charts of the process.
+        plain_ink: whether there are no colours, so that lines need letters; for all charts of the process.
     """
 
     glyphs: ClassVar[Glyphs] = Glyphs.BRAILLE
+    plain_ink: ClassVar[bool] = False
     heading: ClassVar[str] = ""
     starts_log: ClassVar[bool] = False
 
@@ -69,6 +81,8 @@ class Chart(Widget, can_focus=True):
     Chart:focus { border: round $accent; }
     Chart > .chart--bad { color: $chart-bad; text-style: bold; }
     Chart > .chart--span { color: $chart-span; }
+    Chart > .chart--band { color: $chart-span; }
+    Chart > .chart--cursor { color: $accent; }
     Chart > .chart--rule { color: $chart-rule; }
     Chart > .chart--mark { color: $chart-mark; }
     Chart > .chart--here { color: $chart-here; text-style: bold; }
@@ -88,7 +102,7 @@ class Chart(Widget, can_focus=True):
         super().__init__(id=id)
         self.log_axis = self.starts_log
         self.content = Content()
-        self._raster: Raster | None = None
+        self._drawing: Drawing | None = None
         self._drawn_size = (-1, -1)
 
     def on_mount(self) -> None:
@@ -98,15 +112,23 @@ class Chart(Widget, can_focus=True):
     def show_content(self, content: Content, note: str = "") -> None:
         """Draw this from now on; `note` stands in the lower border."""
         self.content = content
-        self._raster = None
+        self._drawing = None
         self._write_legend()
-        self.border_subtitle = RichText(note)
+        self.border_subtitle = RichText(subtitle(content, note))
         self.refresh()
+
+    def on_resize(self, event: Resize) -> None:
+        """Another width has room for another legend."""
+        self._write_legend()
+
+    def plot_frame(self) -> Frame | None:
+        """Where the plot lies; none while there is nothing to draw."""
+        return self._current_drawing().frame
 
     def toggle_log(self) -> bool:
         """Switch between linear and logarithmic; returns whether it is logarithmic now."""
         self.log_axis = not self.log_axis
-        self._raster = None
+        self._drawing = None
         self._write_legend()
         self.refresh()
         return self.log_axis
@@ -119,41 +141,42 @@ class Chart(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of cells."""
-        raster = self._current_raster()
-        if y >= len(raster.chars):
+        drawing = self._current_drawing()
+        if y >= len(drawing.chars):
             return Strip.blank(self.size.width)
-        chars, inks = raster.chars[y], raster.inks[y]
+        chars, inks = drawing.chars[y], drawing.inks[y]
         edges = [0, *((inks[1:] != inks[:-1]).nonzero()[0] + 1), len(inks)]
         segments = [Segment("".join(chars[a:b]), self._style(int(inks[a]))) for a, b in pairwise(edges) if b > a]
         return Strip(segments, self.size.width)
 
     def as_text(self) -> str:
         """The chart as plain text, as it is drawn now."""
-        return "\n".join(self._current_raster().lines())
+        return "\n".join(self._current_drawing().lines())
 
-    def _current_raster(self) -> Raster:
+    def _current_drawing(self) -> Drawing:
         size = (self.size.width, self.size.height)
-        if self._raster is None or size != self._drawn_size:
+        if self._drawing is None or size != self._drawn_size:
             self._drawn_size = size
-            self._raster = draw(replace(self.content, log=self.log_axis), *size, self.glyphs)
-        return self._raster
+            content = replace(self.content, log=self.log_axis)
+            self._drawing = draw(content, *size, self.glyphs, plain_ink=self.plain_ink)
+        return self._drawing
 
     def _style(self, ink: int) -> Style:
+        if ink >= DIM_INK:
+            return self._style(ink - DIM_INK) + Style(dim=True)
         return self.get_component_rich_style(_CLASSES.get(ink) or f"chart--series-{ink % NUM_SERIES_COLOURS}")
 
     def _write_legend(self) -> None:
-        parts: list[RichText] = [RichText.styled(self.heading, "bold")]
-        if self.log_axis:
-            parts.append(RichText.styled(" log", "dim"))
-        # The first colour belongs to what matters most, though it is drawn last.
-        for line in sorted(self.content.lines, key=lambda line: line.ink != 0):
-            if line.legend:
-                parts.append(self._legend_entry(line))
+        mode = " log" if self.log_axis else ""
+        found = entries(self.content, plain_ink=self.plain_ink)
+        # Before the first layout nothing is known of the room; what is too much is cut off by the border itself.
+        room = self.size.width - 2 - cell_len(self.heading + mode) if self.size.width else 10_000
+        kept, all_kept = fitting(found, room)
+        parts = [RichText.styled(self.heading, "bold"), RichText.styled(mode, "dim"), *map(self._entry, kept)]
+        if not all_kept:
+            parts.append(RichText.styled(GAP + MORE, "$chart-label"))
         self.border_title = RichText("").join(parts)
 
-    def _legend_entry(self, line: Line) -> RichText:
-        colour = f"$series-{line.ink % NUM_SERIES_COLOURS}" if line.ink != FAINT_INK else "$chart-label"
-        last = getattr(line.series, "last", None)
-        value = f" {short(last)}" if isinstance(last, float) else ""
-        symbol = f"{line.symbol} " if line.symbol else ""
-        return RichText.styled(f"  {symbol}{line.name}{value}", colour)
+    def _entry(self, entry: Entry) -> RichText:
+        colour = "$chart-label" if entry.ink == FAINT_INK else f"$series-{entry.ink % NUM_SERIES_COLOURS}"
+        return RichText.styled(GAP + entry.text, f"{colour} dim" if entry.faint else colour)

@@ -110,9 +110,22 @@ def _time_ticks(start: float, stop: float, most: int) -> list[float]:
     return [x for x in ((first + k) * distance for k in range(count)) if x < stop]
 
 
-def position_label(x: float, unit: str, digits: int = 4) -> str:
-    """A position in as few characters as possible: 12k, 3.5, 2 h 5 min."""
-    return duration(x) if unit == "time" else short(x, digits)
+def position_label(x: float, unit: str, resolution: float) -> str:
+    """A position in as few characters as tell it from one that is `resolution` away: 12k, 3.5, 2 h 5 min."""
+    if unit != "time":
+        resolution = max(resolution, 1.0) if unit == "step" else resolution
+        digits = math.ceil(math.log10(max(abs(x) / resolution, 1.0)) - 1e-9) + 1 if resolution > 0 else 3
+        return short(x, min(max(digits, 3), 12))
+    seconds = round(x)
+    told = 3600 if seconds >= DAY_S else 60 if seconds >= 3600 else 1
+    return duration(x) if resolution >= told or seconds % told == 0 else _clock(seconds)
+
+
+def _clock(seconds: int) -> str:
+    """A time to the second: 2:05:30, 3 d 2:05:30."""
+    days, rest = divmod(seconds, int(DAY_S))
+    text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days} d {text}" if days else text
 
 
 def position_words(step: float, x_map: XMap | None) -> str:
@@ -121,4 +134,4 @@ def position_words(step: float, x_map: XMap | None) -> str:
     if x_map is None or x_map.unit == "step":
         return words
     x = x_map.x_of(float(step))
-    return f"{duration(x)} · {words}" if x_map.unit == "time" else f"{x_map.unit} {x:.2f} · {words}"
+    return f"{position_label(x, 'time', 1.0)} · {words}" if x_map.unit == "time" else f"{x_map.unit} {x:.2f} · {words}"

@@ -1,11 +1,13 @@
 """Series to character cells: what goes where, and in whose colour. Pure, no Textual, no colours, no files.
 
-A plot is drawn in layers: shaded spans, horizontal and vertical lines, then the traces in order. A cell has one
-colour: where traces share one, the later gives the colour and the dots of both are kept, so that none has a hole.
+A plot is drawn in layers: shaded ranges, horizontal and vertical lines, faint traces, then the traces in order. A cell
+has one colour: where traces share one, the later gives the colour and the dots of both are kept, so that none has a
+hole. Faint traces give way: a cell that another trace touches shows that one alone.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +30,16 @@ MARK_INK = -5
 """Vertical line, such as a checkpoint."""
 HERE_INK = -6
 """Vertical line at the present step."""
+LABEL_INK = -7
+"""Numbers on the axes."""
+EMPTY_INK = -8
+"""The words where there is nothing to draw."""
+BAND_INK = -9
+"""Shaded range of values, such as the healthy gradient norm."""
+CURSOR_INK = -10
+"""Vertical line where the user points."""
+DIM_INK = 200
+"""Added to the ink of a trace that is faint: the same colour, weaker."""
 
 
 class Glyphs(StrEnum):
@@ -52,12 +64,21 @@ class Trace:
         ink: number the cells carry, 0 or more.
         join: connect neighbours with a line; false: points only.
         symbol: character for each point instead of dots, for few points that must be seen.
+        faint: in a weaker shade, and only in cells that no other trace needs.
+        letter: stands at the right end, where lines cannot be told apart by colour.
     """
 
     envelope: Envelope
     ink: int
     join: bool = True
     symbol: str = ""
+    faint: bool = False
+    letter: str = ""
+
+    @property
+    def shade(self) -> int:
+        """The ink its cells carry."""
+        return self.ink + DIM_INK if self.faint else self.ink
 
 
 @dataclass(frozen=True)
@@ -68,6 +89,12 @@ class Mark:
     letter: str
     ink: int = MARK_INK
     line: bool = True
+
+    def stroke(self, plain: bool) -> str:
+        """Character of its line."""
+        if self.ink == CURSOR_INK:
+            return "|" if plain else "│"
+        return ":" if plain else "┊"
 
 
 @dataclass(frozen=True)
@@ -104,6 +131,7 @@ def rasterise(
     glyphs: Glyphs = Glyphs.BRAILLE,
     marks: tuple[Mark, ...] = (),
     rules: tuple[float, ...] = (),
+    bands: tuple[tuple[float, float], ...] = (),
     spans: tuple[tuple[int, int], ...] = (),
 ) -> Raster:
     """Draw traces and annotations into `height` x `width` cells.
@@ -113,33 +141,59 @@ def rasterise(
         axis: value axis; what lies outside is drawn at the edge.
         marks: vertical lines, drawn behind the traces.
         rules: values at which a horizontal line is drawn behind the traces.
+        bands: ranges of values that are shaded.
         spans: columns [start, stop) that are shaded.
     """
     chars = np.full((height, width), " ")
     inks = np.full((height, width), NO_INK, np.int64)
-    plain = glyphs is Glyphs.ASCII
     if width <= 0 or height <= 0:
         return Raster(chars, inks)
+    plain = glyphs is Glyphs.ASCII
     for start, stop in spans:
         part = np.s_[:, max(start, 0) : max(stop, 0)]
         chars[part], inks[part] = ("." if plain else "░"), SPAN_INK
+    for low, high in bands:
+        part = _rows_between(low, high, height, axis)
+        chars[part], inks[part] = ("," if plain else "·"), BAND_INK
     for value in rules:
-        place = axis.place(value)
-        if 0 <= place <= 1:
-            row = min(int((1 - place) * height), height - 1)
+        row = row_of(value, height, axis)
+        if row is not None:
             chars[row], inks[row] = ("-" if plain else "╌"), RULE_INK
     for mark in marks:
         if mark.line and 0 <= mark.column < width:
-            chars[:, mark.column], inks[:, mark.column] = (":" if plain else "┊"), mark.ink
-    dots = np.zeros((height, width), np.int64)
-    for trace in traces:
-        if trace.symbol:
-            _draw_symbols(trace, chars, inks, axis, glyphs)
-        else:
-            _draw_dots(trace, dots, chars, inks, axis, glyphs)
+            chars[:, mark.column], inks[:, mark.column] = mark.stroke(plain), mark.ink
+    _draw_traces(traces, chars, inks, axis, glyphs)
     _write_marks(marks, chars, inks)
     _write_bad(traces, chars, inks, glyphs)
+    _write_letters(traces, chars, inks, axis, glyphs)
     return Raster(chars, inks)
+
+
+def row_of(value: float, height: int, axis: Axis) -> int | None:
+    """Row of cells a value lies in; none outside the axis."""
+    place = axis.place(value)
+    return min(int((1 - place) * height), height - 1) if 0 <= place <= 1 else None
+
+
+def _rows_between(low: float, high: float, height: int, axis: Axis) -> slice:
+    ends = axis.place(low), axis.place(high)
+    if not (ends[0] < 1 and ends[1] > 0 and ends[0] <= ends[1]):
+        return slice(0, 0)
+    bottom, top = (min(max(end, 0.0), 1.0) for end in ends)
+    return slice(int((1 - top) * height), max(math.ceil((1 - bottom) * height), int((1 - top) * height) + 1))
+
+
+def _draw_traces(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+    """Faint traces first; their dots are forgotten, so that they do not blur the others."""
+    for faint in (True, False):
+        dots = np.zeros(chars.shape, np.int64)
+        for trace in traces:
+            if trace.faint is not faint:
+                continue
+            if trace.symbol:
+                _draw_symbols(trace, chars, inks, axis, glyphs)
+            else:
+                _draw_dots(trace, dots, chars, inks, axis, glyphs)
 
 
 def _draw_dots(trace: Trace, dots: Ints, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
@@ -152,7 +206,7 @@ def _draw_dots(trace: Trace, dots: Ints, chars: NDArray[np.str_], inks: Ints, ax
     cells = np.einsum("hrwc,rc->hw", new.reshape(height, rows, width, columns).astype(np.int64), weights)
     touched = cells > 0
     dots |= cells
-    chars[touched], inks[touched] = table[dots[touched]], trace.ink
+    chars[touched], inks[touched] = table[dots[touched]], trace.shade
 
 
 def _draw_symbols(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
@@ -160,7 +214,7 @@ def _draw_symbols(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis,
     there = np.flatnonzero(bottom >= 0)
     for rows in (top, bottom):
         at = rows[there], there // glyphs.dots[1]
-        chars[at], inks[at] = trace.symbol, trace.ink
+        chars[at], inks[at] = trace.symbol, trace.shade
 
 
 def _dots(trace: Trace, rows: int, axis: Axis) -> NDArray[np.bool_]:
@@ -231,3 +285,16 @@ def _write_bad(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, glyphs:
     for trace in traces:
         columns = np.unique(np.flatnonzero(trace.envelope.bad) // glyphs.dots[1])
         chars[0, columns], inks[0, columns] = ("x" if glyphs is Glyphs.ASCII else "×"), BAD_INK
+
+
+def _write_letters(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+    """The letter of each trace at its last sample, or as near to it on the left as no other letter stands."""
+    taken: set[tuple[int, int]] = set()
+    for trace in traces:
+        there = np.flatnonzero(~np.isnan(trace.envelope.mean)) if trace.letter else np.empty(0, np.int64)
+        rows = _rows_of(trace.envelope.mean[there], chars.shape[0], axis)
+        cells = zip(rows[::-1].tolist(), (there[::-1] // glyphs.dots[1]).tolist(), strict=True)
+        cell = next((cell for cell in cells if cell not in taken), None)
+        if cell:
+            taken.add(cell)
+            chars[cell], inks[cell] = trace.letter, trace.shade

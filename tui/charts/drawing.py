@@ -1,0 +1,142 @@
+"""A whole chart as cells: value labels on the left, positions below, the raster between. Pure, no Textual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainctl.tui.charts.axis import Axis, fit_axis
+from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.labels import Frame, value_labels, write, write_positions, write_rule_labels
+from trainctl.tui.charts.legend import line_letters
+from trainctl.tui.charts.plot import Content, Line
+from trainctl.tui.charts.raster import (
+    CURSOR_INK,
+    EMPTY_INK,
+    HERE_INK,
+    LABEL_INK,
+    MARK_INK,
+    NO_INK,
+    Glyphs,
+    Mark,
+    Raster,
+    Trace,
+    rasterise,
+)
+from trainctl.tui.charts.smoothing import smoothed
+
+LIKELY_GUTTER = 5
+
+
+@dataclass(frozen=True)
+class Drawing(Raster):
+    """A chart in cells, and where its plot lies; no frame when there was nothing to draw."""
+
+    frame: Frame | None = None
+
+
+def draw(
+    content: Content, width: int, height: int, glyphs: Glyphs = Glyphs.BRAILLE, *, plain_ink: bool = False
+) -> Drawing:
+    """The chart in exactly `height` x `width` cells, labels included.
+
+    Args:
+        plain_ink: there are no colours: each line carries its letter of the legend.
+    """
+    start, stop = content.span()
+    if not stop > start or width < 4 or height < 2:
+        return _message(content.empty, width, height)
+    envelopes, axis, labels, gutter = _fitted(content, start, stop, width, height, glyphs)
+    frame = Frame(gutter, width - gutter, start, stop, content.x_map)
+    letters = line_letters(content) if plain_ink else [""] * len(content.lines)
+    body = rasterise(
+        [
+            trace
+            for line, envelope, letter in zip(content.lines, envelopes, letters, strict=True)
+            for trace in _traces(line, envelope, content.smoothing, axis, glyphs, letter)
+        ],
+        frame.room,
+        height - 1,
+        axis,
+        glyphs=glyphs,
+        marks=_marks(content, frame),
+        rules=content.levels(),
+        bands=content.bands,
+        spans=tuple((frame.column_of_step(a), frame.column_of_step(b)) for a, b in content.spans),
+    )
+    write_rule_labels(body, content, axis)
+    whole = _blank(width, height, frame)
+    whole.chars[: height - 1, gutter:], whole.inks[: height - 1, gutter:] = body.chars, body.inks
+    for row, text in labels.items():
+        write(whole, row, 0, text[: gutter - 1].rjust(gutter - 1), LABEL_INK)
+    write_positions(whole, content, frame)
+    return whole
+
+
+def _fitted(
+    content: Content, start: float, stop: float, width: int, height: int, glyphs: Glyphs
+) -> tuple[list[Envelope], Axis, dict[int, str], int]:
+    """Envelopes for the room the value labels leave; the labels follow from the envelopes: guess, then correct."""
+    gutter = min(LIKELY_GUTTER, width // 2)
+    envelopes = _envelopes(content, start, stop, (width - gutter) * glyphs.dots[1])
+    axis = _value_axis(content, envelopes)
+    labels = value_labels(axis, height - 1)
+    needed = min(max((len(text) for text in labels.values()), default=0) + 1, width // 2)
+    if needed != gutter:
+        envelopes = _envelopes(content, start, stop, (width - needed) * glyphs.dots[1])
+    return envelopes, axis, labels, needed
+
+
+def _envelopes(content: Content, start: float, stop: float, columns: int) -> list[Envelope]:
+    return [line.series.envelope(start, stop, columns, line.x_map or content.x_map) for line in content.lines]
+
+
+def _traces(line: Line, envelope: Envelope, smoothing: int, axis: Axis, glyphs: Glyphs, letter: str) -> list[Trace]:
+    """The line as it is, or its faint range and the trend over it; of what is faint anyway, the trend alone."""
+    symbol = line.symbol
+    if symbol and glyphs is Glyphs.ASCII:
+        symbol = letter or "*"
+    if not (smoothing > 0 and line.smoothed):
+        return [Trace(envelope, line.ink, line.join, symbol, line.faint, letter)]
+    trend = Trace(smoothed(envelope, smoothing, log=axis.log), line.ink, faint=line.faint, letter=letter)
+    return [trend] if line.faint else [Trace(envelope, line.ink, faint=True), trend]
+
+
+def _value_axis(content: Content, envelopes: list[Envelope]) -> Axis:
+    """The range of what is drawn, rules included as long as they do not flatten the rest."""
+    limits = [envelope.limits for envelope in envelopes]
+    lows = [pair[0] for pair in limits if pair] or [0.0]
+    highs = [pair[1] for pair in limits if pair] or [1.0]
+    low, high = min(lows), max(highs)
+    for value in content.levels():
+        if high < value <= high + 2 * (high - low):
+            high = value
+    if content.log and high > 0:
+        # A column may reach down to zero: what is positive in it is at most its upper end.
+        ends = [end[end > 0] for envelope in envelopes for end in (envelope.lo, envelope.hi)]
+        smallest = [float(values.min()) for values in ends if len(values)]
+        return fit_axis(min(smallest, default=high), high, log=True)
+    return fit_axis(low, high)
+
+
+def _marks(content: Content, frame: Frame) -> tuple[Mark, ...]:
+    marks = [Mark(frame.column_of_step(mark.x), mark.letter, MARK_INK, mark.line) for mark in content.marks]
+    if content.here is not None:
+        marks.append(Mark(min(frame.column_of_step(content.here), frame.room - 1), "", HERE_INK))
+    if content.cursor is not None:
+        marks.append(Mark(frame.column_of_step(content.cursor), "", CURSOR_INK))
+    return tuple(marks)
+
+
+def _message(text: str, width: int, height: int) -> Drawing:
+    whole = _blank(width, height)
+    if height > 0 and width > 0:
+        text = text[:width]
+        write(whole, (height - 1) // 2, (width - len(text)) // 2, text, EMPTY_INK)
+    return whole
+
+
+def _blank(width: int, height: int, frame: Frame | None = None) -> Drawing:
+    shape = (max(height, 0), max(width, 0))
+    return Drawing(np.full(shape, " "), np.full(shape, NO_INK, np.int64), frame)

@@ -1,0 +1,74 @@
+"""What the border of a chart says: its lines with their values, as many as there is room for. Pure, no Textual."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.plot import Content, Line
+from trainctl.tui.charts.positions import position_words
+
+GAP = "  "
+MORE = "…"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the legend: what it says, in whose colour."""
+
+    text: str
+    ink: int
+    faint: bool = False
+
+
+def line_letters(content: Content) -> list[str]:
+    """The letter of each line of a chart without colours, in the order of `content.lines`; empty for no letter."""
+    order = {id(line): k for k, line in enumerate(content.by_importance())}
+    places = [order.get(id(line), len(LETTERS)) for line in content.lines]
+    return [LETTERS[k] if k < len(LETTERS) else "" for k in places]
+
+
+def entries(content: Content, *, plain_ink: bool = False) -> list[Entry]:
+    """Each line with its value at the cursor, else its newest one; what matters most first.
+
+    Args:
+        plain_ink: there are no colours: a letter stands for each line.
+    """
+    letters = {id(line): letter for line, letter in zip(content.lines, line_letters(content), strict=True)}
+    found: list[Entry] = []
+    for line in content.by_importance():
+        words = (letters[id(line)] if plain_ink else "", line.symbol, line.name, value_of(line, content))
+        found.append(Entry(" ".join(word for word in words if word), line.ink, line.faint))
+    return found
+
+
+def value_of(line: Line, content: Content) -> str:
+    """A line's value where the user points, `-` where it has none there; else its newest value."""
+    if content.cursor is None:
+        return short(line.series.last)
+    step = content.cursor
+    if line.x_map is not None:
+        step = line.x_map.step_of(content.x_of(step))
+    value = line.series.at(step)
+    return "-" if math.isnan(value) else short(value)
+
+
+def fitting(found: list[Entry], room: int) -> tuple[list[Entry], bool]:
+    """The first entries that fit into `room` cells, each with a gap before it, and whether all did."""
+    ends = [0]
+    for entry in found:
+        ends.append(ends[-1] + cell_len(GAP + entry.text))
+    if ends[-1] <= room:
+        return found, True
+    kept = sum(end + cell_len(GAP + MORE) <= room for end in ends[1:])
+    return found[:kept], False
+
+
+def subtitle(content: Content, note: str) -> str:
+    """Where the user points, in words, and what else is to be said."""
+    where = "" if content.cursor is None else position_words(content.cursor, content.x_map)
+    return " · ".join(part for part in (where, note) if part)

@@ -1,0 +1,26 @@
+"""A series in one row of block characters: the lowest value in each column, so that no dip is lost. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainctl.tui.charts.pyramid import Series
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+PLAIN = "_.-=+*#@"
+
+
+def sparkline(series: Series, width: int, *, plain: bool = False) -> str:
+    """The whole series in `width` characters, from 0 to its largest value; blank where nothing was measured."""
+    start, stop = series.extent
+    if width <= 0 or stop <= start:
+        return " " * max(width, 0)
+    envelope = series.envelope(start, stop, width)
+    seen = ~np.isnan(envelope.lo)
+    top = float(envelope.hi[seen].max()) if seen.any() else 0.0
+    scale = (len(BLOCKS) - 1) / top if top > 0 else 0.0
+    # A run with fewer steps than columns: a gap takes the value before it.
+    last = np.maximum.accumulate(np.where(seen, np.arange(width), -1))
+    signs = PLAIN if plain else BLOCKS
+    levels = np.rint(np.nan_to_num(envelope.lo, nan=0.0) * scale).clip(0, len(BLOCKS) - 1).astype(int)
+    return "".join(signs[levels[k]] if k >= 0 else " " for k in last)
