@@ -18,6 +18,7 @@ from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.log import LogPanel
 from trainctl.tui.widgets.loss import LossPanel
+from trainctl.tui.widgets.validation import ValidationPanel
 
 
 class PanelWidget(Widget):
@@ -59,5 +60,6 @@ PANELS = (
     PanelEntry("lr", "Learning rate", LearningRatePanel),
     PanelEntry("gradients", "Gradients", GradientPanel),
     PanelEntry("classes", "Classes", ClassPanel),
+    PanelEntry("validation", "Validation", ValidationPanel),
     PanelEntry("log", "Log", LogPanel),
 )

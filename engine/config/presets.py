@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from trainctl.engine.config.fields import nearest
 from trainctl.engine.config.schema import Section
 from trainctl.engine.config.validation import build
@@ -33,6 +35,8 @@ class About(Section):
     """One line for lists."""
     promises: tuple[str, ...] = ()
     """What the document promises, in its own terms."""
+    expected: dict[str, tuple[tuple[float, float], ...]] = Field(default_factory=dict)
+    """Curves of the document, drawn faint behind the run: (epoch, value) by name, `loss` or `val_loss`."""
     recommended: bool = False
     """Whether it is the one to start with."""
     goes_wrong: str = ""

@@ -44,6 +44,19 @@ def binary_metrics(probs_N: Floats, positive_N: Bools) -> dict[str, float]:
     }
 
 
+def best_constant(positive_N: Bools) -> dict[str, float]:
+    """The best accuracy, F1 and AUROC of one answer for all samples; what is undefined for every answer is left out.
+
+    Precision and recall are not judged: a constant reaches 1 in one of them at the price of the other.
+
+    Args:
+        positive_N: whether the sample is positive, shape (N,).
+    """
+    answers = [binary_metrics(np.full(len(positive_N), prob), positive_N) for prob in (0.0, 1.0)]
+    best = {name: max(answer[name] for answer in answers) for name in ("accuracy", "f1", "auroc")}
+    return {name: value for name, value in best.items() if not math.isnan(value)}
+
+
 def auroc(scores_N: Floats, positive_N: Bools) -> float:
     """Probability that a random positive scores above a random negative, ties counting half; NaN with one class.
 

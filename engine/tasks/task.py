@@ -123,6 +123,13 @@ class Task(ABC):
         """Metrics of a whole split from the columns of its batches, concatenated in order."""
         return {}
 
+    def constant_metrics(self, split: Split) -> Mapping[str, float]:
+        """The best value of each metric that one and the same answer for every sample of a split reaches.
+
+        Drawn as a floor: a network that stays at it has learned nothing. A metric left out has no such line.
+        """
+        return {}
+
     def read_files(self, paths: Sequence[Path]) -> Batch:
         """Unlabelled samples from the user's files, as `predict` takes them, in the order of `paths`.
 

@@ -197,6 +197,8 @@ class _Sitting:
             "num_val": len(a.splits.val),
             "classes": list(a.splits.classes),
             "class_counts": _class_counts(a.splits),
+            "constant": dict(a.task.constant_metrics(a.splits.val)),
+            "expected": resolved.about.expected,
         }
         if self.inheritance is not None:
             about["forked_from"] = self.inheritance.about

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,11 +11,19 @@ from textual.content import Content
 from textual.widget import Widget
 
 from trainctl.engine.runs.events import EventKind
+from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.chart import Chart
+from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.scene import Scene
 from trainctl.tui.verdict import missing_classes
 from trainctl.tui.view import Counts, RunView
 
 MAX_NAME = 16
+MIN_HEIGHT = 4
+"""Rows from which on there is room for the history below the bars."""
+POSITIVES = "scalar.positives"
+"""Positives per anchor of the batch, recorded by contrastive tasks."""
 
 
 class ClassPanel(Widget, can_focus=True):
@@ -43,8 +52,7 @@ class ClassPanel(Widget, can_focus=True):
         if layout and layout.classes:
             parts.append(Content.styled("  █ epoch │ data set, n in batch", "$chart-label"))
         self.border_title = Content("").join(parts)
-        missing = missing_classes(view)
-        self.border_subtitle = Content(f"! missing last epoch: {', '.join(missing)}" if missing else "")
+        self.border_subtitle = Content(class_note(view))
         self.refresh()
 
     def render(self) -> Content:
@@ -55,8 +63,34 @@ class ClassPanel(Widget, can_focus=True):
         batch, epoch = view.batch_counts(), view.epoch_counts
         if batch is None or epoch is None:
             return Content.styled("this task has no classes", "$chart-label")
-        rows = class_rows(view.layout.classes, batch, epoch, data_share(view), *self.size)
-        return Content("\n").join(rows)
+        below = history_rows(view, self.size.width) if self.size.height >= MIN_HEIGHT else []
+        height = self.size.height - len(below)
+        rows = class_rows(view.layout.classes, batch, epoch, data_share(view), self.size.width, height)
+        return Content("\n").join([*rows, *below])
+
+
+def class_note(view: RunView) -> str:
+    """Classes the last epoch did not hold, and from where the counts begin when they are not of the whole epoch."""
+    missing = missing_classes(view)
+    parts = [f"! missing last epoch: {', '.join(missing)}"] if missing else []
+    if view.counts_since_step is not None:
+        parts.append(f"counted from step {view.counts_since_step}")
+    return " · ".join(parts)
+
+
+def history_rows(view: RunView, width: int) -> list[Content]:
+    """Distinct classes per batch over the run, and positives per anchor where the task is contrastive."""
+    rows: list[Content] = []
+    for name, words in (("num_classes", "classes/batch"), (POSITIVES, "positives/anchor")):
+        series = view.series.get(name)
+        if series is None or math.isnan(series.last):
+            continue
+        label = f"{words} {short(series.last)} "
+        room = width - len(label)
+        if room >= 8:
+            bars = sparkline(series, room, plain=Chart.glyphs is Glyphs.ASCII)
+            rows.append(Content.styled(label, "$chart-label") + Content.styled(bars, "$series-1"))
+    return rows
 
 
 def data_share(view: RunView) -> Counts | None:

@@ -1,15 +1,22 @@
-"""Gradient norms: total and per module group, the clip norm, and what is frozen. Reads no files."""
+"""Gradient norms: total and per module group, healthy band, clip norm, size of the updates, what is frozen.
+
+Reads no files.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import ClassVar
 
-from trainctl.tui.charts.chart import FAINT_INK, Chart
-from trainctl.tui.charts.plot import Content, Line
+from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.chart import Chart
+from trainctl.tui.charts.plot import Line
 from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
-from trainctl.tui.widgets.marks import event_marks
+from trainctl.tui.widgets.charting import part_ink, scened
+
+HEALTHY = (1.0, 10.0)
+"""Total norm that the weld training document calls healthy (seed document 001, "gradient norm 1-10")."""
 
 
 class GradientPanel(Chart):
@@ -20,27 +27,24 @@ class GradientPanel(Chart):
 
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
-        groups = view.layout.groups if view.layout else ()
-        lines = [
-            Line(name, view.series[f"grad_norm.{name}"], k + 1 if k < 7 else FAINT_INK)
-            for k, name in enumerate(groups)
-            if f"grad_norm.{name}" in view.series and len(groups) > 1
-        ]
+        groups = [name for name in (view.layout.groups if view.layout else ()) if f"grad_norm.{name}" in view.series]
+        lines = [Line(name, view.series[f"grad_norm.{name}"], part_ink(k)) for k, name in enumerate(groups)]
+        if len(lines) < 2:
+            lines = []
         if "grad_norm" in view.series:
             lines.append(Line("total", view.series["grad_norm"], 0))
         clip = float(view.last["clip"]) if view.last is not None else math.nan
-        content = Content(
-            lines=tuple(lines),
-            marks=event_marks(view),
-            rules=() if math.isnan(clip) else (clip,),
-        )
-        self.show_content(content, note=notes(view, clip))
+        rules = () if math.isnan(clip) else ((clip, "clip"),)
+        self.show_content(scened(view, scene, lines, rules=rules, bands=(HEALTHY,)), note=notes(view, clip))
 
 
 def notes(view: RunView, clip: float) -> str:
-    """Clip norm in force and frozen groups, in words."""
-    frozen = view.layout.frozen if view.layout else ()
+    """Clip norm in force, size of the updates and frozen groups, in words."""
     parts = [f"clip at {clip:g}"] if not math.isnan(clip) else []
+    ratio = view.series.get("update_ratio")
+    if ratio is not None and not math.isnan(ratio.last):
+        parts.append(f"update/weight {short(ratio.last, 2)}")
+    frozen = view.layout.frozen if view.layout else ()
     if frozen:
         parts.append(f"frozen: {', '.join(frozen)}")
     return " · ".join(parts)

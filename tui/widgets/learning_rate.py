@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.chart import FAINT_INK, Chart
-from trainctl.tui.charts.plot import Content, EventMark, Line
+from trainctl.tui.charts.plot import EventMark, Line
 from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
+from trainctl.tui.widgets.charting import scened
 from trainctl.tui.wording import MARK_LETTERS
 
 
@@ -21,19 +22,26 @@ class LearningRatePanel(Chart):
         """Draw the present state."""
         plan, lines = view.plan, list[Line]()
         if plan is not None and len(plan.points):
-            lines.append(Line("plan", plan.points, FAINT_INK, legend=False))
+            lines.append(Line("plan", plan.points, FAINT_INK, legend=False, smooth=False))
         if "lr" in view.series:
-            lines.append(Line("now", view.series["lr"], 0))
+            lines.append(Line("now", view.series["lr"], 0, smooth=False))
         total, warmup = (plan.total_steps, plan.warmup_steps) if plan else (0, 0)
-        content = Content(
-            lines=tuple(lines),
+        content = scened(
+            view,
+            scene,
+            lines,
             x_range=(0.0, float(max(total, view.step) + 1)) if total else None,
-            marks=tuple(
-                EventMark(float(event.step), MARK_LETTERS[event.kind])
-                for event in view.of_kind(EventKind.LR, EventKind.COMMAND)
-                if event.kind is EventKind.LR or (event.data.get("args") or {}).get("name") == "lr"
-            ),
+            marks=changes(view),
             spans=((0.0, float(warmup)),) if warmup else (),
             here=float(view.step) if view.step else None,
         )
         self.show_content(content, note=f"warmup {warmup} steps" if warmup else "")
+
+
+def changes(view: RunView) -> tuple[EventMark, ...]:
+    """Cuts by the schedule and changes by people."""
+    return tuple(
+        EventMark(float(event.step), MARK_LETTERS[event.kind])
+        for event in view.of_kind(EventKind.LR, EventKind.COMMAND)
+        if event.kind is EventKind.LR or (event.data.get("args") or {}).get("name") == "lr"
+    )

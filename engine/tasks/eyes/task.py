@@ -21,7 +21,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of
 from trainctl.engine.losses.focal import focal, focal_prob
 from trainctl.engine.models.eyes_net import EyesNet, build_eyes_net, check_shape
-from trainctl.engine.tasks.binary_metrics import binary_metrics
+from trainctl.engine.tasks.binary_metrics import best_constant, binary_metrics
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
 
@@ -105,6 +105,11 @@ class EyesTask(Task):
         """Accuracy, precision, recall, F1 at 0.5, AUROC and positive rate; undefined ones are NaN."""
         probs_N = columns["prob"].cpu().numpy().astype(np.float64)
         return binary_metrics(probs_N, (columns["target"] == OPEN).cpu().numpy())
+
+    def constant_metrics(self, split: Split) -> Mapping[str, float]:
+        """Of calling every eye open, or every eye closed, whichever is better."""
+        positive_N = (split.tensors["labels"] == OPEN).numpy()
+        return best_constant(positive_N)
 
     def read_files(self, paths: Sequence[Path]) -> Batch:
         """Images resized to the configured size: `images`, uint8 (B, 3, H, W).

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from trainctl.engine.tasks.binary_metrics import NAMES, auroc, binary_metrics
+from trainctl.engine.tasks.binary_metrics import NAMES, auroc, best_constant, binary_metrics
 
 # Few distinct values, so that ties and the threshold itself are common.
 SCORES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.floats(0, 1))
@@ -82,3 +82,17 @@ def test_no_samples_or_nan_probabilities_leave_everything_undefined(probs: list[
     metrics = binary_metrics(np.array(probs), np.ones(len(probs), dtype=bool))
     assert tuple(metrics) == NAMES
     assert all(math.isnan(value) for value in metrics.values())
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_the_best_constant_answer_is_the_best_of_all_constants(positive):
+    positive_N = np.array(positive)
+    found = best_constant(positive_N)
+    for prob in (0.0, 0.3, 0.7, 1.0):
+        reached = binary_metrics(np.full(len(positive_N), prob), positive_N)
+        assert all(reached[name] <= value + 1e-12 for name, value in found.items())
+    assert found["accuracy"] == pytest.approx(max(positive_N.mean(), 1 - positive_N.mean()))
+    if positive_N.any():
+        share = positive_N.mean()
+        assert found["f1"] == pytest.approx(2 * share / (1 + share))
+    assert all(not math.isnan(value) for value in found.values())

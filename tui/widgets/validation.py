@@ -1,0 +1,98 @@
+"""The task's metrics on the validation data, the best marked, with what a constant answer reaches as a floor.
+
+Reads no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+from trainctl.engine.runs.events import EventKind
+from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.chart import Chart
+from trainctl.tui.charts.plot import EventMark, Line
+from trainctl.tui.scene import Scene
+from trainctl.tui.view import RunView
+from trainctl.tui.widgets.charting import part_ink, scened
+from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
+
+MOST_OTHERS = 4
+BEST_LETTER = "★"
+NO_RESULT = "no validation yet"
+
+
+class ValidationPanel(Chart):
+    """The monitored metric of raw and averaged weights; the other metrics faint."""
+
+    heading: ClassVar[str] = "Validation"
+
+    def show(self, view: RunView, scene: Scene) -> None:
+        """Draw the present state."""
+        metric = monitored(view)
+        if metric is None:
+            self.show_content(scened(view, scene, [], empty=NO_RESULT))
+            return
+        best = view.best
+        floor = constants(view).get(metric)
+        lines = [
+            *other_lines(view, metric),
+            *monitored_lines(view, metric),
+        ]
+        content = scened(
+            view,
+            scene,
+            lines,
+            marks=(EventMark(float(best.step), BEST_LETTER, line=False),) if best else (),
+            rules=() if floor is None else ((floor, "constant"),),
+            empty=NO_RESULT,
+        )
+        self.show_content(content, note(view, floor))
+
+
+def monitored(view: RunView) -> str | None:
+    """The metric that decides which checkpoint is best; before any did, the first that is no loss."""
+    if view.best is not None:
+        return view.best.metric
+    names = view.metrics()
+    terms = {"loss", *(view.layout.terms if view.layout else ())}
+    return next((name for name in names if name not in terms), names[0] if names else None)
+
+
+def monitored_lines(view: RunView, metric: str) -> Iterator[Line]:
+    """Raw and averaged weights."""
+    for which, name, ink, symbol in (("raw", metric, RAW_INK, "●"), ("ema", f"{metric} ema", EMA_INK, "◆")):
+        points = view.validation(which, metric)
+        if len(points):
+            few = len(points) <= 200
+            yield Line(name, points, ink, symbol=symbol if few else "", smooth=False)
+
+
+def other_lines(view: RunView, metric: str) -> Iterator[Line]:
+    """The other metrics, unless they are losses, which live on another scale."""
+    terms = {"loss", metric, *(view.layout.terms if view.layout else ())}
+    others = [name for name in view.metrics() if name not in terms]
+    for k, name in enumerate(others[:MOST_OTHERS]):
+        points = view.validation("raw", name)
+        if len(points):
+            yield Line(name, points, part_ink(k), faint=True, smooth=False)
+
+
+def constants(view: RunView) -> Mapping[str, float]:
+    """What one answer for every sample reaches, by metric; empty where the task does not say."""
+    for event in reversed(view.of_kind(EventKind.START)):
+        found: Any = event.data.get("constant")
+        if isinstance(found, Mapping):
+            return cast("Mapping[str, float]", found)
+    return {}
+
+
+def note(view: RunView, floor: float | None) -> str:
+    """The best result and the floor, in words."""
+    best = view.best
+    parts = []
+    if best is not None:
+        parts.append(f"{BEST_LETTER} best {best.metric} {short(best.value, 4)} ({best.which}) at step {best.step}")
+    if floor is not None:
+        parts.append(f"constant answer {short(floor, 3)}")
+    return " · ".join(parts)
