@@ -162,18 +162,27 @@ class _Heir:
 
     def _take_position(self) -> None:
         """Seconds and samples are the run's own and start at 0."""
-        state, theirs = self.state, Progress(**self.source["progress"])
-        epoch, batch = theirs.epoch, theirs.batch
-        per_epoch, accumulation = state.plan.steps_per_epoch, self.config.train.accumulation
-        if self.data_words or self.is_changed(*PACE, *self.task_options):
-            num_batches = len(self.assembly.task.sampler(self.assembly.splits.train))
-            fits = batch <= num_batches and epoch * per_epoch + math.ceil(batch / accumulation) == theirs.step
-            if not fits:
-                epoch, rest = divmod(theirs.step, per_epoch)
-                batch = rest * accumulation
-                text = f"an epoch has {per_epoch} steps here, so that step {theirs.step} is followed by epoch"
-                self.result.notes.append(f"{text} {epoch + 1}, not {theirs.epoch + 1}")
-        state.progress = Progress(step=theirs.step, epoch=epoch, batch=batch)
+        theirs = Progress(**self.source["progress"])
+        own = Progress(step=theirs.step, epoch=theirs.epoch, batch=theirs.batch)
+        if not self._keeps_pace(theirs):
+            per_epoch = self.state.plan.steps_per_epoch
+            own.epoch, rest = divmod(theirs.step, per_epoch)
+            own.batch = rest * self.config.train.accumulation
+            if own.epoch != theirs.epoch:
+                text = f"an epoch has {per_epoch} steps here, so that step {own.step + 1} is of epoch {own.epoch + 1}"
+                self.result.notes.append(f"{text}, not {theirs.epoch + 1}")
+        self.state.progress = own
+
+    def _keeps_pace(self, theirs: Progress) -> bool:
+        """Whether the parent's epoch and batch are where this run has the step as well."""
+        if self.is_changed(*PACE):
+            return False
+        if not self.data_words and not self.task_options:
+            return True
+        num_batches = len(self.assembly.task.sampler(self.assembly.splits.train))
+        in_epoch = math.ceil(theirs.batch / self.config.train.accumulation)
+        step = theirs.epoch * self.state.plan.steps_per_epoch + in_epoch
+        return theirs.batch <= num_batches and step == theirs.step
 
     def _take_live_changes(self) -> None:
         plan, theirs = self.state.plan, self.source["plan"]
