@@ -33,6 +33,16 @@ class RunPaths:
         return self.root / "steps.json"
 
     @property
+    def overview(self) -> Path:
+        """The plotted columns of `steps`, summed up by the block; may be missing."""
+        return self.root / "overview.bin"
+
+    @property
+    def overview_layout(self) -> Path:
+        """What a block of `overview` holds."""
+        return self.root / "overview.json"
+
+    @property
     def events(self) -> Path:
         """What happens now and then, a JSON line each."""
         return self.root / "events.jsonl"

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainctl.engine.runs.states import SCHEMA
+
+Records = NDArray[np.void]
+"""Step records, shape (number of steps,), of the layout's structured type."""
 
 MAX_CLASSES = 256
 """With more classes than this a record holds only how many distinct ones the batch had."""

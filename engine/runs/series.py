@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.store import Records
+from trainctl.engine.runs.record import RecordLayout, Records
 
 Floats = NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""The step store: fixed-width records in `steps.bin`, described by `steps.json`.
+"""The step store: fixed-width records in `steps.bin`, described by `steps.json`, with an overview beside them.
 
 The writer hands every block of records to the kernel at once, so a kill loses nothing that was handed over;
 a reader never blocks it. Knows no loss and no task: what a record holds is the layout's business.
@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import DamagedFileError, disk_errors, read_json, write_all, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.record import RecordLayout
-
-Records = NDArray[np.void]
-"""Step records, shape (number of steps,), of the layout's structured type."""
+from trainctl.engine.runs.overview import OverviewWriter
+from trainctl.engine.runs.record import RecordLayout, Records
 
 COPY_BLOCK = 4 << 20
 """Bytes moved at once when a resume shortens the store."""
@@ -57,6 +54,7 @@ class StepWriter:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o666)
         self.count = os.fstat(self._descriptor).st_size // self._dtype.itemsize
+        self._overview = OverviewWriter(paths, layout)
 
     def append(self, records: Records) -> None:
         """Append whole records, shape (k,), of the layout's type.
@@ -72,10 +70,13 @@ class StepWriter:
                 os.ftruncate(self._descriptor, self.count * self._dtype.itemsize)
                 raise
         self.count += len(records)
+        self._overview.advance(self.count)
 
     def close(self) -> None:
         """Close the file; again is harmless."""
         if self._descriptor >= 0:
+            self._overview.finish(self.count)
+            self._overview.close()
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -152,6 +153,15 @@ class StepReader:
         self._next = min(index, len(records))
         self._last = records[self._next - 1].tobytes() if self._next > 0 else b""
 
+    def part(self, first: int, stop: int) -> Records:
+        """Records [first, stop), shape (k,), as a copy: fewer where there are not as many."""
+        return self.all()[max(first, 0) : max(stop, 0)].copy()
+
+    def find(self, field: str, value: float) -> int:
+        """Index of the first record in which an ascending field is at least `value`, touching but a few records."""
+        records = self.all()
+        return bisect.bisect_left(range(len(records)), value, key=lambda k: records[field][k])
+
     def _read_from(self, file: BinaryIO, dtype: np.dtype[np.void], limit: int | None) -> Records:
         count = os.fstat(file.fileno()).st_size // dtype.itemsize
         if self._was_replaced(file, count, dtype.itemsize):
@@ -208,8 +218,8 @@ def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:
 
 def count_after(paths: RunPaths, step: int) -> int:
     """How many records lie after `step`, which a resume there takes back."""
-    records = StepReader(paths).all()
-    return len(records) - int(np.searchsorted(records["step"], step, side="right"))
+    reader = StepReader(paths)
+    return len(reader.all()) - reader.find("step", step + 1)
 
 
 def drop_after(paths: RunPaths, step: int) -> int:
