@@ -57,6 +57,9 @@ class RunFeed:
         process: the trainer, where we started it.
     """
 
+    period_s = PERIOD_S
+    """Seconds from one poll to the next where nothing is left to read."""
+
     def __init__(self, paths: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         self.paths = paths
         self._reader = RunReader(paths)
@@ -137,7 +140,7 @@ class Follower:
             self._applied.clear()
             self._deliver(update)
             if not self._feed.behind:
-                self._stop.wait(PERIOD_S)
+                self._stop.wait(self._feed.period_s)
 
     def applied(self) -> None:
         """The last update has been taken in."""

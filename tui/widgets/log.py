@@ -80,6 +80,13 @@ class LogPanel(RichLog, can_focus=True):
             self._entries.append(entry)
             self._write_entry(entry)
 
+    def forget(self) -> None:
+        """Start over without a line; the filter stays."""
+        self._entries.clear()
+        self._said.clear()
+        self.last_words = ""
+        self.clear()
+
     def show(self, view: RunView, scene: Scene) -> None:
         """Nothing: lines come by `add`."""
 
