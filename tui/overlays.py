@@ -1,0 +1,165 @@
+"""Other runs laid over the one that is looked at, each followed in a thread of its own. Knows no widget.
+
+The threads read and hand updates on; whoever owns the screen gives them back to `apply`, so that the views change
+in one thread only. One update of a run is under way at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.feed import RunFeed
+from trainctl.tui.naming import short_names
+from trainctl.tui.scene import Overlay
+from trainctl.tui.view import RunUpdate, RunView
+
+MAX_OVERLAYS = 6
+INKS = (1, 2, 5, 6, 7, 4)
+"""Colours in the order in which they are given; 0 belongs to the run itself."""
+PERIOD_S = 1.0
+OVER_PERIOD_S = 10.0
+"""How often a run that is over is looked at: it may have been resumed."""
+DRAW_PERIOD_S = 0.5
+"""How often a long run is drawn while it is still being read."""
+
+Deliver = Callable[[RunPaths, RunUpdate], object]
+Fail = Callable[[RunPaths, str], object]
+
+
+@dataclass
+class _Followed:
+    paths: RunPaths
+    view: RunView
+    ink: int
+    follower: _SlowFollower
+    drawn_at: float = 0.0
+
+
+class Overlays:
+    """The runs that are laid over, at most `MAX_OVERLAYS`, in the order in which they were added.
+
+    Args:
+        deliver: called in a thread with a run and what is new of it; hand both to `apply`.
+        fail: called in a thread with a run that cannot be read, and why; nothing follows.
+    """
+
+    def __init__(self, deliver: Deliver, fail: Fail) -> None:
+        self._deliver, self._fail = deliver, fail
+        self._runs: dict[str, _Followed] = {}
+
+    def __contains__(self, paths: RunPaths) -> bool:
+        return _key(paths) in self._runs
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def runs(self) -> tuple[RunPaths, ...]:
+        """Which runs."""
+        return tuple(run.paths for run in self._runs.values())
+
+    def add(self, paths: RunPaths) -> None:
+        """Lay a run over; nothing where it is already.
+
+        Raises:
+            UserError: there are as many as can be told apart.
+        """
+        if paths in self:
+            return
+        if len(self) >= MAX_OVERLAYS:
+            raise UserError(f"{MAX_OVERLAYS} runs are laid over already", "take one away first")
+        taken = {run.ink for run in self._runs.values()}
+        ink = next(ink for ink in INKS if ink not in taken)
+        follower = _SlowFollower(paths, self._deliver, self._fail)
+        self._runs[_key(paths)] = _Followed(paths, RunView(paths), ink, follower)
+        follower.start()
+
+    def remove(self, paths: RunPaths) -> None:
+        """Take a run away; nothing where it is not there."""
+        run = self._runs.pop(_key(paths), None)
+        if run is not None:
+            run.follower.stop()
+
+    def toggle(self, paths: RunPaths) -> bool:
+        """Lay it over, or take it away; whether it is there now.
+
+        Raises:
+            UserError: as `add`.
+        """
+        if paths in self:
+            self.remove(paths)
+            return False
+        self.add(paths)
+        return True
+
+    def apply(self, paths: RunPaths, update: RunUpdate) -> bool:
+        """Take in what a thread delivered; whether it is time to draw."""
+        run = self._runs.get(_key(paths))
+        if run is None:
+            return False
+        run.view.apply(update)
+        now = time.monotonic()
+        is_due = not run.follower.behind or now - run.drawn_at > DRAW_PERIOD_S
+        run.drawn_at = now if is_due else run.drawn_at
+        run.follower.applied()
+        return is_due
+
+    def shown(self, present: RunPaths) -> tuple[Overlay, ...]:
+        """What a scene of the run `present` draws behind it; that run itself is never laid over itself."""
+        others = [run for key, run in self._runs.items() if key != _key(present)]
+        names = short_names([present.root.name, *(run.paths.root.name for run in others)])[1:]
+        return tuple(Overlay(name, run.view, run.ink) for name, run in zip(names, others, strict=True))
+
+    def stop(self) -> None:
+        """End the threads soon."""
+        for run in self._runs.values():
+            run.follower.stop()
+
+
+class _SlowFollower:
+    """Polls a run about once a second until stopped."""
+
+    def __init__(self, paths: RunPaths, deliver: Deliver, fail: Fail) -> None:
+        self._paths, self._deliver, self._fail = paths, deliver, fail
+        self._stop, self._applied = threading.Event(), threading.Event()
+        self.behind = False
+        """Whether there is more to read at once."""
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._run, name=f"overlay {self._paths.root.name}", daemon=True).start()
+
+    def applied(self) -> None:
+        """The last update has been taken in."""
+        self._applied.set()
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stop.set()
+        self._applied.set()
+
+    def _run(self) -> None:
+        try:
+            feed = RunFeed(self._paths)
+            while not self._stop.is_set():
+                update = feed.poll()
+                self.behind = feed.behind
+                self._applied.clear()
+                if self._stop.is_set():
+                    return
+                self._deliver(self._paths, update)
+                self._applied.wait()
+                if not feed.behind:
+                    self._stop.wait(OVER_PERIOD_S if update.summary is not None else PERIOD_S)
+        except (UserError, OSError) as err:
+            if not self._stop.is_set():
+                self._fail(self._paths, str(err))
+
+
+def _key(paths: RunPaths) -> str:
+    return str(paths.root.absolute())
