@@ -73,6 +73,11 @@ class RunPaths:
         return self.root / "best_model.pth"
 
     @property
+    def samples(self) -> Path:
+        """The validation samples with the largest loss, with pictures (NumPy, replaced at each validation)."""
+        return self.root / "samples.npz"
+
+    @property
     def summary(self) -> Path:
         """How it ended (JSON, written once at the end)."""
         return self.root / "summary.json"

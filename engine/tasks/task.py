@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.sampler import RandomSampler, Sampler
+from trainctl.engine.data.thumbnails import thumbnails
 from trainctl.engine.errors import UserError
 
 Batch = dict[str, Tensor]
@@ -129,6 +130,22 @@ class Task(ABC):
         Drawn as a floor: a network that stays at it has learned nothing. A metric left out has no such line.
         """
         return {}
+
+    def thumbnails(self, batch: Batch) -> Tensor | None:
+        """Small pictures of samples, stored or prepared: uint8 (B, H, W, 3). None: there is nothing to see.
+
+        For the eye only; default: images of one or three channels, see `trainctl.engine.data.thumbnails`.
+        """
+        return thumbnails(batch)
+
+    def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor | None:
+        """Loss of each sample, shape (N,), from the columns of a split. None: the worst samples are not kept."""
+        return None
+
+    def describe_samples(self, columns: Mapping[str, Tensor]) -> Sequence[tuple[str, str]]:
+        """Truth and prediction in words for each of a few samples; goes with `sample_losses`."""
+        count = len(next(iter(columns.values()))) if columns else 0
+        return [("", "")] * count
 
     def read_files(self, paths: Sequence[Path]) -> Batch:
         """Unlabelled samples from the user's files, as `predict` takes them, in the order of `paths`.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -24,6 +24,7 @@ from trainctl.engine.runs.commands import Command, Verb
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.samples import write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepReader
 from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task
@@ -39,6 +40,7 @@ from trainctl.engine.training.scribe import Scribe
 from trainctl.engine.training.state import TrainState
 from trainctl.engine.training.step import Observer, Stepper, initial_weights
 from trainctl.engine.training.validation import validate
+from trainctl.engine.training.worst import worst_samples
 
 
 @dataclass(frozen=True)
@@ -292,8 +294,11 @@ class Trainer:
         started = time.perf_counter()
         networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
         batch_size = self.config.train.eval_batch_size or 2 * self.config.train.batch_size
+        listeners = {"raw": self._keep_worst}
         results = {
-            name: validate(self.task, network, self._val_feed, batch_size, self.precision, state.weights)
+            name: validate(
+                self.task, network, self._val_feed, batch_size, self.precision, state.weights, listeners.get(name)
+            )
             for name, network in networks.items()
         }
         state.last_metrics = results
@@ -313,6 +318,13 @@ class Trainer:
             self._save("best")
         self.desk.pulse.enter(before)
         return results["raw"]
+
+    def _keep_worst(self, columns: Mapping[str, Tensor]) -> None:
+        """Let the background thread write the samples with the largest loss, where the task knows them."""
+        progress = self.state.progress
+        worst = worst_samples(self.task, self.splits.val, columns, step=progress.step, epoch=progress.epoch)
+        if worst is not None:
+            self.desk.scribe.submit(lambda: write_samples(self.desk.paths, worst))
 
     def _heed(self, metrics: dict[str, float], *, is_best: bool) -> None:
         """Let plateau and early stopping hear of a validation."""

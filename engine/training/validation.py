@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,12 @@ def validate(
     batch_size: int,
     precision: Precision,
     weights: Mapping[str, float],
+    on_columns: Callable[[Mapping[str, Tensor]], object] | None = None,
 ) -> dict[str, float]:
     """`loss` (weighted), every term where there are several, and the task's metrics, over the whole of `feed`.
 
     The loss terms are averaged over samples, not over batches. The network is back in its mode afterwards.
+    `on_columns` is shown the per-sample results of the whole split, in its order.
     """
     was_training = model.training
     model.eval()
@@ -46,7 +48,10 @@ def validate(
     metrics = {"loss": sum(weights.get(name, 1.0) * mean for name, mean in means.items())}
     if len(means) > 1:
         metrics |= means
-    return metrics | task.metrics({name: torch.cat(parts) for name, parts in columns.items()})
+    results = {name: torch.cat(parts) for name, parts in columns.items()}
+    if on_columns is not None:
+        on_columns(results)
+    return metrics | task.metrics(results)
 
 
 def _add_terms(sums: dict[str, Tensor], output: StepOutput, size: int) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.augment.pipeline import augment_eyes
 from trainctl.engine.data.eyes import load_eyes
+from trainctl.engine.data.eyes_splits import CLASSES
 from trainctl.engine.data.images import SUFFIXES, decode_images
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of
@@ -80,12 +81,16 @@ class EyesTask(Task):
         return augment_eyes(batch, self.options.augment, generator)
 
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:
-        """Term `bce` or `focal`; columns `prob` (P(open)) and `target` (the label, also under Mixup)."""
+        """Term `bce` or `focal`; columns `prob` (P(open)), `target` (the label, also under Mixup) and `logit`."""
         logits_B = model(batch["images"])
         targets_B = batch.get("targets", batch["labels"])
         return StepOutput(
             terms={self.options.loss.name: self.loss(logits_B, targets_B)},
-            columns={"prob": self.prob_open(logits_B.detach()), "target": batch["labels"]},
+            columns={
+                "prob": self.prob_open(logits_B.detach()),
+                "target": batch["labels"],
+                "logit": logits_B.detach(),
+            },
         )
 
     def loss(self, logits_B: Tensor, targets_B: Tensor) -> Tensor:
@@ -110,6 +115,22 @@ class EyesTask(Task):
         """Of calling every eye open, or every eye closed, whichever is better."""
         positive_N = (split.tensors["labels"] == OPEN).numpy()
         return best_constant(positive_N)
+
+    def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """The configured loss of each eye by itself."""
+
+        def one(logit: Tensor, target: Tensor) -> Tensor:
+            return self.loss(logit[None], target[None])
+
+        return torch.vmap(one)(columns["logit"].float(), columns["target"].float())
+
+    def describe_samples(self, columns: Mapping[str, Tensor]) -> Sequence[tuple[str, str]]:
+        """`open` and `open 12%`: the label, and the answer with the probability that it is given."""
+        probs, targets = columns["prob"].tolist(), columns["target"].tolist()
+        return [
+            (_word(target == OPEN), f"{_word(prob >= 0.5)} {int(100 * max(prob, 1 - prob))}%")
+            for prob, target in zip(probs, targets, strict=True)
+        ]
 
     def read_files(self, paths: Sequence[Path]) -> Batch:
         """Images resized to the configured size: `images`, uint8 (B, 3, H, W).
@@ -149,6 +170,10 @@ class EyesTask(Task):
             groups[name] = [p for block in blocks[first : last + 1] for p in block.parameters()]
         groups["head"] = list(model.head.parameters())
         return groups
+
+
+def _word(is_open: bool) -> str:
+    return CLASSES[OPEN] if is_open else CLASSES[1 - OPEN]
 
 
 def auto_pos_weight(train: Split) -> float:

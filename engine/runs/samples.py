@@ -1,0 +1,102 @@
+"""The validation samples with the largest loss, with pictures, in one small file that each validation replaces.
+
+Plain arrays in NumPy's own format, read without pickle. Knows no network and no screen.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import DamagedFileError, write_atomic
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import SCHEMA
+
+NUM_KEPT = 12
+"""Samples that are kept."""
+
+
+@dataclass(frozen=True)
+class WorstSamples:
+    """The worst of one validation of the raw weights, the worst first; K of them."""
+
+    step: int
+    """Optimiser step after which it was measured."""
+    epoch: int
+    num_samples: int
+    """Validation samples they were chosen from."""
+    losses: NDArray[np.float32]
+    """Shape (K,)."""
+    truths: tuple[str, ...]
+    """What the data says, in words."""
+    predictions: tuple[str, ...]
+    """What the network says, in words."""
+    names: tuple[str, ...]
+    """Where each sample came from."""
+    images: NDArray[np.uint8]
+    """Pictures, (K, H, W, 3); no height and width where the task has none."""
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+
+def write_samples(paths: RunPaths, samples: WorstSamples) -> None:
+    """Replace the file.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    arrays: dict[str, Any] = {
+        "about": np.array([SCHEMA, samples.step, samples.epoch, samples.num_samples], np.int64),
+        "losses": samples.losses.astype(np.float32),
+        "truths": np.array(samples.truths, np.str_),
+        "predictions": np.array(samples.predictions, np.str_),
+        "names": np.array(samples.names, np.str_),
+        "images": samples.images,
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomic(paths.samples, buffer.getvalue())
+
+
+def read_samples(paths: RunPaths) -> WorstSamples | None:
+    """The samples of the newest validation; None where none were kept.
+
+    Raises:
+        DamagedFileError: the file cannot be understood.
+        UserError: a newer version wrote it.
+    """
+    try:
+        with np.load(io.BytesIO(paths.samples.read_bytes()), allow_pickle=False) as arrays:
+            return _read(arrays, paths)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as err:
+        raise DamagedFileError(f"cannot read {paths.samples}: {err}") from err
+
+
+def _read(arrays: Any, paths: RunPaths) -> WorstSamples:
+    schema, step, epoch, num_samples = (int(number) for number in arrays["about"])
+    if schema > SCHEMA:
+        raise UserError(f"{paths.samples} has schema {schema}, this trainctl reads up to {SCHEMA}", "use a newer one")
+    samples = WorstSamples(
+        step=step,
+        epoch=epoch,
+        num_samples=num_samples,
+        losses=np.asarray(arrays["losses"], np.float32),
+        truths=tuple(str(text) for text in arrays["truths"]),
+        predictions=tuple(str(text) for text in arrays["predictions"]),
+        names=tuple(str(text) for text in arrays["names"]),
+        images=np.asarray(arrays["images"], np.uint8),
+    )
+    lengths = {len(samples), *map(len, (samples.truths, samples.predictions, samples.names, samples.images))}
+    if len(lengths) > 1 or samples.images.ndim != 4:
+        raise ValueError("its parts do not belong together")
+    return samples
