@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.tui import launch as launching
+from trainctl.tui import presets
 from trainctl.tui.launch import LaunchRequest, kill, launch
 
 SLEEPER = (
@@ -50,6 +52,59 @@ def test_the_training_gets_its_directory_options_and_the_environment_it_was_give
     assert f"'--run-dir', '{run.root}'" in text
     assert "'--preset', 'eyes/balanced', '--scale', 'auto', '--set', 'train.epochs=2'" in text
     assert text.rstrip().endswith("yes")
+
+
+@pytest.fixture
+def parent(runs_dir: Path) -> Path:
+    """A run directory with a configuration and a newest checkpoint."""
+    from trainctl.engine.config.resolve import resolve
+    from trainctl.engine.runs.index import create_run
+
+    run = create_run(runs_dir, "eyes/balanced")
+    run.config.write_text(resolve("eyes/balanced", scale="small", overrides=["seed=7"]).to_yaml(), encoding="utf-8")
+    run.latest.write_bytes(b"weights")
+    return run.root
+
+
+def test_a_fork_is_started_with_the_run_it_comes_from_and_nothing_of_the_last_request(runs_dir: Path, parent: Path):
+    last = LaunchRequest(runs_dir, task="eyes", data=Path("eyes"), scale="full", overrides=("seed=1",))
+    run = RunPaths(runs_dir / "new")
+    beginning = [*launching.TRAINER, "--run-dir", str(run.root), "--fork", str(parent), "--from"]
+    assert last.forking(parent).arguments(run) == [*beginning, "latest"]
+    with_preset = last.forking(parent, "eyes/aggressive", best=True)
+    assert with_preset.arguments(run) == [*beginning, "best", "--preset", "eyes/aggressive"]
+    assert with_preset.with_preset("eyes/current").arguments(run)[-4:] == [
+        "--preset",
+        "eyes/current",
+        "--scale",
+        "auto",
+    ]
+
+
+def test_a_fork_is_checked_before_it_is_started(runs_dir: Path, parent: Path):
+    request = LaunchRequest(runs_dir)
+    assert presets.checked(request.forking(parent)).label == "eyes/balanced"
+    forked = presets.checked(request.forking(parent, "aggressive"))
+    assert forked.label == "eyes/aggressive"
+    config = presets.resolved(forked)
+    assert (config.config.seed, config.scale, config.config.optimizer.lr) == (7, "small", 3e-3)
+    changed = presets.changes(presets.present_configuration(parent / "config.yaml", None), forked)
+    assert ("optimizer.lr", 2e-3, 3e-3) in changed and not [path for path, _, _ in changed if path == "seed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fork_from": "best"}, "has no best checkpoint to fork from"),
+        ({"preset": "nonsense"}, "unknown preset 'nonsense'"),
+        ({"overrides": ("train.epoch=3",)}, "unknown key train.epoch"),
+        ({"fork": Path("nowhere")}, "file not found: nowhere/config.yaml"),
+    ],
+)
+def test_a_fork_that_cannot_be_is_named(runs_dir: Path, parent: Path, change, message: str):
+    request = replace(LaunchRequest(runs_dir).forking(parent), **change)
+    with pytest.raises(UserError, match=message):
+        presets.checked(request)
 
 
 def test_the_training_has_its_own_session(sleeper):
