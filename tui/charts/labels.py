@@ -77,10 +77,10 @@ def write_positions(whole: Raster, content: Content, frame: Frame) -> None:
     width, unit = whole.chars.shape[1], content.unit
     span = frame.stop - frame.start
     end = max(frame.stop - 1, frame.start) if content.x_map is None or unit == "step" else frame.stop
-    word = "" if unit == "time" else f" {unit}"
-    right = f"{position_label(end, unit, span / 1000)}{word}"
+    word, exact = ("", span / 100) if unit == "time" else (f" {unit}", span / 1000)
+    right = f"{position_label(end, unit, exact)}{word}"
     write(whole, -1, max(width - len(right), 0), right, LABEL_INK)
-    _write_if_free(whole, frame.gutter, position_label(frame.start, unit, span / 1000), LABEL_INK, margin=0)
+    _write_if_free(whole, frame.gutter, position_label(frame.start, unit, exact), LABEL_INK, margin=0)
     if content.cursor is not None:
         _write_pointer(whole, content, frame, content.cursor, CURSOR_INK)
     elif content.here is not None:

@@ -92,8 +92,9 @@ def position_ticks(start: float, stop: float, most: int, unit: str) -> list[floa
     if most <= 0 or stop <= start:
         return []
     if unit == "time":
-        return _time_ticks(start, stop, most)
-    found = linear_ticks(start, stop, most)
+        found = _time_ticks(start, stop, most)
+    else:
+        found = linear_ticks(start, stop, most)
     if unit == "step":
         found = [x for x in found if x == round(x)]
     return [x for x in found if start <= x < stop]
@@ -107,7 +108,7 @@ def _time_ticks(start: float, stop: float, most: int) -> list[float]:
     distance = next((d for d in TIME_TICKS_S if d >= rough), days)
     first = math.ceil(start / distance)
     count = min(math.ceil((stop - start) / distance), most)
-    return [x for x in ((first + k) * distance for k in range(count)) if x < stop]
+    return [(first + k) * distance for k in range(count)]
 
 
 def position_label(x: float, unit: str, resolution: float) -> str:
@@ -115,6 +116,8 @@ def position_label(x: float, unit: str, resolution: float) -> str:
     if unit != "time":
         resolution = max(resolution, 1.0) if unit == "step" else resolution
         digits = math.ceil(math.log10(max(abs(x) / resolution, 1.0)) - 1e-9) + 1 if resolution > 0 else 3
+        if unit == "step" and digits > 4:
+            return f"{x:.0f}"
         return short(x, min(max(digits, 3), 12))
     seconds = round(x)
     told = 3600 if seconds >= DAY_S else 60 if seconds >= 3600 else 1

@@ -208,9 +208,9 @@ class Pyramid:
         a column of mean length in steps.
         """
         edges = column_edges(start, stop, columns, x_map)
-        detail = self._detail
-        if detail and detail._covers(max(edges[0], self.first), min(edges[-1], self.extent[1])):
-            return detail._within(edges)
+        first, stop = np.ceil(edges[[0, -1]] - self.first).clip(0, self.count) + self.first
+        if self._detail and self._detail._covers(first, stop):
+            return self._detail._within(edges)
         return self._within(edges)
 
     def _within(self, edges: NDArray[np.float64]) -> Envelope:

@@ -9,9 +9,9 @@ from trainctl.tui.charts.blocks import Bools, Envelope
 
 STRONGEST = 9
 WIDEST = 0.1
-"""Half width of the kernel at the strongest level, as a part of the plot's width."""
+"""Half width of the moving mean at the strongest level, as a part of the plot's width."""
 GROWTH = 1.55
-"""How much wider the kernel is at each level."""
+"""How much wider that part is at each level."""
 PASSES = 3
 """Three passes of a moving mean are close to a Gaussian of their common variance."""
 
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 def half_width(level: int, columns: int) -> int:
     """Columns the moving mean reaches to either side; grows with the level, 0 at level 0."""
     level = min(max(level, 0), STRONGEST)
-    return max(level, round(columns * WIDEST * GROWTH ** (level - STRONGEST))) if level else 0
+    return level + round(columns * WIDEST * GROWTH ** (level - STRONGEST)) if level else 0
 
 
 def smoothed(envelope: Envelope, level: int, *, log: bool = False) -> Envelope:

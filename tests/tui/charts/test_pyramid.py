@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import FACTOR, Points, Pyramid
 
 samples = arrays(
@@ -18,6 +19,15 @@ samples = arrays(
     st.integers(0, 700),
     elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
 )
+
+
+maps = st.lists(st.tuples(st.integers(1, 300), st.floats(0.0, 1e4)), min_size=1, max_size=12)
+
+
+def bent(rises: list[tuple[int, float]]) -> XMap:
+    """Time over steps, with pauses and stretches of no time at all."""
+    steps, xs = np.cumsum(np.array([(0, 0.0), *rises]), axis=0).T
+    return XMap(steps, xs, "time")
 
 
 def exact(values: np.ndarray, start: int, stop: int) -> tuple[float, float, bool]:
@@ -134,3 +144,126 @@ def test_positions_count_from_the_first_step(first):
     pyramid.extend(np.array([1.0, 2.0, 3.0], np.float32))
     assert pyramid.extent == (first, first + 3)
     assert list(pyramid.envelope(first, first + 3, 3).lo) == [1.0, 2.0, 3.0]
+
+
+@given(samples, st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 40), st.sampled_from([16, 1 << 16]))
+def test_means_are_those_of_the_finite_samples_of_all_columns(values, cuts, columns, capacity):
+    pyramid = built(values, cuts, capacity=capacity)
+    level = pyramid._levels[-1].blocks
+    finite = values[np.isfinite(values)].astype(np.float64)
+    assert level.finite.sum() == len(finite)
+    total = (level.mean.astype(np.float64) * level.finite).sum()
+    size = np.abs(finite).sum()
+    assert total == pytest.approx(finite.sum(), rel=1e-5, abs=size * 1e-5 + 1e-40)
+    got = pyramid.envelope(0, max(len(values), 1), columns)
+    seen = ~np.isnan(got.lo)
+    assert (np.isnan(got.mean) == ~seen).all()
+    assert (got.mean[seen] >= got.lo[seen]).all() and (got.mean[seen] <= got.hi[seen]).all()
+
+
+def test_the_mean_of_a_column_is_that_of_its_samples():
+    values = np.random.default_rng(0).random(6400).astype(np.float32)
+    values[1000] = np.nan
+    got = built(values, [17, 4000]).envelope(0, 6400, 10).mean
+    np.testing.assert_allclose(got, np.nanmean(values.reshape(10, 640), axis=1), rtol=1e-6)
+
+
+@given(samples, maps, st.integers(1, 40), st.sampled_from([16, 1 << 16]))
+def test_under_any_map_no_extreme_is_lost(values, rises, columns, capacity):
+    x_map, pyramid = bent(rises), built(values, [], capacity=capacity)
+    start, stop = x_map.x_of(0.0), x_map.x_of(float(max(len(values), 1)))
+    got = pyramid.envelope(start, stop, columns, x_map)
+    low, high, bad = exact(values, 0, len(values))
+    assert got.limits == (None if np.isnan(low) else (low, high))
+    assert bool(got.bad.any()) == bad
+
+
+def test_under_a_map_samples_lie_where_it_says_and_a_pause_is_empty():
+    pyramid = built(np.arange(100, dtype=np.float32), [])
+    x_map = XMap([0, 50, 51, 100], [0.0, 50.0, 150.0, 199.0], "time")
+    got = pyramid.envelope(0, 200, 200, x_map)
+    assert got.lo[10] == 10 and got.lo[49] == 49
+    assert np.isnan(got.lo[52:148]).all()
+    assert got.hi[150] == 51 or got.hi[149] == 51
+
+
+@given(
+    samples, st.integers(0, 700), st.sampled_from([1, 2, 16, 256]), st.integers(1, 40), st.sampled_from([16, 1 << 16])
+)
+def test_a_loaded_series_goes_on_as_if_it_had_been_extended_all_along(values, at, stride, columns, capacity):
+    at = min(at, len(values)) // stride * stride
+    parts = values[:at].reshape(-1, stride)
+    bounds = [exact(part, 0, stride) for part in parts]
+    lo, hi = (np.array([bound[k] for bound in bounds], np.float32) for k in (0, 1))
+    good = np.where(np.isfinite(parts), parts, 0).astype(np.float64)
+    counts = np.isfinite(parts).sum(axis=1)
+    mean = np.where(counts > 0, good.sum(axis=1) / np.maximum(counts, 1), np.nan).astype(np.float32)
+    pyramid = Pyramid(capacity=capacity)
+    last = float(values[at - 1]) if at else float("nan")
+    pyramid.load(stride, lo, hi, mean, ~np.isfinite(parts).all(axis=1), at, last)
+    pyramid.extend(values[at:])
+    assert len(pyramid) == len(values)
+    np.testing.assert_equal(pyramid.last, float(values[-1]) if len(values) else float("nan"))
+    got = pyramid.envelope(0, max(len(values), 1), columns)
+    low, high, bad = exact(values, 0, len(values))
+    assert got.limits == (None if np.isnan(low) else (low, high))
+    assert bool(got.bad.any()) == bad
+
+
+def test_more_blocks_than_there_is_room_for_are_folded_when_loaded():
+    spike = np.zeros(1000, np.float32)
+    spike[777] = 5.0
+    pyramid = Pyramid(capacity=64)
+    pyramid.load(4, np.zeros(1000, np.float32), spike, spike / 4, np.zeros(1000, bool), 4000, 0.0)
+    assert pyramid.stride == 64 and pyramid.extent == (0, 4000)
+    got = pyramid.envelope(0, 4000, 30)
+    assert list(np.flatnonzero(got.hi == 5.0)) in ([777 * 4 * 30 // 4000], [777 * 4 * 30 // 4000 - 1])
+
+
+def test_the_value_at_a_step_is_the_sample_or_the_mean_of_its_block():
+    fine = built(np.array([3.0, np.nan, 5.0], np.float32), [])
+    assert fine.at(0) == 3.0 and fine.at(2) == 5.0 and np.isnan(fine.at(1))
+    assert np.isnan(fine.at(-1)) and np.isnan(fine.at(3)) and np.isnan(fine.at(float("nan")))
+    coarse = built(np.arange(64, dtype=np.float32), [], capacity=16)
+    assert coarse.stride == 4 and coarse.at(9) == pytest.approx(9.5)
+    points = Points(np.array([10.0, 20.0]), np.array([1.0, 2.0]))
+    assert np.isnan(points.at(9)) and points.at(10) == 1.0 and points.at(19.9) == 1.0 and points.at(99) == 2.0
+
+
+@given(st.integers(0, 900), st.integers(1, 100), st.integers(1, 60))
+def test_details_are_exact_where_they_cover_the_window(start, length, columns):
+    values = np.random.default_rng(start).random(1000).astype(np.float32)
+    coarse = built(values, [], capacity=16)
+    coarse.set_detail(start, values[start : start + length])
+    assert coarse.envelope(start, start + length, columns).limits == exact(values, start, start + length)[:2]
+    each = coarse.envelope(start, start + length, length)
+    np.testing.assert_array_equal(each.lo, values[start : start + length])
+    np.testing.assert_array_equal(each.mean, values[start : start + length])
+    assert coarse.at(start) == values[start] and coarse.at(start + length - 1) == values[start + length - 1]
+
+
+def test_details_that_do_not_cover_the_window_are_not_used_and_can_be_forgotten():
+    values = np.zeros(1000, np.float32)
+    values[600] = 9.0
+    pyramid = built(values, [], capacity=16)
+    pyramid.set_detail(0, values[:500])
+    assert pyramid.envelope(0, 1000, 20).limits == (0.0, 9.0)
+    pyramid.set_detail(580, values[580:620])
+    assert pyramid.at(600) == 9.0
+    pyramid.set_detail(0, None)
+    assert pyramid.at(600) == pytest.approx(9.0 / pyramid.stride)
+
+
+def test_details_at_the_end_follow_a_run_that_goes_on():
+    values = np.arange(1100, dtype=np.float32)
+    pyramid = built(values[:1000], [], capacity=16)
+    pyramid.set_detail(900, values[900:1000])
+    pyramid.extend(values[1000:])
+    assert list(pyramid.envelope(1090, 1100, 10).lo) == list(values[1090:])
+
+
+def test_memory_of_a_full_pyramid_stays_below_what_is_promised():
+    pyramid = Pyramid()
+    for _ in range(40):
+        pyramid.extend(np.zeros(10_000, np.float32))
+    assert pyramid.nbytes <= 40 * (1 << 16)
