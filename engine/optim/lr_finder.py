@@ -49,6 +49,7 @@ def sweep(
     start: float = 1e-7,
     end: float = 10.0,
     num_steps: int = 100,
+    on_progress: Callable[[list[float], list[float]], object] | None = None,
 ) -> RangeTest:
     """Train a copy of `model` for `num_steps` steps with a learning rate rising from `start` to `end`.
 
@@ -59,6 +60,7 @@ def sweep(
         start: first learning rate.
         end: last learning rate.
         num_steps: length of the sweep.
+        on_progress: told all learning rates and losses so far at every look at the loss.
     """
     trained = copy.deepcopy(model).train()
     optimizer = make_optimizer(trained)
@@ -72,8 +74,12 @@ def sweep(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.detach())
-        if len(losses) % CHECK_EVERY == 0 and _has_diverged(smooth(torch.stack(losses).tolist())):
-            break
+        if len(losses) % CHECK_EVERY == 0:
+            seen = torch.stack(losses).tolist()
+            if on_progress is not None:
+                on_progress(lrs[: len(seen)], seen)
+            if _has_diverged(smooth(seen)):
+                break
     return judge(lrs[: len(losses)], torch.stack(losses).tolist())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,10 +17,17 @@ from trainctl.engine.training.state import random_state, restore_random_state
 from trainctl.engine.training.step import initial_weights, weighted_sum
 
 
-def find_lr(assembly: Assembly, config: RunConfig, start: float, end: float, num_steps: int) -> RangeTest:
+def find_lr(
+    assembly: Assembly,
+    config: RunConfig,
+    start: float,
+    end: float,
+    num_steps: int,
+    on_progress: Callable[[list[float], list[float]], object] | None = None,
+) -> RangeTest:
     """Sweep the learning rate from `start` to `end` in `num_steps` steps on a copy of the network.
 
-    The run's state and the random numbers are as before afterwards.
+    The run's state and the random numbers are as before afterwards. `on_progress`: see `sweep`.
     """
     rng, generator_state = random_state(), assembly.state.generator.get_state()
     batches = _endless_batches(assembly)
@@ -34,7 +41,15 @@ def find_lr(assembly: Assembly, config: RunConfig, start: float, end: float, num
         return build_optimizer(model, config.optimizer, assembly.device)
 
     try:
-        return sweep(assembly.state.model, make_optimizer, loss_of, start=start, end=end, num_steps=num_steps)
+        return sweep(
+            assembly.state.model,
+            make_optimizer,
+            loss_of,
+            start=start,
+            end=end,
+            num_steps=num_steps,
+            on_progress=on_progress,
+        )
     finally:
         restore_random_state(rng)
         assembly.state.generator.set_state(generator_state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,6 +44,9 @@ def command(
     end: Annotated[float, typer.Option("--end", help="Last learning rate.")] = 10.0,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the sweep.", min=10)] = 100,
     json: Json = False,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Say on standard error how far it is, a JSON line each.")
+    ] = False,
 ) -> None:
     """Sweep the learning rate over a few steps on a copy of the network, and suggest one."""
     from trainctl.engine.errors import UserError
@@ -54,20 +57,41 @@ def command(
     words = all_overrides(sets, overrides, device)
     resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
 
+    from trainctl.engine.optim.lr_finder import smooth
     from trainctl.engine.tasks.registry import task_type
+    from trainctl.engine.training.device import describe_device
     from trainctl.engine.training.find_lr import find_lr
     from trainctl.engine.training.setup import assemble_run
 
+    present = resolved.config.optimizer.lr
+    about: dict[str, Any] = {"configured": present, "start": start, "end": end, "total": steps}
+    if progress:
+        _tell(stage="loading", **about)
     assembly = assemble_run(resolved.config, task_type(resolved.config.task), data)
-    result = find_lr(assembly, resolved.config, start, end, steps)
-    sys.stdout.write(_report(result, resolved.config.optimizer.lr, json=json) + "\n")
+    about["device"] = describe_device(assembly.device)
+
+    def tell(lrs: list[float], losses: list[float]) -> None:
+        _tell(stage="sweep", lrs=lrs, losses=losses, smoothed=smooth(losses), **about)
+
+    if progress:
+        tell([], [])
+    result = find_lr(assembly, resolved.config, start, end, steps, tell if progress else None)
+    sys.stdout.write(_report(result, present, about if json else None) + "\n")
 
 
-def _report(result: RangeTest, present: float, *, json: bool) -> str:
-    if json:
-        from trainctl.engine.runs.atomic import to_json
+def _tell(**progress: Any) -> None:
+    from trainctl.engine.runs.atomic import to_json
 
-        return to_json(result)
+    sys.stderr.write(to_json(progress) + "\n")
+    sys.stderr.flush()
+
+
+def _report(result: RangeTest, present: float, about: dict[str, Any] | None) -> str:
+    """The sweep in words, or as JSON where there is something to say about it."""
+    if about is not None:
+        from trainctl.engine.runs.atomic import to_json, to_plain
+
+        return to_json(to_plain(result) | about)
     finite = [loss for loss in result.smoothed if math.isfinite(loss)]
     low, high = min(finite), max(finite)
     stride = max(1, len(result.lrs) // ROWS)
