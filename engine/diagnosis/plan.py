@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.config.yamlfile import read_document
 from trainctl.engine.diagnosis.evidence import PlanFacts
+from trainctl.engine.errors import UserError
+
+if TYPE_CHECKING:
+    from trainctl.engine.config.schema import RunConfig
 
 
 def plan_facts(config: RunConfig) -> PlanFacts:
     """The plan of a run."""
-    train = config.train
+    return _facts(config.model_dump(mode="json"))
+
+
+def recorded_plan(path: Path) -> PlanFacts:
+    """The plan in a run's `config.yaml`, which holds every value.
+
+    Needs neither the schema nor the task, so that the plan of a run is known where its task's code is gone, or must
+    not be imported.
+
+    Raises:
+        UserError: no such file, or not the configuration of a run.
+    """
+    try:
+        return _facts(read_document(path).values)
+    except (KeyError, TypeError, ValueError) as err:
+        raise UserError(f"{path} is not the config.yaml of a run: {err!r}") from err
+
+
+def _facts(values: Mapping[str, Any]) -> PlanFacts:
+    train, optimizer, schedule = values["train"], values["optimizer"], values["schedule"]
     return PlanFacts(
-        epochs=train.epochs,
-        max_steps=train.max_steps,
-        batch_size=train.batch_size,
-        accumulation=train.accumulation,
-        drop_last=train.drop_last,
-        freeze=config.freeze,
-        balancing=_balancing(config),
-        optimizer=config.optimizer.name,
-        lr=config.optimizer.lr,
-        schedule=config.schedule.name,
-        warmup_epochs=config.schedule.warmup_epochs,
-        amp=config.precision.amp,
-        seed=config.seed,
+        epochs=int(train["epochs"]),
+        max_steps=None if train["max_steps"] is None else int(train["max_steps"]),
+        batch_size=int(train["batch_size"]),
+        accumulation=int(train["accumulation"]),
+        drop_last=bool(train["drop_last"]),
+        freeze=tuple(values["freeze"]),
+        balancing=_balancing(values.get("loss")),
+        optimizer=str(optimizer["name"]),
+        lr=float(optimizer["lr"]),
+        schedule=str(schedule["name"]),
+        warmup_epochs=int(schedule["warmup_epochs"]),
+        amp=str(values["precision"]["amp"]),
+        seed=int(values["seed"]),
     )
 
 
-def _balancing(config: RunConfig) -> tuple[str, ...]:
+def _balancing(loss: Any) -> tuple[str, ...]:
     """Options by which a task answers class imbalance, known by their usual names."""
-    loss = getattr(config, "loss", None)
-    if loss is None:
+    if not isinstance(loss, Mapping):
         return ()
-    name = str(getattr(loss, "name", ""))
+    options: Mapping[str, Any] = loss
+    name = str(options.get("name", ""))
     found = ["focal loss"] if "focal" in name else []
-    weights = {key: getattr(loss, key, None) for key in ("pos_weight", "class_weights", "class_weight")}
     # A positive weight belongs to binary cross-entropy; a focal loss does not read it.
     is_used = "focal" not in name
+    weights = {key: options.get(key) for key in ("pos_weight", "class_weights", "class_weight")}
     found += [key for key, value in weights.items() if is_used and not _is_neutral(value)]
     return tuple(found)
 

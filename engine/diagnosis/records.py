@@ -1,140 +1,151 @@
 """Evidence from a run directory: the records, the configuration and what the run wrote at its start.
 
-Reads files only; knows no model and no torch. What only data or network could tell is left out, with the reason.
+Reads files only; knows no model and no torch, and imports no task of the user's. What only data or network could
+tell is left out, with the reason.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from trainctl.engine.config.resolve import load_resolved
 from trainctl.engine.diagnosis.evidence import (
     EnvironmentFacts,
     Evidence,
     LabelFacts,
-    NonfiniteStep,
     PlanFacts,
-    RecordFacts,
     SamplerFacts,
     SplitLabels,
 )
-from trainctl.engine.diagnosis.plan import plan_facts
+from trainctl.engine.diagnosis.plan import recorded_plan
+from trainctl.engine.diagnosis.scan import RecordScan
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.events import Event, EventKind
+from trainctl.engine.runs.atomic import DamagedFileError
+from trainctl.engine.runs.events import Event, EventKind, EventReader
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.runs.record import RecordLayout
-
-Records = np.ndarray[Any, np.dtype[Any]]
+from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.status import read_status
+from trainctl.engine.runs.summary import read_summary
 
 NEEDS_DATA = "needs the data, not only the records of the run"
 NEEDS_NETWORK = "needs a batch through the network, not only the records of the run"
-WINDOW = 50
+MOST_BATCHES = 16_384
+"""Batches that are judged: the newest. What is wrong with a sampler shows in far fewer."""
+MOST_COUNTS = 1 << 21
+"""Class counts that are judged, batches times classes: bounds the memory where there are many classes."""
 
 
-def read_evidence(paths: RunPaths) -> Evidence:
+def read_evidence(paths: RunPaths, *, most: int = MOST_BATCHES) -> Evidence:
     """What a running, finished or crashed run says of itself.
+
+    Time and memory are bounded on a run of any length: of the batches only the newest `most` are looked at; the rest
+    is as `RecordScan` says.
 
     Raises:
         UserError: a newer version wrote it, or it has no records.
     """
-    reader = RunReader(paths)
-    reader.poll()
-    layout = reader.steps.layout
-    if layout is None:
-        raise UserError(f"{paths.root} has no step records yet", "wait for its first step, or name another run")
-    records = reader.steps.all()
-    meta = reader.meta or {}
-    labels, plan = _labels(meta), _plan(paths)
-    missing = {"data": NEEDS_DATA, "batch": NEEDS_NETWORK}
-    sampler = _sampler(records, layout, reader.current_events(), plan)
-    missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
-    missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
-    missing |= {"plan": "the run's configuration cannot be read"} if plan is None else {}
-    return Evidence(
-        labels=labels,
-        sampler=sampler,
-        plan=plan,
-        records=record_facts(records, layout, str(reader.state)),
-        environment=_environment(meta),
-        missing=missing,
-    )
+    return RunEvidence(paths, most=most).read()
 
 
-def record_facts(records: Records, layout: RecordLayout, state: str) -> RecordFacts:
-    """What the records say as a whole, shape (n,)."""
-    is_bad, is_skip = _bad_steps(records)
-    norms = records["grad_norm"]
-    finite = norms[np.isfinite(norms)]
-    return RecordFacts(
-        num_steps=len(records),
-        last_epoch=int(records["epoch"][-1]) if len(records) else 0,
-        state=state,
-        first_nonfinite=_first_nonfinite(records, layout, is_bad) if is_bad.any() else None,
-        num_scaler_skips=int(is_skip.sum()),
-        groups=layout.groups,
-        frozen=layout.frozen,
-        max_grad_norm=float(finite.max()) if len(finite) else float("nan"),
-        first_loss=float(records["loss"][0]) if len(records) else float("nan"),
-        last_loss=float(records["loss"][-1]) if len(records) else float("nan"),
-    )
+class RunEvidence:
+    """Gathers the evidence of one run again and again; each time it reads only what was added.
+
+    Args:
+        paths: the run; nothing is read yet.
+        most: batches that are looked at, the newest.
+
+    Attributes:
+        new_events: what was added to the events by the last `read`.
+    """
+
+    def __init__(self, paths: RunPaths, *, most: int = MOST_BATCHES) -> None:
+        self.paths, self.most = paths, most
+        self.new_events: list[Event] = []
+        self._scan = RecordScan(paths)
+        self._events = EventReader(paths)
+        self._steps_per_epoch: int | None = None
+        self._plan: PlanFacts | None = None
+        self._meta: dict[str, Any] | None = None
+
+    def read(self, keep_going: Callable[[], bool] = lambda: True) -> Evidence:
+        """What the run says of itself now. Where `keep_going` says no, it is that of fewer records.
+
+        Raises:
+            UserError: a newer version wrote it, or it has no records.
+        """
+        self._read_events()
+        self._scan.advance(keep_going)
+        layout = self._scan.reader.layout
+        if layout is None:
+            raise UserError(
+                f"{self.paths.root} has no step records yet", "wait for its first step, or name another run"
+            )
+        self._meta = self._meta or _tolerant(lambda: read_meta(self.paths))
+        self._plan = self._plan or _plan(self.paths)
+        meta, plan = self._meta or {}, self._plan
+        labels, sampler = _labels(meta), self._sampler(layout, plan)
+        missing = {"data": NEEDS_DATA, "batch": NEEDS_NETWORK}
+        missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
+        missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
+        missing |= {"plan": "the run's configuration cannot be read"} if plan is None else {}
+        return Evidence(
+            labels=labels,
+            sampler=sampler,
+            plan=plan,
+            records=self._scan.facts(str(_state(self.paths))),
+            environment=_environment(meta),
+            missing=missing,
+        )
+
+    def _read_events(self) -> None:
+        self.new_events = self._events.read_new()
+        for event in self.new_events:
+            steps = event.data.get("steps_per_epoch")
+            if event.kind is EventKind.PLAN and isinstance(steps, int):
+                self._steps_per_epoch = steps
+
+    def _sampler(self, layout: RecordLayout, plan: PlanFacts | None) -> SamplerFacts | None:
+        """The newest batches as they were recorded. An accumulated step counts as one batch."""
+        records = self._newest(layout)
+        if "classes" not in (records.dtype.names or ()) or not len(records):
+            return None
+        is_exact = plan is not None and plan.accumulation == 1
+        return SamplerFacts(
+            source="records",
+            sizes=tuple(records["batch_size"].tolist()),
+            counts=records["classes"].astype(np.int64),
+            batches_per_epoch=self._steps_per_epoch if is_exact else None,
+            last_size=None,
+            repeats=None,
+            classes=layout.classes,
+        )
+
+    def _newest(self, layout: RecordLayout) -> Records:
+        """A view of the records that are judged: only these are read from the file."""
+        most = min(self.most, MOST_COUNTS // max(len(layout.classes), 1))
+        return self._scan.reader.all()[-max(most, 1) :]
 
 
-def _bad_steps(records: Records) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Steps that were not finite, and steps that a gradient scaler skipped by design."""
-    loss_bad = ~np.isfinite(records["loss"])
-    gradient_bad = records["nonfinite"] > 0
-    has_scaler = np.isfinite(records["amp_scale"])
-    return loss_bad | (gradient_bad & ~has_scaler), gradient_bad & has_scaler & ~loss_bad
+def _state(paths: RunPaths) -> RunState:
+    summary, status = _tolerant(lambda: read_summary(paths)), _tolerant(lambda: read_status(paths))
+    if summary is not None and (status is None or status.state.is_over):
+        return summary.state
+    return status.state if status else RunState.STARTING
 
 
-def _first_nonfinite(records: Records, layout: RecordLayout, is_bad: np.ndarray[Any, Any]) -> NonfiniteStep:
-    index = int(is_bad.argmax())
-    row = records[index]
-    window = records[max(0, index - WINDOW) : index]
-    before, ratios = window["grad_norm"], window["update_ratio"]
-    ratios = ratios[~np.isnan(ratios)]
-    return NonfiniteStep(
-        step=int(row["step"]),
-        epoch=int(row["epoch"]),
-        loss=float(row["loss"]),
-        terms=_not_finite(row, "term", layout.terms),
-        groups=_not_finite(row, "grad_norm", layout.groups),
-        num_parameters=int(row["nonfinite"]),
-        lr=float(row["lr"][0]),
-        norm_before=float(np.median(before)) if len(before) else float("nan"),
-        norm_last=float(before[-1]) if len(before) else float("nan"),
-        num_before=len(window),
-        update_ratio=float(ratios.max()) if len(ratios) else float("nan"),
-        num_steps=int(is_bad.sum()),
-    )
+T = TypeVar("T")
 
 
-def _not_finite(row: Any, prefix: str, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if not np.isfinite(row[f"{prefix}.{name}"]))
-
-
-def _sampler(
-    records: Records, layout: RecordLayout, events: Sequence[Event], plan: PlanFacts | None
-) -> SamplerFacts | None:
-    """The batches as they were recorded. An accumulated step counts as one batch."""
-    if "classes" not in (records.dtype.names or ()) or not len(records):
-        return None
-    steps = next((e.data.get("steps_per_epoch") for e in events if e.kind == EventKind.PLAN), None)
-    is_exact = isinstance(steps, int) and plan is not None and plan.accumulation == 1
-    return SamplerFacts(
-        source="records",
-        sizes=tuple(int(size) for size in records["batch_size"]),
-        counts=records["classes"].astype(np.int64),
-        batches_per_epoch=steps if is_exact else None,
-        last_size=None,
-        repeats=None,
-        classes=layout.classes,
-    )
+def _tolerant(read: Callable[[], T | None]) -> T | None:
+    """What can be read; none where the file is damaged: the records still speak."""
+    with contextlib.suppress(DamagedFileError):
+        return read()
+    return None
 
 
 def _labels(meta: dict[str, Any]) -> LabelFacts | None:
@@ -151,8 +162,8 @@ def _split_labels(name: str, counts: Sequence[int]) -> SplitLabels:
 
 
 def _plan(paths: RunPaths) -> PlanFacts | None:
-    with contextlib.suppress(UserError):  # the run's own task file may be gone; its records still speak
-        return plan_facts(load_resolved(paths.config).config)
+    with contextlib.suppress(UserError):
+        return recorded_plan(paths.config)
     return None
 
 

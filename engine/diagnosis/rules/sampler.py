@@ -51,8 +51,12 @@ def single_class_batches(sampler: SamplerFacts, labels: LabelFacts | None = None
     num_batches, num_single = len(counts), int(single_class.sum())
     split_counts = _split_counts(labels, counts)
     sizes = counts.sum(1)
-    probabilities = [single_class_probability(shares(split_counts), int(size)) for size in sizes]
-    expected = math.fsum(probabilities)
+    chances = shares(split_counts)
+    # Batches of a run are mostly of one size: as many terms as there are sizes, not as there are batches.
+    expected = math.fsum(
+        int(count) * single_class_probability(chances, int(size))
+        for size, count in zip(*np.unique(sizes, return_counts=True), strict=True)
+    )
     tail = binomial_tail(num_single, num_batches, expected / num_batches)
     size = int(np.median(sizes))
     figures = {
@@ -138,7 +142,8 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
     if counts is not None and len(counts) >= MIN_DIVERSITY_BATCHES:
         split_counts = _split_counts(labels, counts)
         distinct = float((counts > 0).sum(1).mean())
-        chance = float(np.mean([expected_distinct(shares(split_counts), int(size)) for size in counts.sum(1)]))
+        chances, (sizes, repeats) = shares(split_counts), np.unique(counts.sum(1), return_counts=True)
+        chance = float(np.average([expected_distinct(chances, int(size)) for size in sizes], weights=repeats))
         figures |= {"classes_per_batch": distinct, "expected_classes_per_batch": chance}
         if distinct < DIVERSITY * chance or (chance > 1.5 and distinct == 1.0):
             witnesses.append(f"{distinct:.1f} classes a batch where chance gives {chance:.1f}")
