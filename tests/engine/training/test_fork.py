@@ -278,6 +278,18 @@ def test_another_seed_is_another_split_and_other_random_numbers(tmp_path: Path) 
     assert torch.equal(assembly.state.generator.get_state(), fresh)
 
 
+def test_random_numbers_of_another_kind_of_device_start_anew(tmp_path: Path) -> None:
+    run_toy(tmp_path / "parent", resolved(**sections()), signal_at=7)
+    latest = RunPaths(tmp_path / "parent").latest
+    content = load_checkpoint(latest)
+    content["state"]["generator"] = torch.zeros(16, dtype=torch.uint8)  # as large as a GPU's
+    torch.save(content, latest)
+    fork_toy(tmp_path / "fork", tmp_path / "parent", sections())
+    assert "random numbers start anew: the parent trained on another kind of device" in said(
+        tmp_path / "fork", EventKind.NOTE
+    )
+
+
 # --- refusals ---------------------------------------------------------------------------------------------
 
 
