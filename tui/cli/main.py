@@ -1,112 +1,18 @@
-"""Entry point of `trainctl`: finds the command, and turns every ending into an exit code and one clear line.
+"""Entry point of `trainctl`: turns every ending into an exit code and one clear line.
 
-Knows no command beyond the table in `commands.py`, and imports one only when it is used.
+Imports no more than the command line needs: typer and pydantic together take longer to import than the cockpit takes to
+draw itself, so opening a run in it goes past them.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import Annotated, Any, cast
-
-import typer
-from typer.core import TyperGroup
 
 from trainctl.engine.errors import ExitCode, UserError
-from trainctl.tui.cli.commands import COMMANDS, CommandEntry
 from trainctl.tui.cli.streams import open_standard_streams
-
-UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
-"""What typer raises for a wrong command line. Taken by descent: newer versions carry their own click."""
-
-
-class _ReaderGoneError(Exception):
-    """Nobody reads our output any more."""
-
-
-class LazyGroup(TyperGroup):
-    """A group of commands that are imported when they are used."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names in the order of the table."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, imported now; none if the table does not know it."""
-        del ctx
-        entry = COMMANDS.get(cmd_name)
-        return None if entry is None else load_command(cmd_name, entry)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As the base class, but an unknown command names the nearest one."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = difflib.get_close_matches(args[0], COMMANDS, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else "see `trainctl --help`"
-            raise UserError(f"unknown command {args[0]!r}", hint)
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """As the base class, which would end the process with an error when the reader of our output goes."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError as err:
-            raise _ReaderGoneError from err
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The overview, from the table alone."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-
-def load_command(name: str, entry: CommandEntry) -> Any:
-    """Import a command and wrap it for typer."""
-    found = getattr(importlib.import_module(entry.module), entry.attribute)
-    if not isinstance(found, typer.Typer):
-        function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
-        found.command(name, context_settings=CONTEXT_SETTINGS)(function)
-    command = typer.main.get_command(found)
-    command.name = name
-    return command
-
-
-CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
-
-app = typer.Typer(
-    name="trainctl",
-    cls=LazyGroup,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings=CONTEXT_SETTINGS,
-    epilog="`trainctl COMMAND --help` says more about a command.",
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"trainctl {version('trainctl-cockpit')}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def root(
-    ctx: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """The training cockpit for the terminal: trains, records every step, says why it fails."""
-    del version
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -121,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         code = run_command_line(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
-    except (_ReaderGoneError, BrokenPipeError):
+    except BrokenPipeError:
         # `| head` has seen enough. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
@@ -131,28 +37,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run_command_line(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; a mistake of the user is said in one line on stderr."""
     try:
-        result = typer.main.get_command(app).main(list(argv), prog_name="trainctl", standalone_mode=False)
+        return _run(argv)
     except UserError as err:
-        return _complain(str(err))
-    except UsageError as err:
-        return _complain(_usage_message(err))
-    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write(f"trainctl: error: {' '.join(str(err).splitlines())}\n")
+        return ExitCode.USAGE
+    except KeyboardInterrupt:
         sys.stderr.write("trainctl: interrupted\n")
         return ExitCode.INTERRUPTED
-    return result if isinstance(result, int) else ExitCode.OK
 
 
-def _usage_message(err: Any) -> str:
-    """One line from typer's error, with the command whose help explains it."""
-    message = " ".join(err.format_message().split()).rstrip(".").replace("Value error, ", "")
-    path = err.ctx.command_path if err.ctx is not None else "trainctl"
-    message = message[:1].lower() + message[1:]
-    return message if message.endswith("?") else f"{message}; see `{path} --help`"
+def _run(argv: Sequence[str]) -> int:
+    if argv and argv[0] == "ui":
+        from trainctl.tui.cli.opening import open_by_name
 
+        code = open_by_name(argv[1:])
+        if code is not None:
+            return code
+    from trainctl.tui.cli.group import run_group
 
-def _complain(message: str) -> int:
-    sys.stderr.write(f"trainctl: error: {' '.join(message.splitlines())}\n")
-    return ExitCode.USAGE
+    return run_group(argv)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ Every mistake is found before the screen is taken.
 from __future__ import annotations
 
 import os
-import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from trainctl.engine.errors import UserError
 from trainctl.tui.cli.options import (
     DEFAULT_RUNS_DIR,
     Config,
@@ -23,10 +24,6 @@ from trainctl.tui.cli.options import (
     Set,
     Task,
 )
-
-if TYPE_CHECKING:
-    from trainctl.engine.runs.layout import RunPaths
-    from trainctl.tui.launch import LaunchRequest
 
 Run = Annotated[
     str | None,
@@ -46,13 +43,18 @@ def command(
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     readonly: Annotated[bool, typer.Option("--readonly", help="Refuse everything that changes a run.")] = False,
     ascii_: Annotated[bool, typer.Option("--ascii", help="Draw charts with plain characters.")] = False,
+    blocks: Annotated[bool, typer.Option("--blocks", help="Draw charts with block characters.")] = False,
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", metavar="FILE", help="Your own keys (default: trainctl/keys.yaml in ~/.config)."),
+    ] = None,
 ) -> None:
     """Open the cockpit on RUN; without it, start a new run (default preset: balanced) and open it.
 
     The training is a process of its own: leaving the cockpit does not end it.
     """
-    from trainctl.engine.errors import UserError
     from trainctl.engine.runs.index import find_run
+    from trainctl.tui.cli.opening import open_cockpit
     from trainctl.tui.launch import LaunchRequest
 
     environ = dict(os.environ)  # as it was before the screen is taken
@@ -70,21 +72,7 @@ def command(
         from trainctl.tui.presets import checked
 
         request = checked(request)
-    if not sys.stdout.isatty():
-        raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
-    raise typer.Exit(_open(attach_to, request, readonly=readonly, plain=ascii_))
-
-
-def _open(run: RunPaths | None, request: LaunchRequest, *, readonly: bool, plain: bool) -> int:
-    """Take the screen until the user leaves; then say where things stand."""
-    from trainctl.tui.app import CockpitApp
-    from trainctl.tui.charts.chart import Chart
-    from trainctl.tui.charts.raster import Glyphs
-
-    if plain or os.environ.get("TERM") == "linux":
-        Chart.glyphs = Glyphs.ASCII
-    app = CockpitApp(run, request, readonly)
-    app.run()
-    if app.session is not None:
-        typer.echo(app.session.farewell())
-    return app.return_code or 0
+    if ascii_ and blocks:
+        raise UserError("--ascii and --blocks are two ways to draw", "give one of them")
+    glyphs = "ascii" if ascii_ else "block" if blocks else ""
+    raise typer.Exit(open_cockpit(attach_to, request, readonly=readonly, glyphs=glyphs, keys=keys))

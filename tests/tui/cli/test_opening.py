@@ -1,0 +1,114 @@
+"""The short way to the cockpit: which command lines take it, that it says the same, and that it imports little."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainctl.engine.errors import ExitCode
+from trainctl.engine.runs.index import create_run
+from trainctl.tui.cli import opening
+from trainctl.tui.cli.main import run_command_line
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What the cockpit was opened with, instead of opening it."""
+    calls: list[dict[str, object]] = []
+
+    def open_cockpit(run: object, request: object, **options: object) -> int:
+        calls.append({"run": run, "request": request, **options})
+        return 0
+
+    monkeypatch.setattr(opening, "open_cockpit", open_cockpit)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("words", "readonly", "glyphs"),
+    [
+        (["latest"], False, ""),
+        (["latest", "--readonly"], True, ""),
+        (["--ascii", "latest"], False, "ascii"),
+        (["--readonly", "latest", "--blocks"], True, "block"),
+    ],
+)
+def test_a_plain_line_opens_the_run(tmp_path: Path, opened, words, readonly, glyphs):
+    run = create_run(tmp_path, "eyes/balanced")
+    assert opening.open_by_name([*words, "--runs-dir", str(tmp_path)]) == 0
+    (call,) = opened
+    assert call["run"].root.resolve() == run.root.resolve()
+    assert call["request"].runs_dir == tmp_path
+    assert (call["readonly"], call["glyphs"]) == (readonly, glyphs)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        [""],
+        ["--help"],
+        ["a", "b"],
+        ["a", "-p", "balanced"],
+        ["a", "--runs-dir"],
+        ["a", "--runs-dir=x"],
+        ["--preset", "b"],
+        ["--", "a"],
+        ["a", "--ascii", "--blocks"],
+        ["--readonly"],
+    ],
+)
+def test_everything_else_is_left_to_the_whole_command_line(opened, words):
+    assert opening.open_by_name(words) is None
+    assert opened == []
+
+
+def test_the_folder_of_runs_may_come_from_the_environment(tmp_path: Path, opened, monkeypatch: pytest.MonkeyPatch):
+    run = create_run(tmp_path / "elsewhere", "eyes/balanced")
+    monkeypatch.setenv("TRAINCTL_RUNS_DIR", str(tmp_path / "elsewhere"))
+    assert opening.open_by_name([run.root.name]) == 0
+    assert opened[0]["run"] == run
+
+
+@pytest.mark.parametrize("way", [["nosuchrun", "--readonly"], ["--readonly", "--scale", "auto", "nosuchrun"]])
+def test_both_ways_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str], way):
+    assert run_command_line(["ui", *way, "--runs-dir", str(tmp_path)]) == ExitCode.USAGE
+    assert capsys.readouterr().err == f"trainctl: error: no run 'nosuchrun' in {tmp_path}; it holds no run yet\n"
+    assert gc.isenabled()
+
+
+def test_a_run_is_opened_without_typer_and_the_configuration_schema(tmp_path: Path):
+    run = create_run(tmp_path, "eyes/balanced")
+    code = (
+        "import json, os, sys; from trainctl.tui.cli.main import run_command_line as r; "
+        "code = r(['ui', sys.argv[1]]); import trainctl.tui.app; "
+        "print(json.dumps([code, [m for m in ('typer', 'pydantic', 'yaml', 'torch') if m in sys.modules]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run.root)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [ExitCode.USAGE, []]
+    assert "the cockpit needs a terminal" in done.stderr
+
+
+def test_numpy_comes_without_threads_and_the_environment_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(opening.BLAS_THREADS, "3")
+    opening.import_numpy()
+    assert os.environ[opening.BLAS_THREADS] == "3"
+    monkeypatch.delenv(opening.BLAS_THREADS)
+    opening.import_numpy()
+    assert opening.BLAS_THREADS not in os.environ
+
+
+def test_the_collector_works_as_before_afterwards():
+    before = gc.get_threshold(), gc.isenabled(), gc.get_freeze_count()
+    with opening.resting_collector():
+        assert not gc.isenabled()
+        with opening.seldom_collected():
+            assert gc.isenabled()
+            assert gc.get_threshold()[0] == opening.YOUNG_OBJECTS
+    assert (gc.get_threshold(), gc.isenabled(), gc.get_freeze_count()) == before

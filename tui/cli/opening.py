@@ -1,0 +1,138 @@
+"""Opens the cockpit in this terminal, as soon as possible: imports neither typer nor the configuration schema.
+
+`open_by_name` understands the plain command lines `trainctl ui RUN`; whatever else is written there is the business of
+`ui.py`, with the same outcome, only later.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainctl.engine.errors import UserError
+
+if TYPE_CHECKING:
+    from trainctl.engine.runs.layout import RunPaths
+    from trainctl.tui.launch import LaunchRequest
+
+READONLY, GLYPH_FLAGS = "--readonly", {"--ascii": "ascii", "--blocks": "block"}
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+YOUNG_OBJECTS = 10_000
+"""New objects between two collections. With Python's 700 most of them would find nothing, several a frame."""
+
+
+def open_by_name(words: Sequence[str]) -> int | None:
+    """`ui RUN [--readonly] [--ascii | --blocks] [--runs-dir DIR]`: the exit code; None: something else is asked.
+
+    Raises:
+        UserError: there is no such run, or no terminal.
+    """
+    found = _parse(words)
+    if found is None:
+        return None
+    name, folder, flags = found
+    with resting_collector():
+        import_numpy()
+        from trainctl.engine.runs.index import find_run, runs_root
+        from trainctl.tui.launch import LaunchRequest
+
+        request = LaunchRequest(runs_root(folder, os.environ), environ=dict(os.environ))
+        run = find_run(request.runs_dir, name)
+        glyphs = "".join(name for flag, name in GLYPH_FLAGS.items() if flag in flags)
+        return open_cockpit(run, request, readonly=READONLY in flags, glyphs=glyphs)
+
+
+def open_cockpit(
+    run: RunPaths | None, request: LaunchRequest, *, readonly: bool, glyphs: str = "", keys: Path | None = None
+) -> int:
+    """Take the screen until the user leaves; then say where things stand. Returns the exit code.
+
+    Args:
+        run: to attach to; None: start one.
+        request: how to start a run, now or later.
+        readonly: refuse everything that would change a run.
+        glyphs: name of the characters charts are drawn with; empty: as the terminal can.
+        keys: the user's own keys; none: the file in the usual place, if there is one.
+
+    Raises:
+        UserError: this is no terminal, or there is a mistake in the file of keys.
+    """
+    from trainctl.tui.keys import keys_path, load_keymap
+
+    keymap = load_keymap(keys or keys_path(os.environ), must_exist=keys is not None)
+    if not sys.stdout.isatty():
+        raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
+    with resting_collector():
+        from trainctl.tui.app import CockpitApp
+        from trainctl.tui.charts.chart import Chart
+        from trainctl.tui.charts.raster import Glyphs
+
+        # The font of the Linux console has no braille.
+        Chart.glyphs = Glyphs(glyphs or ("ascii" if os.environ.get("TERM") == "linux" else "braille"))
+        Chart.plain_ink = "NO_COLOR" in os.environ
+        app = CockpitApp(run, request, readonly, keymap)
+    with seldom_collected():
+        app.run()
+    if app.session is not None:
+        sys.stdout.write(app.session.farewell() + "\n")
+    return app.return_code or 0
+
+
+@contextmanager
+def resting_collector() -> Generator[None]:
+    """Within, the garbage collector rests: what is imported stays, there is nothing to find in it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def seldom_collected() -> Generator[None]:
+    """Within, what was there before is not searched for garbage: a full search holds up a key by tens of ms."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])
+    gc.enable()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+def import_numpy() -> None:
+    """Import it without the threads its linear algebra starts, one for each core: the cockpit multiplies nothing."""
+    before = os.environ.get(BLAS_THREADS)
+    os.environ[BLAS_THREADS] = "1"
+    importlib.import_module("numpy")
+    del os.environ[BLAS_THREADS]  # programs started from the cockpit may multiply
+    if before is not None:
+        os.environ[BLAS_THREADS] = before
+
+
+def _parse(words: Sequence[str]) -> tuple[str, Path | None, set[str]] | None:
+    """Run, folder of runs and flags; None unless that is all there is."""
+    run: str | None = None
+    folder: Path | None = None
+    flags: set[str] = set()
+    rest = iter(words)
+    for word in rest:
+        if word == READONLY or (word in GLYPH_FLAGS and not flags & GLYPH_FLAGS.keys()):
+            flags.add(word)
+        elif word == "--runs-dir" and (value := next(rest, "")):
+            folder = Path(value)
+        elif run is None and word and not word.startswith("-"):
+            run = word
+        else:
+            return None
+    return None if run is None else (run, folder, flags)
