@@ -18,7 +18,7 @@ from trainctl.tui.actions import ACTIONS, shown_key
 from trainctl.tui.feed import Follower
 from trainctl.tui.launch import LaunchRequest, launch
 from trainctl.tui.memory import load_memory, memory_path
-from trainctl.tui.messages import AttachRequested, FeedFailed, LaunchRequested, RunChanged
+from trainctl.tui.messages import AttachRequested, FeedFailed, LaunchRequested, ReplayRequested, RunChanged
 from trainctl.tui.palette import DARK, NO_COLOUR, THEMES, variables
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.session import Session
@@ -32,6 +32,7 @@ class CockpitApp(App[None]):
         request: how to start a run, now or later from the list of presets.
         readonly: refuse everything that would change a run.
         keymap: the user's own keys by name of the action.
+        replay: play the run from its records instead of following it.
     """
 
     TITLE = "trainctl"
@@ -43,13 +44,16 @@ class CockpitApp(App[None]):
         request: LaunchRequest | None = None,
         readonly: bool = False,
         keymap: Mapping[str, str] | None = None,
+        replay: bool = False,
     ) -> None:
+        assert not replay or run is not None, "only what was recorded can be played"
         assert run is not None or request is not None, "a run to attach to or one to start"
         environ = dict(os.environ)  # before the driver touches it
         super().__init__()
         self._request = request or LaunchRequest(_folder_of(run), environ=environ)
         self._readonly = readonly
         self._first_run = run
+        self._begins_with_replay = replay
         self._follower: Follower | None = None
         self._keys = dict(keymap or {})
         self._memory_path = memory_path(environ)
@@ -64,7 +68,7 @@ class CockpitApp(App[None]):
         self.theme = NO_COLOUR.name if self.no_color else remembered
         self.set_keymap(self._keys)
         if self._first_run is not None:
-            await self._look_at(self._first_run)
+            await (self._replay if self._begins_with_replay else self._look_at)(self._first_run)
         else:
             await self._launch(self._request)
 
@@ -91,18 +95,25 @@ class CockpitApp(App[None]):
     def on_run_changed(self, message: RunChanged) -> None:
         """Hand what is new to the screen, then let the feed go on."""
         screen = self._cockpit()
-        if self.session is not None and message.run == self.session.paths and screen is not None:
+        if message.session is not self.session or self._follower is None:
+            return  # of the run that was shown before
+        if screen is not None:
             screen.show_update(message.update)
-        if self._follower is not None:
-            self._follower.applied()
+        self._follower.applied()
 
     def on_feed_failed(self, message: FeedFailed) -> None:
         """Say why the run cannot be shown."""
         self.notify(message.reason, severity="error", timeout=60, markup=False)
 
     async def on_attach_requested(self, message: AttachRequested) -> None:
-        """Look at another run."""
-        await self._look_at(message.run)
+        """Look at another run, or at this one as it is now."""
+        known = self.session if self.session is not None and self.session.paths == message.run else None
+        await self._look_at(message.run, known.process if known else None)
+
+    async def on_replay_requested(self, message: ReplayRequested) -> None:
+        """Play the present run again."""
+        if self.session is not None:
+            await self._replay(self.session.paths, self.session.process)
 
     async def on_launch_requested(self, message: LaunchRequested) -> None:
         """Start another run and look at it."""
@@ -129,15 +140,25 @@ class CockpitApp(App[None]):
         await self._look_at(run, process)
 
     async def _look_at(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
+        session = Session(run, process, readonly=self._readonly)
+        await self._show(session, CockpitScreen(session, self._request, self._memory, self._keys))
+
+    async def _replay(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
+        from trainctl.tui.replay import ReplaySession
+        from trainctl.tui.screens.replay import ReplayScreen
+
+        session = ReplaySession(run, process)
+        await self._show(session, ReplayScreen(session, self._request, self._memory, self._keys))
+
+    async def _show(self, session: Session, screen: CockpitScreen) -> None:
         if self._follower is not None:
             self._follower.stop()
-        self.session = Session(run, process, readonly=self._readonly)
+        self.session = session
         self._follower = Follower(
-            self.session.feed,
-            lambda update: self.post_message(RunChanged(run, update)),
-            lambda reason: self.post_message(FeedFailed(run, reason)),
+            session.feed,
+            lambda update: self.post_message(RunChanged(session, update)),
+            lambda reason: self.post_message(FeedFailed(session.paths, reason)),
         )
-        screen = CockpitScreen(self.session, self._request, self._memory, self._keys)
         if isinstance(self.screen, CockpitScreen):
             await self.switch_screen(screen)
         else:

@@ -8,6 +8,7 @@ from textual.message import Message
 
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.session import Session
 from trainctl.tui.view import RunUpdate
 
 
@@ -15,7 +16,8 @@ from trainctl.tui.view import RunUpdate
 class RunChanged(Message):
     """What is new in the run directory since the last one of these; at most one is under way at a time."""
 
-    run: RunPaths
+    session: Session
+    """Which look at which run it belongs to."""
     update: RunUpdate
 
 
@@ -35,7 +37,29 @@ class AttachRequested(Message):
 
 
 @dataclass
+class ReplayRequested(Message):
+    """The user wants to see the present run again from its records."""
+
+
+@dataclass
 class LaunchRequested(Message):
-    """The user wants a new run, already checked."""
+    """The user wants a new run, already checked, and `beside` laid over it so that both are seen."""
 
     request: LaunchRequest
+    beside: RunPaths | None = None
+
+
+@dataclass
+class OverlayChanged(Message):
+    """What is new of a run that is laid over."""
+
+    run: RunPaths
+    update: RunUpdate
+
+
+@dataclass
+class OverlayFailed(Message):
+    """A run that should be laid over cannot be read, and why."""
+
+    run: RunPaths
+    reason: str

@@ -16,6 +16,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.screens.acts_app import AppActions
 from trainctl.tui.screens.acts_leave import LeaveActions
 from trainctl.tui.screens.acts_look import LookActions
+from trainctl.tui.screens.acts_replay import ReplayActions
 from trainctl.tui.screens.acts_run import RunActions
 from trainctl.tui.screens.acts_runs import OtherRunsActions
 from trainctl.tui.view import RunUpdate
@@ -30,6 +31,7 @@ class CockpitScreen(
     RunActions,
     LookActions,
     OtherRunsActions,
+    ReplayActions,
     AppActions,
     LeaveActions,
 ):

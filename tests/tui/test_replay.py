@@ -1,0 +1,318 @@
+"""Replay: what the feed hands out at each moment, and what the screen lets one do with it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.lines import append_line
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.status import Liveness
+from trainctl.engine.runs.store import StepWriter
+from trainctl.engine.runs.summary import Summary, write_summary
+from trainctl.tui.app import CockpitApp
+from trainctl.tui.recording import Recording
+from trainctl.tui.replay import ReplayFeed
+from trainctl.tui.replay_clock import ReplayClock
+from trainctl.tui.screens.replay import ReplayScreen
+from trainctl.tui.step_feed import MAX_RECORDS
+from trainctl.tui.view import RunView
+from trainctl.tui.widgets.replay_bar import ReplayBar, clock_words
+
+BEGAN = 1_000_000.0
+"""Seconds since 1970 at which the recorded runs begin."""
+
+
+class RecordedRun:
+    """Writes a run whose times are chosen: a step each second, from `BEGAN` + 1 on."""
+
+    def __init__(self, synthetic) -> None:
+        self.run = synthetic
+        self.paths = synthetic.paths
+
+    def event(self, at: float, kind: EventKind, step: int, **data) -> None:
+        line = {"kind": str(kind), "step": step, "time": BEGAN + at, "data": data}
+        append_line(self.paths.events, line)
+
+    def steps(self, count: int, begin: float = 0.0) -> None:
+        first = self.run.step + 1
+        self.run.train(count, time=BEGAN + begin + np.arange(first, first + count))
+
+
+@pytest.fixture
+def finished(new_run) -> RecordedRun:
+    """200 steps in 200 s; validations at 50 and 100, a pause at 120, the end at 201."""
+    run = RecordedRun(new_run())
+    run.run._lr = np.full(1000, 1e-3)
+    run.event(0, EventKind.START, 0, device="cpu")
+    plan = {"epochs": 4, "steps_per_epoch": 50, "total_steps": 200, "warmup_steps": 20, "points": [[0, 0.0], [200, 1]]}
+    run.event(0.5, EventKind.PLAN, 0, **plan)
+    run.steps(200)
+    run.event(50.5, EventKind.VALIDATION, 50, epoch=1, raw={"loss": 0.5}, best=True, seconds=0.25)
+    run.event(100.5, EventKind.VALIDATION, 100, epoch=2, raw={"loss": 0.4}, best=True, seconds=0.25)
+    run.event(120.1, EventKind.COMMAND, 120, id="a", verb="pause", args={}, effect="paused")
+    run.event(120.8, EventKind.COMMAND, 120, id="b", verb="resume", args={}, effect="resumed")
+    run.event(201, EventKind.END, 200, state="finished", exit_reason="all epochs done")
+    run.run.status(RunState.FINISHED)
+    write_summary(run.paths, Summary(RunState.FINISHED, 200, 4, 200.0, 64.0, exit_reason="all epochs done"))
+    return run
+
+
+class Player:
+    """A feed and a view, and the clock between them, which stands still."""
+
+    def __init__(self, run: RecordedRun) -> None:
+        self.clock = ReplayClock(lambda: 0.0)
+        self.feed, self.view = ReplayFeed(run.paths, self.clock), RunView(run.paths)
+        self.updates = []
+
+    def at(self, seconds: float) -> RunView:
+        """Everything up to this moment."""
+        if not self.updates:
+            self._poll()
+        self.clock.seek(seconds / self.clock.duration_s)
+        self._poll()
+        return self.view
+
+    def _poll(self) -> None:
+        update = self.feed.poll()
+        self.view.apply(update)
+        self.updates.append(update)
+        if self.feed.behind:
+            self._poll()
+
+
+def test_records_events_and_status_are_those_of_the_moment(finished):
+    view = Player(finished).at(75.2)
+    assert view.step == 75 and len(view.series["loss"]) == 75
+    assert list(view.validation("raw", "loss").x) == [50]
+    assert view.state is RunState.RUNNING and view.liveness is Liveness.LIVE and not view.is_over
+    assert view.status.epoch == 2 and view.status.total_steps == 200
+    assert view.status.steps_per_s == pytest.approx(1.0) and view.status.eta_s == pytest.approx(125.0)
+    assert view.status.samples_per_s == pytest.approx(64.0)
+
+
+@pytest.mark.parametrize(
+    ("at", "state"),
+    [
+        (0.2, RunState.RUNNING),
+        (50.3, RunState.VALIDATING),
+        (50.9, RunState.RUNNING),
+        (120.4, RunState.PAUSED),
+        (121.0, RunState.RUNNING),
+        (201.0, RunState.FINISHED),
+    ],
+)
+def test_the_state_is_that_of_the_moment(finished, at, state):
+    assert Player(finished).at(at).state is state
+
+
+def test_going_on_brings_only_what_is_new(finished):
+    player = Player(finished)
+    player.at(60.0)
+    player.at(70.0)
+    update = player.updates[-1]
+    assert len(update.records) == 10 and update.events == () and not update.restarted
+
+
+def test_going_back_forgets_and_brings_everything_up_to_there(finished):
+    player = Player(finished)
+    player.at(201.0)
+    view = player.at(60.0)
+    assert player.updates[-1].restarted and player.updates[-1].events_restarted
+    assert view.step == 60 and len(view.series["loss"]) == 60
+    assert list(view.validation("raw", "loss").x) == [50] and view.state is RunState.RUNNING
+    assert view.summary is None
+
+
+def test_the_end_is_told_when_it_is_reached(finished):
+    view = Player(finished).at(201.0)
+    assert view.liveness is Liveness.OVER and view.age_s == 0.0
+    assert view.summary is not None and view.summary.exit_reason == "all epochs done"
+
+
+def test_what_crashed_is_never_presumed_crashed_while_it_plays(finished):
+    kept = [line for line in finished.paths.events.read_text().splitlines(True) if '"end"' not in line]
+    finished.paths.events.write_text("".join(kept))
+    finished.paths.summary.unlink()
+    finished.run.status(RunState.RUNNING, pid=2**22 + 1, process_start=1)
+    view = Player(finished).at(200.0)
+    assert view.liveness is Liveness.LIVE and view.state is RunState.RUNNING and view.step == 200
+
+
+def test_the_night_between_two_sittings_is_left_out(new_run):
+    run = RecordedRun(new_run())
+    run.run._lr = np.full(1000, 1e-3)
+    run.event(0, EventKind.START, 0)
+    run.steps(100)
+    run.event(101, EventKind.END, 100, state="preempted", exit_reason="SIGTERM")
+    run.event(40_000, EventKind.RESUME, 100, from_step=100, dropped=0)
+    run.steps(50, begin=40_000 - 100)
+    run.event(40_051, EventKind.END, 150, state="finished", exit_reason="done")
+    player = Player(run)
+    assert player.at(100.5).state is RunState.RUNNING
+    assert player.clock.duration_s == pytest.approx(152.0)
+    assert player.at(103.5).step == 102 and player.view.state is RunState.RUNNING
+    assert player.at(152.0).state is RunState.FINISHED
+
+
+def test_an_empty_run_has_nothing_to_replay(empty_run):
+    with pytest.raises(UserError, match="recorded nothing"):
+        ReplayFeed(empty_run).poll()
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_replay(new_run):
+    run = RecordedRun(new_run())
+    run.run._lr = np.full(1000, 1e-3)
+    run.event(0, EventKind.START, 0)
+    run.steps(50)
+    run.steps(50, begin=-30.0)
+    player = Player(run)
+    steps = [player.at(second).step for second in range(0, 71, 5)]
+    assert steps == sorted(steps) and steps[-1] == 100
+
+
+def test_a_million_steps_play_without_being_read_on_each_tick(new_run, monkeypatch):
+    run = RecordedRun(new_run())
+    count = 1_000_000
+    run.event(0, EventKind.START, 0)
+    records = np.zeros(count, run.run.layout.dtype)
+    records["step"] = np.arange(1, count + 1)
+    records["time"] = BEGAN + records["step"] / 1000.0
+    StepWriter(run.paths, run.run.layout).append(records)
+    del records
+    recording = Recording(run.paths)
+    asked: list[int] = []
+    monkeypatch.setattr(Recording, "_time_of", lambda self, k: (asked.append(k), float(self.records["time"][k]))[1])
+    assert recording.count_until(BEGAN + 500.0) == 500_000
+    recording.status(BEGAN + 500.0, 500_000)
+    assert len(asked) < 60
+    player = Player(run)
+    player.at(500.0)
+    assert player.view.step == 500_000
+    assert max(len(update.records) for update in player.updates) == MAX_RECORDS
+    began = time.perf_counter()
+    player.at(500.1)
+    assert len(player.updates[-1].records) == 100
+    assert time.perf_counter() - began < 0.1
+
+
+# --- the screen -----------------------------------------------------------------------------------------------
+
+
+def bar(pilot) -> ReplayBar:
+    return pilot.app.screen.query_one(ReplayBar)
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM])
+async def test_the_cockpit_plays_its_run_and_comes_back(finished, size):
+    async with CockpitApp(finished.paths).run_test(size=size) as pilot:
+        await shows(pilot, "FINISHED")
+        await pilot.press("o")
+        await shows(pilot, " REPLAY ")
+        assert isinstance(pilot.app.screen, ReplayScreen)
+        await shows(pilot, "▶ 5x")
+        await pilot.press("space", "end")
+        await shows(pilot, "3:21 / 3:21")
+        await shows(pilot, "FINISHED")
+        await pilot.press("home", "right", "right")
+        await shows(pilot, "0:20 / 3:21")
+        await shows(pilot, "step 20/200")
+        assert "‖ 5x" in screen_text(pilot) and "RUNNING" in screen_text(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ReplayScreen))
+        await shows(pilot, "FINISHED")
+        assert "REPLAY" not in screen_text(pilot)
+
+
+async def test_it_plays_by_itself(finished):
+    async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, " REPLAY ")
+        first = pilot.app.session.clock.position_s
+        await until(pilot, lambda: pilot.app.session.view.step > 3)
+        assert pilot.app.session.clock.position_s > first
+
+
+async def test_speed_keys(finished):
+    async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "▶ 5x")
+        await pilot.press("greater_than_sign", "greater_than_sign")
+        await shows(pilot, "▶ 20x")
+        await pilot.press("less_than_sign")
+        await shows(pilot, "▶ 10x")
+
+
+async def test_a_click_on_the_line_seeks_and_a_drag_goes_along(finished):
+    async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "▶ 5x")
+        await pilot.press("space")
+        start, width, _ = bar(pilot)._line()
+        await pilot.click(ReplayBar, offset=(1 + start + width // 2, 0))
+        await until(pilot, lambda: 95 <= pilot.app.session.view.step <= 105)
+        await pilot.mouse_down(ReplayBar, offset=(1 + start + width // 4, 0))
+        await pilot.hover(ReplayBar, offset=(1 + start + width - 1, 0))
+        await pilot.mouse_up(ReplayBar, offset=(1 + start + width - 1, 0))
+        await until(pilot, lambda: pilot.app.session.view.step == 200)
+        await pilot.click(ReplayBar, offset=(1, 0))
+        await until(pilot, lambda: pilot.app.session.clock.is_playing)
+
+
+@pytest.mark.parametrize("key", ["s", "c", "v", "l", "w"])
+async def test_commands_are_refused_in_a_line(finished, key):
+    async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, " REPLAY ")
+        await pilot.press(key)
+        await until(pilot, lambda: any("a replay changes nothing" in text for text in toasts(pilot)))
+        assert commands(finished) == []
+
+
+async def test_arrow_keys_seek_even_where_the_log_has_the_focus(finished):
+    async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "▶ 5x")
+        await pilot.press("space")
+        cockpit(pilot).log_panel.focus()
+        await pilot.press("home", *["right"] * 10)
+        await until(pilot, lambda: pilot.app.session.view.step == 100)
+        assert "epoch 2  val" in screen_text(pilot)
+        await pilot.press("left")
+        await until(pilot, lambda: pilot.app.session.view.step == 90)
+        assert "epoch 2  val" not in screen_text(pilot) and "epoch 1  val" in screen_text(pilot)
+
+
+async def test_escape_gives_a_maximised_panel_back_first(finished):
+    async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, " REPLAY ")
+        await pilot.press("m")
+        await until(pilot, lambda: pilot.app.screen.maximized is not None)
+        await pilot.press("escape")
+        assert isinstance(pilot.app.screen, ReplayScreen) and pilot.app.screen.maximized is None
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ReplayScreen))
+
+
+async def test_an_empty_run_is_explained(empty_run):
+    async with CockpitApp(empty_run, replay=True).run_test(size=MEDIUM) as pilot:
+        await until(pilot, lambda: any("recorded nothing" in text for text in toasts(pilot)))
+
+
+async def test_updates_of_the_run_shown_before_are_dropped(finished):
+    from trainctl.tui.messages import RunChanged
+
+    async with CockpitApp(finished.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "FINISHED")
+        before = pilot.app.session
+        await pilot.press("o", "space")
+        await shows(pilot, " REPLAY ")
+        pilot.app.post_message(RunChanged(before, replace(before.feed.poll(), restarted=True)))
+        await pilot.pause()
+        assert pilot.app.session.view.step < 200
+
+
+def test_positions_are_written_as_on_a_player():
+    assert [clock_words(s) for s in (0, 59.9, 61, 3600, 36_061)] == ["0:00", "0:59", "1:01", "1:00:00", "10:01:01"]
