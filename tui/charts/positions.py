@@ -22,6 +22,8 @@ TIME_TICKS_S = (
 )
 """Distances at which people divide time; above these, days."""
 DAY_S = 86_400.0
+LEAST_RISE = 1e-9
+"""What stands still rises by this part of the whole, and by no less than this a step."""
 
 
 class XMap:
@@ -66,7 +68,7 @@ def _rising(steps: Doubles, xs: Doubles) -> tuple[Doubles, Doubles]:
     if len(steps) == 0:
         return np.array([0.0, 1.0]), np.array([0.0, 1.0])
     steps, xs = np.maximum.accumulate(steps), np.maximum.accumulate(xs)
-    ramp = max(xs[-1] - xs[0], abs(xs[-1]) * 1e-3) * 1e-9
+    ramp = max(xs[-1] - xs[0], abs(xs[-1]) * 1e-3, steps[-1] - steps[0]) * LEAST_RISE
     xs = xs + np.linspace(0.0, ramp, len(xs))
     keep = np.concatenate(([True], np.diff(steps) > 0))
     steps, xs = steps[keep], xs[keep]
