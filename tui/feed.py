@@ -16,11 +16,12 @@ from trainctl.engine.runs.events import Event
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness
+from trainctl.tui.step_feed import StepFeed
 from trainctl.tui.view import RunUpdate
 
 PERIOD_S = 0.25
-MAX_RECORDS = 1 << 16
-"""Records in one update: bounds the time the screen is busy with it."""
+MAX_EVENT_BYTES = 1 << 20
+"""Length of the events in one update: bounds memory and time of a run with very many."""
 CONSOLE_TAIL = 64 << 10
 """Bytes of an old console that are shown."""
 
@@ -63,13 +64,23 @@ class RunFeed:
     def __init__(self, paths: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         self.paths = paths
         self._reader = RunReader(paths)
+        self._steps = StepFeed(paths, self._reader.steps)
         self._console = ConsoleTail(paths.console)
         self._process = process
         self._event_list: list[Event] = self._reader.events
-        self._num_events = 0
-        self._generation = 0
         self.behind = False
         """Whether there is more to read at once."""
+        self.nudged = threading.Event()
+        """Set when the next poll should not wait."""
+
+    def request_detail(self, start: float | None, stop: float | None = None) -> None:
+        """Ask for the exact samples of steps [start, stop) in the next update; None: they are no longer wanted.
+
+        From any thread; the newest request wins. Wanted where the blocks of the series (`RunView.stride`) are wider
+        than a column of the chart. While they are wanted they follow the run.
+        """
+        self._steps.request(None if start is None or stop is None else (start, stop))
+        self.nudged.set()
 
     def poll(self) -> RunUpdate:
         """What is new.
@@ -80,17 +91,19 @@ class RunFeed:
         reader = self._reader
         # The process first: what it wrote before it ended is then certainly part of this update.
         exit_code = self._process.poll() if self._process else None
-        reader.poll()
-        records = reader.steps.read_new(MAX_RECORDS)
-        restarted = reader.steps.generation != self._generation
-        self._generation = reader.steps.generation
-        self.behind = len(records) == MAX_RECORDS
+        reader.poll(MAX_EVENT_BYTES)
+        steps = self._steps.poll()
+        events, events_restarted = self._new_events()
+        self.behind = self._steps.behind or reader.has_more_events
         alive, age_s = reader.liveness()
         return RunUpdate(
-            restarted=restarted,
+            restarted=steps.restarted,
             layout=reader.steps.layout,
-            records=records,
-            events=self._new_events(),
+            records=steps.records,
+            glance=steps.glance,
+            detail=steps.detail,
+            events=events,
+            events_restarted=events_restarted,
             console=self._console.read_new(),
             status=reader.status,
             liveness=alive if exit_code is None or alive is Liveness.OVER else Liveness.CRASHED,
@@ -101,12 +114,13 @@ class RunFeed:
             problems=tuple(reader.problems.values()),
         )
 
-    def _new_events(self) -> tuple[Event, ...]:
-        if self._reader.events is not self._event_list:
-            self._event_list, self._num_events = self._reader.events, 0
-        new = tuple(self._event_list[self._num_events :])
-        self._num_events += len(new)
-        return new
+    def _new_events(self) -> tuple[tuple[Event, ...], bool]:
+        """Events read since the last call, and whether they start over. The reader keeps none: the view does."""
+        restarted = self._reader.events is not self._event_list
+        self._event_list = self._reader.events
+        new = tuple(self._event_list)
+        self._event_list.clear()
+        return new, restarted
 
 
 class Follower:
@@ -150,3 +164,4 @@ class Follower:
         """End `run` soon."""
         self._stop.set()
         self._applied.set()
+        self._feed.nudged.set()

@@ -14,24 +14,47 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from trainctl.engine.runs.blocks import Overview
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.series import derive_series, may_be_absent
+from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.runs.series import SeriesBlock, derive_series, may_be_absent
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.summary import Summary
 from trainctl.tui.charts.positions import XMap
-from trainctl.tui.charts.pyramid import Points, Pyramid
+from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.event_log import EventLog
-from trainctl.tui.sparse import SparsePyramid
+from trainctl.tui.run_series import RunSeries
 from trainctl.tui.tally import ClassTally, Counts
 from trainctl.tui.timeline import TimeKnots, epoch_knots
 
-Records = NDArray[np.void]
-
 MAX_NEWS = 2_000
 """Events that `RunView.apply` returns at most: more than anyone reads of a run that is opened."""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A long run from its first record on, as far as it is summed up."""
+
+    overview: Overview
+    series: Mapping[str, RunSeries]
+    """Made of the overview, for the view to keep."""
+    recent: Records | None = None
+    """Newest records, the last of the run included, from which classes are counted anew."""
+    recent_is_whole: bool = False
+    """Whether the first of them is the first of its epoch."""
+    first_nonfinite: int | None = None
+    """First step in the overview whose loss is not finite."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Exact samples of the window looked at."""
+
+    first_step: float = 0.0
+    series: SeriesBlock | None = None
+    """None: nothing in the window, or it is so wide that the blocks do."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,10 @@ class RunUpdate:
     """The run was resumed and its records start over: forget the earlier ones."""
     layout: RecordLayout | None = None
     records: Records | None = None
+    glance: Glance | None = None
+    """A run that is long already: the series begin anew with it."""
+    detail: Detail | None = None
+    """The answer to a request; none: there was no new one."""
     events: tuple[Event, ...] = ()
     events_restarted: bool = False
     """The events start over: forget the earlier ones."""
@@ -99,7 +126,7 @@ class RunView:
 
     paths: RunPaths
     layout: RecordLayout | None = None
-    series: dict[str, Pyramid] = field(default_factory=dict[str, Pyramid])
+    series: dict[str, RunSeries] = field(default_factory=dict[str, RunSeries])
     last: np.void | None = None
     """Newest step record."""
     plan: Plan | None = None
@@ -184,8 +211,12 @@ class RunView:
         if update.restarted:
             self._forget_records()
         self.layout = update.layout or self.layout
+        if update.glance is not None:
+            self._take_glance(update.glance)
         if update.records is not None and len(update.records):
             self._take_records(update.records)
+        if update.detail is not None:
+            self._take_detail(update.detail)
         if update.events_restarted:
             self._log = EventLog()
             self._kept.clear()
@@ -260,8 +291,25 @@ class RunView:
             if event.kind is EventKind.COMMAND:
                 self.asked.pop(str(event.data.get("id")), None)
 
+    def _take_glance(self, glance: Glance) -> None:
+        """Begin the series anew with the blocks of an overview."""
+        if glance.recent is not None and len(glance.recent):
+            self.last = glance.recent[-1].copy()
+            self._tally.start_from(glance.recent, is_whole=glance.recent_is_whole)
+        overview = glance.overview
+        self.series, self.first_nonfinite, self._start = dict(glance.series), glance.first_nonfinite, overview.start
+        self._times = TimeKnots()
+        self._kept.pop("time", None)
+        steps, times = overview.blocks["step"], overview.blocks["time"] - overview.start
+        self._times.extend(np.append(overview.first_step, steps), np.append(0.0, times))
+
+    def _take_detail(self, detail: Detail) -> None:
+        rows = dict(detail.series.items()) if detail.series is not None else {}
+        for name, series in self.series.items():
+            series.offer_detail(detail.first_step, rows.get(name))
+
     def _take_records(self, records: Records) -> None:
-        self.last = records[-1]
+        self.last = records[-1].copy()  # a view would keep all of them
         self._tally.add(records)
         self._note_nonfinite(records)
         if self.layout is not None and "time" in (records.dtype.names or ()):
@@ -274,7 +322,7 @@ class RunView:
         first = float(records["step"][0])
         for name, values in derive_series(records, layout, self._start).items():
             if name not in self.series:
-                self.series[name] = SparsePyramid(first) if may_be_absent(name) else Pyramid(first)
+                self.series[name] = RunSeries(first, is_sparse=may_be_absent(name))
             self.series[name].extend(values)
         self._times.extend(records["step"], records["time"] - self._start)
 

@@ -95,9 +95,14 @@ class EventReader:
         """Lines that were no event."""
         return self._lines.skipped + self._unknown
 
-    def read_new(self) -> list[Event]:
-        """Events appended since the last call; a torn last line waits for its end."""
-        parsed = [_parse(line) for line in self._lines.read_new()]
+    @property
+    def has_more(self) -> bool:
+        """Whether the last reading stopped at its limit."""
+        return self._lines.has_more
+
+    def read_new(self, max_bytes: int | None = None) -> list[Event]:
+        """Events appended since the last call, about `max_bytes` of them; a torn last line waits for its end."""
+        parsed = [_parse(line) for line in self._lines.read_new(max_bytes)]
         self._unknown += parsed.count(None)
         return [event for event in parsed if event is not None]
 

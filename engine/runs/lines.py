@@ -35,17 +35,23 @@ class LineReader:
     Attributes:
         skipped: lines that were not a JSON object.
         generation: how often the file shrank; reading then starts over.
+        has_more: whether the last reading stopped at its limit.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.skipped = 0
         self.generation = 0
+        self.has_more = False
         self._offset = 0
 
-    def read_new(self) -> list[dict[str, Any]]:
-        """The objects of the lines completed since the last call; a torn last line waits for its end."""
-        lines = self._complete_lines()
+    def read_new(self, max_bytes: int | None = None) -> list[dict[str, Any]]:
+        """The objects of the lines completed since the last call; a torn last line waits for its end.
+
+        Args:
+            max_bytes: about how much to read at most; a longer line is read whole.
+        """
+        lines = self._complete_lines(max_bytes)
         parsed = [_parse(line) for line in lines if line.strip()]
         self.skipped += parsed.count(None)
         return [value for value in parsed if value is not None]
@@ -54,7 +60,7 @@ class LineReader:
         """Pass over every line that is complete now."""
         self._complete_lines()
 
-    def _complete_lines(self) -> list[bytes]:
+    def _complete_lines(self, max_bytes: int | None = None) -> list[bytes]:
         try:
             with self.path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -62,10 +68,13 @@ class LineReader:
                     self.generation += 1
                     self._offset = 0
                 file.seek(self._offset)
-                data = file.read(size - self._offset)
+                data = file.read(size - self._offset if max_bytes is None else min(size - self._offset, max_bytes))
+                if b"\n" not in data:
+                    data += file.read(size - self._offset - len(data))
         except FileNotFoundError:
             return []
         end = data.rfind(b"\n") + 1
+        self.has_more = self._offset + len(data) < size
         self._offset += end
         return data[:end].splitlines()
 

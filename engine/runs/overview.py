@@ -160,6 +160,13 @@ class OverviewReader:
         )
         return Overview(self._names, self._parts[0], first_step, start)
 
+    def is_current(self, paths: RunPaths) -> bool:
+        """Whether the records it began with are still those of the run."""
+        try:
+            return paths.steps.stat().st_ino == os.fstat(self._source.fileno()).st_ino
+        except FileNotFoundError:
+            return False
+
     def close(self) -> None:
         """Close the file; again is harmless."""
         self._source.close()
@@ -171,10 +178,10 @@ def read_records(file: BinaryIO, dtype: np.dtype[np.void], first: int, count: in
     Raises:
         OSError: there are not as many.
     """
-    data = os.pread(file.fileno(), count * dtype.itemsize, first * dtype.itemsize)
-    if len(data) < count * dtype.itemsize:
+    records = np.empty(count, dtype)
+    if os.preadv(file.fileno(), [records.view(np.uint8).data], first * dtype.itemsize) < records.nbytes:
         raise OSError(f"{file.name} has no {count} records from {first} on")
-    return np.frombuffer(data, dtype)
+    return records
 
 
 def read_blocks(paths: RunPaths, names: tuple[str, ...], source: BinaryIO, dtype: np.dtype[np.void]) -> Blocks:
@@ -184,7 +191,7 @@ def read_blocks(paths: RunPaths, names: tuple[str, ...], source: BinaryIO, dtype
         if not _describes(paths, names):
             return np.empty(0, blocks)
         with paths.overview.open("rb", buffering=0) as file:
-            return read_records(file, blocks, 0, _num_fitting(file, blocks, source, dtype)).copy()
+            return read_records(file, blocks, 0, _num_fitting(file, blocks, source, dtype))
     except OSError:
         return np.empty(0, blocks)
 

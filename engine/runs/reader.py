@@ -51,13 +51,16 @@ class RunReader:
         self._event_generation = 0
         self._stamps: dict[Path, Stamp | None] = {}
 
-    def poll(self) -> bool:
+    def poll(self, max_event_bytes: int | None = None) -> bool:
         """Read what is new in the small files and the events; whether there was anything.
+
+        Args:
+            max_event_bytes: about how much of the events to read at most.
 
         Raises:
             UserError: a newer version wrote this run.
         """
-        changed = self._poll_events()
+        changed = self._poll_events(max_event_bytes)
         if self._is_new(self.paths.meta):
             self.meta, changed = self._read(read_meta, self.paths.meta, self.meta), True
         if self._is_new(self.paths.config):
@@ -84,8 +87,13 @@ class RunReader:
         """Events without those that a later resume took back."""
         return current_events(self.events)
 
-    def _poll_events(self) -> bool:
-        new = self._event_reader.read_new()
+    @property
+    def has_more_events(self) -> bool:
+        """Whether the last `poll` stopped at its limit."""
+        return self._event_reader.has_more
+
+    def _poll_events(self, max_bytes: int | None) -> bool:
+        new = self._event_reader.read_new(max_bytes)
         if self._event_reader.generation != self._event_generation:
             self._event_generation = self._event_reader.generation
             self.events = []

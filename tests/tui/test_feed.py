@@ -13,7 +13,7 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.summary import Best, Summary, write_summary
-from trainctl.tui.feed import MAX_RECORDS, ConsoleTail, Follower, RunFeed
+from trainctl.tui.feed import ConsoleTail, Follower, RunFeed
 from trainctl.tui.verdict import Severity, state_word, verdict
 from trainctl.tui.view import RunUpdate, RunView
 
@@ -143,14 +143,6 @@ def test_a_half_written_run_does_not_stop_the_feed(live_run):
     live_run.paths.meta.write_text("{")
     view = seen(live_run)
     assert view.step == 100 and "meta.json" in verdict(view).text
-
-
-def test_a_long_run_comes_in_portions(new_run):
-    run = new_run().begin()
-    run.train(MAX_RECORDS + 5)
-    feed = RunFeed(run.paths)
-    assert len(feed.poll().records) == MAX_RECORDS and feed.behind
-    assert len(feed.poll().records) == 5 and not feed.behind
 
 
 def test_the_console_keeps_what_a_carriage_return_left(tmp_path):

@@ -1,0 +1,72 @@
+"""A plotted column of a run: a pyramid that may have gaps and takes a closer look only where it is drawn.
+
+Knows no run directory and no widget.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainctl.tui.charts.positions import XMap
+from trainctl.tui.charts.pyramid import Envelope, Floats, Pyramid
+
+MAX_OFFERED = 1 << 19
+"""Samples of a closer look that is followed although nobody draws it."""
+
+
+class RunSeries(Pyramid):
+    """A pyramid over optimiser steps.
+
+    Args:
+        first: step of the first sample.
+        is_sparse: NaN says "not measured": it is a gap, not an illness, and `last` is the newest measurement.
+    """
+
+    def __init__(self, first: float, *, is_sparse: bool = False) -> None:
+        super().__init__(first)
+        self._is_sparse = is_sparse
+        self._offered: tuple[float, list[Floats]] | None = None
+
+    def offer_detail(self, first_step: float, values: Floats | None) -> None:
+        """As `set_detail`, but the work is done when the series is next drawn: most are not."""
+        self.set_detail(0.0, None)
+        self._offered = None if values is None else (first_step, [values])
+
+    def extend(self, values: NDArray[np.floating]) -> None:
+        """Append samples, shape (n,). NaN and infinities are kept as such."""
+        self._follow(np.asarray(values, np.float32))
+        before = self.last
+        super().extend(values)
+        if self._is_sparse:
+            measured = values[np.isfinite(values)]
+            self.last = float(measured[-1]) if len(measured) else before
+
+    def at(self, step: float) -> float:
+        """The sample at a step, or the mean of the finest block around it; NaN when there is none."""
+        self._take_offer()
+        return super().at(step)
+
+    def envelope(self, start: float, stop: float, columns: int, x_map: XMap | None = None) -> Envelope:
+        """Range and mean of the samples in each column of [start, stop), see `Pyramid.envelope`."""
+        self._take_offer()
+        found = super().envelope(start, stop, columns, x_map)
+        return dataclasses.replace(found, bad=np.zeros_like(found.bad)) if self._is_sparse else found
+
+    def _follow(self, values: Floats) -> None:
+        """Let a closer look that reaches the end of the series reach it still."""
+        if self._offered is None:
+            return
+        first_step, parts = self._offered
+        size = sum(map(len, parts))
+        if size > MAX_OFFERED:
+            self._offered = None
+        elif first_step + size == self.extent[1]:
+            parts.append(values)
+
+    def _take_offer(self) -> None:
+        if self._offered is not None:
+            (first_step, parts), self._offered = self._offered, None
+            self.set_detail(first_step, np.concatenate(parts))
