@@ -121,6 +121,34 @@ class Finding:
             "fix": {"text": self.fix.text, "set": None if self.fix.set is None else dict(self.fix.set)},
         }
 
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data from which `from_plain` makes an equal finding, but for `because`."""
+        return {**self.to_json(), "section": self.section, "summary": self.summary}
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Finding:
+        """Read back what `to_plain` gave.
+
+        Raises:
+            KeyError, ValueError: not a finding.
+        """
+        summary = str(data["summary"])
+        return cls(
+            code=str(data["code"]),
+            name=str(data["name"]),
+            section=str(data["section"]),
+            severity=Severity(data["severity"]),
+            confidence=Confidence(data["confidence"]),
+            summary=summary,
+            where=str(data["where"]),
+            why=str(data["why"]).removeprefix(f"{summary}: "),
+            fix=Fix(str(data["fix"]["text"]), data["fix"]["set"]),
+            figures=dict(data["figures"]),
+            ruled_out=tuple(data["ruled_out"]),
+            primary=bool(data["primary"]),
+            consequence_of=data["consequence_of"],
+        )
+
 
 @dataclass(frozen=True)
 class Report:
@@ -152,6 +180,24 @@ class Report:
             "checked": list(self.checked),
             "seconds": round(self.seconds, 3),
         }
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data from which `from_plain` makes an equal report, but for the findings' `because`."""
+        return {**self.to_json(), "findings": [finding.to_plain() for finding in self.findings]}
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Report:
+        """Read back what `to_plain` gave.
+
+        Raises:
+            KeyError, ValueError: not a report.
+        """
+        return cls(
+            findings=tuple(Finding.from_plain(entry) for entry in data["findings"]),
+            not_checked=tuple(NotChecked(entry["code"], entry["why"]) for entry in data["not_checked"]),
+            checked=tuple(data["checked"]),
+            seconds=float(data["seconds"]),
+        )
 
 
 def _strict(value: float | int | str) -> float | int | str:

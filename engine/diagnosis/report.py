@@ -29,7 +29,7 @@ def report_lines(report: Report, evidence: Evidence, sections: Collection[str] =
         lines += [(("· ", "info"), (f"the data's own note: {note}", "")) for note in evidence.data.notes]
     for finding in report.findings:
         if finding.confidence != Confidence.HINT and finding.consequence_of is None:
-            lines += [(), *finding_lines(finding, _consequences(finding, report.findings))]
+            lines += [(), *finding_lines(finding, consequences(finding, report.findings))]
     lines += [(), *not_checked_lines(report), verdict_line(report)]
     return lines
 
@@ -60,8 +60,8 @@ def _codes(found: Sequence[Finding]) -> str:
     return ", ".join(f"{finding.code} {finding.name}" for finding in found)
 
 
-def finding_lines(finding: Finding, consequences: Sequence[Finding] = ()) -> list[Line]:
-    """One finding with its consequences, at most twelve lines."""
+def finding_lines(finding: Finding, follows: Sequence[Finding] = ()) -> list[Line]:
+    """One finding with those that follow from it, at most twelve lines."""
     style = str(finding.severity)
     head = f"{MARKS[finding.severity]} {finding.code} {finding.name}"
     lines: list[Line] = [
@@ -75,10 +75,10 @@ def finding_lines(finding: Finding, consequences: Sequence[Finding] = ()) -> lis
     if finding.fix.set:
         settings = " ".join(f"--set {path}={_value(value)}" for path, value in finding.fix.set.items())
         lines.append(_labelled("try", settings))
-    shown = consequences[:4]
+    shown = follows[:4]
     lines += [_labelled("leads to", f"{entry.code} {entry.name}: {entry.summary}") for entry in shown]
-    if len(consequences) > len(shown):
-        lines.append(_labelled("", f"and {len(consequences) - len(shown)} more"))
+    if len(follows) > len(shown):
+        lines.append(_labelled("", f"and {len(follows) - len(shown)} more"))
     return lines
 
 
@@ -93,7 +93,7 @@ def _labelled(label: str, text: str) -> Line:
     return ((f"  {label:<{LABEL_WIDTH}}", "dim"), (text, ""))
 
 
-def _consequences(cause: Finding, findings: Iterable[Finding]) -> list[Finding]:
+def consequences(cause: Finding, findings: Iterable[Finding]) -> list[Finding]:
     """Findings that follow from `cause`, directly or through another."""
     explained = {cause.code}
     found: list[Finding] = []

@@ -31,7 +31,9 @@ from trainctl.tui.cli.options import (
 from trainctl.tui.cli.output import print_json, print_lines
 
 if TYPE_CHECKING:
+    from trainctl.engine.config.resolve import Resolved
     from trainctl.engine.diagnosis.evidence import Evidence
+    from trainctl.tui.cli.diagnosis_progress import Progress
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "bold red", "info": "cyan", "dim": "dim", "bold": "bold"}
 
@@ -66,7 +68,13 @@ def command(
     scale: Scale = ScaleChoice.AUTO,
     device: Device = None,
     only: Annotated[list[Part] | None, typer.Option("--only", help="Check only this part; may be repeated.")] = None,
+    preflight: Annotated[
+        bool, typer.Option("--preflight", help="With a run: check its configuration and data anew, not its records.")
+    ] = False,
     json: Json = False,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Say each section on stderr when it is judged, as JSON lines.")
+    ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> int:
     """Say why a training does not work, before or after it ran.
@@ -78,18 +86,34 @@ def command(
 
     started = time.perf_counter()
     sections = tuple(name for part in only for name in part.sections) if only else SECTIONS
-    if run is not None:
+    teller = _teller(sections) if progress else None
+    if run is not None and not preflight:
         _refuse_with_run(preset=preset, task=task, config=config, set=sets, data=data, device=device)
         title, evidence = _recorded(runs_dir, run)
     else:
-        resolve = _Resolve(preset, task, config, all_overrides(sets, device=device), scale)
-        title, evidence = _preflight(resolve, data, sections)
+        overrides = all_overrides(sets, device=device)
+        if run is not None:
+            _refuse_with_run(preset=preset, task=task, config=config)
+            resolved, data = _of_run(run, runs_dir, data, overrides)
+        else:
+            if preflight:
+                raise UserError("--preflight goes with a run", "name one, or leave it out: without a run it is meant")
+            resolved = _resolved(preset, task, config, overrides, scale)
+        title, evidence = _preflight(resolved, data, sections, teller)
     report = diagnose(evidence, sections=sections, seconds=time.perf_counter() - started)
+    if teller is not None:
+        teller.finish(title, report, evidence)
     if json:
         print_json(report.to_json())
     else:
         _print(title, report, evidence, sections, only or [])
     return ExitCode.FINDINGS if report.verdict == "error" else ExitCode.OK
+
+
+def _teller(sections: tuple[str, ...]) -> Progress:
+    from trainctl.tui.cli.diagnosis_progress import Progress
+
+    return Progress(sections)
 
 
 def _refuse_with_run(**options: Any) -> None:
@@ -109,36 +133,32 @@ def _recorded(runs_dir: Path, ref: str) -> tuple[str, Evidence]:
     return f"{paths.root}{stands}", evidence
 
 
-class _Resolve:
-    """The options that lead to a configuration."""
-
-    def __init__(
-        self,
-        preset: str | None,
-        task: str | None,
-        config: list[Path] | None,
-        overrides: list[str],
-        scale: ScaleChoice,
-    ) -> None:
-        self.preset, self.task, self.config, self.overrides, self.scale = preset, task, config, overrides, scale
-
-
-def _preflight(options: _Resolve, data: Path | None, sections: tuple[str, ...]) -> tuple[str, Evidence]:
-    from trainctl.engine.diagnosis.probes.preflight import gather
-    from trainctl.engine.tasks.registry import task_type
+def _resolved(
+    preset: str | None, task: str | None, config: list[Path] | None, overrides: list[str], scale: ScaleChoice
+) -> Resolved:
     from trainctl.engine.training.device import choose_device
 
-    device_type = choose_device("auto").type
-    resolved = resolve_options(
-        options.preset,
-        scale=options.scale.on(device_type),
-        config=options.config,
-        overrides=options.overrides,
-        task=options.task,
-    )
+    size = scale.on(choose_device("auto").type)
+    return resolve_options(preset, scale=size, config=config, overrides=overrides, task=task)
+
+
+def _of_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) -> tuple[Resolved, Path | None]:
+    """Configuration and data that a run was started with."""
+    from trainctl.tui.cli.past_run import past_run
+
+    past = past_run(ref, runs_dir, data, overrides)
+    return past.resolved, past.data
+
+
+def _preflight(
+    resolved: Resolved, data: Path | None, sections: tuple[str, ...], teller: Progress | None
+) -> tuple[str, Evidence]:
+    from trainctl.engine.diagnosis.probes.preflight import gather
+    from trainctl.engine.tasks.registry import task_type
+
     task = task_type(resolved.config.task)(resolved.config, data)
     title = f"{resolved.preset}, {resolved.scale} scale, {data or 'built-in data'}, before training"
-    return title, gather(task, sections=sections)
+    return title, gather(task, sections=sections, tell=teller.tell if teller else None)
 
 
 def _print(title: str, report: Any, evidence: Evidence, sections: tuple[str, ...], only: list[Part]) -> None:

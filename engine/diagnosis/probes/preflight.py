@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Any
 
 import torch
 
@@ -26,11 +26,24 @@ from trainctl.engine.training.device import choose_device, describe_device
 BUDGET_S = 30.0
 NO_RECORDS = "nothing has been trained yet"
 
-T = TypeVar("T")
+Tell = Callable[[Evidence, str], None]
+"""Told the evidence so far, and the part on which work begins; the empty text: all is there."""
 
 
-def gather(task: Task, *, sections: Collection[str] = SECTIONS, budget_s: float = BUDGET_S) -> Evidence:
+def gather(
+    task: Task,
+    *,
+    sections: Collection[str] = SECTIONS,
+    budget_s: float = BUDGET_S,
+    tell: Tell | None = None,
+) -> Evidence:
     """Evidence about `task`, as far as the rules of `sections` want it.
+
+    Args:
+        task: configured, with its data.
+        sections: of the catalogue.
+        budget_s: after which no further probe begins.
+        tell: called before each part that is gathered, and at the end.
 
     Raises:
         UserError: the data, the network or the device cannot be used at all.
@@ -38,30 +51,21 @@ def gather(task: Task, *, sections: Collection[str] = SECTIONS, budget_s: float 
     deadline = Deadline(budget_s)
     wanted = parts_of(sections)
     device = choose_device(task.config.runtime.device)
+    probes = _Probes(deadline, tell, task, describe_device(device))
+    probes.begin("training data")
     with undisturbed(task.config.seed):
         splits = task.load()
-    probes = _Probes(deadline)
-    labels = probes.ask("labels", lambda: measure_labels(splits)) if "labels" in wanted else None
-    needs_sampler = not wanted.isdisjoint({"sampler", "batch"})
-    sampler = probes.ask("sampler", lambda: measure_sampler(task, splits)) if needs_sampler else None
-    data = probes.ask("data", lambda: measure_data(splits, deadline)) if "data" in wanted else None
-    batch = None
+    if "labels" in wanted:
+        probes.ask("labels", lambda: measure_labels(splits))
+    if not wanted.isdisjoint({"sampler", "batch"}):
+        probes.ask("sampler", lambda: measure_sampler(task, splits))
+    if "data" in wanted:
+        probes.ask("data", lambda: measure_data(splits, deadline))
     if "batch" in wanted and "sampler" not in probes.failures:
-        batch = probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
-    return Evidence(
-        data=data,
-        labels=labels,
-        sampler=sampler,
-        plan=plan_facts(task.config),
-        batch=batch,
-        environment=EnvironmentFacts(platform.python_version(), torch.__version__, describe_device(device)),
-        missing={
-            "labels": "the task names no classes",
-            "records": NO_RECORDS,
-            "batch": probes.failures.get("sampler", "not asked for"),
-            **probes.failures,
-        },
-    )
+        sampler = probes.found.get("sampler")
+        probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
+    probes.begin("")
+    return probes.evidence()
 
 
 def parts_of(sections: Collection[str]) -> set[str]:
@@ -71,19 +75,29 @@ def parts_of(sections: Collection[str]) -> set[str]:
 
 
 class _Probes:
-    """Asks one probe after the other while there is time, and keeps why one gave nothing."""
+    """Asks one probe after the other while there is time, and keeps what each found, or why it found nothing."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, tell: Tell | None, task: Task, device: str) -> None:
         self.deadline = deadline
+        self.found: dict[str, Any] = {}
         self.failures: dict[str, str] = {}
+        self._tell = tell
+        self._plan = plan_facts(task.config)
+        self._environment = EnvironmentFacts(platform.python_version(), torch.__version__, device)
 
-    def ask(self, part: str, probe: Callable[[], T], *, is_input: bool = False) -> T | None:
-        """The probe's facts, or None. With `is_input` its `UserError` is the user's to see, as in a run."""
+    def begin(self, part: str) -> None:
+        """Say what is worked on next."""
+        if self._tell is not None:
+            self._tell(self.evidence(), part)
+
+    def ask(self, part: str, probe: Callable[[], object], *, is_input: bool = False) -> None:
+        """Keep the probe's facts. With `is_input` its `UserError` is the user's to see, as in a run."""
         if self.deadline.has_passed:
             self.failures[part] = str(self.deadline)
-            return None
+            return
+        self.begin(part)
         try:
-            return probe()
+            self.found[part] = probe()
         except UserError as err:
             if is_input:
                 raise
@@ -91,4 +105,17 @@ class _Probes:
         except Exception as err:  # the task's code is the user's: whatever it raises is the answer
             first = next(iter(str(err).splitlines()), "")
             self.failures[part] = f"the {part} probe failed: {type(err).__name__}: {first}"
-        return None
+
+    def evidence(self) -> Evidence:
+        """What is known so far."""
+        return Evidence(
+            **self.found,
+            plan=self._plan,
+            environment=self._environment,
+            missing={
+                "labels": "the task names no classes",
+                "records": NO_RECORDS,
+                "batch": self.failures.get("sampler", "not asked for"),
+                **self.failures,
+            },
+        )
