@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,16 @@ from trainctl.tui.actions import ACTIONS, shown_key
 from trainctl.tui.feed import Follower
 from trainctl.tui.launch import LaunchRequest, launch
 from trainctl.tui.memory import load_memory, memory_path
-from trainctl.tui.messages import AttachRequested, FeedFailed, LaunchRequested, ReplayRequested, RunChanged
+from trainctl.tui.messages import (
+    AttachRequested,
+    FeedFailed,
+    LaunchRequested,
+    OverlayChanged,
+    OverlayFailed,
+    ReplayRequested,
+    RunChanged,
+)
+from trainctl.tui.overlays import Overlays
 from trainctl.tui.palette import DARK, NO_COLOUR, THEMES, variables
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.session import Session
@@ -58,6 +68,10 @@ class CockpitApp(App[None]):
         self._keys = dict(keymap or {})
         self._memory_path = memory_path(environ)
         self._memory = load_memory(self._memory_path)
+        self.overlays = Overlays(
+            lambda run, update: self.post_message(OverlayChanged(run, update)),
+            lambda run, reason: self.post_message(OverlayFailed(run, reason)),
+        )
         self.session: Session | None = None
 
     async def on_mount(self) -> None:
@@ -116,13 +130,31 @@ class CockpitApp(App[None]):
             await self._replay(self.session.paths, self.session.process)
 
     async def on_launch_requested(self, message: LaunchRequested) -> None:
-        """Start another run and look at it."""
+        """Start another run and look at it, with the earlier one behind it where that is wanted."""
+        if message.beside is not None:
+            with suppress(UserError):  # as many as can be told apart are there already
+                self.overlays.add(message.beside)
         await self._launch(message.request)
+
+    def on_overlay_changed(self, message: OverlayChanged) -> None:
+        """Draw what is new of a run that is laid over."""
+        screen = self._cockpit()
+        if self.overlays.apply(message.run, message.update) and screen is not None:
+            screen.show_overlays()
+
+    def on_overlay_failed(self, message: OverlayFailed) -> None:
+        """Take away what cannot be read, and say why."""
+        self.overlays.remove(message.run)
+        self.notify(message.reason, severity="warning", markup=False)
+        screen = self._cockpit()
+        if screen is not None:
+            screen.show_overlays()
 
     def on_unmount(self) -> None:
         """Stop reading, and remember how the user liked to look."""
         if self._follower is not None:
             self._follower.stop()
+        self.overlays.stop()
         self._memory.save(self._memory_path)
 
     # --- runs ---------------------------------------------------------------------------------------------
@@ -141,14 +173,14 @@ class CockpitApp(App[None]):
 
     async def _look_at(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         session = Session(run, process, readonly=self._readonly)
-        await self._show(session, CockpitScreen(session, self._request, self._memory, self._keys))
+        await self._show(session, CockpitScreen(session, self._request, self._memory, self._keys, self.overlays))
 
     async def _replay(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         from trainctl.tui.replay import ReplaySession
         from trainctl.tui.screens.replay import ReplayScreen
 
         session = ReplaySession(run, process)
-        await self._show(session, ReplayScreen(session, self._request, self._memory, self._keys))
+        await self._show(session, ReplayScreen(session, self._request, self._memory, self._keys, self.overlays))
 
     async def _show(self, session: Session, screen: CockpitScreen) -> None:
         if self._follower is not None:

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from trainctl.engine.errors import UserError
 from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.memory import Memory
+from trainctl.tui.overlays import Overlays
 from trainctl.tui.panels import PANELS, PanelWidget
 from trainctl.tui.scene import Scene
 from trainctl.tui.session import Session
@@ -32,16 +33,21 @@ class CockpitBase(Screen[None]):
         request: how new runs are started; its preset is replaced when another one is chosen.
         memory: what is remembered of how the user likes to look.
         keymap: the user's own keys by name of the action.
+        overlays: the runs that are laid over.
 
     Attributes:
         scene: what the user looks at now.
         panels: every panel by its id, hidden ones included.
     """
 
-    def __init__(self, session: Session, request: LaunchRequest, memory: Memory, keymap: Mapping[str, str]) -> None:
+    def __init__(
+        self, session: Session, request: LaunchRequest, memory: Memory, keymap: Mapping[str, str], overlays: Overlays
+    ) -> None:
         super().__init__()
         self.session, self.request, self.memory, self.keymap = session, request, memory, keymap
+        self.overlays = overlays
         self.scene = Scene(unit=memory.unit, smoothing=memory.smoothing, loss_mode=memory.loss_mode)
+        self.scene.overlays = overlays.shown(session.paths)
         # Held, not looked up: updates may still arrive while the screen is being taken down.
         self.run_header = RunHeader()
         self.panels: dict[str, PanelWidget] = {entry.id: entry.make() for entry in PANELS}
@@ -59,6 +65,11 @@ class CockpitBase(Screen[None]):
         for panel in self.panels.values():
             if panel.display:
                 panel.show(self.session.view, self.scene)
+
+    def show_overlays(self) -> None:
+        """Runs were laid over or taken away, or have more to show."""
+        self.scene.overlays = self.overlays.shown(self.session.paths)
+        self.redraw()
 
     def arrange_panels(self) -> None:
         """Show the panels that belong to the run, fit the terminal and are not hidden; the last fills its row."""

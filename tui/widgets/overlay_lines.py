@@ -28,7 +28,5 @@ def overlay_lines(scene: Scene, source: Source, *, symbol: str = "", smooth: boo
         x_map = overlay.view.x_map(scene.unit)
         if series is None or (x_map is None and scene.unit is not Unit.STEP):
             continue
-        lines.append(
-            Line(overlay.name, series, overlay.ink, symbol=symbol, faint=True, x_map=x_map, smooth=smooth)
-        )
+        lines.append(Line(overlay.name, series, overlay.ink, symbol=symbol, faint=True, x_map=x_map, smooth=smooth))
     return lines
