@@ -35,5 +35,6 @@ COMMANDS: dict[str, CommandEntry] = {
     "export": CommandEntry("trainctl.tui.cli.export", "command", "Write records or the model in other formats."),
     "evaluate": CommandEntry("trainctl.tui.cli.evaluate", "command", "Measure a checkpoint on data."),
     "predict": CommandEntry("trainctl.tui.cli.predict", "command", "Apply a checkpoint to files."),
+    "data": CommandEntry("trainctl.tui.cli.data", "command", "Look at the data: balance, batches, samples."),
     "lr-find": CommandEntry("trainctl.tui.cli.lr_find", "command", "Sweep the learning rate and suggest one."),
 }

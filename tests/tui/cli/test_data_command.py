@@ -1,0 +1,43 @@
+"""`trainctl data` as it is typed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from trainctl.tui.cli.main import run_command_line
+
+WORDS = ["data", "--device", "cpu", "--set", "data.samples=60", "--set", "train.batch_size=8"]
+
+
+def test_the_text_says_balance_batches_tensors_and_samples(capsys):
+    assert run_command_line(WORDS) == 0
+    out = capsys.readouterr().out
+    for expected in ("eyes/balanced, built-in data", "train: 48 samples", "times the smallest", "6 batches of 8",
+                     "each of the 48 samples once", "uint8 48×3×32×64", "built-in eye"):  # fmt: skip
+        assert expected in out
+    assert "\x1b" not in out
+
+
+def test_json_is_one_document_with_pictures(capsys):
+    assert run_command_line([*WORDS, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == ["title", "balance", "sampler", "tensors", "samples"]
+    picture = found["samples"]["samples"][0]["image"]
+    assert (picture["height"], picture["width"]) == (24, 48)
+
+
+def test_progress_gives_each_part_when_it_is_ready(capsys):
+    assert run_command_line([*WORDS, "--json", "--progress"]) == 0
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert [line["section"] for line in lines] == ["loading", "balance", "sampler", "tensors", "samples"]
+    assert lines[1]["found"] == json.loads(out)["balance"]
+
+
+@pytest.mark.parametrize("words", [["--preset", "no-such"], ["--data", "/no/such/folder"], ["--set", "no.such=1"]])
+def test_what_cannot_be_looked_at_ends_with_two_and_one_line(words, capsys):
+    assert run_command_line(["data", "--device", "cpu", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("trainctl: error: ") and err.count("\n") == 1
