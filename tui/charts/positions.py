@@ -93,10 +93,7 @@ def position_ticks(start: float, stop: float, most: int, unit: str) -> list[floa
     """At most `most` round positions in [start, stop): whole steps, parts of epochs, round times."""
     if most <= 0 or stop <= start:
         return []
-    if unit == "time":
-        found = _time_ticks(start, stop, most)
-    else:
-        found = linear_ticks(start, stop, most)
+    found = (_time_ticks if unit == "time" else linear_ticks)(start, stop, most)
     if unit == "step":
         found = [x for x in found if x == round(x)]
     return [x for x in found if start <= x < stop]

@@ -18,6 +18,7 @@ from trainctl.tui.charts.axis import Axis
 from trainctl.tui.charts.blocks import Envelope
 
 Ints = NDArray[np.int64]
+Bits = NDArray[np.uint8]
 
 NO_INK = -1
 BAD_INK = -2
@@ -109,16 +110,30 @@ class Raster:
         return ["".join(row) for row in self.chars]
 
 
-_BRAILLE_WEIGHTS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]])
 _BRAILLE = np.array([chr(0x2800 + k) for k in range(256)])
-_QUADRANT_WEIGHTS = np.array([[1, 2], [4, 8]])
 _QUADRANTS = np.array(list(" ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"))
-_ASCII_WEIGHTS = np.array([[1], [2]])
 _ASCII = np.array(list(" '.:"))
+_BRAILLE_BITS = ((0, 1, 2, 6), (3, 4, 5, 7))
+"""Bit of each dot of a cell, by column and row; the order of Unicode's braille patterns, U+2800 and following."""
+_QUADRANT_BITS = ((0, 2), (1, 3))
+_ASCII_BITS = ((0, 1),)
+
+
+def _stretches(bits: tuple[tuple[int, ...], ...]) -> NDArray[np.uint8]:
+    """Bits of a cell's column from dot `first` up to dot `end`, shape (columns, rows + 1, rows + 1)."""
+    rows = len(bits[0])
+    found = np.zeros((len(bits), rows + 1, rows + 1), np.uint8)
+    for column, order in enumerate(bits):
+        for first in range(rows):
+            for end in range(first + 1, rows + 1):
+                found[column, first, end] = sum(1 << order[k] for k in range(first, end))
+    return found
+
+
 _TABLES = {
-    Glyphs.BRAILLE: (_BRAILLE_WEIGHTS, _BRAILLE),
-    Glyphs.BLOCK: (_QUADRANT_WEIGHTS, _QUADRANTS),
-    Glyphs.ASCII: (_ASCII_WEIGHTS, _ASCII),
+    Glyphs.BRAILLE: (_stretches(_BRAILLE_BITS), _BRAILLE),
+    Glyphs.BLOCK: (_stretches(_QUADRANT_BITS), _QUADRANTS),
+    Glyphs.ASCII: (_stretches(_ASCII_BITS), _ASCII),
 }
 
 
@@ -186,7 +201,7 @@ def _rows_between(low: float, high: float, height: int, axis: Axis) -> slice:
 def _draw_traces(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
     """Faint traces first; their dots are forgotten, so that they do not blur the others."""
     for faint in (True, False):
-        dots = np.zeros(chars.shape, np.int64)
+        dots = np.zeros(chars.shape, np.uint8)
         for trace in traces:
             if trace.faint is not faint:
                 continue
@@ -196,17 +211,12 @@ def _draw_traces(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axis:
                 _draw_dots(trace, dots, chars, inks, axis, glyphs)
 
 
-def _draw_dots(trace: Trace, dots: Ints, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
-    """Add a trace to `dots`, the dots drawn so far as a number per cell."""
-    height, width = chars.shape
-    rows, columns = glyphs.dots
-    new = _dots(trace, height * rows, axis)
-    assert new.shape[1] == width * columns, "an envelope has one entry per column of dots"
-    weights, table = _TABLES[glyphs]
-    cells = np.einsum("hrwc,rc->hw", new.reshape(height, rows, width, columns).astype(np.int64), weights)
-    touched = cells > 0
+def _draw_dots(trace: Trace, dots: Bits, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+    """Add a trace to `dots`, the dots drawn so far as bits of each cell."""
+    cells = _cells(trace, chars.shape, axis, glyphs)
+    touched = np.nonzero(cells)
     dots |= cells
-    chars[touched], inks[touched] = table[dots[touched]], trace.shade
+    chars[touched], inks[touched] = _TABLES[glyphs][1][dots[touched]], trace.shade
 
 
 def _draw_symbols(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
@@ -217,13 +227,20 @@ def _draw_symbols(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis,
         chars[at], inks[at] = trace.symbol, trace.shade
 
 
-def _dots(trace: Trace, rows: int, axis: Axis) -> NDArray[np.bool_]:
-    """Which dots a trace covers, shape (rows, columns), row 0 at the top."""
-    top, bottom = dot_ranges(trace.envelope, rows, axis)
+def _cells(trace: Trace, shape: tuple[int, ...], axis: Axis, glyphs: Glyphs) -> Bits:
+    """Dots a trace covers, as bits of each cell."""
+    (height, width), (rows, columns) = shape, glyphs.dots
+    assert len(trace.envelope.lo) == width * columns, "an envelope has one entry per column of dots"
+    top, bottom = dot_ranges(trace.envelope, height * rows, axis)
     if trace.join:
         top, bottom = _joined(top, bottom, trace.envelope.bad)
-    row = np.arange(rows)[:, None]
-    return (row >= top[None, :]) & (row <= bottom[None, :])
+    above = np.arange(height)[:, None] * rows
+    first, end = (top - above).clip(0, rows), (bottom + 1 - above).clip(0, rows)
+    stretches = _TABLES[glyphs][0]
+    cells = np.zeros((height, width), np.uint8)
+    for column in range(columns):
+        cells |= stretches[column, first[:, column::columns], end[:, column::columns]]
+    return cells
 
 
 def dot_ranges(envelope: Envelope, rows: int, axis: Axis) -> tuple[Ints, Ints]:
@@ -256,7 +273,8 @@ def _joined(top: Ints, bottom: Ints, bad: NDArray[np.bool_]) -> tuple[Ints, Ints
     top, bottom = top.copy(), bottom.copy()
     broken = np.cumsum(bad)
     whole = (broken[there[1:]] == broken[there[:-1]]) & ~bad[there[:-1]]
-    between = np.setdiff1d(np.arange(there[0], there[-1]), there)
+    between = np.flatnonzero(bottom[: there[-1]] < 0)
+    between = between[between > there[0]]
     between = between[whole[np.searchsorted(there, between) - 1]]
     middle = np.interp(between, there, (top[there] + bottom[there]) / 2)
     top[between] = bottom[between] = np.rint(middle).astype(np.int64)

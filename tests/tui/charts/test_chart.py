@@ -1,0 +1,191 @@
+"""The widget in an app: what the mouse asks for, what the borders say, in which style cells are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from textual.app import App, ComposeResult
+from textual.events import MouseMove, MouseScrollDown, MouseScrollUp
+from textual.message import Message
+from textual.pilot import Pilot
+
+from trainctl.tui.charts.chart import Chart
+from trainctl.tui.charts.plot import Content, Line
+from trainctl.tui.charts.pyramid import Pyramid
+from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.palette import DARK
+
+
+class Stage(App[None]):
+    """A chart of a thousand steps, and what it posted."""
+
+    CSS = "Chart { height: 16; width: 64; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_theme(DARK)
+        self.theme = DARK.name
+        self.posted: list[Message] = []
+
+    def compose(self) -> ComposeResult:
+        yield Chart(id="chart")
+
+    def on_mount(self) -> None:
+        self.chart.show_content(content())
+
+    @property
+    def chart(self) -> Chart:
+        return self.query_one(Chart)
+
+    def on_chart_cursor_moved(self, message: Chart.CursorMoved) -> None:
+        self.posted.append(message)
+
+    def on_chart_zoom_requested(self, message: Chart.ZoomRequested) -> None:
+        self.posted.append(message)
+
+    def on_chart_pan_requested(self, message: Chart.PanRequested) -> None:
+        self.posted.append(message)
+
+    def on_chart_window_reset(self, message: Chart.WindowReset) -> None:
+        self.posted.append(message)
+
+    def of(self, kind: type[Message]) -> list[Message]:
+        """What was posted of one kind."""
+        return [message for message in self.posted if type(message) is kind]
+
+
+def content(**options: object) -> Content:
+    """A line that rises from 0 to 999, with a second one."""
+    rising, flat = Pyramid(), Pyramid()
+    rising.extend(np.arange(1000, dtype=np.float32))
+    flat.extend(np.full(1000, 500, np.float32))
+    return Content(lines=(Line("aux", flat, 1), Line("total", rising, 0)), **options)  # type: ignore[arg-type]
+
+
+def title(app: Stage) -> str:
+    """The legend, without its colours."""
+    shown = app.chart._border_title
+    return shown.plain if shown else ""
+
+
+async def over(pilot: Pilot[None], step: int, event: type = MouseMove, **options: int) -> None:
+    """A mouse event on the column of a step."""
+    chart = pilot.app.query_one(Chart)
+    frame = chart.plot_frame()
+    assert frame
+    offset = (1 + frame.gutter + frame.column_of_step(step), 5)
+    await pilot._post_mouse_events([event], chart, offset, button=options.get("button", 0))
+    await pilot.pause()
+
+
+async def test_the_mouse_reads_a_step_and_reads_nothing_when_it_leaves():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await over(pilot, 500)
+        (moved,) = app.of(Chart.CursorMoved)
+        assert isinstance(moved, Chart.CursorMoved) and moved.step == pytest.approx(500, abs=20)
+        await pilot.hover(offset=(90, 25))
+        assert [getattr(m, "step", 0) for m in app.of(Chart.CursorMoved)][-1] is None
+
+
+async def test_the_mouse_beside_the_plot_reads_nothing():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.hover("#chart", offset=(2, 5))
+        assert not app.posted
+
+
+async def test_the_wheel_asks_for_a_closer_or_wider_look_at_the_step_below():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await over(pilot, 250, MouseScrollUp)
+        await over(pilot, 250, MouseScrollDown)
+        closer, wider = app.of(Chart.ZoomRequested)
+        assert isinstance(closer, Chart.ZoomRequested) and isinstance(wider, Chart.ZoomRequested)
+        assert (closer.factor, wider.factor) == (0.8, 1.25)
+        assert closer.around == pytest.approx(250, abs=20) and wider.around == closer.around
+
+
+async def test_dragging_to_the_right_asks_for_earlier_steps():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.mouse_down("#chart", offset=(20, 5))
+        app.posted.clear()
+        await pilot.hover("#chart", offset=(35, 5))
+        await pilot.hover("#chart", offset=(50, 6))
+        await pilot.mouse_up("#chart", offset=(50, 6))
+        frame = app.chart.plot_frame()
+        assert frame
+        fractions = [m.fraction for m in app.of(Chart.PanRequested) if isinstance(m, Chart.PanRequested)]
+        assert sum(fractions) == pytest.approx(-30 / frame.room)
+        assert not app.of(Chart.CursorMoved), "a drag is not a reading"
+        await pilot.hover("#chart", offset=(30, 5))
+        assert len(app.of(Chart.PanRequested)) == len(fractions), "let go of, it stays where it is"
+
+
+async def test_a_double_click_asks_for_the_whole_run_and_a_single_one_does_not():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.click("#chart", offset=(20, 5))
+        assert not app.of(Chart.WindowReset)
+        await pilot.double_click("#chart", offset=(40, 5))
+        assert len(app.of(Chart.WindowReset)) == 1
+
+
+async def test_an_empty_chart_ignores_the_mouse():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.chart.show_content(Content())
+        await pilot._post_mouse_events([MouseScrollUp], app.chart, (20, 5), button=0)
+        await pilot.mouse_down("#chart", offset=(20, 5))
+        await pilot.hover("#chart", offset=(30, 5))
+        await pilot.mouse_up("#chart", offset=(30, 5))
+        assert not app.posted
+
+
+async def test_the_borders_follow_the_cursor():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        assert "total 999" in title(app)
+        app.chart.show_content(content(cursor=250), "a note")
+        await pilot.pause()
+        assert "total 250" in title(app)
+        assert app.chart._border_subtitle and app.chart._border_subtitle.plain == "step 250 · a note"
+
+
+async def test_a_legend_that_does_not_fit_keeps_what_matters_and_says_that_there_is_more():
+    app = Stage()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.chart.styles.width = 18
+        await pilot.pause()
+        assert title(app).split() == ["total", "999", "…"]
+        app.chart.styles.width = 40
+        await pilot.pause()
+        assert title(app).split() == ["total", "999", "aux", "500"]
+
+
+async def test_faint_cells_are_a_dim_shade_of_the_same_colour():
+    app = Stage()
+    async with app.run_test(size=(100, 30)):
+        full, faint = app.chart._style(1), app.chart._style(201)
+        assert faint.color == full.color and faint.dim and not full.dim
+
+
+async def test_without_colours_lines_carry_the_letters_of_the_legend(monkeypatch):
+    monkeypatch.setattr(Chart, "plain_ink", True)
+    app = Stage()
+    async with app.run_test(size=(100, 30)):
+        assert "a total 999" in title(app)
+        text = app.chart.as_text()
+        assert "a" in text.splitlines()[0] and "b" in text
+
+
+@pytest.mark.parametrize("glyphs", list(Glyphs))
+async def test_every_set_of_glyphs_fills_the_widget(monkeypatch, glyphs):
+    monkeypatch.setattr(Chart, "glyphs", glyphs)
+    app = Stage()
+    async with app.run_test(size=(100, 30)):
+        app.chart.show_content(content(cursor=10, smoothing=3, bands=((10, 400),), rules=((700, "limit"),)))
+        rows = app.chart.as_text().splitlines()
+        assert len(rows) == app.chart.size.height and all(len(row) == app.chart.size.width for row in rows)
+        assert any("limit" in row for row in rows)
