@@ -31,6 +31,9 @@ format: setup
 bench: $(VENV)/.bench-installed ## print the benchmarks (minutes)
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/.run-installed ## take the pictures of docs/cockpit.md anew (minutes)
+	$(BIN)/python docs/screenshots.py
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 

@@ -38,7 +38,6 @@ class Session:
         self.readonly = readonly
         self.view = RunView(paths)
         self.feed = RunFeed(paths, process)
-        self.window: tuple[float, float] | None = None
 
     @property
     def task(self) -> str:
@@ -46,8 +45,11 @@ class Session:
         return self.view.preset.partition("/")[0]
 
     def look_at(self, window: tuple[float, float] | None) -> None:
-        """The user looks at these steps, [start, stop), or at the whole run."""
-        self.window = window
+        """The user looks at these steps, [start, stop), or at the whole run: exact samples where blocks are wide."""
+        if window is None or self.view.stride <= 1:
+            self.feed.request_detail(None)
+        else:
+            self.feed.request_detail(*window)
 
     def check_may_change(self) -> None:
         """Raises UserError when the cockpit is read only."""

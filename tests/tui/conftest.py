@@ -25,8 +25,10 @@ from trainctl.engine.runs.store import StepWriter
 class SyntheticRun:
     """Writes what a trainer writes: 4 epochs of 50 steps, two classes, two loss terms, three module groups."""
 
-    def __init__(self, root: Path, preset: str = "eyes/balanced") -> None:
-        self.paths = create_run(root, preset)
+    def __init__(self, root: Path, preset: str = "eyes/balanced", name: str = "") -> None:
+        if name:
+            (root / name).mkdir(parents=True)
+        self.paths = RunPaths(root / name) if name else create_run(root, preset)
         self.preset = preset
         self.layout = RecordLayout(
             terms=("bce", "aux"),

@@ -78,7 +78,8 @@ class CockpitScreen(
         self._caught_up = True
 
     def _is_drawn_anew(self, update: RunUpdate, events: list[Event]) -> bool:
-        return bool(events) or update.restarted or (update.records is not None and len(update.records) > 0)
+        steps = update.records is not None and len(update.records) > 0
+        return steps or bool(events) or update.restarted or update.glance is not None or update.detail is not None
 
     def _pop_up(self, events: list[Event]) -> None:
         """Say what happened just now; what was there when we attached is in the log."""

@@ -16,13 +16,14 @@ INKS = (1, 2, 5, 6, 7)
 
 def scened(view: RunView, scene: Scene, lines: Sequence[Line], **more: Any) -> Content:
     """A chart of the run as the scene says; `more` are further fields of `Content`."""
+    if "marks" not in more:
+        more["marks"] = event_marks(view)
     return Content(
         lines=tuple(lines),
         window=scene.window,
         x_map=view.x_map(scene.unit),
         cursor=scene.cursor,
         smoothing=scene.smoothing,
-        marks=more.pop("marks", None) or event_marks(view),
         **more,
     )
 

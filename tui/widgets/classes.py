@@ -50,7 +50,7 @@ class ClassPanel(Widget, can_focus=True):
         layout = view.layout
         parts = [Content.styled(self.heading, "bold")]
         if layout and layout.classes:
-            parts.append(Content.styled("  █ epoch │ data set, n in batch", "$chart-label"))
+            parts.append(Content.styled("  █ epoch  ▀ batch  │ data set", "$chart-label"))
         self.border_title = Content("").join(parts)
         self.border_subtitle = Content(class_note(view))
         self.refresh()
@@ -106,26 +106,22 @@ def data_share(view: RunView) -> Counts | None:
 def class_rows(
     classes: Sequence[str], batch: Counts, epoch: Counts, data: Counts | None, width: int, height: int
 ) -> list[Content]:
-    """A line per class, the emptiest first when there is not room for all."""
+    """A line per class, the emptiest first when there is not room for all; two where there is room for the batch."""
     order = list(range(len(classes)))
     left_out = 0
     if len(order) > height:
         left_out = len(order) - max(height - 1, 1)
         order = sorted(np.argsort(epoch, kind="stable")[: max(height - 1, 1)].tolist())
     name_width = min(max((len(name) for name in classes), default=0), MAX_NAME)
-    bar_width = max(width - name_width - 16, 4)
-    top = max(_share(epoch).max(), _share(data).max() if data is not None else 0.0, 1e-9)
-    rows = [
-        _class_row(
-            classes[k],
-            int(batch[k]),
-            float(_share(epoch)[k]) / top,
-            float(_share(data)[k]) / top if data is not None else None,
-            float(_share(epoch)[k]),
-            (name_width, bar_width),
-        )
-        for k in order
-    ]
+    widths = (name_width, max(width - name_width - 16, 4))
+    shares = [_share(epoch), _share(batch), *([_share(data)] if data is not None else [])]
+    top = max(*(float(share.max()) for share in shares), 1e-9)
+    rows: list[Content] = []
+    for k in order:
+        tick = float(shares[2][k]) / top if data is not None else None
+        rows.append(_class_row(classes[k], int(batch[k]), float(shares[0][k]), top, tick, widths))
+        if 2 * len(order) <= height:
+            rows.append(_batch_row(float(shares[1][k]) / top, widths))
     if left_out:
         rows.append(Content.styled(f"and {left_out} classes with more samples", "$chart-label"))
     return rows
@@ -135,21 +131,23 @@ def _share(counts: Counts) -> np.ndarray[Any, np.dtype[np.float64]]:
     return counts / max(int(counts.sum()), 1)
 
 
-def _class_row(
-    name: str, count: int, length: float, tick: float | None, share: float, widths: tuple[int, int]
-) -> Content:
+def _class_row(name: str, count: int, share: float, top: float, tick: float | None, widths: tuple[int, int]) -> Content:
     name_width, bar_width = widths
     shown = name if len(name) <= name_width else name[: name_width - 1] + "…"
-    filled = round(length * bar_width)
+    filled = round(share / top * bar_width)
     cells = ["█"] * filled + [" "] * (bar_width - filled)
     if tick is not None:
         cells[min(round(tick * bar_width), bar_width - 1)] = "│"
-    missing = share == 0
     return Content("").join(
         [
-            Content.styled(shown.ljust(name_width), "bold $error" if missing else "$foreground"),
+            Content.styled(shown.ljust(name_width), "bold $error" if share == 0 else "$foreground"),
             Content.styled(" " + "".join(cells), "$series-0"),
             Content.styled(f" {100 * share:5.1f}% ", "$foreground"),
             Content.styled(f"{count:6d}", "bold $error" if count == 0 else "$chart-label"),
         ]
     )
+
+
+def _batch_row(length: float, widths: tuple[int, int]) -> Content:
+    name_width, bar_width = widths
+    return Content.styled(" " * (name_width + 1) + "▀" * round(length * bar_width), "$series-1")

@@ -14,6 +14,7 @@ from trainctl.tui.charts.plot import Line
 from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.charting import part_ink, scened
+from trainctl.tui.widgets.overlay_lines import overlay_lines
 
 HEALTHY = (1.0, 10.0)
 """Total norm that the weld training document calls healthy (seed document 001, "gradient norm 1-10")."""
@@ -28,11 +29,11 @@ class GradientPanel(Chart):
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         groups = [name for name in (view.layout.groups if view.layout else ()) if f"grad_norm.{name}" in view.series]
-        lines = [Line(name, view.series[f"grad_norm.{name}"], part_ink(k)) for k, name in enumerate(groups)]
+        lines = [Line(name, view.series[f"grad_norm.{name}"], part_ink(k), faint=True) for k, name in enumerate(groups)]
         if len(lines) < 2:
             lines = []
         if "grad_norm" in view.series:
-            lines.append(Line("total", view.series["grad_norm"], 0))
+            lines += [*overlay_lines(scene, "grad_norm"), Line("total", view.series["grad_norm"], 0)]
         clip = float(view.last["clip"]) if view.last is not None else math.nan
         rules = () if math.isnan(clip) else ((clip, "clip"),)
         self.show_content(scened(view, scene, lines, rules=rules, bands=(HEALTHY,)), note=notes(view, clip))

@@ -1,0 +1,131 @@
+"""Takes the pictures of `docs/cockpit.md`: trains two real runs, opens the cockpit on them and presses the keys.
+
+`python docs/screenshots.py [--runs-dir DIR] [--only NAME]`; with `--runs-dir` the runs that are there are used. Takes
+about three minutes on two cores. A new picture is a line in `PICTURES`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from trainctl.engine.runs.index import find_run
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.app import CockpitApp
+from trainctl.tui.launch import LaunchRequest
+
+OUT = Path(__file__).parent / "screens"
+LIMIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Args:
+        name: of the file.
+        keys: pressed one after another; `wait:TEXT` waits until the text is on the screen.
+        size: columns and rows.
+        theme: as the user would choose it.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    size: tuple[int, int] = (160, 50)
+    theme: str = "trainctl-dark"
+
+
+PICTURES = (
+    Picture("cockpit"),
+    Picture("cockpit-80x24", size=(80, 24)),
+    Picture("cockpit-light", size=(120, 40), theme="trainctl-light"),
+    Picture("cockpit-no-colour", size=(120, 40), theme="trainctl-no-colour"),
+    Picture("wide", size=(200, 60)),
+    Picture("zoomed", ("right_square_bracket", "right_square_bracket", "comma", "comma", "plus", "plus", "plus", "x")),
+    Picture("presets", ("p",)),
+    Picture("preset-difference", ("p", "up", "enter")),
+    Picture("runs", ("r",), size=(120, 40)),
+    Picture("compare", ("k", "wait:F1")),
+    Picture("diagnose", ("d", "enter", "wait:checks in"), size=(120, 40)),
+    Picture("lr-finder", ("n", "wait:suggest"), size=(120, 40)),
+    Picture("data", ("i", "wait:train"), size=(120, 40)),
+    Picture("replay", ("o",), size=(120, 40)),
+    Picture("help", ("question_mark",), size=(120, 60)),
+)
+
+
+def train(runs_dir: Path, preset: str) -> None:
+    """A real, short training on the built-in data."""
+    words = ["run", "--preset", preset, "--runs-dir", str(runs_dir), "train.epochs=8"]
+    subprocess.run([sys.executable, "-m", "trainctl.tui.cli.main", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def text_of(pilot: Pilot[None]) -> str:
+    """The characters on the screen."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def shows(pilot: Pilot[None], text: str) -> None:
+    """Wait until the text is on the screen.
+
+    Raises:
+        TimeoutError: it does not appear.
+    """
+    end = time.monotonic() + LIMIT_S
+    while text not in text_of(pilot):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{text!r} does not appear on\n{text_of(pilot)}")
+        await pilot.pause(0.1)
+
+
+async def take(picture: Picture, run: RunPaths, runs_dir: Path) -> str:
+    """The picture as SVG, without the fonts it would fetch from elsewhere."""
+    app = CockpitApp(run, LaunchRequest(runs_dir, environ=dict(os.environ)))
+    async with app.run_test(size=picture.size) as pilot:
+        app.theme = picture.theme
+        await shows(pilot, "FINISHED")
+        await pilot.pause(2.0)
+        for key in picture.keys:
+            if key.startswith("wait:"):
+                await shows(pilot, key.removeprefix("wait:"))
+            else:
+                await pilot.press(key)
+                await pilot.pause(0.2)
+        await pilot.pause(0.5)
+        svg = app.export_screenshot(title=f"trainctl ui {run.root.name}")
+    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Train unless told where runs are, then take each picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs-dir", type=Path)
+    parser.add_argument("--only", choices=[picture.name for picture in PICTURES])
+    options = parser.parse_args()
+    OUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = folder
+        runs_dir = options.runs_dir or Path(folder) / "runs"
+        if options.runs_dir is None:
+            train(runs_dir, "current")
+            train(runs_dir, "balanced")
+        run = find_run(runs_dir, "latest")
+        for picture in PICTURES:
+            if options.only in (None, picture.name):
+                (OUT / f"{picture.name}.svg").write_text(asyncio.run(take(picture, run, runs_dir)))
+                sys.stdout.write(f"{picture.name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Pictures of the cockpit that must not change unnoticed. After a wanted change: pytest --snapshot-update.
+
+The run is the same in every picture: name, times and numbers are fixed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SyntheticRun
+from pilots import LARGE, MEDIUM, SMALL, shows
+from textual.pilot import Pilot
+
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.app import CockpitApp
+from trainctl.tui.charts.chart import Chart
+from trainctl.tui.memory import Memory, memory_path
+
+NOON = 1_772_452_800.0
+"""2026-03-02 12:00:00 UTC."""
+THEMES = ["trainctl-dark", "trainctl-light", "trainctl-colour-blind", "no-colour"]
+
+
+@pytest.fixture
+def fixed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
+    """Step 150 of 200, three validations, the learning rate halved on the way."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(time, "time", lambda: NOON)
+    run = SyntheticRun(tmp_path / "runs", name="20260302-120000-eyes-balanced-0a1b").begin()
+    for epoch, (loss, f1) in enumerate([(0.5, 0.8), (0.4, 0.9), (0.42, 0.88)], start=1):
+        run.train(50, time=NOON - 300 + epoch * 50 + np.arange(50))
+        run.validate(epoch, loss, f1)
+        if epoch == 2:
+            arguments = {"name": "lr", "op": "mul", "value": 0.5}
+            run.events.append(EventKind.COMMAND, 100, id="a", verb="set", args=arguments, effect="lr 1e-4 -> 5e-5")
+    run.say("loading 1,000 images")
+    return run.paths
+
+
+def choose_theme(theme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As the user would have it: remembered, or no colours by the environment."""
+    if theme == "no-colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setattr(Chart, "plain_ink", True)
+    else:
+        Memory(theme=theme).save(memory_path({"XDG_STATE_HOME": str(tmp_path / "state")}))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_cockpit(fixed_run, snap_compare, monkeypatch, tmp_path, size, theme):
+    choose_theme(theme, monkeypatch, tmp_path)
+
+    async def settled(pilot: Pilot[None]) -> None:
+        await shows(pilot, "step 150/200")
+        await pilot.pause(0.3)
+
+    assert snap_compare(CockpitApp(fixed_run), terminal_size=size, run_before=settled)
