@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui.feed import RunFeed
+from trainctl.tui.feed import Follower, RunFeed
 from trainctl.tui.naming import short_names
 from trainctl.tui.scene import Overlay
 from trainctl.tui.view import RunUpdate, RunView
@@ -36,7 +36,8 @@ class _Followed:
     paths: RunPaths
     view: RunView
     ink: int
-    follower: _SlowFollower
+    feed: RunFeed
+    follower: Follower
     drawn_at: float = 0.0
 
 
@@ -51,6 +52,7 @@ class Overlays:
     def __init__(self, deliver: Deliver, fail: Fail) -> None:
         self._deliver, self._fail = deliver, fail
         self._runs: dict[str, _Followed] = {}
+        self._window: tuple[float, float] | None = None
 
     def __contains__(self, paths: RunPaths) -> bool:
         return _key(paths) in self._runs
@@ -75,9 +77,10 @@ class Overlays:
             raise UserError(f"{MAX_OVERLAYS} runs are laid over already", "take one away first")
         taken = {run.ink for run in self._runs.values()}
         ink = next(ink for ink in INKS if ink not in taken)
-        follower = _SlowFollower(paths, self._deliver, self._fail)
-        self._runs[_key(paths)] = _Followed(paths, RunView(paths), ink, follower)
-        follower.start()
+        self._runs[_key(paths)] = run = self._followed(paths, ink)
+        if self._window is not None:
+            run.feed.request_detail(*self._window)
+        threading.Thread(target=run.follower.run, name=f"overlay {paths.root.name}", daemon=True).start()
 
     def remove(self, paths: RunPaths) -> None:
         """Take a run away; nothing where it is not there."""
@@ -104,7 +107,7 @@ class Overlays:
             return False
         run.view.apply(update)
         now = time.monotonic()
-        is_due = not run.follower.behind or now - run.drawn_at > DRAW_PERIOD_S
+        is_due = not run.feed.behind or now - run.drawn_at > DRAW_PERIOD_S
         run.drawn_at = now if is_due else run.drawn_at
         run.follower.applied()
         return is_due
@@ -115,50 +118,30 @@ class Overlays:
         names = short_names([present.root.name, *(run.paths.root.name for run in others)])[1:]
         return tuple(Overlay(name, run.view, run.ink) for name, run in zip(names, others, strict=True))
 
+    def look_at(self, window: tuple[float, float] | None) -> None:
+        """The user looks at these steps, [start, stop), or at everything: exact samples where blocks are wide."""
+        self._window = window
+        for run in self._runs.values():
+            if window is None or run.view.stride <= 1:
+                run.feed.request_detail(None)
+            else:
+                run.feed.request_detail(*window)
+
     def stop(self) -> None:
         """End the threads soon."""
         for run in self._runs.values():
             run.follower.stop()
 
+    def _followed(self, paths: RunPaths, ink: int) -> _Followed:
+        feed = RunFeed(paths)
+        feed.period_s = PERIOD_S
 
-class _SlowFollower:
-    """Polls a run about once a second until stopped."""
+        def deliver(update: RunUpdate) -> None:
+            feed.period_s = PERIOD_S if update.summary is None else OVER_PERIOD_S
+            self._deliver(paths, update)
 
-    def __init__(self, paths: RunPaths, deliver: Deliver, fail: Fail) -> None:
-        self._paths, self._deliver, self._fail = paths, deliver, fail
-        self._stop, self._applied = threading.Event(), threading.Event()
-        self.behind = False
-        """Whether there is more to read at once."""
-
-    def start(self) -> None:
-        """Begin."""
-        threading.Thread(target=self._run, name=f"overlay {self._paths.root.name}", daemon=True).start()
-
-    def applied(self) -> None:
-        """The last update has been taken in."""
-        self._applied.set()
-
-    def stop(self) -> None:
-        """End soon."""
-        self._stop.set()
-        self._applied.set()
-
-    def _run(self) -> None:
-        try:
-            feed = RunFeed(self._paths)
-            while not self._stop.is_set():
-                update = feed.poll()
-                self.behind = feed.behind
-                self._applied.clear()
-                if self._stop.is_set():
-                    return
-                self._deliver(self._paths, update)
-                self._applied.wait()
-                if not feed.behind:
-                    self._stop.wait(OVER_PERIOD_S if update.summary is not None else PERIOD_S)
-        except (UserError, OSError) as err:
-            if not self._stop.is_set():
-                self._fail(self._paths, str(err))
+        follower = Follower(feed, deliver, lambda reason: self._fail(paths, reason))
+        return _Followed(paths, RunView(paths), ink, feed, follower)
 
 
 def _key(paths: RunPaths) -> str:

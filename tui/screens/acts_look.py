@@ -36,8 +36,9 @@ class LookActions(CockpitBase, LookingScreen):
         self.redraw()
 
     def window_changed(self) -> None:
-        """The feed reads what the window needs."""
+        """The feeds read what the window needs."""
         self.session.look_at(self.scene.window)
+        self.overlays.look_at(self.scene.window)
         self.redraw()
 
     # --- panels -------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from trainctl.tui.charts.plot import EventMark, Line
 from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.charting import scened
+from trainctl.tui.widgets.overlay_lines import overlay_lines
 from trainctl.tui.wording import MARK_LETTERS
 
 
@@ -24,7 +25,7 @@ class LearningRatePanel(Chart):
         if plan is not None and len(plan.points):
             lines.append(Line("plan", plan.points, FAINT_INK, legend=False, smooth=False))
         if "lr" in view.series:
-            lines.append(Line("now", view.series["lr"], 0, smooth=False))
+            lines += [*overlay_lines(scene, "lr", smooth=False), Line("now", view.series["lr"], 0, smooth=False)]
         total, warmup = (plan.total_steps, plan.warmup_steps) if plan else (0, 0)
         content = scened(
             view,

@@ -14,6 +14,7 @@ from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.scene import LossMode, Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.charting import part_ink, scened
+from trainctl.tui.widgets.overlay_lines import overlay_lines
 
 RAW_INK = 3
 EMA_INK = 4
@@ -30,7 +31,7 @@ class LossPanel(Chart):
         lines = [*expected_lines(view, scene), *term_lines(view, mode)]
         if mode is not LossMode.SHARE:
             if "loss" in view.series:
-                lines.append(Line("total", view.series["loss"], 0))
+                lines += [*overlay_lines(scene, "loss"), Line("total", view.series["loss"], 0)]
             lines += validation_lines(view)
         self.show_content(scened(view, scene, lines), note(view, mode))
 
