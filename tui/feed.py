@@ -106,13 +106,21 @@ class RunFeed:
             events_restarted=events_restarted,
             console=self._console.read_new(),
             status=reader.status,
-            liveness=alive if exit_code is None or alive is Liveness.OVER else Liveness.CRASHED,
+            liveness=self._liveness(alive, exit_code),
             age_s=age_s,
             meta=reader.meta,
             summary=reader.summary,
+            samples=reader.samples,
             exit_code=exit_code,
             problems=tuple(reader.problems.values()),
         )
+
+    def _liveness(self, alive: Liveness, exit_code: int | None) -> Liveness:
+        """What the files say, corrected by what is known of the process we started."""
+        if exit_code is not None:
+            return alive if alive is Liveness.OVER else Liveness.CRASHED
+        is_ours = self._process is not None and self._reader.status is None and alive is Liveness.CRASHED
+        return Liveness.STARTING if is_ours else alive
 
     def _new_events(self) -> tuple[tuple[Event, ...], bool]:
         """Events read since the last call, and whether they start over. The reader keeps none: the view does."""

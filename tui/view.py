@@ -18,6 +18,7 @@ from trainctl.engine.runs.blocks import Overview
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.runs.samples import WorstSamples
 from trainctl.engine.runs.series import SeriesBlock, derive_series, may_be_absent
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
@@ -80,6 +81,8 @@ class RunUpdate:
     """Since the last sign of life."""
     meta: dict[str, Any] | None = None
     summary: Summary | None = None
+    samples: WorstSamples | None = None
+    """The worst of the newest validation."""
     exit_code: int | None = None
     """How the process we started ended; none while it runs, or where somebody else started it."""
     problems: tuple[str, ...] = ()
@@ -138,6 +141,7 @@ class RunView:
     age_s: float = 0.0
     meta: dict[str, Any] | None = None
     summary: Summary | None = None
+    samples: WorstSamples | None = None
     exit_code: int | None = None
     problems: tuple[str, ...] = ()
     asked: dict[str, str] = field(default_factory=dict[str, str])
@@ -223,6 +227,7 @@ class RunView:
         self._take_events(update.events)
         self.status, self.liveness, self.age_s = update.status, update.liveness, update.age_s
         self.meta, self.summary, self.problems = update.meta, update.summary, update.problems
+        self.samples = update.samples
         self.exit_code = update.exit_code
         return list(update.events[-MAX_NEWS:])
 

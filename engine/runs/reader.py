@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trainctl.engine.runs.atomic import DamagedFileError
+from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.events import Event, EventReader, current_events
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.runs.samples import WorstSamples, read_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status, liveness, read_status
 from trainctl.engine.runs.store import StepReader
@@ -33,6 +35,7 @@ class RunReader:
         config_text: content of `config.yaml`; empty until written.
         status: last status; None until written.
         summary: how the run ended; None until it has.
+        samples: the worst of the newest validation; None where none were kept.
         events: every event so far, those a resume took back included (see `current_events`).
         steps: reader of the step records.
         problems: files that could not be understood, by name, and why.
@@ -44,6 +47,7 @@ class RunReader:
         self.config_text = ""
         self.status: Status | None = None
         self.summary: Summary | None = None
+        self.samples: WorstSamples | None = None
         self.events: list[Event] = []
         self.steps = StepReader(self.paths)
         self.problems: dict[str, str] = {}
@@ -69,6 +73,8 @@ class RunReader:
             self.status, changed = self._read(read_status, self.paths.status, self.status), True
         if self._is_new(self.paths.summary):
             self.summary, changed = self._read(read_summary, self.paths.summary, self.summary), True
+        if self._is_new(self.paths.samples):
+            self.samples, changed = self._read(read_samples, self.paths.samples, self.samples), True
         return changed
 
     @property
@@ -81,6 +87,8 @@ class RunReader:
     def liveness(self, now: float | None = None) -> tuple[Liveness, float]:
         """Whether its process is there, and the age of its last sign of life in seconds."""
         when = time.time() if now is None else now
+        if self.status is None and self.summary is None:
+            return beginning(self.paths, self.meta, when)
         return liveness(self.status, when, is_summed_up=self.summary is not None)
 
     def current_events(self) -> list[Event]:
