@@ -17,6 +17,7 @@ from typing import Any
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import disk_errors
+from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta, refuse_newer
 from trainctl.engine.runs.states import RunState
@@ -147,6 +148,8 @@ def run_info(paths: RunPaths, now: float) -> RunInfo:
     except UserError as err:
         problem = str(err)
     alive, age_s = liveness(status, now, is_summed_up=summary is not None)
+    if status is None and summary is None:
+        alive, _ = beginning(paths, meta, now)
     started = _started(paths, meta, status)
     return RunInfo(
         name=paths.root.name,

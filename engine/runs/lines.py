@@ -70,7 +70,7 @@ class LineReader:
                 file.seek(self._offset)
                 data = file.read(size - self._offset if max_bytes is None else min(size - self._offset, max_bytes))
                 if b"\n" not in data:
-                    data += file.read(size - self._offset - len(data))
+                    data += file.readline(size - self._offset - len(data))
         except FileNotFoundError:
             return []
         end = data.rfind(b"\n") + 1

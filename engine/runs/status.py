@@ -142,20 +142,30 @@ def _liveness(status: Status | None, now: float) -> tuple[Liveness, float]:
 
 def is_running(status: Status) -> bool:
     """Whether the process that wrote `status` runs on this host (a zombie does not, nor a later namesake)."""
-    if status.pid <= 0:
+    return is_alive(status.pid, status.process_start)
+
+
+def is_alive(pid: int, start: int | None = None) -> bool:
+    """Whether a process runs on this host; a zombie does not.
+
+    Args:
+        pid: its number.
+        start: its `process_start`, so that another process with its number is not taken for it.
+    """
+    if pid <= 0:
         return False
     try:
-        os.kill(status.pid, 0)
+        os.kill(pid, 0)
     except PermissionError:
         pass  # it is somebody else's, but it is there
     except (ProcessLookupError, OverflowError):
         return False
-    fields = _stat_fields(status.pid)
+    fields = _stat_fields(pid)
     if fields is None:
         return True
     if fields[0] in ("Z", "X"):
         return False
-    return status.process_start is None or int(fields[19]) == status.process_start
+    return start is None or int(fields[19]) == start
 
 
 def process_start(pid: int) -> int | None:

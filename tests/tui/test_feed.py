@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -229,3 +230,46 @@ def test_the_best_validation_is_named_with_its_weights(live_run):
 def test_a_finished_run_names_its_best_by_its_summary(live_run):
     write_summary(live_run.paths, Summary(RunState.FINISHED, 100, 2, 1.0, 1.0, best=Best("f1", 0.9, 2)))
     assert seen(live_run).best == ("f1", 0.9, 100, "raw")
+
+
+def test_a_run_that_died_before_its_first_word_is_over_also_for_who_did_not_start_it(empty_run):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    lock = empty_run.root / ".lock"
+    lock.write_text(f"{child.pid}\n")
+    for file in (lock, empty_run.root):
+        os.utime(file, (1e9, 1e9))
+    view = RunView(empty_run)
+    view.apply(RunFeed(empty_run).poll())
+    assert view.liveness is Liveness.CRASHED and view.is_over
+
+
+def test_a_process_we_started_may_prepare_as_long_as_it_likes(empty_run):
+    os.utime(empty_run.root, (1e9, 1e9))
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    view = RunView(empty_run)
+    view.apply(RunFeed(empty_run, child).poll())
+    assert view.liveness is Liveness.STARTING and not view.is_over
+    child.communicate(b"\n")
+
+
+def test_very_many_events_arrive_in_portions_and_none_is_lost(live_run, monkeypatch):
+    monkeypatch.setattr("trainctl.tui.feed.MAX_EVENT_BYTES", 1000)
+    for number in range(100):
+        live_run.events.append(EventKind.NOTE, 100, text=str(number))
+    feed, view = RunFeed(live_run.paths), RunView(live_run.paths)
+    sizes = [len(view.apply(feed.poll()))]
+    while feed.behind:
+        sizes.append(len(view.apply(feed.poll())))
+    assert len(sizes) > 5 and max(sizes) < 50
+    assert [event.data["text"] for event in view.of_kind(EventKind.NOTE)] == [str(number) for number in range(100)]
+
+
+def test_events_that_were_replaced_are_not_shown_twice(live_run):
+    feed, view = RunFeed(live_run.paths), RunView(live_run.paths)
+    view.apply(feed.poll())
+    live_run.paths.events.unlink()
+    live_run.events.append(EventKind.NOTE, 5, text="again")
+    view.apply(feed.poll())
+    assert [event.kind for event in view.events] == [EventKind.NOTE]
+    assert len(view.validation("raw", "loss")) == 0
