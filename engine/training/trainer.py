@@ -320,11 +320,11 @@ class Trainer:
         return results["raw"]
 
     def _keep_worst(self, columns: Mapping[str, Tensor]) -> None:
-        """Let the background thread write the samples with the largest loss, where the task knows them."""
+        """Write the samples with the largest loss, where the task knows them: before the event that speaks of them."""
         progress = self.state.progress
         worst = worst_samples(self.task, self.splits.val, columns, step=progress.step, epoch=progress.epoch)
         if worst is not None:
-            self.desk.scribe.submit(lambda: write_samples(self.desk.paths, worst))
+            write_samples(self.desk.paths, worst)
 
     def _heed(self, metrics: dict[str, float], *, is_best: bool) -> None:
         """Let plateau and early stopping hear of a validation."""
