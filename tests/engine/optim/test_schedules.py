@@ -58,7 +58,8 @@ metrics = st.lists(st.one_of(st.floats(-2, 2), st.just(math.nan)), min_size=1, m
 def test_plateau_cuts_when_torch_cuts(values: list[float], patience: int, mode: Any, floor: float) -> None:
     plan = plan_of(name="plateau", patience=patience, factor=0.5, mode=mode, min_lr=floor)
     optimizer = torch_optimizer()
-    scheduler = ReduceLROnPlateau(optimizer, mode=mode, factor=0.5, patience=patience, min_lr=floor)
+    # torch ignores cuts of less than 1e-8 unless told otherwise; ours has `min_lr` for that.
+    scheduler = ReduceLROnPlateau(optimizer, mode=mode, factor=0.5, patience=patience, min_lr=floor, eps=0)
     for epoch, value in enumerate(values, 1):
         plan.observe({"loss": value}, epoch)
         scheduler.step(value)
