@@ -13,8 +13,9 @@ from trainctl.engine.runs.blocks import BLOCK, Overview
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewReader
 from trainctl.engine.runs.record import RecordLayout, Records
-from trainctl.engine.runs.series import derive_series
+from trainctl.engine.runs.series import derive_series, may_be_absent
 from trainctl.engine.runs.store import StepReader
+from trainctl.tui.run_series import RunSeries
 from trainctl.tui.step_feed import MAX_DETAIL, MAX_RECORDS
 from trainctl.tui.view import Detail, Glance
 
@@ -62,7 +63,7 @@ class RecordedSteps:
             return None
         overview = Overview(whole.names, whole.blocks[:num_blocks], whole.first_step, whole.start)
         recent, is_whole = self._recent(overview.count)
-        return Glance(overview, recent, is_whole, self._first_nonfinite(overview))
+        return Glance(overview, self._series(overview), recent, is_whole, self._first_nonfinite(overview))
 
     def detail(self, window: tuple[float, float] | None, count: int) -> Detail:
         """The series of steps [start, stop) among the first `count` records; empty where that is too wide."""
@@ -74,6 +75,16 @@ class RecordedSteps:
             return Detail()
         series = derive_series(self.part(first, stop), self.layout, float(self.records["time"][0]))
         return Detail(float(self.records["step"][first]), series)
+
+    def _series(self, overview: Overview) -> dict[str, RunSeries]:
+        """The series made of an overview; their newest sample is its last record's."""
+        assert self.layout is not None
+        newest = dict(derive_series(self.part(overview.count - 1, overview.count), self.layout, overview.start).items())
+        found: dict[str, RunSeries] = {}
+        for name, lo, hi, mean, bad in overview.columns():
+            found[name] = RunSeries(overview.first_step, is_sparse=may_be_absent(name))
+            found[name].load(BLOCK, lo, hi, mean, bad, overview.count, float(newest[name][-1]))
+        return found
 
     def _find(self, field: str, value: float) -> int:
         """Index of the first record in which an ascending field is not below a value."""

@@ -49,7 +49,13 @@ def open_by_name(words: Sequence[str]) -> int | None:
 
 
 def open_cockpit(
-    run: RunPaths | None, request: LaunchRequest, *, readonly: bool, glyphs: str = "", keys: Path | None = None
+    run: RunPaths | None,
+    request: LaunchRequest,
+    *,
+    readonly: bool,
+    glyphs: str = "",
+    keys: Path | None = None,
+    replay: bool = False,
 ) -> int:
     """Take the screen until the user leaves; then say where things stand. Returns the exit code.
 
@@ -59,6 +65,7 @@ def open_cockpit(
         readonly: refuse everything that would change a run.
         glyphs: name of the characters charts are drawn with; empty: as the terminal can.
         keys: the user's own keys; none: the file in the usual place, if there is one.
+        replay: play the run from its records.
 
     Raises:
         UserError: this is no terminal, or there is a mistake in the file of keys.
@@ -66,7 +73,7 @@ def open_cockpit(
     from trainctl.tui.keys import keys_path, load_keymap
 
     keymap = load_keymap(keys or keys_path(os.environ), must_exist=keys is not None)
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() and not is_in_browser():
         raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
     with resting_collector():
         from trainctl.tui.app import CockpitApp
@@ -76,12 +83,17 @@ def open_cockpit(
         # The font of the Linux console has no braille.
         Chart.glyphs = Glyphs(glyphs or ("ascii" if os.environ.get("TERM") == "linux" else "braille"))
         Chart.plain_ink = "NO_COLOR" in os.environ
-        app = CockpitApp(run, request, readonly, keymap)
+        app = CockpitApp(run, request, readonly, keymap, replay)
     with seldom_collected():
         app.run()
-    if app.session is not None:
+    if app.session is not None and not is_in_browser():
         sys.stdout.write(app.session.farewell() + "\n")
     return app.return_code or 0
+
+
+def is_in_browser() -> bool:
+    """Whether this cockpit draws into a browser's tab, see `trainctl.tui.web`; standard output then is its wire."""
+    return "TEXTUAL_DRIVER" in os.environ
 
 
 @contextmanager

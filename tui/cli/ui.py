@@ -48,6 +48,17 @@ def command(
         Path | None,
         typer.Option("--keys", metavar="FILE", help="Your own keys (default: trainctl/keys.yaml in ~/.config)."),
     ] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Play RUN again from its records.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the cockpit to browsers instead; read only.")] = False,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="HOST", help="With --web: where to listen (default: 127.0.0.1).")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="N", help="With --web: port (default: 8000; 0: a free one).")
+    ] = None,
+    allow_control: Annotated[
+        bool, typer.Option("--allow-control", help="With --web: browsers may change the run.")
+    ] = False,
 ) -> None:
     """Open the cockpit on RUN; without it, start a new run (default preset: balanced) and open it.
 
@@ -72,7 +83,16 @@ def command(
         from trainctl.tui.presets import checked
 
         request = checked(request)
+    if replay and attach_to is None:
+        raise UserError("--replay plays what was recorded", "name a run, e.g. trainctl ui latest --replay")
     if ascii_ and blocks:
         raise UserError("--ascii and --blocks are two ways to draw", "give one of them")
     glyphs = "ascii" if ascii_ else "block" if blocks else ""
-    raise typer.Exit(open_cockpit(attach_to, request, readonly=readonly, glyphs=glyphs, keys=keys))
+    if web:
+        from trainctl.tui.cli.web import WebOptions, open_web
+
+        flags = (*(["--replay"] if replay else []), *(["--ascii"] if ascii_ else []), *(["--blocks"] if blocks else []))
+        raise typer.Exit(open_web(attach_to, request, WebOptions.of(host, port, allow_control, readonly, flags)))
+    if host is not None or port is not None or allow_control:
+        raise UserError("--host, --port and --allow-control are about --web", "add --web")
+    raise typer.Exit(open_cockpit(attach_to, request, readonly=readonly, glyphs=glyphs, keys=keys, replay=replay))
