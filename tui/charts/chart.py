@@ -17,11 +17,7 @@ from textual.events import Resize
 from textual.strip import Strip
 
 from trainctl.tui.charts.drawing import Drawing, draw
-from trainctl.tui.charts.labels import Frame
-from trainctl.tui.charts.legend import GAP, MORE, Entry, entries, fitting, subtitle
-from trainctl.tui.charts.mouse import Pointable
-from trainctl.tui.charts.plot import Content
-from trainctl.tui.charts.raster import (
+from trainctl.tui.charts.inks import (
     BAD_INK,
     BAND_INK,
     CURSOR_INK,
@@ -33,8 +29,12 @@ from trainctl.tui.charts.raster import (
     NO_INK,
     RULE_INK,
     SPAN_INK,
-    Glyphs,
 )
+from trainctl.tui.charts.labels import Frame
+from trainctl.tui.charts.legend import GAP, MORE, Entry, entries, fitting, subtitle
+from trainctl.tui.charts.mouse import Pointable
+from trainctl.tui.charts.plot import Content
+from trainctl.tui.charts.raster import Glyphs
 
 NUM_SERIES_COLOURS = 8
 FAINT_INK = 100

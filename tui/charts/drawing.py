@@ -8,22 +8,11 @@ import numpy as np
 
 from trainctl.tui.charts.axis import Axis, fit_axis
 from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.inks import CURSOR_INK, EMPTY_INK, HERE_INK, LABEL_INK, MARK_INK, NO_INK
 from trainctl.tui.charts.labels import Frame, value_labels, write, write_positions, write_rule_labels
 from trainctl.tui.charts.legend import line_letters
 from trainctl.tui.charts.plot import Content, Line
-from trainctl.tui.charts.raster import (
-    CURSOR_INK,
-    EMPTY_INK,
-    HERE_INK,
-    LABEL_INK,
-    MARK_INK,
-    NO_INK,
-    Glyphs,
-    Mark,
-    Raster,
-    Trace,
-    rasterise,
-)
+from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, rasterise
 from trainctl.tui.charts.smoothing import smoothed
 
 LIKELY_GUTTER = 5

@@ -8,19 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainctl.tui.charts.axis import Axis, short, ticks
+from trainctl.tui.charts.inks import BAND_INK, CURSOR_INK, HERE_INK, LABEL_INK, NO_INK, RULE_INK, SPAN_INK
 from trainctl.tui.charts.plot import Content
 from trainctl.tui.charts.positions import XMap, position_label, position_ticks
-from trainctl.tui.charts.raster import (
-    BAND_INK,
-    CURSOR_INK,
-    HERE_INK,
-    LABEL_INK,
-    NO_INK,
-    RULE_INK,
-    SPAN_INK,
-    Raster,
-    row_of,
-)
+from trainctl.tui.charts.raster import Raster, row_of
 
 CELLS_PER_TICK = 14
 """Positions stand at least this far apart: no label is longer."""

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainctl.tui.charts.drawing import draw
+from trainctl.tui.charts.inks import CURSOR_INK, DIM_INK, LABEL_INK, RULE_INK
 from trainctl.tui.charts.labels import Frame
 from trainctl.tui.charts.plot import Content, EventMark, Line
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points, Pyramid
-from trainctl.tui.charts.raster import CURSOR_INK, DIM_INK, LABEL_INK, RULE_INK, Glyphs
+from trainctl.tui.charts.raster import Glyphs
 
 anything = st.floats(width=32, allow_nan=True, allow_infinity=True)
 extremes = st.sampled_from([0.0, 1.0, -1.0, 1e38, -3e38, 1e-38, 1e-45, np.nan, np.inf, -np.inf, 1e-8, 7.0])

@@ -16,10 +16,7 @@ import numpy as np
 import pytest
 
 from trainctl.tui.charts.drawing import Drawing, draw
-from trainctl.tui.charts.plot import Content, EventMark, Line
-from trainctl.tui.charts.positions import XMap
-from trainctl.tui.charts.pyramid import Points, Pyramid
-from trainctl.tui.charts.raster import (
+from trainctl.tui.charts.inks import (
     BAD_INK,
     BAND_INK,
     CURSOR_INK,
@@ -31,8 +28,11 @@ from trainctl.tui.charts.raster import (
     NO_INK,
     RULE_INK,
     SPAN_INK,
-    Glyphs,
 )
+from trainctl.tui.charts.plot import Content, EventMark, Line
+from trainctl.tui.charts.positions import XMap
+from trainctl.tui.charts.pyramid import Points, Pyramid
+from trainctl.tui.charts.raster import Glyphs
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH, HEIGHT = 64, 12

@@ -10,20 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from trainctl.tui.charts.axis import Axis, fit_axis
 from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.inks import BAD_INK, MARK_INK, NO_INK, RULE_INK, SPAN_INK
 from trainctl.tui.charts.pyramid import Points, Pyramid
-from trainctl.tui.charts.raster import (
-    BAD_INK,
-    MARK_INK,
-    NO_INK,
-    RULE_INK,
-    SPAN_INK,
-    Glyphs,
-    Mark,
-    Raster,
-    Trace,
-    dot_ranges,
-    rasterise,
-)
+from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, dot_ranges, rasterise
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 anything = st.floats(width=32, allow_nan=True, allow_infinity=True)
