@@ -59,7 +59,8 @@ def of_samples(
 ) -> Figure:
     """The median of repetitions, its range, and how it compares with those of `baseline`."""
     middle = statistics.median(samples)
-    ratio = middle / statistics.median(baseline) if baseline else None
+    reference = statistics.median(baseline) if baseline else 0
+    ratio = middle / reference if reference else None
     return Figure(label, middle, unit, min(samples), max(samples), limit, ratio, versus)
 
 

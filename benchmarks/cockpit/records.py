@@ -25,7 +25,7 @@ EYES = RecordLayout(
     groups=("stem", "block0", "block1", "block2", "block3", "head"),
     classes=("closed", "open"),
 )
-"""What the eyes task records: 24 fields, 104 bytes a step."""
+"""What the eyes task records: 23 fields, 104 bytes a step."""
 TWELVE = RecordLayout(terms=("ce",), scalars=tuple(f"metric{k}" for k in range(9)))
 """Twelve curves: loss, learning rate, gradient norm and nine of the task's own."""
 

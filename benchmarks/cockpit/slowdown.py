@@ -1,8 +1,8 @@
 """How much a training is slowed by somebody looking at it: within one training the cockpit comes and goes.
 
 Windows with and without it alternate (A B, B A, ...); steps per second come from the times in the run's own records,
-and what is compared are the two windows of a round. Two trainings: the eyes as built in, and the smallest network that the
-other benchmarks use, whose steps take less than a millisecond. One thread each.
+and what is compared are the two windows of a round. Two trainings: the eyes as built in, and the smallest network that
+the other benchmarks use, whose steps take less than a millisecond. One thread each.
 
 Usage: python -m benchmarks.cockpit.slowdown [--quick] [--json]
 """

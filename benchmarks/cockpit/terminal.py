@@ -148,6 +148,15 @@ class Terminal:
 
 def _variables(changes: Mapping[str, str]) -> dict[str, str]:
     """As in a terminal with all colours, whatever the benchmark itself runs in."""
-    left_out = ("COLUMNS", "LINES", "NO_COLOR", "TMUX", "TERM_PROGRAM", "TEXTUAL", "FORCE_COLOR")
+    left_out = (
+        "COLUMNS",
+        "LINES",
+        "NO_COLOR",
+        "TMUX",
+        "TERM_PROGRAM",
+        "TEXTUAL",
+        "FORCE_COLOR",
+        "PYTHONDONTWRITEBYTECODE",
+    )
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **changes}

@@ -27,14 +27,15 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def busy_s(pid: int) -> float:
+    """Processor time of the threads there are now, in seconds, to the microsecond (`cpu_s` counts in hundredths)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 def memory(pid: int) -> Memory:
     """Memory now."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kib = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
     resident, proportional, anonymous = (kib[name] * 1024 / 1e6 for name in ("Rss", "Pss", "Anonymous"))
     return Memory(resident, proportional, anonymous)
-
-
-def is_available() -> bool:
-    """Whether this system has what is read here."""
-    return Path(f"/proc/{os.getpid()}/smaps_rollup").exists()
