@@ -299,6 +299,8 @@ class RecordFacts:
     """Largest finite gradient norm of the run; NaN: there was none."""
     first_loss: float
     last_loss: float
+    last_step: int = 0
+    """Step of the newest record."""
 
 
 @dataclass(frozen=True)

@@ -58,14 +58,11 @@ class RunEvidence:
     Args:
         paths: the run; nothing is read yet.
         most: batches that are looked at, the newest.
-
-    Attributes:
-        new_events: what was added to the events by the last `read`.
     """
 
     def __init__(self, paths: RunPaths, *, most: int = MOST_BATCHES) -> None:
         self.paths, self.most = paths, most
-        self.new_events: list[Event] = []
+        self._heard: list[Event] = []
         self._scan = RecordScan(paths)
         self._events = EventReader(paths)
         self._steps_per_epoch: int | None = None
@@ -102,9 +99,16 @@ class RunEvidence:
             missing=missing,
         )
 
+    def listen(self) -> list[Event]:
+        """The events since the last call."""
+        self._read_events()
+        heard, self._heard = self._heard, []
+        return heard
+
     def _read_events(self) -> None:
-        self.new_events = self._events.read_new()
-        for event in self.new_events:
+        new = self._events.read_new()
+        self._heard += new
+        for event in new:
             steps = event.data.get("steps_per_epoch")
             if event.kind is EventKind.PLAN and isinstance(steps, int):
                 self._steps_per_epoch = steps

@@ -93,6 +93,7 @@ class RecordScan:
             max_grad_norm=self._max_norm,
             first_loss=self._first_loss,
             last_loss=float("nan") if last is None else float(last["loss"]),
+            last_step=0 if last is None else int(last["step"]),
         )
 
     def _leap(self, layout: RecordLayout, dtype: np.dtype[np.void], chunk: int) -> None:

@@ -56,6 +56,7 @@ def slowly(records: np.ndarray[Any, Any]) -> RecordFacts:
         max_grad_norm=float(norms.max()) if len(norms) else float("nan"),
         first_loss=float(records["loss"][0]),
         last_loss=float(records["loss"][-1]),
+        last_step=int(records["step"][-1]),
     )
 
 
@@ -151,15 +152,15 @@ def test_only_the_newest_batches_are_judged_but_every_loss(tmp_path: Path) -> No
     assert evidence.records.first_nonfinite is not None and evidence.records.first_nonfinite.step == 4
 
 
-def test_evidence_that_is_read_again_tells_the_events_that_are_new(tmp_path: Path) -> None:
+def test_events_are_heard_once_whether_the_evidence_was_read_or_not(tmp_path: Path) -> None:
     paths = written(tmp_path, rows(10))
     events, evidence = EventWriter(paths), RunEvidence(paths)
     events.append(EventKind.PLAN, 0, steps_per_epoch=5)
     evidence.read()
-    assert [event.kind for event in evidence.new_events] == [EventKind.PLAN]
+    assert [event.kind for event in evidence.listen()] == [EventKind.PLAN]
     events.append(EventKind.EPOCH, 10, epoch=1)
-    evidence.read()
-    assert [event.kind for event in evidence.new_events] == [EventKind.EPOCH]
+    assert [event.kind for event in evidence.listen()] == [EventKind.EPOCH]
+    assert evidence.listen() == []
 
 
 def test_the_plan_is_read_without_the_users_task(tmp_path: Path) -> None:
