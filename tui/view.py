@@ -6,10 +6,9 @@ each kind, the console is in the panel.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from trainctl.engine.runs.summary import Summary
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.event_log import EventLog
+from trainctl.tui.results import BestResult, Results
 from trainctl.tui.run_series import RunSeries
 from trainctl.tui.tally import ClassTally, Counts
 from trainctl.tui.timeline import TimeKnots, epoch_knots
@@ -109,16 +109,6 @@ class Plan:
         return cls(Points(array[:, 0], array[:, 1]), *numbers)
 
 
-class BestResult(NamedTuple):
-    """The best validation so far."""
-
-    metric: str
-    value: float
-    step: int
-    which: str
-    """Weights that reached it: `raw` or `ema`."""
-
-
 @dataclass
 class RunView:
     """The state behind every panel.
@@ -147,6 +137,7 @@ class RunView:
     asked: dict[str, str] = field(default_factory=dict[str, str])
     """Commands sent and not acknowledged yet: id to words."""
     _log: EventLog = field(default_factory=EventLog)
+    _results: Results = field(default_factory=Results)
     _tally: ClassTally = field(default_factory=ClassTally)
     _times: TimeKnots = field(default_factory=TimeKnots)
     _start: float | None = None
@@ -222,7 +213,7 @@ class RunView:
         if update.detail is not None:
             self._take_detail(update.detail)
         if update.events_restarted:
-            self._log = EventLog()
+            self._log, self._results = EventLog(), Results()
             self._kept.clear()
         self._take_events(update.events)
         self.status, self.liveness, self.age_s = update.status, update.liveness, update.age_s
@@ -237,26 +228,16 @@ class RunView:
 
     def validation(self, which: str, metric: str) -> Points:
         """A validation metric over the steps; `which` is `raw` or `ema`."""
-        version = self._log.version(EventKind.VALIDATION)
-        key = ("validation", which, metric)
-        if self._kept.get(key, (-1,))[0] != version:
-            self._kept[key] = (version, _points(self.of_kind(EventKind.VALIDATION), which, metric))
-        return self._kept[key][1]
+        return self._results.points(which, metric)
 
     def metrics(self) -> list[str]:
         """Names of the validation metrics, in the order in which they first appeared."""
-        version = self._log.version(EventKind.VALIDATION)
-        if self._kept.get("metrics", (-1,))[0] != version:
-            results = (_results(event, which) for event in self.of_kind(EventKind.VALIDATION) for which in WEIGHTS)
-            self._kept["metrics"] = (version, list(dict.fromkeys(name for values in results for name in values)))
-        return list(self._kept["metrics"][1])
+        return list(self._results.metrics)
 
     @property
     def best(self) -> BestResult | None:
         """The validation that gave the best checkpoint; none before it, or where the run does not name its metric."""
-        flagged = (event for event in reversed(self.of_kind(EventKind.VALIDATION)) if event.data.get("best"))
-        event = next(flagged, None)
-        return None if event is None else _best_of(event, self.summary)
+        return self._results.best(self.summary)
 
     def x_map(self, unit: str) -> XMap | None:
         """What stands on the x axis for a step: `epoch` (finished epochs) or `time` (seconds since the first record).
@@ -292,8 +273,13 @@ class RunView:
         if {EventKind.PLAN, EventKind.RESUME} & {event.kind for event in events}:
             plans = self.of_kind(EventKind.PLAN)
             self.plan = Plan.of(plans[-1]) if plans else None
+        if any(event.kind is EventKind.RESUME for event in events):
+            self._results = Results(self.of_kind(EventKind.VALIDATION))
+            events = tuple(event for event in events if event.kind is not EventKind.VALIDATION)
         for event in events:
-            if event.kind is EventKind.COMMAND:
+            if event.kind is EventKind.VALIDATION:
+                self._results.add(event)
+            elif event.kind is EventKind.COMMAND:
                 self.asked.pop(str(event.data.get("id")), None)
 
     def _take_glance(self, glance: Glance) -> None:
@@ -336,40 +322,3 @@ class RunView:
             wrong = np.flatnonzero(~np.isfinite(records["loss"]))
             if len(wrong):
                 self.first_nonfinite = int(records["step"][wrong[0]])
-
-
-WEIGHTS = ("raw", "ema")
-
-
-def _results(event: Event, which: str) -> Mapping[str, Any]:
-    """Metrics of one set of weights in a `validation` event."""
-    found = event.data.get(which)
-    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
-
-
-def _points(events: Iterable[Event], which: str, metric: str) -> Points:
-    found = [(event.step, _results(event, which)) for event in events]
-    pairs = [(step, _number(values[metric])) for step, values in found if metric in values]
-    table = np.array(pairs, np.float64).reshape(-1, 2)
-    return Points(table[:, 0], table[:, 1])
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else math.nan
-
-
-def _best_of(event: Event, summary: Summary | None) -> BestResult | None:
-    """Which weights of a validation reached the best value of the monitored metric."""
-    metric = event.data.get("monitor")
-    values = {which: _number(_results(event, which).get(str(metric))) for which in WEIGHTS}
-    values = {which: value for which, value in values.items() if math.isfinite(value)}
-    if values:
-        choose = min if event.data.get("monitor_mode") == "min" else max
-        which = choose(values, key=lambda name: values[name])
-        return BestResult(str(metric), values[which], event.step, which)
-    # Runs that do not say in each validation what they watch say at least at the end what was best.
-    best = summary.best if summary else None
-    if best is None:
-        return None
-    which = next((name for name in WEIGHTS if _results(event, name).get(best.metric) == best.value), None)
-    return None if which is None else BestResult(best.metric, best.value, event.step, which)
