@@ -22,7 +22,8 @@ class EventKind(StrEnum):
     EPOCH = "epoch"
     """End of an epoch: `epoch`, `train` {term: mean}, `seconds`, `samples_per_s`."""
     VALIDATION = "validation"
-    """`epoch`, `raw` {metric: value}, `ema` {metric: value} where an average is kept, `best`, `seconds`."""
+    """`epoch`, `raw` {metric: value}, `ema` {metric: value} where an average is kept, whether it is the `best` so far
+    by the metric `monitor` (`monitor_mode` max or min), `seconds`."""
     CHECKPOINT = "checkpoint"
     """`which`: latest or best."""
     COMMAND = "command"

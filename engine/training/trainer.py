@@ -310,6 +310,8 @@ class Trainer:
             epoch=progress.epoch,
             **results,
             best=is_best,
+            monitor=self.referee.monitor.metric,
+            monitor_mode=self.referee.monitor.mode,
             seconds=time.perf_counter() - started,
         )
         if for_schedule:

@@ -73,6 +73,7 @@ def test_both_raw_and_averaged_weights_are_validated(tmp_path: Path) -> None:
     run_toy(tmp_path / "run", resolved(train=TRAIN, ema={"decay": 0.9}))
     found = events(tmp_path / "run", EventKind.VALIDATION)
     assert [event.data["epoch"] for event in found] == [1, 2, 3]
+    assert {(event.data["monitor"], event.data["monitor_mode"]) for event in found} == {("accuracy", "max")}
     assert all({"loss", "ce", "size", "accuracy"} == set(event.data[w]) for event in found for w in ("raw", "ema"))
 
 
