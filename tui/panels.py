@@ -15,10 +15,12 @@ from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.classes import ClassPanel
 from trainctl.tui.widgets.gradients import GradientPanel
+from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.log import LogPanel
 from trainctl.tui.widgets.loss import LossPanel
 from trainctl.tui.widgets.validation import ValidationPanel
+from trainctl.tui.widgets.worst_images import WorstPanel
 
 
 class PanelWidget(Widget):
@@ -60,6 +62,8 @@ PANELS = (
     PanelEntry("lr", "Learning rate", LearningRatePanel),
     PanelEntry("gradients", "Gradients", GradientPanel),
     PanelEntry("classes", "Classes", ClassPanel),
+    PanelEntry("health", "Health", HealthPanel),
     PanelEntry("validation", "Validation", ValidationPanel),
+    PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes",)),
     PanelEntry("log", "Log", LogPanel),
 )

@@ -1,0 +1,130 @@
+"""The panel of the worst samples: what the user sees of the file that the run wrote."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until
+
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.samples import WorstSamples, write_samples
+from trainctl.tui.app import CockpitApp
+from trainctl.tui.charts.chart import Chart
+from trainctl.tui.charts.halfblocks import RAMP
+from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.widgets.worst_images import WorstPanel
+
+
+def worst(count: int = 12, step: int = 100, **changes) -> WorstSamples:
+    """White squares in black pictures; all but the last were answered wrongly."""
+    images = np.zeros((count, 24, 48, 3), np.uint8)
+    images[:, 6:18, 12:36] = (255, 255, 255)
+    values = {
+        "step": step,
+        "epoch": 2,
+        "num_samples": 1200,
+        "losses": np.linspace(5, 1, count, dtype=np.float32),
+        "truths": ("open",) * count,
+        "predictions": (*("closed 97%",) * (count - 1), "open 51%"),
+        "names": tuple(f"val/eye_{k}.png" for k in range(count)),
+        "images": images,
+    }
+    return WorstSamples(**(values | changes))
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    monkeypatch.setattr(Chart, "glyphs", Glyphs.ASCII)
+
+
+def panel(pilot) -> WorstPanel:
+    return pilot.app.screen.query_one(WorstPanel)
+
+
+async def look(pilot) -> str:
+    """The panel in full size."""
+    panel(pilot).focus()
+    await pilot.press("m")
+    await until(pilot, lambda: panel(pilot).size.height > 15)
+    await pilot.pause(0.05)
+    return screen_text(pilot)
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
+async def test_pictures_stand_beside_each_other_with_truth_answer_and_loss(live_run, size):
+    write_samples(live_run.paths, worst())
+    async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
+        await shows(pilot, "step 100/200")
+        panel(pilot).focus()
+        await shows(pilot, "of 12 with the largest loss of 1,200")
+        text = screen_text(pilot)
+        assert "step 100, raw weights" in text and "▀▀▀▀" in text and "× open  loss 5" in text and "closed 97%" in text
+        shown = text.count("× open")
+        assert f"{shown} of 12 with the largest loss of 1,200" in text
+        await pilot.press("m")
+        await until(pilot, lambda: panel(pilot).size.width >= size[0] - 3)
+        await until(pilot, lambda: f"{screen_text(pilot).count('open  loss')} " in str(panel(pilot).border_subtitle))
+
+
+async def test_a_large_panel_shows_all_of_them_with_their_names(live_run):
+    write_samples(live_run.paths, worst())
+    async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
+        await shows(pilot, "step 100/200")
+        text = await look(pilot)
+        assert text.count("× open") == 11 and text.count("✓ open") == 1
+        assert "eye_0.png" in text and "eye_11.png" in text and "val/eye" not in text
+
+
+async def test_without_colours_pictures_are_drawn_in_plain_characters(live_run, plain):
+    write_samples(live_run.paths, worst())
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        text = await look(pilot)
+        assert "▀" not in text and RAMP[-1] * 8 in text
+
+
+async def test_colours_are_those_of_the_picture(live_run):
+    images = np.zeros((1, 2, 2, 3), np.uint8)
+    images[0, 0], images[0, 1] = (250, 10, 20), (10, 20, 250)
+    one = worst(1, images=images, predictions=("closed 97%",))
+    write_samples(live_run.paths, one)
+    async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
+        await shows(pilot, "step 100, raw weights")
+        await look(pilot)
+        styles = [segment.style for segment in panel(pilot).render_line(0) if segment.style]
+        assert any(style.color and tuple(style.color.triplet) == (250, 10, 20) for style in styles)
+
+
+async def test_a_new_validation_replaces_the_pictures(live_run):
+    write_samples(live_run.paths, worst())
+    async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
+        await shows(pilot, "step 100, raw weights")
+        live_run.train(20)
+        write_samples(live_run.paths, worst(step=120))
+        live_run.events.append(EventKind.VALIDATION, 120, epoch=3, raw={"loss": 0.3, "f1": 0.9})
+        await shows(pilot, "step 120, raw weights")
+
+
+async def test_a_torn_file_is_a_warning_and_the_rest_is_shown(live_run):
+    write_samples(live_run.paths, worst())
+    live_run.paths.samples.write_bytes(live_run.paths.samples.read_bytes()[:500])
+    async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
+        await shows(pilot, "step 100/200")
+        await shows(pilot, "no validation yet")
+        assert "! warning" in screen_text(pilot)
+
+
+async def test_samples_without_pictures_are_listed(live_run):
+    write_samples(live_run.paths, worst(images=np.zeros((12, 0, 0, 3), np.uint8)))
+    async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
+        await shows(pilot, "step 100/200")
+        text = await look(pilot)
+        assert text.count("closed 97%") == 11 and "▀" not in text
+
+
+async def test_other_tasks_have_no_such_panel(new_run):
+    run = new_run(preset="mine").begin()
+    run.train(10)
+    async with CockpitApp(run.paths).run_test(size=LARGE) as pilot:
+        await shows(pilot, "step 10/200")
+        assert "Worst samples" not in screen_text(pilot)

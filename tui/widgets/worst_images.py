@@ -1,0 +1,81 @@
+"""The validation samples with the largest loss, as pictures with truth, answer and loss. Reads no files."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.content import Content
+
+from trainctl.engine.runs.samples import WorstSamples
+from trainctl.tui.charts.axis import short
+from trainctl.tui.scene import Scene
+from trainctl.tui.view import RunView
+from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
+
+
+class WorstPanel(Pictures, can_focus=True):
+    """The worst first, as many as fit; all of them when the panel fills the screen."""
+
+    heading: ClassVar[str] = "Worst samples"
+    DEFAULT_CSS = """
+    WorstPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground;
+                 border-subtitle-color: $chart-label; }
+    WorstPanel:focus { border: round $accent; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._samples: WorstSamples | None = None
+
+    def on_mount(self) -> None:
+        """Show the heading before the first data."""
+        self._write_border()
+
+    def on_drawn(self, shown: int) -> None:
+        """Another size shows another number."""
+        del shown
+        self._write_border()
+
+    def show(self, view: RunView, scene: Scene) -> None:
+        """Draw the newest validation's, when it is a new one."""
+        del scene
+        if view.samples is self._samples:
+            return
+        self._samples = view.samples
+        self.show_tiles(tiles_of(view.samples) if view.samples else ())
+        self._write_border()
+
+    def _write_border(self) -> None:
+        samples = self._samples
+        parts = [Content.styled(self.heading, "bold")]
+        if samples is None:
+            parts.append(Content.styled("  no validation yet", "$chart-label"))
+            self.border_subtitle = Content("")
+        else:
+            parts.append(Content.styled(f"  step {samples.step}, raw weights", "$chart-label"))
+            shown = self.num_fitting(self.size.width, self.size.height)
+            more = f"{shown} of {len(samples)}" if shown < len(samples) else f"{shown}"
+            self.border_subtitle = Content(f"{more} with the largest loss of {samples.num_samples:,}")
+        self.border_title = Content("").join(parts)
+
+
+def tiles_of(samples: WorstSamples) -> list[Tile]:
+    """A tile per sample. An answer that differs from the truth is marked by a sign, not only by its colour."""
+    return [
+        Tile(samples.images[k] if samples.images[k].size else None, _captions(samples, k)) for k in range(len(samples))
+    ]
+
+
+def _captions(samples: WorstSamples, k: int) -> tuple[Caption, ...]:
+    truth, answer = samples.truths[k], samples.predictions[k]
+    is_right = answer.partition(" ")[0] == truth
+    return (
+        (f"{'✓' if is_right else '×'} {truth}  loss {short(float(samples.losses[k]))}", "ok" if is_right else "error"),
+        (f"  {answer}", "text"),
+        (f"  {_tail(samples.names[k])}", "dim"),
+    )
+
+
+def _tail(name: str) -> str:
+    """The part of a path that tells images apart."""
+    return name.rstrip("/").rpartition("/")[2] or name
