@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.content import Content as RichText
 from textual.events import Resize
 from textual.strip import Strip
@@ -37,6 +38,8 @@ from trainctl.tui.charts.plot import Content
 from trainctl.tui.charts.raster import Glyphs
 
 NUM_SERIES_COLOURS = 8
+FAINTNESS = 0.5
+"""How far what is faint is blended into the background."""
 FAINT_INK = 100
 """Ink of the secondary series: what is behind or ahead of the present."""
 
@@ -99,6 +102,7 @@ class Chart(Pointable, can_focus=True):
     """
 
     def __init__(self, *, id: str | None = None) -> None:
+        self._faint_styles: dict[int, Style] = {}
         super().__init__(id=id)
         self.log_axis = self.starts_log
         self.content = Content()
@@ -136,6 +140,7 @@ class Chart(Pointable, can_focus=True):
     def notify_style_update(self) -> None:
         """Colours changed with the theme."""
         super().notify_style_update()
+        self._faint_styles.clear()
         if self.is_mounted:
             self._write_legend()
 
@@ -163,8 +168,17 @@ class Chart(Pointable, can_focus=True):
 
     def _style(self, ink: int) -> Style:
         if ink >= DIM_INK:
-            return self._style(ink - DIM_INK) + Style(dim=True)
+            if ink not in self._faint_styles:
+                self._faint_styles[ink] = self._weaker(self._style(ink - DIM_INK))
+            return self._faint_styles[ink]
         return self.get_component_rich_style(_CLASSES.get(ink) or f"chart--series-{ink % NUM_SERIES_COLOURS}")
+
+    def _weaker(self, style: Style) -> Style:
+        """Half way to the background: not every terminal knows the attribute "dim", it is for those without colours."""
+        if self.plain_ink or style.color is None or style.color.triplet is None:
+            return style + Style(dim=True)
+        colour = Color.from_rich_color(style.color).blend(self.background_colors[1], FAINTNESS, alpha=1)
+        return style + Style(color=colour.rich_color)
 
     def _write_legend(self) -> None:
         mode = " log" if self.log_axis else ""
@@ -179,4 +193,4 @@ class Chart(Pointable, can_focus=True):
 
     def _entry(self, entry: Entry) -> RichText:
         colour = "$chart-label" if entry.ink == FAINT_INK else f"$series-{entry.ink % NUM_SERIES_COLOURS}"
-        return RichText.styled(GAP + entry.text, f"{colour} dim" if entry.faint else colour)
+        return RichText.styled(GAP + entry.text, f"{colour} {1 - FAINTNESS:.0%}" if entry.faint else colour)

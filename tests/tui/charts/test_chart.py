@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
@@ -164,11 +166,24 @@ async def test_a_legend_that_does_not_fit_keeps_what_matters_and_says_that_there
         assert title(app).split() == ["total", "999", "aux", "500"]
 
 
-async def test_faint_cells_are_a_dim_shade_of_the_same_colour():
+async def test_faint_cells_and_words_are_half_way_from_their_colour_to_the_background():
     app = Stage()
     async with app.run_test(size=(100, 30)):
-        full, faint = app.chart._style(1), app.chart._style(201)
-        assert faint.color == full.color and faint.dim and not full.dim
+        full, faint = (app.chart._style(ink).color for ink in (1, 201))
+        assert full and faint and full.triplet and faint.triplet
+        ground = app.chart.background_colors[1].rgb
+        for part, whole, behind in zip(faint.triplet, full.triplet, ground, strict=True):
+            assert part == pytest.approx((whole + behind) / 2, abs=1)
+        lines = tuple(dataclasses.replace(line, faint=True) for line in content().lines)
+        app.chart.show_content(Content(lines=lines))
+        assert "total 999" in title(app)
+
+
+async def test_without_colours_what_is_faint_is_dim(monkeypatch):
+    monkeypatch.setattr(Chart, "plain_ink", True)
+    app = Stage()
+    async with app.run_test(size=(100, 30)):
+        assert app.chart._style(201).dim and not app.chart._style(1).dim
 
 
 async def test_without_colours_lines_carry_the_letters_of_the_legend(monkeypatch):
