@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.health import Health
 from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.session import Session
 from trainctl.tui.view import RunUpdate
@@ -27,6 +28,13 @@ class FeedFailed(Message):
 
     run: RunPaths
     reason: str
+
+
+@dataclass
+class HealthChanged(Message):
+    """The monitor has judged the run anew. Goes to the screen of that run."""
+
+    health: Health
 
 
 @dataclass

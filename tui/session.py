@@ -11,6 +11,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.feed import RunFeed
+from trainctl.tui.health import Health
 from trainctl.tui.launch import kill
 from trainctl.tui.verdict import state_word, verdict
 from trainctl.tui.view import RunView
@@ -38,6 +39,7 @@ class Session:
         self.readonly = readonly
         self.view = RunView(paths)
         self.feed = RunFeed(paths, process)
+        self.health: Health | None = None
 
     @property
     def task(self) -> str:
@@ -103,7 +105,7 @@ class Session:
         word, _ = state_word(view)
         total = f"/{view.status.total_steps}" if view.status and view.status.total_steps else ""
         text = f"{self.paths.root.name} ({view.preset or 'preset unknown'}) is {word} at step {view.step}{total}: "
-        text += verdict(view).text + ". "
+        text += verdict(view, findings=self.health.findings if self.health else ()).text + ". "
         if not view.is_over and view.status and view.status.eta_s:
             text += f"About {duration(view.status.eta_s)} remain, and it goes on without the cockpit. "
         return text + f"Records are in {self.paths.root}. Open it again with: trainctl ui {self.paths.root}"

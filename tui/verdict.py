@@ -1,14 +1,16 @@
 """One line that says whether to worry, from what is known of a run. Pure; no widget, no file.
 
 Names what is certain from records, status and events. What takes judgement is the business of the rules, whose
-findings arrive as events.
+findings are handed in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trainctl.engine.diagnosis.finding import Finding
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
@@ -28,6 +30,10 @@ class Severity(StrEnum):
     def symbol(self) -> str:
         """A character in front of the word."""
         return {"ok": "✓", "note": "·", "warning": "!", "error": "×"}[self.value]
+
+
+RANKS = (Severity.OK, Severity.NOTE, Severity.WARNING, Severity.ERROR)
+"""The less serious first."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +74,19 @@ def alive_words(view: RunView) -> tuple[str, Severity]:
             return f"ended {age} ago", Severity.NOTE
 
 
-def verdict(view: RunView, last_words: str = "") -> Verdict:
-    """The most serious thing known.
+def verdict(view: RunView, last_words: str = "", findings: Sequence[Finding] = ()) -> Verdict:
+    """The most serious thing known; of several equally serious ones what is nearest to the process.
 
     Args:
         view: of the run.
         last_words: last line of the console, quoted when the process ended without a word.
+        findings: of the rules, the most serious first.
     """
-    for judge in (_process, _records, _findings, _classes):
-        found = judge(view, last_words)
-        if found is not None:
-            return found
+    judged = [judge(view, last_words) for judge in (_process, _records)]
+    judged += [_finding(findings), _spoken(view), _classes(view)]
+    known = [found for found in judged if found is not None]
+    if known:
+        return max(known, key=lambda found: RANKS.index(found.severity))
     return _ending(view) or _calm(view)
 
 
@@ -105,8 +113,17 @@ def _records(view: RunView, last_words: str) -> Verdict | None:
     return Verdict(Severity.ERROR, f"the loss is not finite at step {view.first_nonfinite}")
 
 
-def _findings(view: RunView, last_words: str) -> Verdict | None:
-    del last_words
+def _finding(findings: Sequence[Finding]) -> Verdict | None:
+    """What the rules found; information alone is no reason to worry."""
+    first = next((finding for finding in findings if str(finding.severity) in (Severity.ERROR, Severity.WARNING)), None)
+    if first is None:
+        return None
+    said = f": {first.summary}" if first.summary else ""
+    return Verdict(Severity(str(first.severity)), f"{first.code} {first.name}{said}")
+
+
+def _spoken(view: RunView) -> Verdict | None:
+    """What the run's own rules said, as long as nothing has been judged here."""
     ranks = {"error": 2, "warning": 1}
     found = [event for event in view.of_kind(EventKind.FINDING) if event.data.get("severity") in ranks]
     if not found:
@@ -128,8 +145,7 @@ def missing_classes(view: RunView) -> list[str]:
     return [name for name, count in zip(view.layout.classes, counts, strict=True) if count == 0]
 
 
-def _classes(view: RunView, last_words: str) -> Verdict | None:
-    del last_words
+def _classes(view: RunView) -> Verdict | None:
     missing = missing_classes(view)
     if not missing:
         return None

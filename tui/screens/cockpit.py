@@ -14,6 +14,7 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.actions import bindings
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.screens.acts_app import AppActions
+from trainctl.tui.screens.acts_diagnose import DiagnoseActions
 from trainctl.tui.screens.acts_leave import LeaveActions
 from trainctl.tui.screens.acts_look import LookActions
 from trainctl.tui.screens.acts_replay import ReplayActions
@@ -32,6 +33,7 @@ class CockpitScreen(
     LookActions,
     OtherRunsActions,
     ReplayActions,
+    DiagnoseActions,
     AppActions,
     LeaveActions,
 ):

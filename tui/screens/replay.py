@@ -55,6 +55,7 @@ class ReplayScreen(CockpitScreen):
         Binding("end", "seek(1.0)", "end", show=False, priority=True),
         Binding("escape", "leave_replay", "back to the run", show=False),
     ]
+    judges = False
 
     def __init__(self, session: ReplaySession, *cockpit: Any) -> None:
         super().__init__(session, *cockpit)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
+from trainctl.engine.diagnosis.finding import Finding
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.verdict import Severity, alive_words, state_word, verdict
 from trainctl.tui.view import RunView
@@ -32,10 +34,16 @@ class RunHeader(Widget):
         super().__init__(id=id)
         self._view: RunView | None = None
         self._last_words = ""
+        self._findings: tuple[Finding, ...] = ()
 
     def show(self, view: RunView, last_words: str = "") -> None:
         """Show this state; `last_words` is the last line of the console."""
         self._view, self._last_words = view, last_words
+        self.refresh()
+
+    def show_findings(self, findings: Sequence[Finding]) -> None:
+        """Let the verdict take these into account, the most serious first."""
+        self._findings = tuple(findings)
         self.refresh()
 
     def render(self) -> Content:
@@ -46,7 +54,7 @@ class RunHeader(Widget):
         lines = (
             identity_line(self._view, width),
             progress_line(self._view, width),
-            verdict_line(self._view, self._last_words, width),
+            verdict_line(self._view, self._last_words, width, self._findings),
         )
         return Content("\n").join(lines)
 
@@ -107,9 +115,9 @@ def progress_figures(view: RunView) -> list[str]:
     return [*figures, status.device]
 
 
-def verdict_line(view: RunView, last_words: str, width: int) -> Content:
+def verdict_line(view: RunView, last_words: str, width: int, findings: Sequence[Finding] = ()) -> Content:
     """Whether to worry, and what was asked of the run but not done yet."""
-    found = verdict(view, last_words)
+    found = verdict(view, last_words, findings)
     head = f"{found.severity.symbol} {found.severity.value}  "
     asked = f"asked: {', '.join(view.asked.values())}" if view.asked and not view.is_over else ""
     room = max(width - len(head) - (len(asked) + 2 if asked else 0), 1)

@@ -1,0 +1,93 @@
+"""A list of findings to choose from, and findings in full: the words of the report, in the cockpit's colours.
+
+Gets findings; judges nothing and reads no files.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from trainctl.engine.diagnosis.finding import Finding
+from trainctl.tui.health import SEVERITY
+from trainctl.tui.widgets.header import COLOURS
+
+ReportLine = Sequence[tuple[str, str]]
+"""Pieces of text, each with the name of its style, as `engine.diagnosis.report` builds them."""
+
+STYLES = {
+    "ok": "$success",
+    "warning": "$warning",
+    "error": "bold $error",
+    "info": "$secondary",
+    "dim": "$chart-label",
+    "bold": "bold",
+}
+"""Of the report's styles."""
+
+
+class FindingList(OptionList):
+    """Findings, the cause to deal with first on top. Up and down choose, enter or a click asks for the explanation."""
+
+    DEFAULT_CSS = """
+    FindingList { scrollbar-size-vertical: 1; background: $background; }
+    FindingList > .option-list--option-highlighted { background: $background; color: $foreground; text-style: none; }
+    FindingList:focus > .option-list--option-highlighted { background: $panel; text-style: none; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self.findings: tuple[Finding, ...] = ()
+
+    @property
+    def chosen(self) -> Finding | None:
+        """The finding the cursor is on; none where it is on none."""
+        option = self.highlighted_option
+        return None if option is None else next((f for f in self.findings if f.code == option.id), None)
+
+    def show_findings(self, first: Iterable[tuple[str, Content]], findings: Sequence[Finding]) -> None:
+        """Show lines with a name each, then the findings. The cursor stays on what it was on."""
+        before = self.highlighted_option.id if self.highlighted_option else None
+        self.findings = tuple(findings)
+        options = [Option(words, id=name) for name, words in first]
+        options += [Option(finding_summary(finding), id=finding.code) for finding in self.findings]
+        self.set_options(options)
+        names = [option.id for option in options]
+        own = names.index(self.findings[0].code) if self.findings else 0
+        self.highlighted = names.index(before) if before in names[1:] else own if options else None
+
+
+def finding_summary(finding: Finding) -> Content:
+    """What was found and what to do about it: two lines, longer where they must wrap."""
+    severity = SEVERITY[finding.severity]
+    follows = "└ " if finding.consequence_of else ""
+    head = Content.styled(f"{follows}{severity.symbol} {finding.code} {finding.name}", f"bold {COLOURS[severity]}")
+    parts = [head, Content(f" — {finding.summary}" if finding.summary else "")]
+    if finding.consequence_of:
+        parts.append(Content.styled(f" (follows from {finding.consequence_of})", "$chart-label"))
+    elif finding.fix.text:
+        parts.append(Content.styled(f"\n  → {finding.fix.text}", "$foreground"))
+    return Content("").join(parts)
+
+
+def hanging(lines: Iterable[ReportLine], width: int) -> Content:
+    """Lines of the report, at most `width` wide: a last piece that does not fit goes on under itself."""
+    return Content("\n").join([row for line in lines for row in _rows(line, width)])
+
+
+def _rows(line: ReportLine, width: int) -> list[Content]:
+    if not line:
+        return [Content("")]
+    *starts, (text, style) = line
+    start = Content("").join([Content.styled(piece, STYLES.get(name, "")) for piece, name in starts])
+    indent = start.cell_length
+    if width - indent < 24:  # no room beside it: under it
+        start, indent, starts = Content("").join([start.rstrip(), Content("\n    ")]), 4, []
+    parts = textwrap.wrap(text, max(width - indent, 8), break_on_hyphens=False) or [""]
+    rows = [Content("").join([start, Content.styled(parts[0], STYLES.get(style, ""))])]
+    rest = [Content(" " * indent + part) for part in parts[1:]]
+    return [*rows, *(row.stylize(STYLES[style]) if style in STYLES else row for row in rest)]

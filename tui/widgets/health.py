@@ -1,0 +1,91 @@
+"""Whether the run is healthy: the verdict, what was found, what to do. Gets judgements; judges nothing itself."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.content import Content
+from textual.message import Message
+
+from trainctl.engine.diagnosis.finding import Finding
+from trainctl.tui.health import Health
+from trainctl.tui.scene import Scene
+from trainctl.tui.verdict import Severity
+from trainctl.tui.view import RunView
+from trainctl.tui.widgets.findings import FindingList
+from trainctl.tui.widgets.header import COLOURS
+
+VERDICT = "verdict"
+"""Name of the first line."""
+
+
+class HealthPanel(FindingList, can_focus=True):
+    """Verdict and findings. Enter on a finding explains it, on the verdict says what was checked."""
+
+    heading: ClassVar[str] = "Health"
+    DEFAULT_CSS = """
+    HealthPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground; padding: 0;
+                  border-subtitle-color: $chart-label; }
+    HealthPanel:focus { border: round $accent; }
+    """
+
+    class ExplanationAsked(Message):
+        """The user wants a finding explained; none: what was checked and what was not."""
+
+        def __init__(self, finding: Finding | None) -> None:
+            super().__init__()
+            self.finding = finding
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: object = None
+
+    def on_mount(self) -> None:
+        """Show the heading, and that nothing is known yet."""
+        self.border_title = Content.styled(self.heading, "bold")
+        self.show_findings([(VERDICT, Content.styled("· checking…", "$chart-label"))], ())
+
+    def show(self, view: RunView, scene: Scene) -> None:
+        """Nothing: judgements come by `show_health`."""
+
+    def show_words(self, words: str) -> None:
+        """Say why there is no judgement."""
+        self.show_findings([(VERDICT, Content.styled(words, "$chart-label"))], ())
+
+    def show_health(self, health: Health) -> None:
+        """Show this judgement."""
+        self.border_subtitle = Content(counts_words(health))
+        content = (health.findings, verdict_words(health))
+        if content == self._shown:
+            return
+        self._shown = content
+        severity, words = verdict_words(health)
+        line = Content.styled(f"{severity.symbol} {severity.value}  {words}", f"bold {COLOURS[severity]}")
+        self.show_findings([(VERDICT, line)], health.findings)
+
+    def on_option_list_option_selected(self, event: FindingList.OptionSelected) -> None:
+        """Ask for the explanation."""
+        event.stop()
+        self.post_message(self.ExplanationAsked(next((f for f in self.findings if f.code == event.option.id), None)))
+
+
+def verdict_words(health: Health) -> tuple[Severity, str]:
+    """What the judgement comes to, in a sentence."""
+    if health.problem:
+        return Severity.WARNING, f"the records cannot be judged: {health.problem}"
+    checks = f"{len(health.checked)} checks ({len(health.not_checked)} not checked)"
+    if not health.findings:
+        return Severity.OK, f"nothing found in {checks}"
+    if health.worst is Severity.NOTE:
+        return Severity.OK, f"nothing wrong in {checks}"
+    first = health.findings[0]
+    return health.worst, f"deal with {first.code} {first.name} first"
+
+
+def counts_words(health: Health) -> str:
+    """How many checks passed, how many could not be made, and when it was."""
+    if health.problem:
+        return ""
+    codes = {finding.code for finding in health.findings}
+    passed = sum(code not in codes for code in health.checked)
+    return f"{passed} passed, {len(health.not_checked)} not checked, as of step {health.step}"
