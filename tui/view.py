@@ -25,7 +25,9 @@ from trainctl.engine.runs.summary import Summary
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.event_log import EventLog
-from trainctl.tui.results import BestResult, Results
+from trainctl.tui.results import WEIGHTS as WEIGHTS
+from trainctl.tui.results import BestResult as BestResult
+from trainctl.tui.results import Results
 from trainctl.tui.run_series import RunSeries
 from trainctl.tui.tally import ClassTally, Counts
 from trainctl.tui.timeline import TimeKnots, epoch_knots
