@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def cockpit(run: Path) -> list[str]:
 
 
 @contextmanager
-def writer(run: Path, steps_per_s: int, history: int = 0, limit: int = 0) -> Iterator[int]:
+def writer(run: Path, steps_per_s: int, history: int = 0, limit: int = 0) -> Generator[int]:
     """A process that writes a run; it begins once `history` steps are there. Ended when the context is left.
 
     Args:

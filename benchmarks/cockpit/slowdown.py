@@ -13,7 +13,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def steps_per_s(run: Path, started: float, ended: float) -> float:
 
 
 @contextmanager
-def training(folder: Path, name: str) -> Iterator[Path]:
+def training(folder: Path, name: str) -> Generator[Path]:
     """A training that goes on until the context is left; begins when it has recorded a step."""
     argv = [*COCKPIT[:-1], "run", *TRAININGS[name], "--device", "cpu", "--runs-dir", str(folder)]
     argv += [f"train.epochs={FOREVER}", f"train.eval_every={FOREVER}", "runtime.threads=1"]

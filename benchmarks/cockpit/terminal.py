@@ -34,6 +34,17 @@ _ASKS_SYNC = b"\x1b[?2026$p"
 _HAS_SYNC = b"\x1b[?2026;2$y"
 """What a terminal answers that can hold back a frame until it is complete, as tmux and all newer ones can."""
 
+_LEFT_OUT = {
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "TMUX",
+    "TERM_PROGRAM",
+    "TEXTUAL",
+    "FORCE_COLOR",
+    "PYTHONDONTWRITEBYTECODE",
+}
+
 
 class PlainText:
     """Takes the escape sequences out of a stream that arrives in pieces; a movement of the cursor becomes a newline."""
@@ -147,16 +158,7 @@ class Terminal:
 
 
 def _variables(changes: Mapping[str, str]) -> dict[str, str]:
-    """As in a terminal with all colours, whatever the benchmark itself runs in."""
-    left_out = (
-        "COLUMNS",
-        "LINES",
-        "NO_COLOR",
-        "TMUX",
-        "TERM_PROGRAM",
-        "TEXTUAL",
-        "FORCE_COLOR",
-        "PYTHONDONTWRITEBYTECODE",
-    )
-    kept = {name: value for name, value in os.environ.items() if name not in left_out}
-    return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **changes}
+    """As in a terminal with all colours, whatever the benchmark itself runs in, and without settings of the user."""
+    kept = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
+    nowhere = {"XDG_CONFIG_HOME": "/nonexistent", "XDG_STATE_HOME": "/nonexistent"}
+    return {**kept, **nowhere, "TERM": "xterm-256color", "COLORTERM": "truecolor", **changes}
