@@ -32,7 +32,7 @@ from trainctl.tui.run_series import RunSeries
 from trainctl.tui.tally import ClassTally, Counts
 from trainctl.tui.timeline import TimeKnots, epoch_knots
 
-MAX_NEWS = 2_000
+MAX_NEWS = 256
 """Events that `RunView.apply` returns at most: more than anyone reads of a run that is opened."""
 
 

@@ -24,7 +24,7 @@ MAX_BLOCKS = 64
 """Blocks made at once: a few megabytes of records and a few milliseconds."""
 PORTION = 4
 """Blocks the writer waits for: four at once cost little more than one, and a reader makes those that are due."""
-MAX_ROUNDS = 32
+LAST_BLOCKS = 2048
 """Bounds the time to close a run whose overview lags behind to a fraction of a second."""
 
 
@@ -49,14 +49,17 @@ class OverviewWriter:
             self._source = paths.steps.open("rb", buffering=0)
             self.num_blocks = self._take_over()
 
-    def advance(self, count: int) -> None:
-        """Bring the overview up to about `count` records, by at most `MAX_BLOCKS` blocks."""
+    def advance(self, count: int, appended: int) -> None:
+        """Bring the overview up to about `count` records: those `appended` now, and `MAX_BLOCKS` it may lag behind."""
         if count // BLOCK - self.num_blocks >= PORTION:
-            self._append(count)
+            self._append_some(count, appended // BLOCK + MAX_BLOCKS)
 
     def finish(self, count: int) -> None:
-        """Bring the overview up to `count` records, by at most `MAX_ROUNDS` times `MAX_BLOCKS` blocks."""
-        for _ in range(MAX_ROUNDS):
+        """Bring the overview up to `count` records, by at most `LAST_BLOCKS`."""
+        self._append_some(count, LAST_BLOCKS)
+
+    def _append_some(self, count: int, most: int) -> None:
+        for _ in range(0, min(count // BLOCK - self.num_blocks, most), MAX_BLOCKS):
             self._append(count)
 
     def _append(self, count: int) -> None:

@@ -70,7 +70,7 @@ class StepWriter:
                 os.ftruncate(self._descriptor, self.count * self._dtype.itemsize)
                 raise
         self.count += len(records)
-        self._overview.advance(self.count)
+        self._overview.advance(self.count, len(records))
 
     def close(self) -> None:
         """Close the file; again is harmless."""
