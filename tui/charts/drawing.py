@@ -111,10 +111,10 @@ def _value_axis(content: Content, envelopes: list[Envelope]) -> Axis:
 
 def _marks(content: Content, frame: Frame) -> tuple[Mark, ...]:
     marks = [Mark(frame.column_of_step(mark.x), mark.letter, MARK_INK, mark.line) for mark in content.marks]
-    if content.here is not None:
-        marks.append(Mark(min(frame.column_of_step(content.here), frame.room - 1), "", HERE_INK))
-    if content.cursor is not None:
-        marks.append(Mark(frame.column_of_step(content.cursor), "", CURSOR_INK))
+    for step, ink in ((content.here, HERE_INK), (content.cursor, CURSOR_INK)):
+        column = None if step is None else frame.line_at_step(step)
+        if column is not None:
+            marks.append(Mark(column, "", ink))
     return tuple(marks)
 
 

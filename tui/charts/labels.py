@@ -45,6 +45,12 @@ class Frame:
         """Column of the plot in which a step lies."""
         return self.column_of(self.x_map.x_of(float(step)) if self.x_map else step)
 
+    def line_at_step(self, step: float) -> int | None:
+        """Column of a vertical line at a step, the very end counting to the last column; none where it is not shown."""
+        column = self.column_of_step(step)
+        x = self.x_map.x_of(float(step)) if self.x_map else step
+        return min(column, self.room - 1) if column >= 0 and x <= self.stop else None
+
     def step_at(self, column: int) -> int | None:
         """The step in the middle of a column of the chart; none beside the plot."""
         at = column - self.gutter
@@ -84,11 +90,11 @@ def write_positions(whole: Raster, content: Content, frame: Frame) -> None:
 
 def _write_pointer(whole: Raster, content: Content, frame: Frame, step: float, ink: int) -> None:
     """The position under a vertical line, with an arrow to it, on whichever side there is room."""
-    column = frame.column_of_step(step)
-    if not 0 <= column <= frame.room:
+    column = frame.line_at_step(step)
+    if column is None:
         return
     text = position_label(content.x_of(step), content.unit, (frame.stop - frame.start) / frame.room)
-    at = frame.gutter + min(column, frame.room - 1)
+    at = frame.gutter + column
     if not _write_if_free(whole, at, f"^{text}", ink) and at - len(text) > frame.gutter:
         _write_if_free(whole, at - len(text), f"{text}^", ink)
 

@@ -62,7 +62,7 @@ def fitting(found: list[Entry], room: int) -> tuple[list[Entry], bool]:
     ends = [0]
     for entry in found:
         ends.append(ends[-1] + cell_len(GAP + entry.text))
-    if ends[-1] <= room:
+    if ends[-1] <= max(room, 0):
         return found, True
     kept = sum(end + cell_len(GAP + MORE) <= room for end in ends[1:])
     return found[:kept], False

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trainctl.tui.charts.drawing import draw
-from trainctl.tui.charts.inks import CURSOR_INK, DIM_INK, LABEL_INK, RULE_INK
+from trainctl.tui.charts.inks import CURSOR_INK, DIM_INK, HERE_INK, LABEL_INK, RULE_INK
 from trainctl.tui.charts.labels import Frame
 from trainctl.tui.charts.plot import Content, EventMark, Line
 from trainctl.tui.charts.positions import XMap
@@ -124,6 +124,15 @@ def test_the_cursor_stands_at_its_step_and_names_it(glyphs):
     column = drawing.frame.gutter + drawing.frame.column_of_step(500)
     assert (drawing.inks[:-1, column] == CURSOR_INK).sum() >= 8
     assert "^500" in drawing.lines()[-1]
+
+
+@pytest.mark.parametrize(("here", "shown"), [(99, True), (100, True), (150, False), (900, False), (5, False)])
+def test_where_we_are_is_marked_only_when_it_is_in_the_window(here, shown):
+    lines = (Line("total", pyramid(np.zeros(1000)), 0),)
+    drawing = draw(Content(lines=lines, window=(10, 100), here=here, cursor=here), 60, 10)
+    assert bool((drawing.inks == CURSOR_INK).any()) == shown
+    drawing = draw(Content(lines=lines, window=(10, 100), here=here), 60, 10)
+    assert bool((drawing.inks == HERE_INK).any()) == shown
 
 
 @given(st.floats(0, 900), st.floats(1, 5000), st.integers(10, 120), x_maps)
