@@ -7,24 +7,23 @@ from typing import Annotated, Any
 import typer
 
 from trainctl.engine.runs.index import RunInfo, list_runs, run_names
-from trainctl.engine.runs.states import RunState
-from trainctl.engine.runs.status import Liveness
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from trainctl.tui.cli.output import Cell, align, print_json, print_lines
+from trainctl.tui.run_words import SYMBOLS, run_state_word
 
-MARKS: dict[str, tuple[str, str]] = {
-    "starting": ("·", ""),
-    "running": ("▸", "bold green"),
-    "paused": ("=", "bold yellow"),
-    "validating": ("▸", "bold green"),
-    "finished": ("✓", "green"),
-    "stopped": ("-", "yellow"),
-    "preempted": ("-", "yellow"),
-    "failed": ("×", "red"),
-    "silent": ("!", "bold yellow"),
-    "presumed crashed": ("×", "bold red"),
-    "unreadable": ("!", "red"),
+STYLES = {
+    "running": "bold green",
+    "paused": "bold yellow",
+    "validating": "bold green",
+    "finished": "green",
+    "stopped": "yellow",
+    "preempted": "yellow",
+    "failed": "red",
+    "silent": "bold yellow",
+    "presumed crashed": "bold red",
+    "unreadable": "red",
 }
+MARKS = {word: (symbol, STYLES.get(word, "")) for word, symbol in SYMBOLS.items()}
 """Symbol and style of each word for where a run stands."""
 
 HEADINGS = ("RUN", "STATE", "STEP", "EPOCH", "BEST", "TOOK", "SEEN")
@@ -49,22 +48,11 @@ def command(
         print_lines([[(f"and {more} older; --limit shows them", "dim")]])
 
 
-def state_word(info: RunInfo) -> str:
-    """Where the run stands; a word of `MARKS`."""
-    if info.problem:
-        return "unreadable"
-    if info.liveness is Liveness.CRASHED:
-        return "presumed crashed"
-    if info.liveness is Liveness.SILENT and info.state is not RunState.PAUSED:
-        return "silent"
-    return str(info.state or RunState.STARTING)
-
-
 def row(info: RunInfo) -> list[Cell]:
     """Cells of one run, in the order of `HEADINGS`."""
     from trainctl.tui.charts.axis import duration
 
-    word = state_word(info)
+    word = run_state_word(info)
     symbol, style = MARKS[word]
     if info.problem:
         return [(info.name, ""), (f"{symbol} {word}", style), (info.problem, "")]
