@@ -18,6 +18,7 @@ from trainctl.tui.monitor import Monitor
 from trainctl.tui.screens.acts_runs import difference
 from trainctl.tui.screens.base import CockpitBase
 from trainctl.tui.screens.choice import Choice, ChoiceScreen
+from trainctl.tui.screens.diagnose import DiagnoseScreen, of_configuration, of_records
 from trainctl.tui.screens.explanation import FIX, ExplanationScreen, checks, explanation
 from trainctl.tui.verdict import Severity
 from trainctl.tui.widgets.health import HealthPanel
@@ -75,6 +76,27 @@ class DiagnoseActions(CockpitBase):
             self.log_panel.add([Event(EventKind.FINDING, health.step, time.time(), data)], ())
         if pops_up and severity is not Severity.NOTE and finding.consequence_of is None:
             self.say(f"{severity.symbol} {finding.code} {words}\n{finding.where}", severity)
+
+    # --- the page -------------------------------------------------------------------------------------------
+
+    def action_diagnose(self) -> None:
+        """Choose what to diagnose, then show the page."""
+        paths = self.session.paths
+        choices = [Choice("records", "This run's records", "what it recorded so far; about a second")]
+        if paths.config.exists() and paths.meta.exists():
+            detail = "data, batches, labels, one batch through a copy of the network; up to 30 s"
+            choices.append(Choice("configuration", "Preflight of its configuration", detail))
+
+        def open_page(answer: str | None) -> None:
+            if answer is not None:
+                order = of_records(paths) if answer == "records" else of_configuration(paths)
+                self.app.push_screen(DiagnoseScreen(order, self.request.environ), self._fix_found)
+
+        self.app.push_screen(ChoiceScreen("diagnose", choices), open_page)
+
+    def _fix_found(self, finding: Finding | None) -> None:
+        if finding is not None:
+            self.offer_fix(finding)
 
     # --- explanations -------------------------------------------------------------------------------------
 

@@ -92,4 +92,5 @@ def checks(health: Health) -> list[ReportLine]:
     names = ", ".join(f"{code} {rules[code].name}" for code in health.checked)
     report = Report(health.findings, health.not_checked, health.checked, health.seconds)
     head: list[ReportLine] = [verdict_line(report), (), (("checked      ", "ok"), (names or "nothing", ""))]
-    return [*head, (), *not_checked_lines(report), (), ((f"as of step {health.step}", "dim"),)]
+    when: list[ReportLine] = [(), ((f"as of step {health.step}", "dim"),)] if health.step else []
+    return [*head, (), *not_checked_lines(report), *when]

@@ -6,7 +6,7 @@ Gets findings; judges nothing and reads no files.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from textual.content import Content
 from textual.widgets import OptionList
@@ -30,6 +30,10 @@ STYLES = {
 """Of the report's styles."""
 
 
+LEAST_ROOM = 32
+"""Columns below which a text goes under its label, not beside it."""
+
+
 class FindingList(OptionList):
     """Findings, the cause to deal with first on top. Up and down choose, enter or a click asks for the explanation."""
 
@@ -49,12 +53,17 @@ class FindingList(OptionList):
         option = self.highlighted_option
         return None if option is None else next((f for f in self.findings if f.code == option.id), None)
 
-    def show_findings(self, first: Iterable[tuple[str, Content]], findings: Sequence[Finding]) -> None:
-        """Show lines with a name each, then the findings. The cursor stays on what it was on."""
+    def show_findings(
+        self,
+        first: Iterable[tuple[str, Content]],
+        findings: Sequence[Finding],
+        words: Callable[[Finding], Content] | None = None,
+    ) -> None:
+        """Show lines with a name each, then the findings in these words. The cursor stays on what it was on."""
         before = self.highlighted_option.id if self.highlighted_option else None
         self.findings = tuple(findings)
-        options = [Option(words, id=name) for name, words in first]
-        options += [Option(finding_summary(finding), id=finding.code) for finding in self.findings]
+        options = [Option(content, id=name) for name, content in first]
+        options += [Option((words or finding_summary)(finding), id=finding.code) for finding in self.findings]
         self.set_options(options)
         names = [option.id for option in options]
         own = names.index(self.findings[0].code) if self.findings else 0
@@ -85,7 +94,7 @@ def _rows(line: ReportLine, width: int) -> list[Content]:
     *starts, (text, style) = line
     start = Content("").join([Content.styled(piece, STYLES.get(name, "")) for piece, name in starts])
     indent = start.cell_length
-    if width - indent < 24:  # no room beside it: under it
+    if width - indent < LEAST_ROOM:  # no room beside it: under it
         start, indent, starts = Content("").join([start.rstrip(), Content("\n    ")]), 4, []
     parts = textwrap.wrap(text, max(width - indent, 8), break_on_hyphens=False) or [""]
     rows = [Content("").join([start, Content.styled(parts[0], STYLES.get(style, ""))])]
