@@ -19,6 +19,7 @@ from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.log import LogPanel
 from trainctl.tui.widgets.loss import LossPanel
+from trainctl.tui.widgets.shelf import ShelfPanel
 from trainctl.tui.widgets.validation import ValidationPanel
 from trainctl.tui.widgets.worst_images import WorstPanel
 
@@ -65,5 +66,6 @@ PANELS = (
     PanelEntry("health", "Health", HealthPanel),
     PanelEntry("validation", "Validation", ValidationPanel),
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes",)),
+    PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),
 )

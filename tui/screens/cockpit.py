@@ -19,7 +19,7 @@ from trainctl.tui.screens.acts_leave import LeaveActions
 from trainctl.tui.screens.acts_look import LookActions
 from trainctl.tui.screens.acts_replay import ReplayActions
 from trainctl.tui.screens.acts_run import RunActions
-from trainctl.tui.screens.acts_runs import OtherRunsActions
+from trainctl.tui.screens.acts_shelf import ShelfActions
 from trainctl.tui.view import RunUpdate
 from trainctl.tui.wording import event_words
 
@@ -31,7 +31,7 @@ COLUMNS = ((180, 3), (100, 2), (0, 1))
 class CockpitScreen(
     RunActions,
     LookActions,
-    OtherRunsActions,
+    ShelfActions,
     ReplayActions,
     DiagnoseActions,
     AppActions,

@@ -23,9 +23,9 @@ _COLOURS = {
 }
 HEADINGS = ("", "preset", "state", "step", "best", "age", "id")
 _WIDTHS = (2, 0, 12, 13, 12, 7, 4)
-_NARROW = (2, 0, 12, 0, 11, 0, 0)
-NARROW = 56
-"""Columns below which only preset, state and best result are shown."""
+_NARROW = (2, 0, 12, 0, 11, 6, 4)
+NARROW = 70
+"""Columns below which the steps are left out."""
 
 
 @dataclass(frozen=True)
