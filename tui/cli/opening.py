@@ -10,6 +10,7 @@ import gc
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 READONLY, GLYPH_FLAGS = "--readonly", {"--ascii": "ascii", "--blocks": "block"}
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-YOUNG_OBJECTS = 10_000
-"""New objects between two collections. With Python's 700 most of them would find nothing, several a frame."""
+SETTLED_S = 3.0
+"""After this the first screen stands, with the run in it."""
 
 
 def open_by_name(words: Sequence[str]) -> int | None:
@@ -84,7 +85,7 @@ def open_cockpit(
         Chart.glyphs = Glyphs(glyphs or ("ascii" if os.environ.get("TERM") == "linux" else "braille"))
         Chart.plain_ink = "NO_COLOR" in os.environ
         app = CockpitApp(run, request, readonly, keymap, replay)
-    with seldom_collected():
+    with short_collections():
         app.run()
     if app.session is not None and not is_in_browser():
         sys.stdout.write(app.session.farewell() + "\n")
@@ -109,16 +110,20 @@ def resting_collector() -> Generator[None]:
 
 
 @contextmanager
-def seldom_collected() -> Generator[None]:
-    """Within, what was there before is not searched for garbage: a full search holds up a key by tens of ms."""
-    thresholds = gc.get_threshold()
+def short_collections() -> Generator[None]:
+    """Within, what is there for good is not searched for garbage: a full search holds up a key by tens of ms.
+
+    That is what was imported before, and once more what the first screen has made by `SETTLED_S`.
+    """
+    settled = threading.Timer(SETTLED_S, gc.freeze)
+    settled.daemon = True
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])
     gc.enable()
+    settled.start()
     try:
         yield
     finally:
-        gc.set_threshold(*thresholds)
+        settled.cancel()
         gc.unfreeze()
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,11 +105,36 @@ def test_numpy_comes_without_threads_and_the_environment_stays(monkeypatch: pyte
     assert opening.BLAS_THREADS not in os.environ
 
 
-def test_the_collector_works_as_before_afterwards():
-    before = gc.get_threshold(), gc.isenabled(), gc.get_freeze_count()
+class Alarm:
+    """In place of a timer: goes off when told to."""
+
+    def __init__(self, after_s: float, act: Callable[[], None]) -> None:
+        self.act = act
+        self.daemon = self.is_set = False
+        alarms.append(self)
+
+    def start(self) -> None:
+        self.is_set = True
+
+    def cancel(self) -> None:
+        self.is_set = False
+
+
+alarms: list[Alarm] = []
+
+
+def test_the_collector_skips_what_was_there_and_works_as_before_afterwards(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(opening.threading, "Timer", Alarm)
+    before = gc.isenabled(), gc.get_freeze_count()
     with opening.resting_collector():
         assert not gc.isenabled()
-        with opening.seldom_collected():
+        with opening.short_collections():
             assert gc.isenabled()
-            assert gc.get_threshold()[0] == opening.YOUNG_OBJECTS
-    assert (gc.get_threshold(), gc.isenabled(), gc.get_freeze_count()) == before
+            at_first = gc.get_freeze_count()
+            assert at_first > 0
+            made = [[] for _ in range(10_000)]
+            assert alarms[-1].is_set and alarms[-1].daemon
+            alarms[-1].act()
+            assert gc.get_freeze_count() > at_first + len(made) / 2
+    assert not alarms[-1].is_set
+    assert (gc.isenabled(), gc.get_freeze_count()) == before
