@@ -60,16 +60,16 @@ def figure_rows(runs: Sequence[RunFacts], metric: str = "") -> list[CompareRow]:
     rows += _last_rows(runs, metric)
     # The losses of two kinds of loss say nothing about each other.
     lower = True if has_one_loss(runs) else None
-    rows.append(_figures("training loss", [run.last_loss for run in runs], lower))
-    rows.append(_figures("loss fluctuation", [run.fluctuation for run in runs], lower))
+    rows.append(figures_row("training loss", [run.last_loss for run in runs], lower))
+    rows.append(figures_row("loss fluctuation", [run.fluctuation for run in runs], lower))
     if lower and runs and math.isfinite(runs[0].last_loss):
         reach = [run.epochs_to_loss(runs[0].last_loss) for run in runs]
-        rows.append(_figures(f"epochs to loss {short(runs[0].last_loss)}", reach, True))
+        rows.append(figures_row(f"epochs to loss {short(runs[0].last_loss)}", reach, True))
     rows += [
-        _figures("steps", [float(run.steps) for run in runs], None, _whole),
-        _figures("epochs", [float(run.epochs) for run in runs], None),
-        _figures("time", [run.seconds for run in runs], None, duration),
-        _figures("samples/s", [run.samples_per_s for run in runs], False),
+        figures_row("steps", [float(run.steps) for run in runs], None, _whole),
+        figures_row("epochs", [float(run.epochs) for run in runs], None),
+        figures_row("time", [run.seconds for run in runs], None, duration),
+        figures_row("samples/s", [run.samples_per_s for run in runs], False),
         _words("not finite from", [f"step {run.first_nonfinite}" if run.first_nonfinite else "" for run in runs]),
         _words("findings", [" ".join(run.findings) for run in runs]),
         _words("changed by hand", [_times(len(run.interventions)) for run in runs]),
@@ -115,7 +115,7 @@ def _best_rows(runs: Sequence[RunFacts], metric: str) -> list[CompareRow]:
     values = [one.value if one else math.nan for one in reached]
     is_loss = "loss" in metric.lower() and not has_one_loss(runs)
     return [
-        _figures(f"best {metric}", values, None if is_loss else lower),
+        figures_row(f"best {metric}", values, None if is_loss else lower),
         _words("  at epoch", [str(one.epoch) if one else "" for one in reached]),
         _words("  weights", [one.weights if one else "" for one in reached]),
     ]
@@ -131,7 +131,7 @@ def _last_rows(runs: Sequence[RunFacts], metric: str) -> Iterable[CompareRow]:
         for weights in WEIGHTS:
             values = [_last(run, name, weights) for run in runs]
             if any(math.isfinite(value) for value in values):
-                yield _figures(f"last val {name}{' ema' if weights == 'ema' else ''}", values, lower)
+                yield figures_row(f"last val {name}{' ema' if weights == 'ema' else ''}", values, lower)
 
 
 def _last(run: RunFacts, metric: str, weights: str) -> float:
@@ -143,9 +143,10 @@ def _words(label: str, cells: Sequence[str]) -> CompareRow:
     return CompareRow(label, tuple(cell or None for cell in cells), tuple(cell or NO_VALUE for cell in cells))
 
 
-def _figures(
+def figures_row(
     label: str, values: Sequence[float], lower: bool | None, words: Callable[[float], str] | None = None
 ) -> CompareRow:
+    """A line of figures; `lower`: whether less is better, None where nothing is."""
     known = {k: value for k, value in enumerate(values) if math.isfinite(value)}
     best: frozenset[int] = frozenset()
     if lower is not None and len(known) > 1 and len(set(known.values())) > 1:

@@ -28,6 +28,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "presets": CommandEntry("trainctl.tui.cli.presets", "app", "List, show and compare presets."),
     "runs": CommandEntry("trainctl.tui.cli.runs", "command", "List runs, newest first."),
+    "compare": CommandEntry("trainctl.tui.cli.compare", "command", "Set runs side by side: figures, configuration."),
     "tail": CommandEntry("trainctl.tui.cli.tail", "command", "Follow a run in plain text."),
     "send": CommandEntry(
         "trainctl.tui.cli.send", "command", "Ask a running training to pause, stop, save or change a value."
