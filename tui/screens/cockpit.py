@@ -14,6 +14,7 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.actions import bindings
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.screens.acts_app import AppActions
+from trainctl.tui.screens.acts_data import DataActions
 from trainctl.tui.screens.acts_diagnose import DiagnoseActions
 from trainctl.tui.screens.acts_leave import LeaveActions
 from trainctl.tui.screens.acts_look import LookActions
@@ -34,6 +35,7 @@ class CockpitScreen(
     ShelfActions,
     ReplayActions,
     DiagnoseActions,
+    DataActions,
     AppActions,
     LeaveActions,
 ):
