@@ -33,6 +33,8 @@ class Health:
     """Last step that was judged."""
     seconds: float = 0.0
     """What the judgement took."""
+    is_over: bool = False
+    """Whether the run said it was over when it was judged."""
     problem: str = ""
     """Why the records could not be judged; empty where they were."""
 

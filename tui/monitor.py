@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event, EventKind, is_taken_back
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import RunState
 from trainctl.tui.health import Health, health_of
 
 if TYPE_CHECKING:
@@ -83,7 +85,9 @@ class Monitor:
             return Health(problem=str(err))
         self._hear()
         report = diagnose(evidence, seconds=time.perf_counter() - started)
-        return health_of(report, self._spoken, evidence.records.last_step if evidence.records else 0)
+        facts = evidence.records
+        assert facts is not None, "the evidence of a run has its records"
+        return replace(health_of(report, self._spoken, facts.last_step), is_over=RunState(facts.state).is_over)
 
     def _source(self) -> RunEvidence:
         from trainctl.engine.diagnosis.records import RunEvidence

@@ -62,7 +62,7 @@ class DiagnoseActions(CockpitBase):
         self.health_panel.show_health(health)
         self.run_header.show_findings(health.findings)
         spoken = {str(event.data.get("code")) for event in self.session.view.of_kind(EventKind.FINDING)}
-        is_news = not (is_first and self.session.view.is_over)
+        is_news = not (is_first and health.is_over)
         for finding in health.findings:
             if finding.code not in self._said:
                 self._say_finding(finding, health, logs=finding.code not in spoken, pops_up=is_news)

@@ -35,23 +35,25 @@ class Order:
     """What to diagnose.
 
     Args:
+        run: whose.
         title: as it stands on the page until the diagnosis names itself.
         words: command line after `trainctl`.
     """
 
+    run: RunPaths
     title: str
     words: tuple[str, ...]
 
 
 def of_records(run: RunPaths) -> Order:
     """What the run recorded."""
-    return Order(f"records of {run.root.name}", ("diagnose", str(run.root), "--json", "--progress"))
+    return Order(run, f"records of {run.root.name}", ("diagnose", str(run.root), "--json", "--progress"))
 
 
 def of_configuration(run: RunPaths) -> Order:
     """The run's configuration and data, before training: data, batches, labels, network."""
     words = ("diagnose", str(run.root), "--preflight", "--json", "--progress")
-    return Order(f"preflight of the configuration of {run.root.name}", words)
+    return Order(run, f"preflight of the configuration of {run.root.name}", words)
 
 
 class DiagnoseScreen(Screen["Finding | None"]):
@@ -134,7 +136,8 @@ class DiagnoseScreen(Screen["Finding | None"]):
         elif data.get("event") == "section":
             self._lines[str(data["section"])] = [(str(text), str(style)) for text, style in data["line"]]
         elif data.get("event") == "report":
-            self._title, self._report = str(data["title"]), Report.from_plain(data["report"])
+            self._report = Report.from_plain(data["report"])
+            self._title = str(data["title"]).replace(str(self._order.run.root), self._order.run.root.name)
         self._show()
 
     def on_job_ended(self, message: Job.Ended) -> None:
