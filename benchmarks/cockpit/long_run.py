@@ -16,7 +16,7 @@ from benchmarks.cockpit.figures import Figure, Script, of_samples, run_scripts
 from benchmarks.cockpit.programs import LINEAR, MINIMAL, PANELS, cockpit
 from benchmarks.cockpit.records import EYES, LAST_SHOWN, TWELVE, finished_run
 from benchmarks.cockpit.terminal import Terminal
-from benchmarks.cockpit.usage import Memory, cpu_s, memory
+from benchmarks.cockpit.usage import Memory, busy_s, cpu_s, memory
 from trainctl.engine.runs.record import RecordLayout
 
 LIMIT_S, LIMIT_MB = 1.0, 250.0
@@ -40,12 +40,13 @@ def measure(rounds: int, steps: int, peers_steps: int) -> list[Figure]:
 def _open(name: str, root: Path, steps: int, layout: RecordLayout, rounds: int, least: Memory) -> list[Figure]:
     run = finished_run(root, steps, layout)
     taken = [_once(run) for _ in range(rounds + 1)][1:]
-    panels, loaded, quiet = ([once[k] for once, _ in taken] for k in range(3))
+    panels, loaded, busy, quiet = ([once[k] for once, _ in taken] for k in range(4))
     memories = [found for _, found in taken]
     floor = [least.resident]
     return [
         of_samples(f"{name}: first paint", panels, "s"),
         of_samples(f"{name}: last step shown", loaded, "s", LIMIT_S),
+        of_samples(f"{name}:   of this, on a processor", busy, "s"),
         of_samples(f"{name}: quiet", quiet, "s"),
         of_samples(f"{name}: resident", [m.resident for m in memories], "MB", LIMIT_MB, floor, "minimal app"),
         of_samples(f"{name}: proportional", [m.proportional for m in memories], "MB"),
@@ -53,13 +54,14 @@ def _open(name: str, root: Path, steps: int, layout: RecordLayout, rounds: int, 
     ]
 
 
-def _once(run: Path) -> tuple[tuple[float, float, float], Memory]:
-    """Seconds to the first paint, to the last step, until quiet; and the memory then."""
+def _once(run: Path) -> tuple[tuple[float, ...], Memory]:
+    """Seconds to the first paint, to the last step, of this on a processor, until quiet; and the memory then."""
     with Terminal(cockpit(run)) as terminal:
         panels = terminal.wait_for(PANELS) - terminal.started
         loaded = terminal.wait_for(LAST_SHOWN, PATIENCE_S) - terminal.started
+        busy = busy_s(terminal.pid)
         quiet = _until_quiet(terminal) - terminal.started
-        return (panels, loaded, quiet), memory(terminal.pid)
+        return (panels, loaded, busy, quiet), memory(terminal.pid)
 
 
 def _until_quiet(terminal: Terminal) -> float:
