@@ -15,20 +15,23 @@ def short_names(names: Sequence[str]) -> list[str]:
     Of `20260101-120000-eyes-balanced-00aa` that is `balanced`; beside another run of the same preset `balanced-00aa`.
     The task is named where two tasks have presets of one name.
     """
-    parts = [_parts(name) for name in names]
-    bare = [label.partition("-")[2] or label for label, _ in parts]
-    by_bare = {short: {label for (label, _), own in zip(parts, bare, strict=True) if own == short} for short in bare}
-    labels = [own if len(by_bare[own]) == 1 else label for own, (label, _) in zip(bare, parts, strict=True)]
-    often = Counter(labels)
-    short = [
-        f"{label}-{identity}" if often[label] > 1 and identity else label
-        for label, (_, identity) in zip(labels, parts, strict=True)
-    ]
-    often = Counter(short)
-    return [own if often[own] == 1 else name for own, name in zip(short, names, strict=True)]
+    forms = [_forms(name) for name in names]
+    chosen = [0] * len(names)
+    while True:
+        short = [own[k] for own, k in zip(forms, chosen, strict=True)]
+        often = Counter(short)
+        unclear = [i for i, own in enumerate(forms) if often[short[i]] > 1 and chosen[i] + 1 < len(own)]
+        if not unclear:
+            return short
+        for i in unclear:
+            chosen[i] += 1
 
 
-def _parts(name: str) -> tuple[str, str]:
-    """Label and identity in the name of a run; the whole name and nothing where it is called otherwise."""
+def _forms(name: str) -> list[str]:
+    """Parts of a name that it may be called by, the shortest first; the whole name alone where it is no run's."""
     found = _RUN_NAME.fullmatch(name)
-    return (found["label"], found["id"]) if found else (name, "")
+    if found is None:
+        return [name]
+    label, identity = found["label"], found["id"]
+    bare = label.partition("-")[2] or label
+    return [bare, label, f"{bare}-{identity}", f"{label}-{identity}", name]
