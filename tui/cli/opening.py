@@ -85,6 +85,10 @@ def open_cockpit(
         Chart.glyphs = Glyphs(glyphs or ("ascii" if os.environ.get("TERM") == "linux" else "braille"))
         Chart.plain_ink = "NO_COLOR" in os.environ
         app = CockpitApp(run, request, readonly, keymap, replay)
+    if is_in_browser():
+        from trainctl.tui.cli.web import end_with_server
+
+        end_with_server()
     with short_collections():
         app.run()
     if app.session is not None and not is_in_browser():

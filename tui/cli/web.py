@@ -6,8 +6,11 @@ Imports the server when it is used: it comes with the extra `web`.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +20,8 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.launch import LaunchRequest
 
 COCKPIT = (sys.executable, "-m", "trainctl.tui.cli.main", "ui")
+LOOK_S = 1.0
+"""How often a cockpit looks for its server."""
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
 
 
@@ -112,6 +117,18 @@ def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> in
     sys.stdout.write(f"\nServed {tabs} in {duration(visits.seconds)}. ")
     sys.stdout.write(f"Records are in {run.root}. Open it again with: trainctl ui {run.root}\n")
     return ExitCode.OK
+
+
+def end_with_server() -> None:
+    """Watch over the server this cockpit belongs to: one that was killed could not tell us to close."""
+    server = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == server:
+            time.sleep(LOOK_S)
+        os._exit(ExitCode.OK)  # nobody is left to draw for
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def cockpit_words(run: RunPaths, options: WebOptions) -> Sequence[str]:
