@@ -148,7 +148,7 @@ class Chart(Pointable, can_focus=True):
         """One row of cells."""
         drawing = self._current_drawing()
         if y >= len(drawing.chars):
-            return Strip.blank(self.size.width)
+            return Strip.blank(self.size.width, self.rich_style)
         chars, inks = drawing.chars[y], drawing.inks[y]
         edges = [0, *((inks[1:] != inks[:-1]).nonzero()[0] + 1), len(inks)]
         segments = [Segment("".join(chars[a:b]), self._style(int(inks[a]))) for a, b in pairwise(edges) if b > a]

@@ -100,7 +100,8 @@ class Pictures(Widget):
     def render_line(self, y: int) -> Strip:
         """One row of cells."""
         strips = self._strips()
-        return strips[y] if y < len(strips) else Strip.blank(self.size.width)
+        strip = strips[y] if y < len(strips) else Strip.blank(self.size.width)
+        return strip.apply_style(self.rich_style)  # what has no colour of its own has the panel's
 
     def _strips(self) -> list[Strip]:
         is_plain = self.app.no_color or Chart.glyphs is Glyphs.ASCII
@@ -151,7 +152,7 @@ def layout(tiles: Sequence[Tile], width: int, height: int | None) -> Grid:
     captions = max((len(tile.captions) for tile in tiles), default=0)
     image = next((tile.image for tile in tiles if tile.image is not None and tile.image.size), None)
     if image is None:
-        columns = max((width + GAP) // (MAX_WIDTH + GAP), 1)
+        columns = max((width + GAP) // (USUAL_WIDTH + GAP), 1)
         return Grid(columns, max((width + GAP) // columns - GAP, 1), 0, captions)
     aspect = image.shape[1], image.shape[0]
     if height is None:
