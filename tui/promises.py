@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainctl.tui.charts.axis import duration, short
-from trainctl.tui.comparison import lower_is_better
+from trainctl.tui.comparison import lower_is_better, monitored_metrics
 from trainctl.tui.run_facts import RunFacts
 
 _NUMERIC = re.compile(
@@ -58,10 +58,11 @@ def promises_of(run: RunFacts) -> list[Promise]:
 def measured_words(run: RunFacts) -> str:
     """The figures to hold against promises in words."""
     parts: list[str] = []
-    lower = lower_is_better([run], run.monitor)
-    best = run.best(run.monitor, lower=bool(lower)) if run.monitor else None
-    if best is not None:
-        parts.append(f"best {run.monitor} {short(best.value, 4)} at epoch {best.epoch} ({best.weights})")
+    for metric in monitored_metrics([run]):
+        best = run.best(metric, lower=bool(lower_is_better([run], metric)))
+        if best is None:
+            continue
+        parts.append(f"best {metric} {short(best.value, 4)} at epoch {best.epoch} ({best.weights})")
     if run.last_loss == run.last_loss:
         parts.append(f"training loss {short(run.last_loss, 4)}")
     if run.fluctuation == run.fluctuation:

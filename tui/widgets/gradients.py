@@ -32,8 +32,9 @@ class GradientPanel(Chart):
         lines = [Line(name, view.series[f"grad_norm.{name}"], part_ink(k), faint=True) for k, name in enumerate(groups)]
         if len(lines) < 2:
             lines = []
+        lines += overlay_lines(scene, "grad_norm")
         if "grad_norm" in view.series:
-            lines += [*overlay_lines(scene, "grad_norm"), Line("total", view.series["grad_norm"], 0)]
+            lines.append(Line("total", view.series["grad_norm"], 0))
         clip = float(view.last["clip"]) if view.last is not None else math.nan
         rules = () if math.isnan(clip) else ((clip, "clip"),)
         self.show_content(scened(view, scene, lines, rules=rules, bands=(HEALTHY,)), note=notes(view, clip))

@@ -24,8 +24,9 @@ class LearningRatePanel(Chart):
         plan, lines = view.plan, list[Line]()
         if plan is not None and len(plan.points):
             lines.append(Line("plan", plan.points, FAINT_INK, legend=False, smooth=False))
+        lines += overlay_lines(scene, "lr", smooth=False)
         if "lr" in view.series:
-            lines += [*overlay_lines(scene, "lr", smooth=False), Line("now", view.series["lr"], 0, smooth=False)]
+            lines.append(Line("now", view.series["lr"], 0, smooth=False))
         total, warmup = (plan.total_steps, plan.warmup_steps) if plan else (0, 0)
         content = scened(
             view,

@@ -30,8 +30,9 @@ class LossPanel(Chart):
         mode = scene.loss_mode
         lines = [*expected_lines(view, scene), *term_lines(view, mode)]
         if mode is not LossMode.SHARE:
+            lines += overlay_lines(scene, "loss")
             if "loss" in view.series:
-                lines += [*overlay_lines(scene, "loss"), Line("total", view.series["loss"], 0)]
+                lines.append(Line("total", view.series["loss"], 0))
             lines += validation_lines(view)
         self.show_content(scened(view, scene, lines), note(view, mode))
 
