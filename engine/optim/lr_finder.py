@@ -1,7 +1,7 @@
 """Learning rate range test (Smith 2017): raise the learning rate exponentially and watch the loss.
 
-Works on copies; the network, its optimiser and the random numbers are as before afterwards. Suggests the learning
-rate of the steepest descent of the smoothed loss, and shows where it diverges.
+Works on copies; the network, its optimiser and the random numbers are as before afterwards. Finds where the loss falls
+most steeply, where the fall ends and where it diverges, and suggests the middle of the fall.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -22,10 +23,15 @@ DIVERGED = 4.0
 """The sweep ends when the smoothed loss exceeds its minimum by this factor (plus one, for small losses)."""
 CHECK_EVERY = 8
 """Steps between looks at the loss; each look waits for the device."""
-FALL = 0.01
-"""Relative fall of the smoothed loss below which nothing is suggested."""
-SKIPPED = 5
-"""First points whose average is still settling: they are not suggested."""
+FALL = 0.05
+"""Relative fall of the loss below which nothing is suggested: less may be the noise of the batches."""
+WINDOW_SHARE = 12
+"""Lines are fitted to this part of the points on either side."""
+MIN_POINTS = 8
+RIM = 0.1
+"""Part of the fall that belongs to its beginning, and to its end."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,12 @@ class RangeTest:
     lrs: list[float]
     losses: list[float]
     smoothed: list[float]
+    steepest: float | None
+    """Where the loss falls most steeply; none when it never fell."""
+    bottom: float | None
+    """Where the fall ends: from here on a higher rate gains nothing."""
     suggestion: float | None
-    """Steepest descent; none when the loss never fell."""
+    """Half way, on the logarithmic axis, from the steepest fall to its end; none when the loss never fell."""
     diverged_at: float | None
     """First learning rate at which the sweep was broken off."""
 
@@ -87,14 +97,9 @@ def judge(lrs: list[float], losses: list[float]) -> RangeTest:
     """Smooth, find where it diverged, and suggest."""
     smoothed = smooth(losses)
     end = next((k for k in range(1, len(smoothed)) if _has_diverged(smoothed[: k + 1])), None)
-    useful = smoothed[:end]
-    return RangeTest(
-        lrs=lrs,
-        losses=losses,
-        smoothed=smoothed,
-        suggestion=_steepest(lrs[: len(useful)], useful),
-        diverged_at=None if end is None else lrs[end],
-    )
+    steepest, bottom = _fall(lrs[:end], losses[:end])
+    suggestion = None if steepest is None or bottom is None else math.sqrt(steepest * bottom)
+    return RangeTest(lrs, losses, smoothed, steepest, bottom, suggestion, None if end is None else lrs[end])
 
 
 def smooth(losses: list[float]) -> list[float]:
@@ -111,9 +116,32 @@ def _has_diverged(smoothed: list[float]) -> bool:
     return not math.isfinite(last) or last > DIVERGED * abs(least) + 1
 
 
-def _steepest(lrs: list[float], smoothed: list[float]) -> float | None:
-    if len(smoothed) < SKIPPED + 3 or min(smoothed) > (1 - FALL) * smoothed[0]:
-        return None
-    slope = np.gradient(np.array(smoothed), np.log(lrs))[SKIPPED:]
-    k = int(np.argmin(slope))
-    return lrs[SKIPPED + k] if slope[k] < 0 else None
+def _fall(lrs: list[float], losses: list[float]) -> tuple[float | None, float | None]:
+    """Learning rates at which the loss falls most steeply and at which the fall ends.
+
+    Judged on straight lines fitted around each point, which look both ways: the exponential average lags behind, and
+    at its start follows the noise of single batches.
+    """
+    if len(losses) < MIN_POINTS:
+        return None, None
+    level, slope = _local_lines(np.array(losses), max(len(losses) // WINDOW_SHARE, 3))
+    lowest = int(np.argmin(level))
+    start = float(np.median(level[: max(len(level) // WINDOW_SHARE, 1)]))
+    fall = start - float(level[lowest])
+    if fall <= FALL * abs(start):
+        return None, None
+    bottom = int(np.argmax(level <= start - (1 - RIM) * fall))
+    # Where nothing has fallen yet, a slope is the noise of the batches.
+    begun = int(np.argmax(level <= start - RIM * fall))
+    steepest = begun + int(np.argmin(slope[begun : bottom + 1]))
+    return lrs[steepest], lrs[bottom]
+
+
+def _local_lines(losses: Floats, reach: int) -> tuple[Floats, Floats]:
+    """Height and slope per step of the least-squares line through each point and `reach` neighbours on either side."""
+    level, slope = np.empty_like(losses), np.empty_like(losses)
+    for k in range(len(losses)):
+        first, stop = max(k - reach, 0), min(k + reach + 1, len(losses))
+        offsets = np.arange(first, stop) - k
+        slope[k], level[k] = np.polyfit(offsets, losses[first:stop], 1)
+    return level, slope

@@ -102,7 +102,7 @@ def _report(result: RangeTest, present: float, about: dict[str, Any] | None) -> 
         here = result.suggestion is not None and result.lrs[k] <= result.suggestion < result.lrs[k] * _step(
             result, stride
         )
-        mark = "  < steepest" if here else ""
+        mark = "  < suggested" if here else ""
         lines.append(f"{result.lrs[k]:13.2e}   {loss:8.4f}  {'#' * (1 + int(share * BAR))}{mark}")
     if result.diverged_at is not None:
         lines.append(f"diverges at {result.diverged_at:.2e}")

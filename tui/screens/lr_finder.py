@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -18,16 +17,14 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from trainctl.engine.errors import UserError
-from trainctl.tui.charts.axis import duration, short
+from trainctl.tui.charts.axis import duration
 from trainctl.tui.charts.sweep import RateMark, Sweep, as_numbers
 from trainctl.tui.jobs import Job
 from trainctl.tui.session import Session
 from trainctl.tui.widgets.sweep import SweepChart
 
 TICK_S = 0.5
-SUGGESTED, LOWEST, DIVERGES, CONFIGURED = "S", "L", "D", "C"
-SKIPPED = 5
-"""First points whose average is still settling: their loss is no lowest."""
+SUGGESTED, STEEPEST, END, DIVERGES, CONFIGURED = "S", "F", "E", "D", "C"
 
 
 class LrFinderScreen(Screen["float | None"]):
@@ -202,31 +199,27 @@ def found_rows(data: Mapping[str, Any], suggestion: float | None) -> list[tuple[
     """Letter, name, learning rate and words of everything that is marked."""
     configured = float(data["configured"])
     rows: list[tuple[str, str, str, str]] = []
-    if suggestion is not None:
-        rows.append((SUGGESTED, "suggested", short(suggestion), "where the smoothed loss falls most steeply"))
-    lowest = lowest_at(data)
-    if lowest is not None:
-        rows.append((LOWEST, "lowest", short(lowest), "the smoothed loss is least: already too high to train with"))
-    if data.get("diverged_at") is not None:
-        rows.append((DIVERGES, "diverges", short(data["diverged_at"]), "the sweep was broken off here"))
+    marked = (
+        (SUGGESTED, "suggested", suggestion, "half way down the fall, in orders of magnitude"),
+        (STEEPEST, "falls", data.get("steepest"), "the loss falls most steeply"),
+        (END, "fall ends", data.get("bottom"), "a higher rate gains nothing"),
+        (DIVERGES, "diverges", data.get("diverged_at"), "the sweep was broken off"),
+    )
+    rows += [(letter, name, f"{lr:.2g}", words) for letter, name, lr, words in marked if lr is not None]
     words = "in the configuration" if suggestion is None else f"in the configuration, {_ratio(configured, suggestion)}"
-    rows.append((CONFIGURED, "configured", short(configured), words))
+    rows.append((CONFIGURED, "configured", f"{configured:.2g}", words))
     return rows
-
-
-def lowest_at(data: Mapping[str, Any]) -> float | None:
-    """Learning rate at which the smoothed loss was least; none before it means something."""
-    smoothed = as_numbers(data["smoothed"])[SKIPPED:]
-    if not np.isfinite(smoothed).any() or "suggestion" not in data:
-        return None
-    return float(data["lrs"][SKIPPED + int(np.nanargmin(smoothed))])
 
 
 def sweep_of(data: Mapping[str, Any], suggestion: float | None) -> Sweep:
     """What the chart draws of the sweep's own words."""
-    marked = [(data["configured"], CONFIGURED)]
-    if "lrs" in data:
-        marked += [(lowest_at(data), LOWEST), (data.get("diverged_at"), DIVERGES), (suggestion, SUGGESTED)]
+    marked = (
+        (data["configured"], CONFIGURED),
+        (data.get("steepest"), STEEPEST),
+        (data.get("bottom"), END),
+        (data.get("diverged_at"), DIVERGES),
+        (suggestion, SUGGESTED),
+    )
     return Sweep(
         start=data["start"],
         end=data["end"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -51,3 +53,22 @@ def test_a_loss_that_becomes_nan_ends_the_useful_part() -> None:
     result = judge(lrs, losses)
     assert result.diverged_at == lrs[12]
     assert result.suggestion is not None and result.suggestion < lrs[12]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_before_the_fall_is_not_taken_for_it(seed: int) -> None:
+    """A loss with the noise of single batches that falls from 1.5 to 0.2 about 1e-4 and rises above 1."""
+    exponents = np.linspace(-7, 1, 100)
+    clean = 1.5 - 1.3 / (1 + np.exp(-3 * (exponents + 4))) + np.where(exponents > 0, 5 * exponents, 0)
+    losses = clean * np.random.default_rng(seed).normal(1, 0.15, 100)
+    result = judge((10**exponents).tolist(), losses.tolist())
+    assert result.steepest is not None and result.bottom is not None and result.suggestion is not None
+    assert 1e-5 < result.steepest < 1e-3
+    assert 1e-4 < result.bottom < 1
+    assert result.steepest <= result.suggestion <= result.bottom
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_alone_is_no_fall(seed: int) -> None:
+    losses = np.random.default_rng(seed).normal(0.7, 0.02, 100)
+    assert judge(np.logspace(-7, 1, 100).tolist(), losses.tolist()).suggestion is None

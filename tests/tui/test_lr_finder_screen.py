@@ -42,7 +42,8 @@ def swept(count: int = 90) -> dict:
 
 
 def result(**changes) -> dict:
-    return {**swept(), "suggestion": 3.16e-3, "diverged_at": 1.2, **ABOUT, **changes}
+    found = {"steepest": 1e-3, "bottom": 1e-2, "suggestion": 3.16e-3, "diverged_at": 1.2}
+    return {**swept(), **found, **ABOUT, **changes}
 
 
 def say(data: dict, stream: str = "err") -> str:
@@ -104,10 +105,10 @@ async def test_the_sweep_is_drawn_and_its_marks_are_named(own_run, talk, size):
         await swept_through(pilot)
         text = screen_text(pilot)
         for expected in ("Loss over learning rate", "1e-7", "S suggested", "0.0032", "D diverges", "1.2",
-                         "C configured", "2e-4", "16 times below it", "L lowest", "✓ 90 steps"):  # fmt: skip
+                         "C configured", "0.0002", "16 times", "F falls", "E fall ends", "✓ 90 steps"):  # fmt: skip
             assert expected in text
         first = pilot.app.screen.query_one(SweepChart).as_text().splitlines()[0]
-        assert first.index("C") < first.index("S") < first.index("D")
+        assert [char for char in first if char in "CFSED"] == ["C", "F", "S", "E", "D"]
         keys = text.splitlines()[-1]
         assert all(word in keys for word in ("new run with it", "set it now", "again", "back"))
     (words,) = started
@@ -205,7 +206,7 @@ async def test_a_run_that_is_over_cannot_be_set(own_run, talk):
 
 
 async def test_a_loss_that_never_fell_gives_no_suggestion(own_run, talk):
-    talk(say(result(suggestion=None, diverged_at=None), "out"))
+    talk(say(result(suggestion=None, steepest=None, bottom=None, diverged_at=None), "out"))
     async with CockpitApp(own_run.paths).run_test(size=SMALL) as pilot:
         await opened(pilot)
         await shows(pilot, "! the loss never fell: no suggestion")
