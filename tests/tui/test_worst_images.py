@@ -41,6 +41,11 @@ def panel(pilot) -> WorstPanel:
     return pilot.app.screen.query_one(WorstPanel)
 
 
+def shown(pilot) -> int:
+    """Pictures that can be seen."""
+    return screen_text(pilot).count("open  loss")
+
+
 async def look(pilot) -> str:
     """The panel in full size."""
     panel(pilot).focus()
@@ -56,14 +61,12 @@ async def test_pictures_stand_beside_each_other_with_truth_answer_and_loss(live_
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "step 100/200")
         panel(pilot).focus()
-        await shows(pilot, "of 12 with the largest loss of 1,200")
+        await until(pilot, lambda: f"{shown(pilot)} of 12 with the largest loss of 1,200" in screen_text(pilot))
         text = screen_text(pilot)
         assert "step 100, raw weights" in text and "▀▀▀▀" in text and "× open  loss 5" in text and "closed 97%" in text
-        shown = text.count("× open")
-        assert f"{shown} of 12 with the largest loss of 1,200" in text
         await pilot.press("m")
         await until(pilot, lambda: panel(pilot).size.width >= size[0] - 3)
-        await until(pilot, lambda: f"{screen_text(pilot).count('open  loss')} " in str(panel(pilot).border_subtitle))
+        await until(pilot, lambda: f"{shown(pilot)} " in str(panel(pilot).border_subtitle))
 
 
 async def test_a_large_panel_shows_all_of_them_with_their_names(live_run):

@@ -28,7 +28,8 @@ class DataActions(CockpitBase):
         """Look at the data as the run sees it."""
         words = self._own_words("data")
         if words:
-            self.app.push_screen(DataScreen(words, self.request.environ))
+            data = (self.session.view.meta or {}).get("data") or "built-in data"
+            self.app.push_screen(DataScreen(f"{self.session.view.preset}, {data}", words, self.request.environ))
 
     def action_find_lr(self) -> None:
         """Sweep the learning rate, then offer what it suggests."""

@@ -77,8 +77,7 @@ class SamplesView(Pictures):
     """Samples as pictures, by class; as stored, or as training changes them."""
 
     DEFAULT_CSS = """
-    SamplesView { height: auto; min-height: 3; border: round $chart-border; border-title-color: $foreground;
-                  border-subtitle-color: $chart-label; }
+    SamplesView { height: auto; min-height: 3; border: round $chart-border; border-title-color: $foreground; }
     """
 
 
@@ -86,6 +85,7 @@ class DataScreen(Screen[None]):
     """Looks through the data and shows it.
 
     Args:
+        title: whose data it is.
         words: command line of the audit after `trainctl`.
         environ: environment of the process.
     """
@@ -105,11 +105,11 @@ class DataScreen(Screen[None]):
     DataScreen > #parts { height: 1fr; scrollbar-size-vertical: 1; }
     """
 
-    def __init__(self, words: Sequence[str], environ: Mapping[str, str]) -> None:
+    def __init__(self, title: str, words: Sequence[str], environ: Mapping[str, str]) -> None:
         super().__init__()
-        self._words, self._environ = tuple(words), environ
+        self._title, self._words, self._environ = title, tuple(words), environ
         self._job: Job | None = None
-        self._title, self._failure = "", ""
+        self._failure = ""
         self._found: dict[str, dict[str, Any]] = {}
         self._is_augmented = False
         self._started, self._seconds = time.monotonic(), 0.0
@@ -155,9 +155,7 @@ class DataScreen(Screen[None]):
         data = message.data
         if message.job is not self._job or message.stream != "err" or data is None:
             return
-        if data.get("section") == "loading":
-            self._title = str(data["title"])
-        elif data.get("section") in SECTIONS:
+        if data.get("section") in SECTIONS:
             self._show_section(str(data["section"]), data["found"])
         self._show_title()
 
@@ -202,15 +200,12 @@ class DataScreen(Screen[None]):
         view = self.query_one(SamplesView)
         found = self._found.get("samples", {})
         how = "as training changes them" if self._is_augmented else "as stored"
+        how = str(found.get("no_pictures") or found.get("missing") or how)
         parts = [Content.styled(f"4 {TITLES['samples']}", "bold"), Content.styled(f"  {how}", "$chart-label")]
         view.border_title = Content("").join(parts)
-        view.border_subtitle = Content(str(found.get("no_pictures") or found.get("missing") or ""))
 
     def _show_title(self) -> None:
-        parts = [Content.styled("Data", "bold")]
-        if self._title:
-            parts.append(Content(self._title))
-        parts.append(self._state())
+        parts = [Content.styled("Data", "bold"), self._state(), Content.styled(self._title, "$chart-label")]
         self.query_one("#title", Static).update(Content("  ").join(parts))
 
     def _state(self) -> Content:
