@@ -117,9 +117,10 @@ def test_speed_comes_from_the_records_times(tmp_path: Path):
     run = WrittenRun(tmp_path / "run")
     run.append(2000)  # a millisecond a step, by their own clock
     first = StepReader(RunPaths(tmp_path / "run")).all()["time"][0]
-    assert slowdown.steps_per_s(tmp_path / "run", first + 0.2, first + 0.7) == pytest.approx(1000, rel=1e-3)
+    pace = slowdown.pace_of(tmp_path / "run", first + 0.2, first + 0.7)
+    assert (pace.steps_per_s, pace.quick_step_s) == (pytest.approx(1000, rel=1e-3), pytest.approx(1e-3, rel=1e-3))
     with pytest.raises(RuntimeError, match="fewer than two steps"):
-        slowdown.steps_per_s(tmp_path / "run", first + 60, first + 61)
+        slowdown.pace_of(tmp_path / "run", first + 60, first + 61)
 
 
 def test_the_table_says_what_is_missed(capsys: pytest.CaptureFixture[str]):
