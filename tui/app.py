@@ -12,10 +12,12 @@ from pathlib import Path
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.theme import Theme
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.actions import ACTIONS, shown_key
+from trainctl.tui.charts.chart import Chart
 from trainctl.tui.feed import Follower
 from trainctl.tui.launch import LaunchRequest, launch
 from trainctl.tui.memory import load_memory, memory_path
@@ -80,11 +82,20 @@ class CockpitApp(App[None]):
             self.register_theme(theme)
         remembered = self._memory.theme if self._memory.theme in self.available_themes else DARK.name
         self.theme = NO_COLOUR.name if self.no_color else remembered
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self._theme_changed(self.current_theme)
         self.set_keymap(self._keys)
         if self._first_run is not None:
             await (self._replay if self._begins_with_replay else self._look_at)(self._first_run)
         else:
             await self._launch(self._request)
+
+    def _theme_changed(self, theme: Theme) -> None:
+        """Without colours the lines of a chart carry letters."""
+        Chart.plain_ink = self.no_color or theme.name == NO_COLOUR.name
+        screen = self._cockpit()
+        if screen is not None:
+            screen.redraw()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our colours under every theme the user may choose."""
@@ -202,7 +213,9 @@ class CockpitApp(App[None]):
         self.run_worker(follower.run, thread=True, group="feed", exclusive=True)
 
     def _cockpit(self) -> CockpitScreen | None:
-        return next((screen for screen in self.screen_stack if isinstance(screen, CockpitScreen)), None)
+        """The main screen, while there is something to draw on: not while it is being taken down."""
+        screens = (screen for screen in self.screen_stack if isinstance(screen, CockpitScreen))
+        return next((screen for screen in screens if screen.log_panel.is_attached), None)
 
 
 def _folder_of(run: RunPaths | None) -> Path:

@@ -171,3 +171,14 @@ async def test_screen_text_has_no_traceback_when_a_run_vanishes(live_run, new_ru
         shutil.rmtree(other.paths.root)
         await pilot.pause(0.1)
         assert "Traceback" not in screen_text(pilot)
+
+
+async def test_what_arrives_while_the_screen_is_taken_down_ends_nothing(live_run, new_run):
+    other = other_run(new_run)
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await cockpit(pilot).log_panel.remove()
+        pilot.app.overlays.add(other.paths)
+        live_run.validate(3, 0.3, 0.95)
+        await until(pilot, lambda: len(pilot.app.overlays.shown(live_run.paths)[0].view.series) > 0)
+        await pilot.pause(0.4)
