@@ -23,6 +23,7 @@ from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.memory import memory_path
 
 OUT = Path(__file__).parent / "screens"
 LIMIT_S = 120.0
@@ -55,7 +56,7 @@ PICTURES = (
     Picture("presets", ("p",)),
     Picture("preset-difference", ("p", "up", "enter")),
     Picture("runs", ("r",), size=(120, 40)),
-    Picture("compare", ("k", "wait:F1")),
+    Picture("compare", ("r", "down", "space", "k", "wait:promised")),
     Picture("diagnose", ("d", "enter", "wait:checks in"), size=(120, 40)),
     Picture("lr-finder", ("n", "wait:suggest"), size=(120, 40)),
     Picture("data", ("i", "wait:train"), size=(120, 40)),
@@ -90,7 +91,8 @@ async def shows(pilot: Pilot[None], text: str) -> None:
 
 
 async def take(picture: Picture, run: RunPaths, runs_dir: Path) -> str:
-    """The picture as SVG, without the fonts it would fetch from elsewhere."""
+    """The picture as SVG, without the fonts it would fetch from elsewhere. Nothing is remembered from the last one."""
+    memory_path(os.environ).unlink(missing_ok=True)
     app = CockpitApp(run, LaunchRequest(runs_dir, environ=dict(os.environ)))
     async with app.run_test(size=picture.size) as pilot:
         app.theme = picture.theme

@@ -68,7 +68,7 @@ async def judged(pilot: Pilot[None]) -> HealthPanel:
     await until(pilot, lambda: pilot.app.session is not None and pilot.app.session.health is not None)
     shown = panel(pilot)
     shown.focus()
-    await until(pilot, lambda: 3 <= shown.region.y and shown.region.bottom < pilot.app.size.height)
+    await until(pilot, lambda: shown.region.y >= 3 and shown.region.bottom < pilot.app.size.height)
     await shows(pilot, "─ Health ─")
     return shown
 

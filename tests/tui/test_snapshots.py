@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SyntheticRun
-from pilots import LARGE, MEDIUM, SMALL, shows
+from pilots import LARGE, MEDIUM, SMALL, shows, until
 from textual.pilot import Pilot
 
 from trainctl.engine.runs.events import EventKind
@@ -59,6 +59,7 @@ def test_cockpit(fixed_run, snap_compare, monkeypatch, tmp_path, size, theme):
 
     async def settled(pilot: Pilot[None]) -> None:
         await shows(pilot, "step 150/200")
+        await until(pilot, lambda: pilot.app.session.health is not None)
         await pilot.pause(0.3)
 
     assert snap_compare(CockpitApp(fixed_run), terminal_size=size, run_before=settled)
