@@ -89,6 +89,9 @@ def open_cockpit(
         from trainctl.tui.cli.web import end_with_server
 
         end_with_server()
+    else:
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)  # exported by some shells once and for all: the terminal itself knows its size
     with short_collections():
         app.run()
     if app.session is not None and not is_in_browser():
