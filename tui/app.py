@@ -35,6 +35,10 @@ from trainctl.tui.palette import DARK, NO_COLOUR, THEMES, variables
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.session import Session
 
+MAX_UNWRITTEN = 2
+"""Pieces of output that may wait for the terminal when the next picture is made."""
+UNWRITTEN_PERIOD_S = 0.05
+
 
 class CockpitApp(App[None]):
     """The cockpit on one run.
@@ -124,7 +128,15 @@ class CockpitApp(App[None]):
             return  # of the run that was shown before
         if screen is not None:
             screen.show_update(message.update)
-        self._follower.applied()
+        self._go_on(self._follower)
+
+    def _go_on(self, follower: Follower) -> None:
+        """Let the feed go on as soon as the terminal has nearly kept up: on a slow line a key must not wait behind
+        pictures that are out of date."""
+        if num_unwritten(self) > MAX_UNWRITTEN:
+            self.set_timer(UNWRITTEN_PERIOD_S, partial(self._go_on, follower))
+        else:
+            follower.applied()
 
     def on_feed_failed(self, message: FeedFailed) -> None:
         """Say why the run cannot be shown."""
@@ -216,6 +228,13 @@ class CockpitApp(App[None]):
         """The main screen, while there is something to draw on: not while it is being taken down."""
         screens = (screen for screen in self.screen_stack if isinstance(screen, CockpitScreen))
         return next((screen for screen in screens if screen.log_panel.is_attached), None)
+
+
+def num_unwritten(app: App[None]) -> int:
+    """Pieces of output that wait for the terminal; 0 where the driver does not tell."""
+    writer = getattr(app._driver, "_writer_thread", None)  # pyright: ignore[reportPrivateUsage]
+    queue = getattr(writer, "_queue", None)
+    return queue.qsize() if queue is not None else 0
 
 
 def _folder_of(run: RunPaths | None) -> Path:

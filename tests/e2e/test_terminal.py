@@ -3,67 +3,28 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from kills import TASK
-from sittings import ONE_THREAD, STARTER
+from terminals import Screen
 
 pytestmark = [
     pytest.mark.tty,
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux"),
 ]
-PATIENCE_S = 60.0
 BAR = re.compile(r"^running  epoch \d+/4000  [━╌]{8,40}  step [\d,]+/[\d,]+  ETA ")
 VALIDATION = re.compile(r"^epoch \d+  val    loss ")
 
 
-class Screen:
-    """A terminal of our own in which a shell runs one command."""
-
-    def __init__(self, folder: Path, width: int, height: int) -> None:
-        self.folder, self.width, self.height = folder, width, height
-        self._socket = str(folder / "tmux")
-
-    def tmux(self, *words: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-S", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=True
-        )
-        return done.stdout
-
-    def start(self, **environment: str) -> None:
-        """Train in it; then the shell says with which code."""
-        # COLUMNS: as an exported variable of a shell, which does not follow a resize
-        variables = {**ONE_THREAD, "COLUMNS": str(self.width), **environment}
-        words = ["run", "--task", TASK, "--runs-dir", "runs", "--device", "cpu", "train.epochs=4000", "ema.decay=0.9"]
-        command = ["env", *(f"{k}={v}" for k, v in variables.items()), sys.executable, "-c", STARTER, *words]
-        shell = f"{shlex.join(command)}; echo ended with $?; sleep {PATIENCE_S}"
-        self.tmux("new-session", "-d", "-x", str(self.width), "-y", str(self.height), "-c", str(self.folder), shell)
-
-    def resize(self, width: int) -> None:
-        self.width = width
-        self.tmux("resize-window", "-x", str(width), "-y", str(self.height))
-
-    def lines(self) -> list[str]:
-        return self.tmux("capture-pane", "-p").splitlines()
-
-    def shows(self, condition: Callable[[list[str]], object]) -> list[str]:
-        """The screen, once it fulfils a condition."""
-        limit = time.monotonic() + PATIENCE_S
-        while not condition(found := self.lines()):
-            assert time.monotonic() < limit, "\n".join(found)
-            time.sleep(0.05)
-        return found
-
-    def close(self) -> None:
-        subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False)
+def train(screen: Screen, **environment: str) -> None:
+    """Start a training in it."""
+    words = ["run", "--task", TASK, "--runs-dir", "runs", "--device", "cpu", "train.epochs=4000", "ema.decay=0.9"]
+    screen.start(*words, **environment)
 
 
 @pytest.fixture
@@ -79,7 +40,7 @@ def bars(lines: list[str]) -> list[int]:
 
 @pytest.mark.parametrize("screen", [(80, 24), (120, 40)], indirect=True, ids=["80x24", "120x40"])
 def test_the_live_block_shows_the_run_survives_a_resize_and_says_how_to_go_on(screen: Screen) -> None:
-    screen.start()
+    train(screen)
     lines = screen.shows(lambda lines: bars(lines) and any(VALIDATION.match(line) for line in lines))
     at = bars(lines)[0]
     assert re.fullmatch(r"  loss    total \S+  ce \S+  size \S+", lines[at + 1])
@@ -103,12 +64,12 @@ def test_the_live_block_shows_the_run_survives_a_resize_and_says_how_to_go_on(sc
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(screen: Screen) -> None:
-    screen.start(TERM="dumb")
+    train(screen, TERM="dumb")
     lines = screen.shows(lambda lines: any(VALIDATION.match(line) for line in lines))
     assert not bars(lines)
 
 
 def test_no_color_leaves_out_the_colour_and_nothing_else(screen: Screen) -> None:
-    screen.start(NO_COLOR="1")
+    train(screen, NO_COLOR="1")
     screen.shows(bars)
-    assert "\x1b[" not in screen.tmux("capture-pane", "-p", "-e")
+    assert "\x1b[" not in screen.codes()
