@@ -28,6 +28,7 @@ class TaskEntry:
 
 TASKS: dict[str, TaskEntry] = {
     "eyes": TaskEntry("trainctl.engine.tasks.eyes.config:EyesConfig", "trainctl.engine.tasks.eyes.task:EyesTask"),
+    "weld": TaskEntry("trainctl.engine.tasks.weld.config:WeldConfig", "trainctl.engine.tasks.weld.task:WeldTask"),
 }
 
 

@@ -1,0 +1,218 @@
+"""Loads the data of the `weld` task: the built-in welds, or the user's own. The one entry point for both.
+
+Chooses reader and sides; the readers know their format only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainctl.engine.data.class_samplers import StratifiedSampler
+from trainctl.engine.data.split import grouped_split, stratified_split
+from trainctl.engine.data.synthetic_weld import synthetic_weld
+from trainctl.engine.data.weld_arrays import Shapes, read_samples, read_whole_set
+from trainctl.engine.data.weld_manifest import TEST, TRAIN, VAL, Manifest, number_classes, parse_sides, read_manifest
+from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.task import Split, Splits
+from trainctl.engine.tasks.weld.config import CLASSES, MODALITIES, WeldConfig
+
+if TYPE_CHECKING:
+    from trainctl.engine.tasks.weld.config import WeldData
+
+MANIFEST = "manifest.csv"
+"""File looked for in a folder that is named as data."""
+IMBALANCED = (550, 10, 8, 8, 8, 8)
+"""Training samples of the first six classes of the variant `550-10-8` (training optimisation summary, checklist 2)."""
+NAMED = 2
+"""Missing files that are named."""
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """All samples of a data set before they are split."""
+
+    labels: list[int]
+    sides: list[str] | None
+    groups: list[str]
+    names: list[str]
+    origin: str
+
+
+def load_weld(config: WeldConfig, path: Path | None) -> Splits:
+    """Training and validation welds.
+
+    Args:
+        config: shapes, split and options (`config.data`), and the seed.
+        path: manifest CSV, folder with `manifest.csv`, or one .npz; none: built-in welds.
+
+    Returns:
+        Splits with tensors `video`, `image`, `audio`, `sensor` (float32, zeros where missing), `present` (bool, N×4)
+        and `labels`. Validation samples stand so that batches taken in order are stratified: a loss over pairs means
+        nothing on batches of one class.
+
+    Raises:
+        UserError: when the data cannot be used; names the file and what to do.
+    """
+    splits = _built_in(config) if path is None else _of_user(config, path)
+    val = splits.val
+    if val.labels is None or not len(val):
+        return splits
+    order = stratified_order(val.labels, eval_batch_size(config), config.seed)
+    return Splits(splits.train, _rows(val, order), splits.classes, splits.notes)
+
+
+def eval_batch_size(config: WeldConfig) -> int:
+    """Samples of a validation batch, as the loop takes them."""
+    return config.train.eval_batch_size or 2 * config.train.batch_size
+
+
+def stratified_order(labels_N: Tensor, batch_size: int, seed: int) -> Tensor:
+    """An order in which consecutive batches are stratified, (N,)."""
+    return torch.cat(list(StratifiedSampler(labels_N, batch_size, seed, drop_last=False).batches(0)))
+
+
+def find_manifest(path: Path) -> Manifest | None:
+    """Labels and splits of the data at `path`, without its media; none where it is an .npz, which has no manifest.
+
+    Raises:
+        UserError: there is no such data, or the manifest is wrong.
+    """
+    if not path.exists():
+        raise UserError(f"no file or folder {path}", "check --data")
+    file = path / MANIFEST if path.is_dir() else path
+    if file.suffix.lower() == ".npz":
+        return None
+    if not file.is_file():
+        raise UserError(f"{path} holds no {MANIFEST}", "name the folder of a manifest, a manifest, or an .npz")
+    if file.suffix.lower() != ".csv":
+        raise UserError(f"{path} is a file, but no .csv or .npz", "name a manifest, its folder, or an .npz")
+    return read_manifest(file)
+
+
+def _of_user(config: WeldConfig, path: Path) -> Splits:
+    shapes = shapes_of(config.data)
+    manifest = find_manifest(path)
+    if manifest is None:
+        whole = read_whole_set(path, shapes)
+        classes, labels = number_classes(whole.labels)
+        where = [f"{path} sample {row}" for row in range(len(labels))]
+        sides = None if whole.splits is None else parse_sides(whole.splits, where)
+        samples = _Samples(labels, sides, [], where, str(path))
+        return _split(samples, whole.tensors, classes, config, ())
+    kept, files, notes = _media(manifest, config.data)
+    names = [manifest.subdirs[row] for row in kept]
+    sides = None if manifest.sides is None else [manifest.sides[row] for row in kept]
+    groups = [manifest.groups[row] for row in kept] if manifest.groups else []
+    samples = _Samples([manifest.labels[row] for row in kept], sides, groups, names, str(manifest.path))
+    return _split(samples, read_samples(files, shapes), manifest.classes, config, notes)
+
+
+def _media(manifest: Manifest, data: WeldData) -> tuple[list[int], list[Path], tuple[str, ...]]:
+    """Rows whose file is there, these files, and a note on the others.
+
+    Raises:
+        UserError: a file is missing and may not be.
+    """
+    root = manifest.path.parent
+    files = [root / f"{subdir}.npz" for subdir in manifest.subdirs]
+    missing = [row for row, file in enumerate(files) if not file.is_file()]
+    if not missing:
+        return list(range(len(files))), files, ()
+    count = f"{len(missing):,} of {len(files):,} samples of {manifest.path} have no features"
+    examples = ", ".join(str(files[row]) for row in missing[:NAMED])
+    if len(missing) == len(files) or not data.skip_missing:
+        hint = f"save {'/'.join(MODALITIES)} of each as SUBDIRS.npz beside the manifest"
+        also = "" if len(missing) == len(files) else ", or leave them out with data.skip_missing=true"
+        raise UserError(f"{count} (looked for {examples}{' …' if len(missing) > NAMED else ''})", hint + also)
+    absent = set(missing)
+    kept = [row for row in range(len(files)) if row not in absent]
+    return kept, [files[row] for row in kept], (f"{count} and were left out, first {examples}",)
+
+
+def _split(
+    samples: _Samples, tensors: dict[str, Tensor], classes: tuple[str, ...], config: WeldConfig, notes: tuple[str, ...]
+) -> Splits:
+    in_val_N, used_N, note = _choose_sides(samples, config)
+    labels_N = torch.tensor(samples.labels)
+    whole = Split({**tensors, "labels": labels_N}, labels_N, samples.names, samples.groups)
+    in_val, used = torch.from_numpy(in_val_N), torch.from_numpy(used_N)
+    train, val = ((used & side).nonzero().squeeze(1) for side in (~in_val, in_val))
+    return Splits(_rows(whole, train), _rows(whole, val), classes, (*notes, note))
+
+
+def _choose_sides(samples: _Samples, config: WeldConfig) -> tuple[np.ndarray, np.ndarray, str]:  # type: ignore[type-arg]
+    """Which samples are for validation, which are used at all, and why."""
+    data, num = config.data, len(samples.labels)
+    sides = np.array(samples.sides or [TRAIN] * num)
+    share, labels = f"{data.val_fraction:.0%}", np.array(samples.labels)
+    if data.split == "given" and VAL in sides:
+        tests = int((sides == TEST).sum())
+        tail = f"; {tests:,} samples of the test split left out" if tests else ""
+        return sides == VAL, sides != TEST, f"split: TRAIN and VAL as the data names them{tail}"
+    used = np.ones(num, dtype=np.bool_) if data.split != "given" else sides != TEST
+    rows, in_val = np.flatnonzero(used), np.zeros(num, dtype=np.bool_)
+    if len(rows) < 2:
+        raise UserError(f"{samples.origin} has {len(rows)} samples to split", "give more")
+    if data.split == "grouped":
+        if not samples.groups:
+            raise UserError(f"{samples.origin} has no column DIRECTORY to group by", "use data.split=stratified")
+        groups = [samples.groups[row] for row in rows]
+        in_val[rows] = grouped_split(labels[rows], groups, data.val_fraction, config.seed)
+        return in_val, used, f"split: about {share} held out by recording ({len(set(groups))} recordings)"
+    in_val[rows] = stratified_split(labels[rows], data.val_fraction, config.seed)
+    return in_val, used, f"split: {share} held out at random within each class"
+
+
+def _rows(split: Split, rows: Tensor) -> Split:
+    """The samples of a split at `rows`, in that order."""
+    chosen: list[int] = rows.tolist()
+    return Split(
+        {name: tensor[rows] for name, tensor in split.tensors.items()},
+        None if split.labels is None else split.labels[rows],
+        [split.names[row] for row in chosen] if split.names else (),
+        [split.groups[row] for row in chosen] if split.groups else (),
+    )
+
+
+def shapes_of(data: WeldData) -> Shapes:
+    """Rows and features of each modality."""
+    return {name: getattr(data, name) for name in MODALITIES}
+
+
+def built_in_counts(data: WeldData) -> tuple[list[int], list[int]]:
+    """Training and validation samples of each class of the built-in data."""
+    if data.variant == "550-10-8":
+        return list(IMBALANCED), _shared(data.val_samples, len(IMBALANCED))
+    val = _shared(data.val_samples, len(CLASSES))
+    if data.variant == "one-class-train":
+        return [data.samples], val
+    return _shared(data.samples, len(CLASSES)), val
+
+
+def _shared(num: int, parts: int) -> list[int]:
+    """`num` in `parts` as equal as can be."""
+    return [num // parts + (part < num % parts) for part in range(parts)]
+
+
+def _built_in(config: WeldConfig) -> Splits:
+    data = config.data
+    train, val = built_in_counts(data)
+    if min(len(train) * 2, data.samples) > sum(train) or min(val) < 1:
+        raise UserError(f"data.samples={data.samples}, data.val_samples={data.val_samples}: too few", "use 24 or more")
+
+    def drawn(name: str, counts: Sequence[int], seed: int) -> Split:
+        tensors, labels_N = synthetic_weld(counts, shapes_of(data), data.missing, seed)
+        names = [f"built-in {name} weld {row}" for row in range(len(labels_N))]
+        return Split({**tensors, "labels": labels_N}, labels_N, names)
+
+    used = CLASSES[: len(IMBALANCED)] if data.variant == "550-10-8" else CLASSES
+    note = f"built-in welds ({data.variant}): {sum(train)} for training, {sum(val)} for validation, seed {config.seed}"
+    splits = drawn("training", train, 2 * config.seed), drawn("validation", val, 2 * config.seed + 1)
+    return Splits(*splits, used, (note,))

@@ -1,0 +1,157 @@
+"""The `weld` task: binds data, network, loss and metrics of the four-modality contrastive embedding.
+
+From the training optimisation summary and its update summary; knows nothing of the loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.class_samplers import StratifiedSampler, make_sampler
+from trainctl.engine.data.sampler import Sampler
+from trainctl.engine.data.weld import eval_batch_size, load_weld
+from trainctl.engine.losses import supcon_bounds
+from trainctl.engine.losses.supcon import supcon
+from trainctl.engine.models.weld_net import WeldNet
+from trainctl.engine.tasks import embedding_metrics
+from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
+from trainctl.engine.tasks.weld.config import MODALITIES, WeldConfig
+
+
+class WeldTask(Task):
+    """An embedding in which welds of one class lie together.
+
+    Batches hold `video`, `image`, `audio`, `sensor` (float32, (B, rows, features), zeros where missing), `present`
+    (bool, (B, 4)) and `labels` (int64, (B,)).
+    """
+
+    config_type: ClassVar[type[RunConfig]] = WeldConfig
+    monitor: ClassVar[Monitor] = Monitor("knn_accuracy", "max")
+
+    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
+        if not isinstance(config, WeldConfig):
+            raise ValueError(f"the weld task takes a WeldConfig, not {type(config).__name__}")
+        super().__init__(config, data_path)
+        self.options = config
+
+    def load(self) -> Splits:
+        """Read or draw the welds; validation batches are stratified."""
+        return load_weld(self.options, self.data_path)
+
+    def build_model(self, splits: Splits) -> WeldNet:
+        """A fresh network; its input scales are those of the training split, where that holds samples."""
+        model = WeldNet(self.options.model, self.options.data, len(splits.classes) if self.options.loss.ce else None)
+        if splits.train.tensors:
+            model.fit_scales(splits.train.tensors)
+        return model
+
+    def sampler(self, split: Split) -> Sampler:
+        """As `data.sampler` says."""
+        assert split.labels is not None
+        data, train = self.options.data, self.options.train
+        return make_sampler(
+            data.sampler,
+            split.labels,
+            train.batch_size,
+            self.options.seed,
+            per_class=data.per_class,
+            drop_last=train.drop_last,
+        )
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Noise on every array, and modalities hidden, as configured."""
+        options = self.options.augment
+        batch = dict(batch)
+        if options.noise:
+            for name in MODALITIES:
+                noise = torch.empty_like(batch[name]).normal_(generator=generator)
+                batch[name] = batch[name] + options.noise * noise
+        if options.drop_modality:
+            batch["present"] = _hidden(batch["present"], options.drop_modality, generator)
+        return batch
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Terms `supcon` and, if configured, `ce`; columns `embedding` and `label`.
+
+        Scalars: `positives` (mean positives of an anchor), `no_positive` (anchors without one), `mean_cosine`.
+        """
+        # Gathered over ranks in training only: there every rank brings a batch of the same size.
+        labels_B, embeddings_BE = batch["labels"], model(batch)
+        result = supcon(embeddings_BE, labels_B, self.options.loss.temperature, join_ranks=torch.is_grad_enabled())
+        terms = {"supcon": result.loss}
+        if self.options.loss.ce:
+            terms["ce"] = F.cross_entropy(_classifier(model)(embeddings_BE).float(), labels_B)
+        return StepOutput(
+            terms=terms,
+            columns={"embedding": embeddings_BE.detach().float(), "label": labels_B},
+            scalars={
+                "positives": result.positives,
+                "no_positive": result.no_positive,
+                "mean_cosine": result.mean_cosine,
+            },
+        )
+
+    def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        """Of a whole split, each sample judged by the others of the split (leave one out).
+
+        `knn_accuracy` (k = 5, cosine), its `macro_f1`, `centroid_accuracy`, and over stratified batches of the
+        training's size `supcon` and `supcon_normalised`: 0 is the least there can be, 1 what equal embeddings give.
+        """
+        embeddings_NE, labels_N = columns["embedding"], columns["label"]
+        names = ("knn_accuracy", "macro_f1", "centroid_accuracy", "supcon", "supcon_normalised")
+        if len(labels_N) < 2 or not bool(embeddings_NE.isfinite().all()):
+            return dict.fromkeys(names, math.nan)
+        knn = embedding_metrics.knn_classes(embeddings_NE, labels_N)
+        accuracy, macro_f1 = embedding_metrics.accuracy_and_f1(knn, labels_N)
+        centroid = embedding_metrics.centroid_classes(embeddings_NE, labels_N)
+        loss, normalised = embedding_metrics.supcon_metrics(
+            embeddings_NE, labels_N, self._batches(labels_N), self.options.loss.temperature
+        )
+        values = (accuracy, macro_f1, embedding_metrics.accuracy_and_f1(centroid, labels_N)[0], loss, normalised)
+        return dict(zip(names, values, strict=True))
+
+    def constant_metrics(self, split: Split) -> Mapping[str, float]:
+        """Of embeddings that are all the same: the share of the largest class, and ln(B−1) for the loss."""
+        assert split.labels is not None
+        share = float(torch.bincount(split.labels).max()) / len(split)
+        num_classes = len(split.labels.unique())
+        found = {
+            "knn_accuracy": share,
+            "centroid_accuracy": share,
+            "macro_f1": 2 * share / (1 + share) / num_classes,
+            "supcon": supcon_bounds.collapse_value(min(self.options.train.batch_size, len(split))),
+            "supcon_normalised": 1.0,
+        }
+        if not self.options.loss.ce:
+            sizes = [len(part) for part in split.labels.split(eval_batch_size(self.options))]
+            found["loss"] = sum(size * supcon_bounds.collapse_value(size) for size in sizes) / len(split)
+        return found
+
+    def thumbnails(self, batch: Batch) -> Tensor | None:
+        """There is nothing to see."""
+        return None
+
+    def _batches(self, labels_N: Tensor) -> list[Tensor]:
+        """Stratified batches of a split, always the same; the whole split where it is smaller than one."""
+        size = min(self.options.train.batch_size, len(labels_N))
+        batches = StratifiedSampler(labels_N, size, self.options.seed).batches(0)
+        return [rows.to(labels_N.device) for rows in batches]
+
+
+def _classifier(model: nn.Module) -> nn.Module:
+    return model.get_submodule("classifier")
+
+
+def _hidden(present_B4: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """`present` with some modalities hidden; a sample that would lose all of them loses none."""
+    drawn_B4 = torch.empty(present_B4.shape, device=present_B4.device).uniform_(generator=generator)
+    left_B4 = present_B4 & (drawn_B4 >= probability)
+    return torch.where(left_B4.any(1, keepdim=True), left_B4, present_B4)
