@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainctl.engine.data.class_samplers import StratifiedSampler
+from trainctl.engine.data.class_samplers import LEAST, StratifiedSampler
 from trainctl.engine.data.split import grouped_split, stratified_split
 from trainctl.engine.data.synthetic_weld import synthetic_weld
 from trainctl.engine.data.weld_arrays import Shapes, read_samples, read_whole_set
@@ -204,8 +204,11 @@ def _shared(num: int, parts: int) -> list[int]:
 def _built_in(config: WeldConfig) -> Splits:
     data = config.data
     train, val = built_in_counts(data)
-    if min(len(train) * 2, data.samples) > sum(train) or min(val) < 1:
-        raise UserError(f"data.samples={data.samples}, data.val_samples={data.val_samples}: too few", "use 24 or more")
+    if min(*train, *val) < LEAST:
+        raise UserError(
+            f"data.samples={data.samples}, data.val_samples={data.val_samples}: fewer than {LEAST} of a class",
+            f"use {LEAST * len(CLASSES)} or more of each",
+        )
 
     def drawn(name: str, counts: Sequence[int], seed: int) -> Split:
         tensors, labels_N = synthetic_weld(counts, shapes_of(data), data.missing, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -172,7 +173,13 @@ def train_half(rank: int, folder: str) -> None:
 
 def test_two_ranks_have_the_loss_and_the_gradient_of_one_process_with_both_batches(tmp_path: Path) -> None:
     # forked, not spawned: importing torch anew takes each rank seconds
-    mp.start_processes(train_half, args=(str(tmp_path),), nprocs=2, start_method="fork")  # type: ignore[no-untyped-call]
+    ranks = mp.start_processes(train_half, (str(tmp_path),), 2, join=False, start_method="fork")  # type: ignore[no-untyped-call]
+    deadline = time.monotonic() + 60
+    while not ranks.join(timeout=5):
+        if time.monotonic() > deadline:
+            for process in ranks.processes:
+                process.kill()
+            pytest.fail("the ranks hang")
     inputs, labels, layer = batch_and_layer()
     alone: SupCon = supcon(layer(inputs), labels)
     alone.loss.backward()
