@@ -1,4 +1,4 @@
-"""A plotted column of a run: a pyramid that may have gaps and takes a closer look only where it is drawn.
+"""A plotted column of a run: a pyramid that may have gaps and does its work only when it is drawn.
 
 Knows no run directory and no widget.
 """
@@ -15,6 +15,8 @@ from trainctl.tui.charts.pyramid import Envelope, Floats, Pyramid
 
 MAX_OFFERED = 1 << 19
 """Samples of a closer look that is followed although nobody draws it."""
+MAX_WAITING = 1 << 13
+"""Samples that wait for the series to be drawn: most series are not, and many at once cost little more than few."""
 
 
 class RunSeries(Pyramid):
@@ -29,6 +31,15 @@ class RunSeries(Pyramid):
         super().__init__(first)
         self._is_sparse = is_sparse
         self._offered: tuple[float, list[Floats]] | None = None
+        self._waiting: list[Floats] = []
+        self._num_waiting = 0
+
+    def __len__(self) -> int:
+        return self.count + self._num_waiting
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        return self.first, self.first + self.count + self._num_waiting
 
     def offer_detail(self, first_step: float, values: Floats | None) -> None:
         """As `set_detail`, but the work is done when the series is next drawn: most are not."""
@@ -37,21 +48,37 @@ class RunSeries(Pyramid):
 
     def extend(self, values: NDArray[np.floating]) -> None:
         """Append samples, shape (n,). NaN and infinities are kept as such."""
-        self._follow(np.asarray(values, np.float32))
-        before = self.last
-        super().extend(values)
-        if self._is_sparse:
-            measured = values[np.isfinite(values)]
-            self.last = float(measured[-1]) if len(measured) else before
+        fresh = np.array(values, np.float32)  # a copy: these are a row of a larger block
+        if not len(fresh):
+            return
+        self._follow(fresh)
+        self._waiting.append(fresh)
+        self._num_waiting += len(fresh)
+        measured = fresh[np.isfinite(fresh)] if self._is_sparse else fresh
+        if len(measured):
+            self.last = float(measured[-1])
+        if self._num_waiting >= MAX_WAITING:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Do what waits."""
+        if self._num_waiting:
+            waiting, last = np.concatenate(self._waiting), self.last
+            self._waiting, self._num_waiting = [], 0
+            super().extend(waiting)
+            self.last = last
+        if self._offered is not None:
+            (first_step, parts), self._offered = self._offered, None
+            self.set_detail(first_step, np.concatenate(parts))
 
     def at(self, step: float) -> float:
         """The sample at a step, or the mean of the finest block around it; NaN when there is none."""
-        self._take_offer()
+        self._settle()
         return super().at(step)
 
     def envelope(self, start: float, stop: float, columns: int, x_map: XMap | None = None) -> Envelope:
         """Range and mean of the samples in each column of [start, stop), see `Pyramid.envelope`."""
-        self._take_offer()
+        self._settle()
         found = super().envelope(start, stop, columns, x_map)
         return dataclasses.replace(found, bad=np.zeros_like(found.bad)) if self._is_sparse else found
 
@@ -65,8 +92,3 @@ class RunSeries(Pyramid):
             self._offered = None
         elif first_step + size == self.extent[1]:
             parts.append(values)
-
-    def _take_offer(self) -> None:
-        if self._offered is not None:
-            (first_step, parts), self._offered = self._offered, None
-            self.set_detail(first_step, np.concatenate(parts))

@@ -105,7 +105,8 @@ async def test_records_written_later_appear(live_run):
         await shows(pilot, "step 100/200")
         live_run.train(20)
         await shows(pilot, "step 120/200")
-        assert pilot.app.screen.query_one(LossPanel).content.span() == (1, 121)
+        start, stop = pilot.app.screen.query_one(LossPanel).content.span()
+        assert start == 1 and 121 <= stop <= 121 * 1.08
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])

@@ -74,7 +74,7 @@ class Watched:
 def assert_shows(view: RunView, wanted: np.ndarray) -> None:
     """The view draws these records: ranges by the block, count, newest values."""
     series = view.series["loss"]
-    assert (series.first, series.count, view.step) == (wanted["step"][0], len(wanted), wanted["step"][-1])
+    assert (series.first, len(series), view.step) == (wanted["step"][0], len(wanted), wanted["step"][-1])
     assert series.last == pytest.approx(wanted["loss"][-1], nan_ok=True)
     blocks = [part["loss"] for part in np.array_split(wanted, range(BLOCK, len(wanted), BLOCK))]
     start, _ = series.extent

@@ -9,15 +9,18 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
+import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.content import Content as RichText
 from textual.events import Resize
+from textual.geometry import Region
 from textual.strip import Strip
 
 from trainctl.tui.charts.drawing import Drawing, draw
+from trainctl.tui.charts.framed import Framed
 from trainctl.tui.charts.inks import (
     BAD_INK,
     BAND_INK,
@@ -35,11 +38,14 @@ from trainctl.tui.charts.labels import Frame
 from trainctl.tui.charts.legend import GAP, MORE, Entry, entries, fitting, subtitle
 from trainctl.tui.charts.mouse import Pointable
 from trainctl.tui.charts.plot import Content
+from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.charts.raster import Glyphs
 
 NUM_SERIES_COLOURS = 8
 FAINTNESS = 0.5
 """How far what is faint is blended into the background."""
+Look = tuple[int, int, Glyphs, bool]
+"""What a drawing depends on beside its content: width, height, characters, letters for colours."""
 FAINT_INK = 100
 """Ink of the secondary series: what is behind or ahead of the present."""
 
@@ -58,7 +64,7 @@ _CLASSES = {
 }
 
 
-class Chart(Pointable, can_focus=True):
+class Chart(Framed, Pointable, can_focus=True):
     """A chart with its legend in the border.
 
     Attributes:
@@ -102,12 +108,14 @@ class Chart(Pointable, can_focus=True):
     """
 
     def __init__(self, *, id: str | None = None) -> None:
-        self._faint_styles: dict[int, Style] = {}
+        self._styles: dict[int, Style] = {}
         super().__init__(id=id)
         self.log_axis = self.starts_log
         self.content = Content()
         self._drawing: Drawing | None = None
-        self._drawn_size = (-1, -1)
+        self._drawn_look: Look | None = None
+        self._shown: Drawing | None = None
+        self._is_due = False
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
@@ -115,11 +123,33 @@ class Chart(Pointable, can_focus=True):
 
     def show_content(self, content: Content, note: str = "") -> None:
         """Draw this from now on; `note` stands in the lower border."""
+        self.set_subtitle(RichText(subtitle(content, note)))
+        # Points do not grow as other series do: the same points are the same picture.
+        grows = not all(isinstance(line.series, Points) for line in content.lines)
+        if not grows and content == self.content and self._look == self._drawn_look:
+            return
         self.content = content
         self._drawing = None
+        if not self._is_due:
+            # What is asked for several times before it can be drawn is drawn once.
+            self._is_due = True
+            self.call_next(self._draw_what_changed)
         self._write_legend()
-        self.border_subtitle = RichText(subtitle(content, note))
-        self.refresh()
+
+    def _draw_what_changed(self) -> None:
+        """Ask for those rows only that differ from what stands on the screen."""
+        self._is_due = False
+        if not self.is_attached:
+            return
+        before, now = self._shown, self._current_drawing()
+        self._shown = now
+        if before is None or before.chars.shape != now.chars.shape:
+            self.refresh()
+            return
+        differ = (before.chars != now.chars) | (before.inks != now.inks)
+        rows = np.flatnonzero(differ.any(axis=1)).tolist()
+        if rows:
+            self.refresh(*(Region(0, row, self.size.width, 1) for row in rows))
 
     def on_resize(self, event: Resize) -> None:
         """Another width has room for another legend."""
@@ -132,7 +162,7 @@ class Chart(Pointable, can_focus=True):
     def toggle_log(self) -> bool:
         """Switch between linear and logarithmic; returns whether it is logarithmic now."""
         self.log_axis = not self.log_axis
-        self._drawing = None
+        self._drawing = self._shown = None
         self._write_legend()
         self.refresh()
         return self.log_axis
@@ -140,7 +170,7 @@ class Chart(Pointable, can_focus=True):
     def notify_style_update(self) -> None:
         """Colours changed with the theme."""
         super().notify_style_update()
-        self._faint_styles.clear()
+        self._styles.clear()
         if self.is_mounted:
             self._write_legend()
 
@@ -149,9 +179,9 @@ class Chart(Pointable, can_focus=True):
         drawing = self._current_drawing()
         if y >= len(drawing.chars):
             return Strip.blank(self.size.width, self.rich_style)
-        chars, inks = drawing.chars[y], drawing.inks[y]
-        edges = [0, *((inks[1:] != inks[:-1]).nonzero()[0] + 1), len(inks)]
-        segments = [Segment("".join(chars[a:b]), self._style(int(inks[a]))) for a, b in pairwise(edges) if b > a]
+        text, inks = "".join(drawing.chars[y].tolist()), drawing.inks[y]
+        edges = [0, *((inks[1:] != inks[:-1]).nonzero()[0] + 1).tolist(), len(inks)]
+        segments = [Segment(text[a:b], self._style(int(inks[a]))) for a, b in pairwise(edges) if b > a]
         return Strip(segments, self.size.width)
 
     def as_text(self) -> str:
@@ -159,18 +189,24 @@ class Chart(Pointable, can_focus=True):
         return "\n".join(self._current_drawing().lines())
 
     def _current_drawing(self) -> Drawing:
-        size = (self.size.width, self.size.height)
-        if self._drawing is None or size != self._drawn_size:
-            self._drawn_size = size
+        if self._drawing is None or self._look != self._drawn_look:
+            width, height, glyphs, plain_ink = self._drawn_look = self._look
             content = replace(self.content, log=self.log_axis)
-            self._drawing = draw(content, *size, self.glyphs, plain_ink=self.plain_ink)
+            self._drawing = draw(content, width, height, glyphs, plain_ink=plain_ink)
         return self._drawing
 
+    @property
+    def _look(self) -> Look:
+        return self.size.width, self.size.height, self.glyphs, self.plain_ink
+
     def _style(self, ink: int) -> Style:
+        if ink not in self._styles:
+            self._styles[ink] = self._make_style(ink)
+        return self._styles[ink]
+
+    def _make_style(self, ink: int) -> Style:
         if ink >= DIM_INK:
-            if ink not in self._faint_styles:
-                self._faint_styles[ink] = self._weaker(self._style(ink - DIM_INK))
-            return self._faint_styles[ink]
+            return self._weaker(self._style(ink - DIM_INK))
         return self.get_component_rich_style(_CLASSES.get(ink) or f"chart--series-{ink % NUM_SERIES_COLOURS}")
 
     def _weaker(self, style: Style) -> Style:
@@ -189,7 +225,7 @@ class Chart(Pointable, can_focus=True):
         parts = [RichText.styled(self.heading, "bold"), RichText.styled(mode, "dim"), *map(self._entry, kept)]
         if not all_kept:
             parts.append(RichText.styled(GAP + MORE, "$chart-label"))
-        self.border_title = RichText("").join(parts)
+        self.set_title(RichText("").join(parts))
 
     def _entry(self, entry: Entry) -> RichText:
         colour = "$chart-label" if entry.ink == FAINT_INK else f"$series-{entry.ink % NUM_SERIES_COLOURS}"

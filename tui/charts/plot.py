@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Series
+
+HEADROOM = 0.08
+"""Largest part of the x axis that a growing chart leaves free."""
 
 Rule = float | tuple[float, str]
 """A horizontal line: its value, or its value and a label."""
@@ -67,6 +71,8 @@ class Content:
         spans: shaded parts [start, stop) of the x axis.
         here: step of the "you are here" line.
         cursor: step the user points at.
+        growing: more is to come: the axis ends a little beyond the last step and stays there for a while, so that what
+            is drawn does not shift with every step.
         smoothing: 0 none to 9: the range faint, smoothed means over it.
         x_unit: word behind the last position where there is no map.
         empty: what to say where nothing can be drawn.
@@ -84,6 +90,7 @@ class Content:
     here: float | None = None
     cursor: float | None = None
     smoothing: int = 0
+    growing: bool = False
     x_unit: str = "step"
     empty: str = "no step yet"
 
@@ -100,7 +107,8 @@ class Content:
         ]
         if not shown:
             return 0.0, 0.0
-        return min(start for start, _ in shown), max(stop for _, stop in shown)
+        start, stop = min(start for start, _ in shown), max(stop for _, stop in shown)
+        return start, start + roomy(stop - start) if self.growing else stop
 
     @property
     def unit(self) -> str:
@@ -118,3 +126,11 @@ class Content:
     def x_of(self, step: float) -> float:
         """Where a step lies on the x axis."""
         return self.x_map.x_of(float(step)) if self.x_map else float(step)
+
+
+def roomy(span: float) -> float:
+    """The next of a ladder of lengths, at most `HEADROOM` more than `span`."""
+    if not 0 < span < math.inf:
+        return span
+    rung = math.ceil(math.log(span) / math.log1p(HEADROOM) - 1e-9)
+    return max((1 + HEADROOM) ** rung, span)

@@ -24,6 +24,7 @@ def scened(view: RunView, scene: Scene, lines: Sequence[Line], **more: Any) -> C
         x_map=view.x_map(scene.unit),
         cursor=scene.cursor,
         smoothing=scene.smoothing,
+        growing=not view.is_over,
         **more,
     )
 

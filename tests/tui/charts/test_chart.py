@@ -204,3 +204,55 @@ async def test_every_set_of_glyphs_fills_the_widget(monkeypatch, glyphs):
         rows = app.chart.as_text().splitlines()
         assert len(rows) == app.chart.size.height and all(len(row) == app.chart.size.width for row in rows)
         assert any("limit" in row for row in rows)
+
+
+async def test_a_chart_that_grows_keeps_its_axis_for_a_while_and_shows_every_step():
+    series = Pyramid(1.0)
+    series.extend(np.zeros(1000, np.float32))
+    ends = set()
+    for _ in range(100):
+        series.extend(np.zeros(1, np.float32))
+        start, stop = Content(lines=(Line("a", series, 0),), growing=True).span()
+        assert start == 1.0 and series.extent[1] <= stop <= series.extent[1] * 1.08
+        ends.add(stop)
+    assert len(ends) <= 3
+
+
+async def test_only_rows_that_changed_are_drawn_again():
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.chart.show_content(content())
+        await pilot.pause()
+        rows: list[int] = []
+        draw_row = app.chart.render_line
+
+        def count(y: int):
+            rows.append(y)
+            return draw_row(y)
+
+        app.chart.render_line = count  # type: ignore[method-assign]
+        rising = app.chart.content.lines[1].series
+        assert isinstance(rising, Pyramid)
+        app.chart.show_content(content(rules=((0.0, ""),)))
+        await pilot.pause()
+        changed = set(rows)
+        assert 0 < len(changed) < app.chart.size.height
+        rows.clear()
+        app.chart.show_content(content(rules=((0.0, ""),)))
+        await pilot.pause()
+        assert rows == []
+
+
+async def test_what_is_on_the_screen_is_what_was_asked_for_last():
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for rule in (100.0, 500.0, 900.0):
+            app.chart.show_content(content(rules=((rule, ""),)))
+        app.chart.toggle_log()
+        app.chart.show_content(content(rules=((100.0, ""),)))
+        app.chart.toggle_log()
+        await pilot.pause()
+        region = app.chart.content_region
+        strips = app.screen._compositor.render_strips()
+        shown = [strip.crop(region.x, region.right).text for strip in strips[region.y : region.bottom]]
+        assert shown == app.chart.as_text().splitlines()
