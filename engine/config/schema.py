@@ -71,9 +71,10 @@ class OptimizerConfig(Section):
 class ScheduleConfig(Section):
     """The learning rate plan. Linear warmup stands in front of every shape."""
 
-    name: Literal["constant", "cosine", "plateau", "cyclic"] = "constant"
-    """Shape after the warmup: constant, cosine to `eta_min` (Loshchilov & Hutter 2017), reduce on plateau, or
-    triangular cycles (Smith 2017)."""
+    name: Literal["constant", "cosine", "cosine_warmup", "plateau", "cyclic"] = "constant"
+    """Shape after the warmup: constant, cosine to `eta_min` (Loshchilov & Hutter 2017; `cosine_warmup` is the same,
+    as other configurations call it: `warmup_epochs` says how long), reduce on plateau, or triangular cycles (Smith
+    2017)."""
     interval: Literal["epoch", "step"] = "epoch"
     """Whether warmup and cosine move once an epoch or at every step (cyclic always moves every step)."""
     warmup_epochs: NonNegativeInt = 0

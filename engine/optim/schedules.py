@@ -67,7 +67,7 @@ class LearningRatePlan:
         if unit < warm:
             start = config.warmup_start_lr or self.peak / warm
             return start + (self.peak - start) * unit / max(1, warm - 1)
-        if config.name == "cosine":
+        if config.name in ("cosine", "cosine_warmup"):
             return _cosine(unit, total, warm, self.peak, config.eta_min)
         if config.name == "plateau":
             return max(self.peak * self.plateau.factor, min(config.min_lr, self.peak))

@@ -42,6 +42,12 @@ def test_cosine_without_warmup_is_torchs_cosine() -> None:
     assert [plan.at(5 * epoch) for epoch in range(20)] == pytest.approx(expected)
 
 
+def test_cosine_warmup_is_another_name_of_cosine_with_its_warmup() -> None:
+    options = {"warmup_epochs": 10, "warmup_start_lr": 1e-7, "eta_min": 1e-6}
+    plans = [plan_of(epochs=50, name=name, **options) for name in ("cosine", "cosine_warmup")]
+    assert plans[0].points() == plans[1].points()
+
+
 def test_cyclic_is_torchs_triangle() -> None:
     plan = plan_of(name="cyclic", base_lr=1e-5, max_lr=1e-3, step_size_up=7)
     scheduler = CyclicLR(torch_optimizer(), base_lr=1e-5, max_lr=1e-3, step_size_up=7)

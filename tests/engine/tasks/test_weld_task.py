@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,7 @@ def test_a_network_can_be_built_from_the_classes_alone() -> None:
 DOCUMENTS = {
     "stuck": (16, "constant", "random", "one-class-train", False),
     "batch-32": (32, "constant", "stratified", "balanced", False),
-    "warmup": (32, "cosine", "stratified", "balanced", True),
+    "warmup": (32, "cosine_warmup", "stratified", "balanced", True),
 }
 
 
@@ -193,7 +194,7 @@ def test_the_warmup_runs_from_1e_7_in_epoch_1_to_1e_4_in_epoch_10_and_on_to_1e_6
     assert of_epoch[0] == pytest.approx(1e-7) and of_epoch[9] == pytest.approx(1e-4)
     assert of_epoch[4] == pytest.approx(1e-7 + (1e-4 - 1e-7) * 4 / 9)
     assert of_epoch[-1] == pytest.approx(1e-6, rel=0.2)
-    assert all(later < earlier for earlier, later in zip(of_epoch[9:], of_epoch[10:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(of_epoch[9:]))
 
 
 def test_stuck_says_what_goes_wrong() -> None:
