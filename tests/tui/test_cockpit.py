@@ -209,6 +209,15 @@ async def test_m_lets_a_panel_fill_the_screen_and_back(live_run):
         await shows(pilot, "Gradient norm")
 
 
+@pytest.mark.parametrize("number", range(1, 8))
+async def test_any_panel_fills_a_small_screen(live_run, number):
+    async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press(str(number), "m")
+        await until(pilot, lambda: pilot.app.screen.maximized is not None)
+        await until(pilot, lambda: pilot.app.screen.maximized.outer_size.height >= 18)
+
+
 async def test_help_lists_every_key(live_run):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")

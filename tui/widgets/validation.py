@@ -16,6 +16,7 @@ from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
+from trainctl.tui.widgets.overlay_lines import overlay_lines
 
 MOST_OTHERS = 4
 BEST_LETTER = "★"
@@ -36,6 +37,7 @@ class ValidationPanel(Chart):
         best = view.best
         floor = constants(view).get(metric)
         lines = [
+            *overlay_lines(scene, lambda other: other.validation("raw", metric), smooth=False),
             *other_lines(view, metric),
             *monitored_lines(view, metric),
         ]
