@@ -42,6 +42,12 @@ def knn_classes(embeddings_NE: Tensor, labels_N: Tensor, k: int = NEIGHBOURS) ->
     return torch.cat(answers)
 
 
+def centroids(embeddings_NE: Tensor, labels_N: Tensor) -> Tensor:
+    """Mean direction of each class up to the highest label, length 1, (C, E); zeros for a class without samples."""
+    units_NE = F.normalize(embeddings_NE.float(), dim=1)
+    return F.normalize(F.one_hot(labels_N).to(units_NE.dtype).T @ units_NE, dim=1)
+
+
 def centroid_classes(embeddings_NE: Tensor, labels_N: Tensor) -> Tensor:
     """Class with the nearest mean direction, by cosine, (N,); a sample's own class has the mean of its others."""
     units_NE = F.normalize(embeddings_NE.float(), dim=1)

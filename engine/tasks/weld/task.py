@@ -6,7 +6,7 @@ From the training optimisation summary and its update summary; knows nothing of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,11 +19,14 @@ from trainctl.engine.data.class_samplers import StratifiedSampler, make_sampler
 from trainctl.engine.data.sampler import Sampler
 from trainctl.engine.data.weld import eval_batch_size, load_weld
 from trainctl.engine.losses import supcon_bounds
-from trainctl.engine.losses.supcon import supcon
+from trainctl.engine.losses.supcon import anchor_losses, supcon
 from trainctl.engine.models.weld_net import WeldNet
 from trainctl.engine.tasks import embedding_metrics
 from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
 from trainctl.engine.tasks.weld.config import MODALITIES, WeldConfig
+
+MAX_COMPARED = 8192
+"""With more validation samples than this the worst are not looked for: every pair would have to be compared."""
 
 
 class WeldTask(Task):
@@ -41,10 +44,14 @@ class WeldTask(Task):
             raise ValueError(f"the weld task takes a WeldConfig, not {type(config).__name__}")
         super().__init__(config, data_path)
         self.options = config
+        self._classes: tuple[str, ...] = ()
+        self._centroids: Tensor | None = None  # of the split whose sample losses were asked for last
 
     def load(self) -> Splits:
         """Read or draw the welds; validation batches are stratified."""
-        return load_weld(self.options, self.data_path)
+        splits = load_weld(self.options, self.data_path)
+        self._classes = splits.classes
+        return splits
 
     def build_model(self, splits: Splits) -> WeldNet:
         """A fresh network; its input scales are those of the training split, where that holds samples."""
@@ -135,9 +142,31 @@ class WeldTask(Task):
             found["loss"] = sum(size * supcon_bounds.collapse_value(size) for size in sizes) / len(split)
         return found
 
+    def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor | None:
+        """Contrastive loss of each sample as an anchor among all of the split; 0 where it has no positive."""
+        embeddings_NE, labels_N = columns["embedding"], columns["label"]
+        if len(labels_N) > MAX_COMPARED:
+            return None
+        self._centroids = embedding_metrics.centroids(embeddings_NE, labels_N)
+        return anchor_losses(embeddings_NE, labels_N, self.options.loss.temperature)
+
+    def describe_samples(self, columns: Mapping[str, Tensor]) -> Sequence[tuple[str, str]]:
+        """The class, and the class whose mean direction in the split is nearest."""
+        if self._centroids is None:
+            return super().describe_samples(columns)
+        units_NE = F.normalize(columns["embedding"], dim=1)
+        nearest = (units_NE @ self._centroids.T.to(units_NE.device)).argmax(1).tolist()
+        return [
+            (self._word(truth), self._word(answer))
+            for truth, answer in zip(columns["label"].tolist(), nearest, strict=True)
+        ]
+
     def thumbnails(self, batch: Batch) -> Tensor | None:
         """There is nothing to see."""
         return None
+
+    def _word(self, number: int) -> str:
+        return self._classes[number] if number < len(self._classes) else f"class {number}"
 
     def _batches(self, labels_N: Tensor) -> list[Tensor]:
         """Stratified batches of a split, always the same; the whole split where it is smaller than one."""

@@ -143,6 +143,19 @@ def test_equal_embeddings_have_the_constant_metrics_of_the_loss() -> None:
     assert constant["knn_accuracy"] == pytest.approx(1 / 12)
 
 
+def test_the_worst_samples_are_those_that_lie_among_another_class() -> None:
+    task = task_with()
+    task.load()
+    labels = torch.arange(24) % 3
+    embeddings = torch.eye(3)[labels]
+    embeddings[4] = embeddings[5]  # a sample of class 1 that lies with class 2
+    columns = {"embedding": embeddings, "label": labels}
+    losses = task.sample_losses(columns)
+    assert losses is not None and int(losses.argmax()) == 4
+    worst = {name: column[4:6] for name, column in columns.items()}
+    assert task.describe_samples(worst) == [(CLASSES[1], CLASSES[2]), (CLASSES[2], CLASSES[2])]
+
+
 def test_hidden_modalities_are_only_those_that_are_there_and_never_all() -> None:
     task = task_with(augment={"drop_modality": 0.5, "noise": 0.5})
     batch = dict(task.load().train.tensors)
