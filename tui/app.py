@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from textual.app import App, SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.theme import Theme
@@ -74,6 +75,7 @@ class CockpitApp(App[None]):
         self._keys = dict(keymap or {})
         self._memory_path = memory_path(environ)
         self._memory = load_memory(self._memory_path)
+        self._begin_with_theme()
         self.overlays = Overlays(
             lambda run, update: self.post_message(OverlayChanged(run, update)),
             lambda run, reason: self.post_message(OverlayFailed(run, reason)),
@@ -82,10 +84,6 @@ class CockpitApp(App[None]):
 
     async def on_mount(self) -> None:
         """Attach, or start a run and attach to it."""
-        for theme, _ in THEMES:
-            self.register_theme(theme)
-        remembered = self._memory.theme if self._memory.theme in self.available_themes else DARK.name
-        self.theme = NO_COLOUR.name if self.no_color else remembered
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self._theme_changed(self.current_theme)
         self.set_keymap(self._keys)
@@ -93,6 +91,18 @@ class CockpitApp(App[None]):
             await (self._replay if self._begins_with_replay else self._look_at)(self._first_run)
         else:
             await self._launch(self._request)
+
+    def _begin_with_theme(self) -> None:
+        """Have the theme before anything is styled: to change it later means to read all stylesheets again."""
+        for theme, _ in THEMES:
+            self.register_theme(theme)
+        remembered = self._memory.theme if self._memory.theme in self.available_themes else DARK.name
+        self.set_reactive(App.theme, NO_COLOUR.name if self.no_color else remembered)
+        is_dark = self.current_theme.dark
+        self.set_class(is_dark, "-dark-mode", update=False)
+        self.set_class(not is_dark, "-light-mode", update=False)
+        self.add_class(f"-theme-{self.theme}", update=False)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def _theme_changed(self, theme: Theme) -> None:
         """Without colours the lines of a chart carry letters."""
@@ -118,6 +128,10 @@ class CockpitApp(App[None]):
                 yield SystemCommand(f"{action.label} ({key})", action.help, run)
         own = {"Quit", "Keys", "Maximize", "Minimize"}  # said better by ours
         yield from (command for command in super().get_system_commands(screen) if command.title not in own)
+
+    def pop_screen(self) -> AwaitComplete:
+        """As of any app, but the cockpit stays: a second key or click meant for a dialog may come when it is gone."""
+        return AwaitComplete() if isinstance(self.screen, CockpitScreen) else super().pop_screen()
 
     # --- messages -----------------------------------------------------------------------------------------
 
@@ -214,6 +228,8 @@ class CockpitApp(App[None]):
             lambda update: self.post_message(RunChanged(session, update)),
             lambda reason: self.post_message(FeedFailed(session.paths, reason)),
         )
+        while self._cockpit() is not None and not isinstance(self.screen, CockpitScreen):
+            await self.pop_screen()  # a dialog about the run that goes, opened while this was on its way
         if isinstance(self.screen, CockpitScreen):
             await self.switch_screen(screen)
         else:

@@ -69,9 +69,9 @@ class ChoiceScreen(Dialog[str]):
     def on_mount(self) -> None:
         """Put the cursor where it belongs."""
         answers = [choice.answer for choice in self._choices]
-        options = self.query_one(OptionList)
-        options.highlighted = answers.index(self._marked) if self._marked in answers else 0
-        options.focus()
+        for options in self.query(OptionList):  # none, where escape came before the list
+            options.highlighted = answers.index(self._marked) if self._marked in answers else 0
+            options.focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer."""

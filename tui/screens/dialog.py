@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
@@ -25,6 +26,15 @@ class Dialog(ModalScreen["Answer | None"], Generic[Answer]):
     Dialog Input, Dialog Input:focus { border: tall $chart-border; background: $panel; }
     Dialog .hint { color: $chart-label; margin-top: 1; }
     """
+
+    _is_over = False
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """Answer, once: a second key may have been on its way, and must not close what lies behind."""
+        if self._is_over:
+            return AwaitComplete()
+        self._is_over = True
+        return super().dismiss(result)
 
     def action_close(self) -> None:
         """Close without an answer."""
