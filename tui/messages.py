@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui.health import Health
-from trainctl.tui.launch import LaunchRequest
-from trainctl.tui.session import Session
-from trainctl.tui.view import RunUpdate
+if TYPE_CHECKING:
+    from trainctl.engine.runs.layout import RunPaths
+    from trainctl.tui.health import Health
+    from trainctl.tui.launch import LaunchRequest
+    from trainctl.tui.session import Session
+    from trainctl.tui.view import RunUpdate
 
 
 @dataclass

@@ -17,10 +17,10 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event, EventKind, is_taken_back
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
-from trainctl.tui.health import Health, health_of
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.records import RunEvidence
+    from trainctl.tui.health import Health
 
 FIRST_S = 0.6
 """Before the first judgement: the screen and the curves come first."""
@@ -75,6 +75,7 @@ class Monitor:
     def judge(self) -> Health | None:
         """What the rules say now; none while there is no record."""
         from trainctl.engine.diagnosis.differential import diagnose
+        from trainctl.tui.health import Health, health_of
 
         if not self._paths.steps_layout.exists():
             return None

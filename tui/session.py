@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb, parse_command, send_command
@@ -11,11 +11,13 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.feed import RunFeed
-from trainctl.tui.health import Health
 from trainctl.tui.launch import kill
 from trainctl.tui.verdict import state_word, verdict
 from trainctl.tui.view import RunView
 from trainctl.tui.wording import command_words
+
+if TYPE_CHECKING:
+    from trainctl.tui.health import Health
 
 
 class Session:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from trainctl.engine.diagnosis.finding import Finding
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.view import RunView
+
+if TYPE_CHECKING:
+    from trainctl.engine.diagnosis.finding import Finding
 
 
 class Severity(StrEnum):

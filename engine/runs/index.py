@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,7 +68,7 @@ def create_run(root: Path, preset: str) -> RunPaths:
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         while True:
-            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{label[:60]}-{secrets.token_hex(2)}"
+            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{label[:60]}-{os.urandom(2).hex()}"
             with contextlib.suppress(FileExistsError):
                 (root / name).mkdir(mode=0o700)
                 break

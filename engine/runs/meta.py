@@ -11,7 +11,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +79,11 @@ def refuse_newer(paths: RunPaths) -> None:
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Installed version of each package; those that are not installed are left out."""
+    from importlib.metadata import (  # slow to import, and the cockpit reads `meta.json` only
+        PackageNotFoundError,
+        version,
+    )
+
     found: dict[str, str] = {}
     for name in names:
         with contextlib.suppress(PackageNotFoundError):

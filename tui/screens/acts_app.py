@@ -7,8 +7,6 @@ from pathlib import Path
 from trainctl.engine.errors import UserError
 from trainctl.tui.palette import THEMES
 from trainctl.tui.screens.base import CockpitBase
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
-from trainctl.tui.screens.help import HelpScreen
 from trainctl.tui.verdict import Severity
 
 CSV, JSON_LINES, SVG = "csv", "jsonl", "svg"
@@ -19,6 +17,8 @@ class AppActions(CockpitBase):
 
     def action_theme(self) -> None:
         """Choose the colours."""
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         choices = [Choice(theme.name, label) for theme, label in THEMES]
 
         def apply(name: str | None) -> None:
@@ -29,10 +29,14 @@ class AppActions(CockpitBase):
 
     def action_help(self) -> None:
         """Show the keys."""
+        from trainctl.tui.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen(self.keymap))
 
     def action_export(self) -> None:
         """Choose a format, write a new file into the present folder."""
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         choices = [
             Choice(CSV, "CSV: every step, and every validation"),
             Choice(JSON_LINES, "JSON lines: the same, a line each"),

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb
 from trainctl.tui.messages import LaunchRequested
-from trainctl.tui.own_run import own_words
 from trainctl.tui.screens.acts_runs import difference
 from trainctl.tui.screens.base import CockpitBase
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
-from trainctl.tui.screens.data import DataScreen
-from trainctl.tui.screens.lr_finder import LrFinderScreen
 from trainctl.tui.verdict import Severity
 
 if TYPE_CHECKING:
@@ -26,6 +22,8 @@ class DataActions(CockpitBase):
 
     def action_data(self) -> None:
         """Look at the data as the run sees it."""
+        from trainctl.tui.screens.data import DataScreen
+
         words = self._own_words("data")
         if words:
             data = (self.session.view.meta or {}).get("data") or "built-in data"
@@ -33,12 +31,16 @@ class DataActions(CockpitBase):
 
     def action_find_lr(self) -> None:
         """Sweep the learning rate, then offer what it suggests."""
+        from trainctl.tui.screens.lr_finder import LrFinderScreen
+
         words = self._own_words("lr-find")
         if words:
             self.app.push_screen(LrFinderScreen(self.session, words, self.request.environ), self._use_rate)
 
     def _own_words(self, verb: str) -> list[str]:
         """A command on the run's own configuration; nothing where there is none, which is said."""
+        from trainctl.tui.own_run import own_words
+
         try:
             return own_words(verb, self.session.paths, self.session.view.meta)
         except UserError as err:
@@ -61,6 +63,8 @@ class DataActions(CockpitBase):
             self.app.call_from_thread(self.say, str(err), Severity.WARNING)
 
     def _confirm_rate(self, lr: float, plan: FixPlan) -> None:
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         is_over = self.session.view.is_over
         choices = [Choice(BESIDE, "Start a new run" if is_over else "Start a new run; the present one goes on")]
         if not is_over:

@@ -8,24 +8,22 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from trainctl.engine.diagnosis.finding import Finding
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb
 from trainctl.engine.runs.events import Event, EventKind
-from trainctl.tui.health import SEVERITY, Health
 from trainctl.tui.messages import HealthChanged, LaunchRequested
 from trainctl.tui.monitor import Monitor
 from trainctl.tui.screens.acts_runs import difference
 from trainctl.tui.screens.base import CockpitBase
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
-from trainctl.tui.screens.diagnose import DiagnoseScreen, of_configuration, of_records
-from trainctl.tui.screens.explanation import FIX, ExplanationScreen, checks, explanation
 from trainctl.tui.verdict import Severity
 from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.wording import command_words
 
 if TYPE_CHECKING:
+    from trainctl.engine.diagnosis.finding import Finding
     from trainctl.tui.fixes import FixPlan
+    from trainctl.tui.health import Health
+    from trainctl.tui.screens.choice import Choice
 
 
 class DiagnoseActions(CockpitBase):
@@ -69,6 +67,8 @@ class DiagnoseActions(CockpitBase):
         self._said |= {finding.code for finding in health.findings}
 
     def _say_finding(self, finding: Finding, health: Health, *, logs: bool, pops_up: bool) -> None:
+        from trainctl.tui.health import SEVERITY
+
         severity = SEVERITY[finding.severity]
         words = f"{finding.name}: {finding.summary}" if finding.summary else finding.name
         if logs:
@@ -81,6 +81,9 @@ class DiagnoseActions(CockpitBase):
 
     def action_diagnose(self) -> None:
         """Choose what to diagnose, then show the page."""
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+        from trainctl.tui.screens.diagnose import DiagnoseScreen, of_configuration, of_records
+
         paths = self.session.paths
         choices = [Choice("records", "This run's records", "what it recorded so far; about a second")]
         if paths.config.exists() and paths.meta.exists():
@@ -102,6 +105,8 @@ class DiagnoseActions(CockpitBase):
 
     def on_health_panel_explanation_asked(self, message: HealthPanel.ExplanationAsked) -> None:
         """Explain a finding, or say what was checked."""
+        from trainctl.tui.screens.explanation import ExplanationScreen, checks
+
         health = self.session.health
         if health is None:
             return
@@ -112,6 +117,7 @@ class DiagnoseActions(CockpitBase):
 
     def explain(self, finding: Finding, findings: tuple[Finding, ...]) -> None:
         """All there is to say about a finding."""
+        from trainctl.tui.screens.explanation import FIX, ExplanationScreen, explanation
 
         def answered(answer: str | None) -> None:
             if answer == FIX:
@@ -155,6 +161,8 @@ class DiagnoseActions(CockpitBase):
             self.app.call_from_thread(self.say, str(err), Severity.WARNING)
 
     def _show_fix(self, finding: Finding, plan: FixPlan) -> None:
+        from trainctl.tui.screens.choice import ChoiceScreen
+
         def apply(answer: str | None) -> None:
             if answer:
                 self._apply(answer, plan)
@@ -163,6 +171,8 @@ class DiagnoseActions(CockpitBase):
         self.app.push_screen(ChoiceScreen(title, self._fix_choices(plan), body=difference(plan.changes)), apply)
 
     def _fix_choices(self, plan: FixPlan) -> list[Choice]:
+        from trainctl.tui.screens.choice import Choice
+
         is_over, paths = self.session.view.is_over, self.session.paths
         choices: list[Choice] = []
         if plan.commands and not is_over:

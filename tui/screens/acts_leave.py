@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from trainctl.engine.runs.commands import Verb
 from trainctl.tui.screens.base import CockpitBase
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
 
 DETACH, STOP, KILL = "detach", "stop", "kill"
 
@@ -17,6 +16,8 @@ class LeaveActions(CockpitBase):
         if self.session.view.is_over or self.session.readonly:
             self.app.exit()
             return
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         choices = [
             Choice(DETACH, "Detach: the training goes on without the cockpit"),
             Choice(STOP, "Stop: finish this step, write a checkpoint, end the run (it can be resumed)"),

@@ -10,9 +10,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.panels import PANELS
 from trainctl.tui.scene import following
 from trainctl.tui.screens.base import CockpitBase
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
 from trainctl.tui.screens.looking import LookingScreen
-from trainctl.tui.screens.prompt import PromptScreen
 from trainctl.tui.widgets.log import compiled_filter
 
 
@@ -65,6 +63,8 @@ class LookActions(CockpitBase, LookingScreen):
 
     def action_hide(self) -> None:
         """A list of the panels: the chosen one is hidden, or shown again."""
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         marked = self.focused.id if self.focused in self.panels.values() and self.focused else None
         task = self.session.task
         choices = [
@@ -87,6 +87,7 @@ class LookActions(CockpitBase, LookingScreen):
 
     def action_filter(self) -> None:
         """Ask for a pattern; only matching lines of the log stay."""
+        from trainctl.tui.screens.prompt import PromptScreen
 
         def apply(text: str | None) -> None:
             if text is not None:

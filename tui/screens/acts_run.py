@@ -7,8 +7,6 @@ from typing import Any
 
 from trainctl.engine.runs.commands import Verb, parse_command
 from trainctl.tui.screens.base import CockpitBase
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
-from trainctl.tui.screens.prompt import PromptScreen
 
 Request = tuple[Verb, dict[str, Any]]
 
@@ -40,6 +38,8 @@ class RunActions(CockpitBase):
 
     def action_weights(self) -> None:
         """Choose a term, the clip norm or the epochs, then ask for the value."""
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         if not self.attempt(self.session.check_may_change):
             return
         view = self.session.view
@@ -61,6 +61,8 @@ class RunActions(CockpitBase):
         self._prompt(name, hint, lambda text: parse_command(["set", name, text.strip()]))
 
     def _prompt(self, title: str, hint: str, parse: Callable[[str], Request], value: str = "") -> None:
+        from trainctl.tui.screens.prompt import PromptScreen
+
         def send(text: str | None) -> None:
             if text is not None:
                 self.attempt(lambda: self.session.ask(*parse(text)))

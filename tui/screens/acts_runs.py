@@ -6,6 +6,7 @@ Starting and opening is asked of the app by message.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
@@ -15,13 +16,15 @@ from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.messages import AttachRequested, LaunchRequested
 from trainctl.tui.scene import Overlay
 from trainctl.tui.screens.base import CockpitBase
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
-from trainctl.tui.screens.runs import RunsAnswer, RunsScreen
 from trainctl.tui.verdict import Severity
+
+if TYPE_CHECKING:
+    from trainctl.tui.screens.choice import Choice
+    from trainctl.tui.screens.runs import RunsAnswer
 
 BESIDE, INSTEAD, FORK = "beside", "instead", "fork"
 LATEST, BEST = "latest", "best"
-NOTHING = Choice("", "Do nothing")
+DO_NOTHING = "Do nothing"
 
 
 class OtherRunsActions(CockpitBase):
@@ -29,6 +32,8 @@ class OtherRunsActions(CockpitBase):
 
     def action_runs(self) -> None:
         """The list of runs."""
+        from trainctl.tui.screens.runs import RunsScreen
+
         screen = RunsScreen(self.request.runs_dir, self.session.paths, self.overlays, self.show_overlays)
         self.app.push_screen(screen, self._act_on_runs)
 
@@ -76,6 +81,8 @@ class OtherRunsActions(CockpitBase):
             self.app.call_from_thread(self.say, str(err), Severity.WARNING)
 
     def _show_presets(self, choices: Sequence[Choice], present: str) -> None:
+        from trainctl.tui.screens.choice import ChoiceScreen
+
         def compare(answer: str | None) -> None:
             if answer is not None:
                 self.confirm_preset(answer)
@@ -84,6 +91,8 @@ class OtherRunsActions(CockpitBase):
 
     def confirm_preset(self, name: str) -> None:
         """Show what the preset would change, and start a run with it or fork this one when told to."""
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         request = self.request.with_preset(name)
         changed = self._changes(request)
         if changed is None:
@@ -104,10 +113,12 @@ class OtherRunsActions(CockpitBase):
             elif answer and (answer != INSTEAD or self.attempt(lambda: self.session.ask(Verb.STOP))):
                 self._launch(request)
 
-        self.app.push_screen(ChoiceScreen(f"new run with {name}", [*choices, NOTHING], body=body), start)
+        self.app.push_screen(ChoiceScreen(f"new run with {name}", [*choices, Choice("", DO_NOTHING)], body=body), start)
 
     def confirm_fork(self, name: str) -> None:
         """Show what a fork with the preset would change, and start it from a checkpoint when told to."""
+        from trainctl.tui.screens.choice import Choice, ChoiceScreen
+
         paths = self.session.paths
         changed = self._changes(self.request.forking(paths.root, name))
         if changed is None:
@@ -123,7 +134,7 @@ class OtherRunsActions(CockpitBase):
                 self._launch(self.request.forking(paths.root, name, best=answer == BEST))
 
         title = f"fork with {name}"
-        self.app.push_screen(ChoiceScreen(title, [*choices, NOTHING], body=difference(changed)), start)
+        self.app.push_screen(ChoiceScreen(title, [*choices, Choice("", DO_NOTHING)], body=difference(changed)), start)
 
     def _changes(self, request: LaunchRequest) -> Sequence[tuple[str, object, object]] | None:
         """What a request would change; none where it cannot be started, which is said."""

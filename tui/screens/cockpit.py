@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import Resize
-from textual.widgets import Footer
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.actions import bindings
@@ -22,6 +21,7 @@ from trainctl.tui.screens.acts_replay import ReplayActions
 from trainctl.tui.screens.acts_run import RunActions
 from trainctl.tui.screens.acts_shelf import ShelfActions
 from trainctl.tui.view import RunUpdate
+from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.wording import event_words
 
 POPS_UP = (EventKind.COMMAND, EventKind.WARNING, EventKind.NONFINITE, EventKind.END)
@@ -51,7 +51,7 @@ class CockpitScreen(
         """Header, panels, footer."""
         yield self.run_header
         yield Container(*self.panels.values(), id="panels")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """The loss is what most keys are about."""

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Static, TabbedContent, TabPane
+from textual.widgets import Static, TabbedContent, TabPane
 
 from trainctl.tui.actions import bindings
 from trainctl.tui.charts.chart import Chart
@@ -24,6 +24,7 @@ from trainctl.tui.memory import Memory
 from trainctl.tui.run_facts import RunFacts, facts_of, read_config
 from trainctl.tui.scene import Overlay, Scene, Unit
 from trainctl.tui.screens.looking import LookingScreen
+from trainctl.tui.widgets.key_bar import KeyBar
 
 PERIOD_S = 1.0
 LOOKING = {
@@ -85,7 +86,7 @@ class CompareScreen(LookingScreen):
             for number, page in enumerate(PAGES[1:], 2):
                 with TabPane(f"{number} {page}", id=page), ScrollableContainer():
                     yield self._pages[page]
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Draw what is known, read the configurations, and follow the runs."""

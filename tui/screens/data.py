@@ -20,12 +20,13 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.data_words import TITLES, Lines, section_lines
 from trainctl.tui.jobs import Job
+from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.widgets.pictures import Pictures, Tile
 
 TICK_S = 0.5
@@ -121,7 +122,7 @@ class DataScreen(Screen[None]):
             for section in SECTIONS[:-1]:
                 yield SectionView(section)
             yield SamplesView(id="samples")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin."""

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 
 from trainctl.engine.diagnosis.finding import Finding, Report
 from trainctl.engine.errors import UserError
@@ -24,6 +24,7 @@ from trainctl.tui.health import Health, health_of
 from trainctl.tui.jobs import Job
 from trainctl.tui.screens.explanation import FIX, ExplanationScreen, checks, explanation
 from trainctl.tui.widgets.findings import STYLES, FindingList, ReportLine, hanging
+from trainctl.tui.widgets.key_bar import KeyBar
 
 TICK_S = 0.5
 REST = "rest"
@@ -94,7 +95,7 @@ class DiagnoseScreen(Screen["Finding | None"]):
         findings = FindingList(id="findings")
         findings.border_title = Content.styled("Findings", "bold")
         yield findings
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin."""

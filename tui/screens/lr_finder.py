@@ -14,13 +14,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.charts.sweep import RateMark, Sweep, as_numbers
 from trainctl.tui.jobs import Job
 from trainctl.tui.session import Session
+from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.widgets.sweep import SweepChart
 
 TICK_S = 0.5
@@ -62,7 +63,7 @@ class LrFinderScreen(Screen["float | None"]):
         yield Static(id="title", markup=False)
         yield SweepChart(id="sweep")
         yield Static(id="found", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin."""

@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import Footer
 
 from trainctl.engine.runs.events import Event
 from trainctl.tui.messages import AttachRequested
@@ -16,6 +15,7 @@ from trainctl.tui.replay import FRAME_S, ReplaySession
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.view import RunUpdate
 from trainctl.tui.widgets.header import RunHeader
+from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.widgets.replay_bar import ReplayBar
 
 SEEK = 0.05
@@ -68,7 +68,7 @@ class ReplayScreen(CockpitScreen):
         yield self.run_header
         yield Container(*self.panels.values(), id="panels")
         yield self.bar
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Let the bar follow the clock, and say how to go about it."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from trainctl.engine.diagnosis.finding import Finding
-from trainctl.tui.health import SEVERITY
 from trainctl.tui.widgets.header import COLOURS
+
+if TYPE_CHECKING:
+    from trainctl.engine.diagnosis.finding import Finding
 
 ReportLine = Sequence[tuple[str, str]]
 """Pieces of text, each with the name of its style, as `engine.diagnosis.report` builds them."""
@@ -72,6 +74,8 @@ class FindingList(OptionList):
 
 def finding_summary(finding: Finding) -> Content:
     """What was found and what to do about it: two lines, longer where they must wrap."""
+    from trainctl.tui.health import SEVERITY
+
     severity = SEVERITY[finding.severity]
     follows = "└ " if finding.consequence_of else ""
     head = Content.styled(f"{follows}{severity.symbol} {finding.code} {finding.name}", f"bold {COLOURS[severity]}")

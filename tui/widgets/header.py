@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
-from trainctl.engine.diagnosis.finding import Finding
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.verdict import Severity, alive_words, state_word, verdict
 from trainctl.tui.view import RunView
+
+if TYPE_CHECKING:
+    from trainctl.engine.diagnosis.finding import Finding
 
 COLOURS = {
     Severity.OK: "$success",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.content import Content
 from textual.message import Message
 
-from trainctl.engine.diagnosis.finding import Finding
-from trainctl.tui.health import Health
 from trainctl.tui.scene import Scene
 from trainctl.tui.verdict import Severity
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.findings import FindingList
 from trainctl.tui.widgets.header import COLOURS
+
+if TYPE_CHECKING:
+    from trainctl.engine.diagnosis.finding import Finding
+    from trainctl.tui.health import Health
 
 VERDICT = "verdict"
 """Name of the first line."""
