@@ -1,4 +1,4 @@
-"""Takes the pictures of `docs/cockpit.md`: trains two real runs, opens the cockpit on them and presses the keys.
+"""Takes the pictures of `docs/cockpit.md` and writes its table of keys: trains two runs, opens them, presses the keys.
 
 `python docs/screenshots.py [--runs-dir DIR] [--only NAME]`; with `--runs-dir` the runs that are there are used. Takes
 about three minutes on two cores. A new picture is a line in `PICTURES`.
@@ -21,12 +21,14 @@ from textual.pilot import Pilot
 
 from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.actions import ACTIONS, Group
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.memory import memory_path
 
 OUT = Path(__file__).parent / "screens"
 LIMIT_S = 120.0
+KEYS_BEGIN, KEYS_END = "<!-- keys -->", "<!-- end of keys -->"
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ PICTURES = (
     Picture("presets", ("p",)),
     Picture("preset-difference", ("p", "up", "enter")),
     Picture("runs", ("r",), size=(120, 40)),
-    Picture("compare", ("r", "down", "space", "k", "wait:promised")),
+    Picture("compare", ("r", "down", "space", "k", "wait:next curve")),
+    Picture("compare-figures", ("r", "down", "space", "k", "wait:next curve", "2")),
     Picture("diagnose", ("d", "enter", "wait:checks in"), size=(120, 40)),
     Picture("lr-finder", ("n", "wait:suggest"), size=(120, 40)),
-    Picture("data", ("i", "wait:train"), size=(120, 40)),
-    Picture("replay", ("o",), size=(120, 40)),
+    Picture("data", ("i", "wait:Data  ✓"), size=(120, 40)),
+    Picture("replay", ("o", *["right"] * 8), size=(120, 40)),
     Picture("help", ("question_mark",), size=(120, 60)),
 )
 
@@ -109,6 +112,20 @@ async def take(picture: Picture, run: RunPaths, runs_dir: Path) -> str:
     return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
 
 
+def write_keys(page: Path) -> None:
+    """Put the table of keys between its two marks."""
+    rows = ["| key | what it does | command |", "|---|---|---|"]
+    for group in Group:
+        rows.append(f"| | **{group}** | |")
+        for action in ACTIONS:
+            if action.group is group:
+                command = f"`trainctl {action.cli}`" if action.cli else ""
+                rows.append(f"| `{action.shown_key}` | {action.help} | {command} |")
+    before, _, rest = page.read_text().partition(KEYS_BEGIN)
+    _, _, after = rest.partition(KEYS_END)
+    page.write_text(f"{before}{KEYS_BEGIN}\n" + "\n".join(rows) + f"\n{KEYS_END}{after}")
+
+
 def main() -> None:
     """Train unless told where runs are, then take each picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -116,6 +133,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[picture.name for picture in PICTURES])
     options = parser.parse_args()
     OUT.mkdir(exist_ok=True)
+    write_keys(OUT.parent / "cockpit.md")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = folder
         runs_dir = options.runs_dir or Path(folder) / "runs"

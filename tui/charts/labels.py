@@ -73,7 +73,8 @@ def write_positions(whole: Raster, content: Content, frame: Frame) -> None:
     """Last and first position in the last row, where we are or point at, and round ones as far as there is room."""
     width, unit = whole.chars.shape[1], content.unit
     span = frame.stop - frame.start
-    end = max(frame.stop - 1, frame.start) if content.x_map is None or unit == "step" else frame.stop
+    counts_steps = content.x_map is None or unit == "step"
+    end = max(math.floor(frame.stop - 1), frame.start) if counts_steps else frame.stop
     word, exact = ("", span / 100) if unit == "time" else (f" {unit}", span / 1000)
     right = f"{position_label(end, unit, exact)}{word}"
     write(whole, -1, max(width - len(right), 0), right, LABEL_INK)
