@@ -16,11 +16,11 @@ from torch import Tensor
 from trainctl.engine.tasks.weld.config import MODALITIES
 
 NUM_PATTERNS = 6
-PATTERN = 9.0
+PATTERN = 11.0
 """Length of a pattern among features of deviation 1."""
 WAVE = 1.2
 """Amplitude of the oscillation in the sensor series, whose noise has deviation 1."""
-LINEAR = 0.1
+LINEAR = 0.15
 """Strength of the part with fixed sign, which a linear probe can see, relative to the pattern."""
 NUM_NUISANCES, NUISANCE = 12, 3.0
 """Directions, the same for all classes, along which samples differ, and how much."""

@@ -5,6 +5,7 @@ Knows the options of the network and the shapes of the modalities; nothing of da
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,11 @@ class CrossAttention(nn.Module):
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp = mlp(width, 2 * width)
 
-    def forward(self, queries_NQW: Tensor, tokens_NTW: Tensor, seen_NT: Tensor) -> Tensor:
-        """Queries (N, Q, W) after looking at the tokens (N, T, W) where `seen` (N, T) is true."""
+    def forward(self, queries_NQW: Tensor, tokens_NTW: Tensor, bias_NT: Tensor) -> Tensor:
+        """Queries (N, Q, W) after looking at tokens (N, T, W), whose attention logits are raised by `bias` (N, T)."""
         query_NHQD = self._split(self.query(self.query_norm(queries_NQW)))
         key_NHTD, value_NHTD = (self._split(part) for part in self.key_value(tokens_NTW).chunk(2, -1))
-        mask_N11T = seen_NT[:, None, None, :]
+        mask_N11T = bias_NT[:, None, None, :].to(query_NHQD.dtype)
         mixed_NHQD = F.scaled_dot_product_attention(query_NHQD, key_NHTD, value_NHTD, attn_mask=mask_N11T)
         queries_NQW = queries_NQW + self.out(mixed_NHQD.transpose(1, 2).flatten(2))
         return queries_NQW + self.mlp(self.mlp_norm(queries_NQW))
@@ -60,12 +61,18 @@ class Fusion(nn.Module):
     def forward(self, tokens: list[Tensor], present_N4: Tensor) -> Tensor:
         """Tokens (N, T_m, W) of each modality, and which are there (N, 4), to (N, num_tokens · W)."""
         marked_NTW = torch.cat([part + mark for part, mark in zip(tokens, self.modality, strict=True)], 1)
-        seen = [present_N4[:, m : m + 1].expand(-1, part.shape[1]) for m, part in enumerate(tokens)]
-        seen_NT = torch.cat(seen, 1)
+        # Each modality starts with the same share of the attention, not the one with most tokens with nearly all.
+        bias_NT = torch.cat([_bias(present_N4[:, m], part.shape[1]) for m, part in enumerate(tokens)], 1)
         queries_NQW = self.tokens.expand(len(marked_NTW), -1, -1)
         for layer in self.layers:
-            queries_NQW = layer(queries_NQW, marked_NTW, seen_NT)
+            queries_NQW = layer(queries_NQW, marked_NTW, bias_NT)
         return self.norm(queries_NQW).flatten(1)
+
+
+def _bias(present_N: Tensor, tokens: int) -> Tensor:
+    """−ln T for each of T tokens of a modality that is there, −∞ where it is missing, (N, T)."""
+    zeros_N1 = torch.zeros(len(present_N), 1, device=present_N.device)
+    return torch.where(present_N[:, None], zeros_N1 - math.log(tokens), -torch.inf).expand(-1, tokens)
 
 
 class WeldNet(nn.Module):

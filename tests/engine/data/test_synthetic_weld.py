@@ -62,7 +62,7 @@ def test_a_linear_probe_stays_far_below_what_the_network_reaches() -> None:
     ):
         scaled = (features / features.std(0)).numpy()
         probe = RidgeClassifier(alpha=scaled.shape[1]).fit(scaled[:576], labels[:576])
-        assert probe.score(scaled[576:], labels[576:]) < 0.45
+        assert probe.score(scaled[576:], labels[576:]) < 0.65
 
 
 def test_the_default_size_is_drawn_in_less_than_three_seconds() -> None:
