@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,11 @@ class ClassTally:
         self._counted_to = int(new["step"][-1])
         has_classes = "classes" in (new.dtype.names or ())
         epochs = new["epoch"]
-        for epoch in np.unique(epochs):
-            self._enter(int(epoch))
+        edges = [0, *(np.flatnonzero(epochs[1:] != epochs[:-1]) + 1).tolist(), len(new)]
+        for start, stop in pairwise(edges):
+            self._enter(int(epochs[start]))
             if has_classes:
-                counts: NDArray[Any] = new["classes"][epochs == epoch].sum(axis=0, dtype=np.int64)
+                counts: NDArray[Any] = new["classes"][start:stop].sum(axis=0, dtype=np.int64)
                 self.counts = counts if self.counts is None else self.counts + counts
 
     def _enter(self, epoch: int) -> None:

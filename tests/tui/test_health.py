@@ -93,7 +93,7 @@ async def test_a_finding_is_shown_with_what_to_do_in_the_panel_the_header_and_th
         text = screen_text(pilot)
         assert text.splitlines()[2].strip().startswith("× error  D101 single-class batches: 100 of 100")
         assert any(
-            "D101" in str(entry.data) for entry in cockpit(pilot).log_panel._entries if not isinstance(entry, str)
+            "D101" in str(entry.data) for entry in cockpit(pilot).log_panel.entries if not isinstance(entry, str)
         )
         (toast,) = [text for text in toasts(pilot) if "D101" in text]
         assert "batches of 64" in toast, "what, and where"

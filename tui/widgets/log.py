@@ -1,24 +1,32 @@
-"""What the process printed and what happened, newest last. Gets lines; reads no files."""
+"""What the process printed and what happened, newest last. Gets lines; reads no files.
+
+A line costs its length when it comes, and is drawn when it is seen: a run that is opened brings hundreds at once.
+"""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
-from rich.style import Style
-from rich.text import Text
+from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Resize
-from textual.widgets import RichLog
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event
 from trainctl.tui.scene import Scene
 from trainctl.tui.verdict import Severity
 from trainctl.tui.view import RunView
+from trainctl.tui.widgets.header import COLOURS
 from trainctl.tui.wording import event_words
 
 MAX_LINES = 2000
@@ -26,66 +34,94 @@ REMEMBERED = 64
 """Events whose echo on the console is recognised."""
 MIN_ECHO = 12
 """Characters below which a line is never taken for an echo."""
+MIN_WIDTH = 20
+"""Columns below which lines are cut off, not wrapped."""
+STYLES = COLOURS | {Severity.NOTE: "$foreground", Severity.ERROR: f"bold {COLOURS[Severity.ERROR]}"}
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)])
 
 
-class LogPanel(RichLog, can_focus=True):
-    """Console and events in the order they arrived."""
+@dataclass(frozen=True)
+class _Line:
+    """A printed line, or an event."""
+
+    entry: str | Event
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """Pieces of text with their styles."""
+        if isinstance(self.entry, str):
+            return ((self.entry.expandtabs().translate(_CONTROLS), ""),)
+        severity, words = event_words(self.entry)
+        clock = time.strftime("%H:%M:%S", time.localtime(self.entry.time))
+        words = words.translate(_CONTROLS)
+        return (f"{clock} step {self.entry.step:<6} ", "$chart-label"), (f"{severity.symbol} {words}", STYLES[severity])
+
+    @cached_property
+    def plain(self) -> str:
+        return "".join(text for text, _ in self.parts)
+
+    def num_rows(self, width: int) -> int:
+        return 1 if cell_len(self.plain) <= width else len(Content(self.plain).wrap(width))
+
+    def row(self, k: int, width: int) -> Content:
+        line = Content("").join([Content.styled(text, style) if style else Content(text) for text, style in self.parts])
+        return line if cell_len(self.plain) <= width else line.wrap(width)[k]
+
+
+class LogPanel(ScrollView, can_focus=True):
+    """Console and events in the order they arrived. Follows its end, unless an earlier line is looked at."""
 
     heading: ClassVar[str] = "Log"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"log--{severity}" for severity in Severity), "log--step"}
     DEFAULT_CSS = """
     LogPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground; background: $background;
-               scrollbar-size-vertical: 1; padding: 0; }
+               scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: scroll; padding: 0; }
     LogPanel:focus { border: round $accent; }
-    LogPanel > .log--ok { color: $success; }
-    LogPanel > .log--note { color: $foreground; }
-    LogPanel > .log--warning { color: $warning; }
-    LogPanel > .log--error { color: $error; text-style: bold; }
-    LogPanel > .log--step { color: $chart-label; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, max_lines=MAX_LINES, wrap=True, markup=False, highlight=False, min_width=20)
+        super().__init__(id=id)
         self.last_words = ""
         self.filter = ""
         self._pattern = compiled_filter("")
-        self._entries: deque[str | Event] = deque(maxlen=MAX_LINES)
+        self._lines: deque[_Line] = deque()
         self._said: deque[str] = deque(maxlen=REMEMBERED)
-        self._wrapped_at = 0
+        self._rows: list[tuple[_Line, int]] = []
+        """What is on each row: a line, and which row of it."""
+        self._width = 0
+        self._follows = True
+
+    @property
+    def entries(self) -> Iterator[str | Event]:
+        """All there is, oldest first."""
+        return (line.entry for line in self._lines)
 
     def on_mount(self) -> None:
         """Show the heading."""
         self.border_title = Content.styled(self.heading, "bold")
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._write_again())
 
     def on_resize(self, event: Resize) -> None:
-        """Wrap again: a line that was written is not wrapped anew by itself."""
-        if self._wrapped_at not in (0, event.size.width):
-            self._write_again()
-        self._wrapped_at = event.size.width
-
-    def _write_again(self) -> None:
-        self.clear()
-        for entry in self._entries:
-            self._write_entry(entry)
+        """Wrap again."""
+        self._lay_out_again()
 
     def add(self, events: Iterable[Event], console: Iterable[str]) -> None:
         """Append what is new."""
         events = list(events)
-        self._said.extend(plain_words(event_words(event)[1]) for event in events)
+        self._said.extend(plain_words(event_words(event)[1]) for event in events[-REMEMBERED:])
         printed = [line for line in console if line.strip() and not self._is_echo(line)]
         self.last_words = printed[-1].strip() if printed else self.last_words
         # The console last: when a run has just died, its traceback is what must be seen.
-        for entry in (*events, *printed):
-            self._entries.append(entry)
-            self._write_entry(entry)
+        new = [_Line(entry) for entry in (*events, *printed)][-MAX_LINES:]
+        if new:
+            self._drop(len(self._lines) + len(new) - MAX_LINES)
+            self._lines.extend(new)
+            self._lay_out(new)
 
     def forget(self) -> None:
         """Start over without a line; the filter stays."""
-        self._entries.clear()
+        self._lines.clear()
         self._said.clear()
         self.last_words = ""
-        self.clear()
+        self._lay_out_again()
 
     def show(self, view: RunView, scene: Scene) -> None:
         """Nothing: lines come by `add`."""
@@ -99,7 +135,47 @@ class LogPanel(RichLog, can_focus=True):
         self._pattern = compiled_filter(text)
         self.filter = text.strip()
         self.border_subtitle = Content(f"only: {self.filter}" if self.filter else "")
-        self._write_again()
+        self._lay_out_again()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever scrolls back to the end follows it again."""
+        super().watch_scroll_y(old_value, new_value)
+        self._follows = new_value >= self.max_scroll_y
+
+    def render_line(self, y: int) -> Strip:
+        """One row on the screen."""
+        at, width = y + self.scroll_offset.y, self.scrollable_content_region.width
+        style = self.visual_style
+        if at >= len(self._rows):
+            return Strip.blank(width, style.rich_style)
+        line, k = self._rows[at]
+        strips = Visual.to_strips(self, line.row(k, self._width).truncate(width), width, 1, style, pad=True)
+        return strips[0] if strips else Strip.blank(width, style.rich_style)
+
+    def _lay_out_again(self) -> None:
+        self._width = max(self.scrollable_content_region.width, MIN_WIDTH)
+        self._rows.clear()
+        self._lay_out(self._lines)
+
+    def _lay_out(self, lines: Iterable[_Line]) -> None:
+        """Give lines their rows, behind those that are there, as soon as the width is known."""
+        if not self._width:
+            return
+        for line in lines:
+            if not self.filter or self._pattern.search(line.plain):
+                self._rows.extend((line, k) for k in range(line.num_rows(self._width)))
+        self.virtual_size = Size(self._width, len(self._rows))
+        if self._follows:
+            self.scroll_end(animate=False, immediate=False, x_axis=False)
+        self.refresh()
+
+    def _drop(self, count: int) -> None:
+        """Forget the oldest lines; what is looked at stays where it is."""
+        gone = {id(self._lines.popleft()) for _ in range(min(count, len(self._lines)))}
+        num_rows = next((k for k, (line, _) in enumerate(self._rows) if id(line) not in gone), len(self._rows))
+        del self._rows[:num_rows]
+        if num_rows and not self._follows:
+            self.scroll_to(y=self.scroll_y - num_rows, animate=False, immediate=True)
 
     def _is_echo(self, line: str) -> bool:
         """Whether a trainer's own display printed an event, whole or folded, that stands here already."""
@@ -107,22 +183,6 @@ class LogPanel(RichLog, can_focus=True):
         return any(
             len(min(words, said, key=len)) >= MIN_ECHO and (words in said or said in words) for said in self._said
         )
-
-    def _write_entry(self, entry: str | Event) -> None:
-        line = Text(entry) if isinstance(entry, str) else self._event_line(entry)
-        if self._pattern.search(line.plain):
-            self.write(line, expand=True)
-
-    def _event_line(self, event: Event) -> Text:
-        severity, words = event_words(event)
-        clock = time.strftime("%H:%M:%S", time.localtime(event.time))
-        head = Text(f"{clock} step {event.step:<6} ", self._style("log--step"))
-        return head + Text(f"{severity.symbol} {words}", self._style(f"log--{severity}"))
-
-    def _style(self, name: str) -> Style:
-        # Only the colour: the background belongs to the theme, which may change after the line was written.
-        style = self.get_component_rich_style(name, partial=True)
-        return Style(color=style.color, bold=style.bold)
 
 
 def compiled_filter(text: str) -> re.Pattern[str]:
