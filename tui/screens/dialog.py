@@ -30,8 +30,8 @@ class Dialog(ModalScreen["Answer | None"], Generic[Answer]):
     _is_over = False
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
-        """Answer, once: a second key may have been on its way, and must not close what lies behind."""
-        if self._is_over:
+        """Answer, once, and when nothing lies on top: a key that was still on its way must close nothing else."""
+        if self._is_over or self.app.screen is not self:
             return AwaitComplete()
         self._is_over = True
         return super().dismiss(result)
