@@ -5,14 +5,13 @@ The run is the same in every picture: name, times and numbers are fixed.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SyntheticRun
 from pilots import LARGE, MEDIUM, SMALL, shows, until
+from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
 
 from trainctl.engine.runs.events import EventKind
