@@ -195,12 +195,46 @@ def test_a_million_steps_play_without_being_read_on_each_tick(new_run, monkeypat
     assert len(asked) < 60
     player = Player(run)
     player.at(500.0)
-    assert player.view.step == 500_000
-    assert max(len(update.records) for update in player.updates) == MAX_RECORDS
+    assert player.view.step == 500_000 and player.view.series["loss"].extent == (1, 500_001)
     began = time.perf_counter()
     player.at(500.1)
-    assert len(player.updates[-1].records) == 100
+    assert len(player.updates[-1].records) == 100 and player.updates[-1].glance is None
     assert time.perf_counter() - began < 0.1
+    player.at(999.9)
+    player.at(250.0)  # back and forth by the overview, not by the records
+    assert player.view.step == 250_000 and player.view.series["loss"].extent == (1, 250_001)
+    assert sum(len(update.records) for update in player.updates) < MAX_RECORDS
+
+
+def test_a_long_run_without_an_overview_comes_in_portions(new_run):
+    run = RecordedRun(new_run())
+    run.event(0, EventKind.START, 0)
+    count = 2 * MAX_RECORDS + 5
+    records = np.zeros(count, run.run.layout.dtype)
+    records["step"] = np.arange(1, count + 1)
+    records["time"] = BEGAN + records["step"] / 1000.0
+    records["loss"][70_000] = np.nan
+    StepWriter(run.paths, run.run.layout).append(records)
+    run.paths.overview.unlink()
+    player = Player(run)
+    player.at(player.clock.duration_s or 1e9)
+    player.at(1e9)
+    assert player.view.step == count and player.view.first_nonfinite == 70_001
+    assert max(len(update.records) for update in player.updates) <= MAX_RECORDS
+    player.at(60.0)
+    assert player.view.step == 60_000 and player.view.first_nonfinite is None
+
+
+def test_a_close_look_ends_where_the_replay_is(finished):
+    player = Player(finished)
+    player.at(100.0)
+    player.feed.request_detail(90.0, 150.0)
+    player.at(100.0)
+    detail = player.updates[-1].detail
+    assert detail.series is not None and detail.first_step + len(detail.series) == 101
+    player.feed.request_detail(None)
+    player.at(100.0)
+    assert player.updates[-1].detail.series is None
 
 
 # --- the screen -----------------------------------------------------------------------------------------------
