@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from textual.app import App, SystemCommand
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
+from textual.events import Event, InputEvent
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -19,7 +21,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.actions import ACTIONS, shown_key
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.feed import Follower
+from trainctl.tui.feed import Follower, RunFeed
 from trainctl.tui.launch import LaunchRequest, launch
 from trainctl.tui.memory import load_memory, memory_path
 from trainctl.tui.messages import (
@@ -34,6 +36,7 @@ from trainctl.tui.messages import (
 from trainctl.tui.overlays import Overlays
 from trainctl.tui.palette import DARK, NO_COLOUR, THEMES, variables
 from trainctl.tui.screens.cockpit import CockpitScreen
+from trainctl.tui.screens.command_search import CommandSearch
 from trainctl.tui.session import Session
 
 MAX_UNWRITTEN = 2
@@ -50,9 +53,11 @@ class CockpitApp(App[None]):
         readonly: refuse everything that would change a run.
         keymap: the user's own keys by name of the action.
         replay: play the run from its records instead of following it.
+        feed: what reads the run, and may have begun to.
     """
 
     TITLE = "trainctl"
+    CSS_PATH = "screens/cockpit.tcss"
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(
@@ -62,6 +67,7 @@ class CockpitApp(App[None]):
         readonly: bool = False,
         keymap: Mapping[str, str] | None = None,
         replay: bool = False,
+        feed: RunFeed | None = None,
     ) -> None:
         assert not replay or run is not None, "only what was recorded can be played"
         assert run is not None or request is not None, "a run to attach to or one to start"
@@ -70,6 +76,7 @@ class CockpitApp(App[None]):
         self._request = request or LaunchRequest(_folder_of(run), environ=environ)
         self._readonly = readonly
         self._first_run = run
+        self._first_feed = feed
         self._begins_with_replay = replay
         self._follower: Follower | None = None
         self._keys = dict(keymap or {})
@@ -87,10 +94,23 @@ class CockpitApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self._theme_changed(self.current_theme)
         self.set_keymap(self._keys)
-        if self._first_run is not None:
-            await (self._replay if self._begins_with_replay else self._look_at)(self._first_run)
+        if isinstance(self.screen, CockpitScreen):
+            # As if it had been pushed: else it could not be switched for another.
+            self.screen._push_result_callback(self.screen, None)  # pyright: ignore[reportPrivateUsage]
+            self._begin_to_follow(self.screen.session, self.screen)
+        elif self._first_run is not None:
+            await self._replay(self._first_run)
         else:
             await self._launch(self._request)
+
+    def get_default_screen(self) -> Screen[Any]:
+        """A run to attach to is on the first screen there is: one less to make, style and lay out."""
+        if self._first_run is None or self._begins_with_replay:
+            return super().get_default_screen()
+        screen = self._cockpit_of(Session(self._first_run, readonly=self._readonly, feed=self._first_feed))
+        # As if it had been pushed: another run's screen takes its place.
+        screen._push_result_callback(screen, None)  # pyright: ignore[reportPrivateUsage]
+        return screen
 
     def _begin_with_theme(self) -> None:
         """Have the theme before anything is styled: to change it later means to read all stylesheets again."""
@@ -128,6 +148,16 @@ class CockpitApp(App[None]):
                 yield SystemCommand(f"{action.label} ({key})", action.help, run)
         own = {"Quit", "Keys", "Maximize", "Minimize"}  # said better by ours
         yield from (command for command in super().get_system_commands(screen) if command.title not in own)
+
+    async def on_event(self, event: Event) -> None:
+        """As of any app; a key or a movement of the mouse while the screens are taken down is for nobody."""
+        if self.screen_stack or not isinstance(event, InputEvent):
+            await super().on_event(event)
+
+    def action_command_palette(self) -> None:
+        """Search the commands by name."""
+        if not isinstance(self.screen, CommandSearch):
+            self.push_screen(CommandSearch(id="--command-palette"))
 
     def pop_screen(self) -> AwaitComplete:
         """As of any app, but the cockpit stays: a second key or click meant for a dialog may come when it is gone."""
@@ -210,7 +240,10 @@ class CockpitApp(App[None]):
 
     async def _look_at(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         session = Session(run, process, readonly=self._readonly)
-        await self._show(session, CockpitScreen(session, self._request, self._memory, self._keys, self.overlays))
+        await self._show(session, self._cockpit_of(session))
+
+    def _cockpit_of(self, session: Session) -> CockpitScreen:
+        return CockpitScreen(session, self._request, self._memory, self._keys, self.overlays)
 
     async def _replay(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         from trainctl.tui.replay import ReplaySession
@@ -222,20 +255,27 @@ class CockpitApp(App[None]):
     async def _show(self, session: Session, screen: CockpitScreen) -> None:
         if self._follower is not None:
             self._follower.stop()
+        self._follower = None
         self.session = session
-        self._follower = Follower(
-            session.feed,
-            lambda update: self.post_message(RunChanged(session, update)),
-            lambda reason: self.post_message(FeedFailed(session.paths, reason)),
-        )
         while self._cockpit() is not None and not isinstance(self.screen, CockpitScreen):
             await self.pop_screen()  # a dialog about the run that goes, opened while this was on its way
         if isinstance(self.screen, CockpitScreen):
             await self.switch_screen(screen)
         else:
             await self.push_screen(screen)
-        # The empty panels first: a long run takes a moment to read.
-        screen.call_after_refresh(self._follow, self._follower)
+        self._begin_to_follow(session, screen)
+
+    def _begin_to_follow(self, session: Session, screen: CockpitScreen) -> None:
+        self.session = session
+        self._follower = Follower(
+            session.feed,
+            lambda update: self.post_message(RunChanged(session, update)),
+            lambda reason: self.post_message(FeedFailed(session.paths, reason)),
+        )
+        if session.feed.reads_ahead:
+            self._follow(self._follower)
+        else:  # the empty panels first: to read takes a moment
+            screen.call_after_refresh(self._follow, self._follower)
 
     def _follow(self, follower: Follower) -> None:
         self.run_worker(follower.run, thread=True, group="feed", exclusive=True)

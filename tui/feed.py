@@ -68,6 +68,8 @@ class RunFeed:
         self._console = ConsoleTail(paths.console)
         self._process = process
         self._event_list: list[Event] = self._reader.events
+        self._ahead: threading.Thread | None = None
+        self._begun: list[RunUpdate | UserError] = []
         self.behind = False
         """Whether there is more to read at once."""
         self.nudged = threading.Event()
@@ -82,12 +84,40 @@ class RunFeed:
         self._steps.request(None if start is None or stop is None else (start, stop))
         self.nudged.set()
 
+    def read_ahead(self) -> None:
+        """Begin to read a long run, in a thread, before there is anything to show it on; `poll` waits for that."""
+        if self._steps.is_long:
+            self._ahead = threading.Thread(target=self._begin, name="read ahead", daemon=True)
+            self._ahead.start()
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the first `poll` was begun before it was called."""
+        return self._ahead is not None
+
+    def _begin(self) -> None:
+        try:
+            self._begun.append(self._poll())
+        except UserError as err:
+            self._begun.append(err)
+
     def poll(self) -> RunUpdate:
         """What is new.
 
         Raises:
             UserError: a newer version wrote this run.
         """
+        if self._ahead is not None:
+            self._ahead.join()
+            self._ahead = None
+        if not self._begun:
+            return self._poll()
+        found = self._begun.pop()
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def _poll(self) -> RunUpdate:
         reader = self._reader
         # The process first: what it wrote before it ended is then certainly part of this update.
         exit_code = self._process.poll() if self._process else None

@@ -27,6 +27,7 @@ class Session:
         paths: the run.
         process: its process, where we started it.
         readonly: refuse everything that would change a run.
+        feed: what reads the run; none: a new one.
     """
 
     def __init__(
@@ -35,12 +36,13 @@ class Session:
         process: subprocess.Popen[bytes] | None = None,
         *,
         readonly: bool = False,
+        feed: RunFeed | None = None,
     ) -> None:
         self.paths = paths
         self.process = process
         self.readonly = readonly
         self.view = RunView(paths)
-        self.feed = RunFeed(paths, process)
+        self.feed = feed or RunFeed(paths, process)
         self.health: Health | None = None
 
     @property

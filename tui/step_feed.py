@@ -64,6 +64,11 @@ class StepFeed:
         self._is_due = False
         self.behind = False
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the run has more records than are read at once."""
+        return self._steps.layout is not None and len(self._steps.all()) > MAX_RECORDS
+
     def request(self, window: tuple[float, float] | None) -> None:
         """Ask for the records of steps [start, stop) with the next poll; None: no longer. From any thread."""
         with self._lock:

@@ -77,6 +77,12 @@ def open_cockpit(
     if not sys.stdout.isatty() and not is_in_browser():
         raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
     with resting_collector():
+        feed = None
+        if run is not None and not replay:
+            from trainctl.tui.feed import RunFeed
+
+            feed = RunFeed(run)
+            feed.read_ahead()
         from trainctl.tui.app import CockpitApp
         from trainctl.tui.charts.chart import Chart
         from trainctl.tui.charts.raster import Glyphs
@@ -84,7 +90,7 @@ def open_cockpit(
         # The font of the Linux console has no braille.
         Chart.glyphs = Glyphs(glyphs or ("ascii" if os.environ.get("TERM") == "linux" else "braille"))
         Chart.plain_ink = "NO_COLOR" in os.environ
-        app = CockpitApp(run, request, readonly, keymap, replay)
+        app = CockpitApp(run, request, readonly, keymap, replay, feed)
     if is_in_browser():
         from trainctl.tui.cli.web import end_with_server
 

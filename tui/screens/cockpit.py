@@ -27,6 +27,8 @@ from trainctl.tui.wording import event_words
 POPS_UP = (EventKind.COMMAND, EventKind.WARNING, EventKind.NONFINITE, EventKind.END)
 COLUMNS = ((180, 3), (100, 2), (0, 1))
 """Columns of panels from this width of the terminal on."""
+WIDTHS = [(0, "-narrow"), (100, "-normal"), (180, "-wide")]
+"""The screen's class from this width on."""
 
 
 class CockpitScreen(
@@ -42,13 +44,15 @@ class CockpitScreen(
     """Panels of one run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (180, "-wide")]  # noqa: RUF012
-    CSS_PATH = "cockpit.tcss"
+    HORIZONTAL_BREAKPOINTS = WIDTHS
 
     _caught_up = False
 
     def compose(self) -> ComposeResult:
         """Header, panels, footer."""
+        # Not only when the screen is told its size: all panels would be styled a second time.
+        fitting = [name for width, name in WIDTHS if self.app.size.width >= width]
+        self.add_class(fitting[-1], update=False)
         yield self.run_header
         yield Container(*self.panels.values(), id="panels")
         yield KeyBar()
