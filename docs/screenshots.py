@@ -1,7 +1,7 @@
-"""Takes the pictures of `docs/cockpit.md` and writes its table of keys: trains two runs, opens them, presses the keys.
+"""Takes the pictures of `docs/cockpit.md` and writes its table of keys: trains, opens the runs, presses the keys.
 
 `python docs/screenshots.py [--runs-dir DIR] [--only NAME]`; with `--runs-dir` the runs that are there are used. Takes
-about three minutes on two cores. A new picture is a line in `PICTURES`.
+about eight minutes on two cores. A new picture is a line in `PICTURES`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ class Picture:
         keys: pressed one after another; `wait:TEXT` waits until the text is on the screen.
         size: columns and rows.
         theme: as the user would choose it.
+        run: part of the run's name.
     """
 
     name: str
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = (160, 50)
     theme: str = "trainctl-dark"
+    run: str = "eyes-balanced"
 
 
 PICTURES = (
@@ -54,6 +56,7 @@ PICTURES = (
     Picture("cockpit-light", size=(120, 40), theme="trainctl-light"),
     Picture("cockpit-no-colour", size=(120, 40), theme="trainctl-no-colour"),
     Picture("wide", size=(200, 60)),
+    Picture("weld", run="weld-warmup"),
     Picture("zoomed", ("right_square_bracket", "right_square_bracket", "comma", "comma", "plus", "plus", "plus", "x")),
     Picture("presets", ("p",)),
     Picture("preset-difference", ("p", "up", "enter")),
@@ -69,8 +72,8 @@ PICTURES = (
 
 
 def train(runs_dir: Path, preset: str) -> None:
-    """A real, short training on the built-in data."""
-    words = ["run", "--preset", preset, "--runs-dir", str(runs_dir), "train.epochs=8"]
+    """A real training on the built-in data."""
+    words = ["run", "--preset", preset, "--runs-dir", str(runs_dir)]
     subprocess.run([sys.executable, "-m", "trainctl.tui.cli.main", *words], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -138,11 +141,11 @@ def main() -> None:
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = folder
         runs_dir = options.runs_dir or Path(folder) / "runs"
         if options.runs_dir is None:
-            train(runs_dir, "current")
-            train(runs_dir, "balanced")
-        run = find_run(runs_dir, "latest")
+            for preset in ("weld/warmup", "eyes/current", "eyes/balanced"):
+                train(runs_dir, preset)
         for picture in PICTURES:
             if options.only in (None, picture.name):
+                run = find_run(runs_dir, picture.run)
                 (OUT / f"{picture.name}.svg").write_text(asyncio.run(take(picture, run, runs_dir)))
                 sys.stdout.write(f"{picture.name}\n")
 

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.classes import ClassPanel
+from trainctl.tui.widgets.embedding import EmbeddingPanel
 from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
@@ -65,6 +66,7 @@ PANELS = (
     PanelEntry("classes", "Classes", ClassPanel),
     PanelEntry("validation", "Validation", ValidationPanel),
     PanelEntry("health", "Health", HealthPanel),
+    PanelEntry("embedding", "Embedding", EmbeddingPanel, tasks=("weld",)),
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes",)),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),

@@ -23,7 +23,9 @@ from trainctl.engine.runs.store import StepWriter
 class SyntheticRun:
     """Writes what a trainer writes: 4 epochs of 50 steps, two classes, two loss terms, three module groups."""
 
-    def __init__(self, root: Path, preset: str = "eyes/balanced", name: str = "") -> None:
+    def __init__(
+        self, root: Path, preset: str = "eyes/balanced", name: str = "", scalars: tuple[str, ...] = ()
+    ) -> None:
         if name:
             (root / name).mkdir(parents=True)
         self.paths = RunPaths(root / name) if name else create_run(root, preset)
@@ -33,6 +35,7 @@ class SyntheticRun:
             groups=("stem", "blocks", "head"),
             classes=("closed", "open"),
             frozen=("teacher",),
+            scalars=scalars,
         )
         self.events = EventWriter(self.paths)
         self.epochs, self.steps_per_epoch = 4, 50
@@ -108,13 +111,13 @@ class SyntheticRun:
         self.step += steps
         self.status(RunState.RUNNING)
 
-    def validate(self, epoch: int, loss: float, f1: float) -> None:
+    def validate(self, epoch: int, loss: float, f1: float, **more: float) -> None:
         """A validation result."""
         self.events.append(
             EventKind.VALIDATION,
             self.step,
             epoch=epoch,
-            raw={"loss": loss, "f1": f1},
+            raw={"loss": loss, "f1": f1} | more,
             ema={"loss": loss + 0.05, "f1": f1 - 0.02},
             best=True,
         )

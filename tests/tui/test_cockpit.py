@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pilots import LARGE, MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
+from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -380,3 +381,20 @@ async def test_an_event_that_the_trainer_also_prints_stands_in_the_log_once(live
             console.write(f"12:00:00 note: {text}\nsomething of the task's own\n")
         await shows(pilot, "something of the task's own")
         assert screen_text(pilot).count(text) == 1
+
+
+async def test_a_contrastive_run_shows_how_far_from_collapse_it_is(runs_dir):
+    run = SyntheticRun(runs_dir, "weld/warmup", scalars=("mean_cosine", "no_positive", "positives")).begin()
+    run.train(30, scalar__mean_cosine=0.97, scalar__no_positive=4, scalar__positives=1.5)
+    run.validate(1, 0.5, 0.8, supcon_normalised=0.9)
+    async with CockpitApp(run.paths).run_test(size=(160, 50)) as pilot:
+        await shows(pilot, "mean cosine 0.97")
+        text = screen_text(pilot)
+        assert "● val supcon 0.9" in text and "all embeddings equal" in text
+        assert "anchors without a positive: 4" in text and "positives/anchor 1.5" in text
+
+
+async def test_panels_of_another_task_stay_away(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=(160, 50)) as pilot:
+        await shows(pilot, "Worst samples")
+        assert "Embedding" not in screen_text(pilot)

@@ -123,7 +123,7 @@ def class_rows(
         if 2 * len(order) <= height:
             rows.append(_batch_row(float(shares[1][k]) / top, widths))
     if left_out:
-        rows.append(Content.styled(f"and {left_out} classes with more samples", "$chart-label"))
+        rows.append(Content.styled(f"and {left_out} more, none emptier", "$chart-label"))
     return rows
 
 
