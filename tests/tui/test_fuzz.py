@@ -152,6 +152,10 @@ class Hand:
         """Whether the cockpit was left."""
         return self.app._exit or not self.app.screen_stack
 
+    def is_at_rest(self) -> bool:
+        """Whether nothing is being fetched that may open a dialog."""
+        return all(worker.group == "feed" or worker.is_finished for worker in self.app.workers)
+
     def is_drawn(self) -> bool:
         """Whether every line of the screen is there."""
         return len(screen_text(self.pilot).splitlines()) == self.app.size.height
@@ -247,6 +251,9 @@ async def come_back(hand: Hand) -> None:
     for _ in range(5):
         hand.press("escape")
         await hand.settle()
+    await shown(hand, hand.is_at_rest, "what was asked for is there")
+    for _ in range(5):
+        hand.press("escape")  # what came late goes too
     for _ in range(3):  # out of a replay the way leads over the app
         await hand.settle()
     if hand.is_gone:
