@@ -159,16 +159,6 @@ class CockpitApp(App[None]):
         if not isinstance(self.screen, CommandSearch):
             self.push_screen(CommandSearch(id="--command-palette"))
 
-    async def on_event(self, event: Event) -> None:
-        """As of any app; a key or a movement of the mouse while the screens are taken down is for nobody."""
-        if self.screen_stack or not isinstance(event, InputEvent):
-            await super().on_event(event)
-
-    def action_command_palette(self) -> None:
-        """Search the commands by name."""
-        if not isinstance(self.screen, CommandSearch):
-            self.push_screen(CommandSearch(id="--command-palette"))
-
     def pop_screen(self) -> AwaitComplete:
         """As of any app, but the cockpit stays: a second key or click meant for a dialog may come when it is gone."""
         return AwaitComplete() if isinstance(self.screen, CockpitScreen) else super().pop_screen()
