@@ -338,8 +338,7 @@ async def test_light_theme_and_no_colour_draw_the_same_characters(live_run, monk
         dark = screen_text(pilot)
         await pilot.press("t", "down", "enter")
         await until(pilot, lambda: pilot.app.theme == "trainctl-light")
-        await pilot.pause()
-        assert screen_text(pilot) == dark
+        await until(pilot, lambda: screen_text(pilot) == dark)
     monkeypatch.setenv("NO_COLOR", "1")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "step 100/200")

@@ -95,6 +95,7 @@ async def test_a_finding_is_shown_with_what_to_do_in_the_panel_the_header_and_th
         assert any(
             "D101" in str(entry.data) for entry in cockpit(pilot).log_panel.entries if not isinstance(entry, str)
         )
+        await until(pilot, lambda: any("D101" in text for text in toasts(pilot)))
         (toast,) = [text for text in toasts(pilot) if "D101" in text]
         assert "batches of 64" in toast, "what, and where"
 
@@ -121,7 +122,7 @@ async def test_a_fault_that_begins_later_appears(live_run):
         await says(pilot, "nothing found in")
         live_run.train(3, loss=np.nan)
         await says(pilot, "× N901 loss or gradient not finite")
-        assert any("N901" in text for text in toasts(pilot))
+        await until(pilot, lambda: any("N901" in text for text in toasts(pilot)))
 
 
 async def test_a_run_that_was_over_is_explained_without_a_popup(sick_run):
