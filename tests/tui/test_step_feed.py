@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainctl.engine.errors import UserError
 from trainctl.engine.runs.blocks import BLOCK
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
@@ -280,3 +281,31 @@ def test_no_more_than_a_portion_of_the_records_is_touched_at_once(paths, monkeyp
     monkeypatch.setattr(StepReader, "part", counted)
     Watched(paths).catch_up()
     assert max(touched) <= step_feed.MAX_RECORDS
+
+
+def test_a_long_run_can_be_read_before_anybody_asks(paths):
+    watched = Watched(paths)
+    watched.feed.read_ahead()
+    assert watched.feed.reads_ahead
+    first = watched.poll()
+    assert first.glance is not None and not watched.feed.reads_ahead
+    assert_shows(watched.catch_up().view, records(1, LONG))
+    assert watched.poll().glance is None, "once"
+
+
+def test_a_mistake_found_while_reading_ahead_is_raised_when_it_is_asked_for(paths):
+    paths.status.write_text('{"schema": 99}')
+    feed = RunFeed(paths)
+    feed.read_ahead()
+    with pytest.raises(UserError, match="schema 99"):
+        feed.poll()
+
+
+def test_a_short_run_is_not_read_ahead(tmp_path):
+    short = RunPaths(tmp_path / "short")
+    short.root.mkdir()
+    write(short, records(1, 10))
+    for run in (short, RunPaths(tmp_path / "nothing")):
+        feed = RunFeed(run)
+        feed.read_ahead()
+        assert not feed.reads_ahead

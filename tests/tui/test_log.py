@@ -1,0 +1,120 @@
+"""The log: what is seen of many lines, in which place, and with how little."""
+
+from __future__ import annotations
+
+import pytest
+from textual.app import App, ComposeResult
+
+from trainctl.engine.runs.events import Event, EventKind
+from trainctl.tui.widgets import log
+from trainctl.tui.widgets.log import LogPanel
+
+SIZE = (40, 10)
+ROWS = SIZE[1] - 2
+"""Rows inside the border."""
+
+
+class LogApp(App[None]):
+    """A log that fills the screen."""
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"chart-border": "#333333", "chart-label": "#888888"}
+
+    def compose(self) -> ComposeResult:
+        self.panel = LogPanel()
+        yield self.panel
+
+
+def rows(app: LogApp) -> list[str]:
+    """What stands on each row of the log."""
+    return [app.panel.render_line(y).text.rstrip() for y in range(ROWS)]
+
+
+def numbered(start: int, stop: int) -> list[str]:
+    return [f"line {k}" for k in range(start, stop)]
+
+
+async def test_the_newest_lines_are_seen():
+    async with LogApp().run_test(size=SIZE) as pilot:
+        pilot.app.panel.add((), numbered(0, 100))
+        await pilot.pause()
+        assert rows(pilot.app) == numbered(100 - ROWS, 100)
+        pilot.app.panel.add((), ["the last"])
+        await pilot.pause()
+        assert rows(pilot.app)[-1] == "the last"
+
+
+async def test_lines_that_came_before_the_first_layout_are_there():
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        panel = LogPanel()
+        panel.add((), ["early"])
+        await app.mount(panel)
+        await pilot.pause()
+        assert panel.render_line(0).text.rstrip() == "early"
+
+
+async def test_what_is_looked_at_stays_when_lines_come_and_the_end_is_followed_again_from_there():
+    async with LogApp().run_test(size=SIZE) as pilot:
+        panel = pilot.app.panel
+        panel.add((), numbered(0, 100))
+        await pilot.pause()
+        panel.scroll_to(y=20, animate=False, immediate=True)
+        await pilot.pause()
+        panel.add((), numbered(100, 150))
+        await pilot.pause()
+        assert rows(pilot.app) == numbered(20, 20 + ROWS)
+        panel.scroll_end(animate=False, immediate=True)
+        panel.add((), ["the last"])
+        await pilot.pause()
+        assert rows(pilot.app)[-1] == "the last"
+
+
+async def test_the_oldest_lines_are_forgotten_without_moving_what_is_looked_at(monkeypatch):
+    monkeypatch.setattr(log, "MAX_LINES", 100)
+    async with LogApp().run_test(size=SIZE) as pilot:
+        panel = pilot.app.panel
+        panel.add((), numbered(0, 100))
+        await pilot.pause()
+        panel.scroll_to(y=50, animate=False, immediate=True)
+        await pilot.pause()
+        panel.add((), numbered(100, 130))
+        await pilot.pause()
+        assert list(panel.entries) == numbered(30, 130)
+        assert rows(pilot.app) == numbered(50, 50 + ROWS)
+
+
+@pytest.mark.parametrize("text", ["word " * 30, "日本語" * 20])
+async def test_a_long_line_is_wrapped_and_wrapped_again_at_another_width(text):
+    async with LogApp().run_test(size=SIZE) as pilot:
+        pilot.app.panel.add((), [text])
+        await pilot.pause()
+        narrow = "".join(rows(pilot.app)).replace(" ", "")
+        assert narrow == text.replace(" ", "")
+        before = pilot.app.panel.virtual_size.height
+        await pilot.resize_terminal(2 * SIZE[0], SIZE[1])
+        await pilot.pause()
+        assert "".join(rows(pilot.app)).replace(" ", "") == text.replace(" ", "")
+        assert pilot.app.panel.virtual_size.height < before
+
+
+async def test_nothing_printed_reaches_the_terminal_as_a_command():
+    async with LogApp().run_test(size=SIZE) as pilot:
+        pilot.app.panel.add(
+            [Event(EventKind.NOTE, 1, 0.0, {"text": "a\x1b[31mb\x07"})], ["x\x1b[2Jy\x9bz", "[bold]as it is[/]", "a\tb"]
+        )
+        await pilot.pause()
+        text = "\n".join(rows(pilot.app))
+        assert "a[31mb" in text and "x[2Jyz" in text and "[bold]as it is[/]" in text and "a       b" in text
+        assert not {"\x1b", "\x9b", "\x07"} & set(text)
+
+
+async def test_a_filter_leaves_the_lines_that_match():
+    async with LogApp().run_test(size=SIZE) as pilot:
+        pilot.app.panel.add((), numbered(0, 100))
+        pilot.app.panel.set_filter("7$")
+        await pilot.pause()
+        assert rows(pilot.app) == [f"line {k}7" for k in range(2, 10)]
+        pilot.app.panel.add((), ["line 101", "line 107"])
+        await pilot.pause()
+        assert rows(pilot.app)[-2:] == ["line 97", "line 107"]
