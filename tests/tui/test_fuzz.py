@@ -1,13 +1,14 @@
 """Random keys, clicks, wheels, drags and resizes while a run grows, resumes, fails and ends: nothing may break.
 
-A few hundred sequences here; `TRAINCTL_FUZZ=10000 pytest tests/tui/test_fuzz.py` plays as many. What is pressed comes
-from a seed, and a failure names it: `TRAINCTL_FUZZ_SEED=17` plays that batch alone.
+As many sequences as fit into 20 s; `TRAINCTL_FUZZ=10000 pytest tests/tui/test_fuzz.py` plays that many (most of an hour
+on a core). What is pressed comes from a seed, and a failure names it: `TRAINCTL_FUZZ_SEED=17` plays that batch alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import traceback
@@ -28,13 +29,14 @@ from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
+from trainctl.tui.cli.opening import resting_collector
 from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.screens.help import HelpScreen
 
 BATCH = 20
 """Sequences in one app."""
-NUM_SEQUENCES = int(os.environ.get("TRAINCTL_FUZZ", "240"))
+NUM_SEQUENCES = int(os.environ.get("TRAINCTL_FUZZ", "120"))
 SEEDS = (
     [int(os.environ["TRAINCTL_FUZZ_SEED"])]
     if "TRAINCTL_FUZZ_SEED" in os.environ
@@ -217,7 +219,7 @@ class Hand:
 
 
 @pytest.fixture
-def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No training, no job and no kill leaves this test, and whatever is written lands in its folder."""
 
     def fake_launch(request: LaunchRequest):
@@ -229,7 +231,11 @@ def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DOWNLOAD_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 1 / 15)  # four times as many sequences in the same time
+    # Drawing and collecting garbage less often: half as many sequences again in the same time.
+    monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 1 / 15)
+    with resting_collector():
+        yield
+    gc.collect()
 
 
 @contextlib.contextmanager
