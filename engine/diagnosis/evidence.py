@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+NO_CONTRAST = "no term of the loss is contrastive"
+"""Why there are no `ContrastFacts` of most tasks."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -186,6 +189,8 @@ class PlanFacts:
     warmup_epochs: int = 0
     amp: str = "off"
     seed: int = 0
+    temperature: float | None = None
+    """Of a contrastive loss; None: the configuration names none."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +220,34 @@ class ExpectedLoss:
 
 
 @dataclass(frozen=True)
+class ContrastFacts:
+    """A contrastive loss over the pairs of a batch: of one batch, or of the newest steps of a run."""
+
+    term: str
+    source: str
+    """`batch` (through an untrained network) or `records`."""
+    num_steps: int
+    batch_size: int
+    """Samples whose pairs are compared."""
+    loss: float
+    """Median of the raw term."""
+    gap: float
+    """Median of the term less ln(B−1), which it is worth when all embeddings are the same."""
+    gap_std: float
+    """Standard deviation of that over the steps; NaN: one step."""
+    mean_cosine: float
+    """Median over the steps of the mean cosine of different samples; NaN: unknown."""
+    across_cosine: float
+    """Mean cosine of samples of different classes, or the least that it can be; NaN: unknown, or one class."""
+    same_share: float
+    """Share of the pairs that are of one class; NaN: unknown."""
+    num_zero: int = 0
+    """Embeddings of length 0."""
+    early: str = ""
+    """Why it is too early in the run to judge; empty: it is not."""
+
+
+@dataclass(frozen=True)
 class BatchFacts:
     """One batch through a copy of the network, forward and backward."""
 
@@ -241,6 +274,8 @@ class BatchFacts:
     """Loss terms that are not scalars; their mean stands in `terms`."""
     fails_on_one: str | None = None
     """What the network says to a batch of one sample; None: nothing, or not tried."""
+    contrast: ContrastFacts | None = None
+    """None: no term of the loss is contrastive."""
 
     @property
     def trainable(self) -> tuple[ParameterFacts, ...]:
@@ -321,6 +356,7 @@ class Evidence:
     sampler: SamplerFacts | None = None
     plan: PlanFacts | None = None
     batch: BatchFacts | None = None
+    contrast: ContrastFacts | None = None
     records: RecordFacts | None = None
     environment: EnvironmentFacts | None = None
     missing: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trainctl.engine.config.yamlfile import read_document
 from trainctl.engine.diagnosis.evidence import PlanFacts
@@ -50,7 +50,13 @@ def _facts(values: Mapping[str, Any]) -> PlanFacts:
         warmup_epochs=int(schedule["warmup_epochs"]),
         amp=str(values["precision"]["amp"]),
         seed=int(values["seed"]),
+        temperature=_temperature(values.get("loss")),
     )
+
+
+def _temperature(loss: Any) -> float | None:
+    found = cast("Mapping[str, Any]", loss).get("temperature") if isinstance(loss, Mapping) else None
+    return float(found) if isinstance(found, int | float) and found > 0 else None
 
 
 def _balancing(loss: Any) -> tuple[str, ...]:

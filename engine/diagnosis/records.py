@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from trainctl.engine.diagnosis.contrast_records import recorded_contrast
 from trainctl.engine.diagnosis.evidence import (
+    NO_CONTRAST,
     EnvironmentFacts,
     Evidence,
     LabelFacts,
@@ -89,12 +91,16 @@ class RunEvidence:
         missing = {"data": NEEDS_DATA, "batch": NEEDS_NETWORK}
         missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
         missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
+        records = self._scan.facts(str(_state(self.paths)))
+        contrast = recorded_contrast(self._newest(layout), layout, records, plan, self._steps_per_epoch)
+        missing |= {"contrast": NO_CONTRAST} if contrast is None else {}
         missing |= {"plan": "the run's configuration cannot be read"} if plan is None else {}
         return Evidence(
             labels=labels,
             sampler=sampler,
             plan=plan,
-            records=self._scan.facts(str(_state(self.paths))),
+            contrast=contrast,
+            records=records,
             environment=_environment(meta),
             missing=missing,
         )

@@ -8,10 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from trainctl.engine.diagnosis.evidence import Evidence, LabelFacts, SamplerFacts
-from trainctl.engine.diagnosis.report import Line
+from trainctl.engine.diagnosis.report import Line, Piece
 from trainctl.engine.diagnosis.statistics import expected_distinct, shares
 
 SHOWN_BATCHES = 5
+WIDTH = 80
+"""Columns that a line may take."""
 
 
 def sampler_check_lines(evidence: Evidence) -> list[Line]:
@@ -39,12 +41,22 @@ def _batches(sampler: SamplerFacts, labels: LabelFacts) -> list[Line]:
     for index, counts in enumerate(shown):
         present = np.flatnonzero(counts)
         chance = expected_distinct(class_shares, int(counts.sum()))
-        seen = f"  batch {index}  unique: {present.tolist()}, counts: {counts[present].tolist()}  "
-        lines.append(((seen, ""), _judge(len(present), chance, int(counts.sum()))))
+        judgement = _judge(len(present), chance, int(counts.sum()))
+        lines += _batch(f"  batch {index}  ", present.tolist(), counts[present].tolist(), judgement)
     return lines
 
 
-def _judge(distinct: int, chance: float, size: int) -> tuple[str, str]:
+def _batch(head: str, present: list[int], counts: list[int], judgement: Piece) -> list[Line]:
+    """One line where it fits into a narrow terminal, else two or three."""
+    seen, indent = f"{head}unique: {present}, counts: {counts}", (" " * len(head), "")
+    if len(f"{seen}  {judgement[0]}") <= WIDTH:
+        return [((f"{seen}  ", ""), judgement)]
+    if len(seen) <= WIDTH:
+        return [((seen, ""),), (indent, judgement)]
+    return [((head, ""), (f"unique: {present}", "")), (indent, (f"counts: {counts}", "")), (indent, judgement)]
+
+
+def _judge(distinct: int, chance: float, size: int) -> Piece:
     if distinct == 1 and size > 1:
         return (f"✗ error: all {size} samples are of one class (chance gives {chance:.1f})", "error")
     if distinct < chance / 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Sequence
@@ -24,6 +25,18 @@ def expected_distinct(class_shares: Sequence[float], batch_size: int) -> float:
     With equal shares this is C·(1 − (1 − 1/C)^B).
     """
     return math.fsum(1 - (1 - share) ** batch_size for share in class_shares)
+
+
+def expected_with_positive(class_shares: Sequence[float], batch_size: int) -> float:
+    """1 − Σ p_c (1 − p_c)^(B−1): chance that a sample of a random batch meets another of its class in it."""
+    return 1 - math.fsum(share * (1 - share) ** (batch_size - 1) for share in class_shares)
+
+
+def least_batch_size(class_shares: Sequence[float], wanted: float, most: int) -> int | None:
+    """The smallest B up to `most` with `expected_with_positive` of at least `wanted`; None: not even `most`."""
+    sizes = range(2, most + 1)
+    index = bisect.bisect_left(sizes, wanted, key=lambda size: expected_with_positive(class_shares, size))
+    return sizes[index] if index < len(sizes) else None
 
 
 def binomial_tail(successes: int, trials: int, probability: float) -> float:

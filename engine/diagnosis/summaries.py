@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from trainctl.engine.diagnosis.evidence import BatchFacts, Evidence, LabelFacts, SplitFacts
+from trainctl.engine.diagnosis.contrast import collapsed_value
+from trainctl.engine.diagnosis.evidence import BatchFacts, ContrastFacts, Evidence, LabelFacts, SplitFacts
 
 
 def _environment(evidence: Evidence) -> str:
@@ -29,7 +31,7 @@ def _split(split: SplitFacts) -> str:
         f"{t.name} {'×'.join(map(str, t.shape[1:])) or 'scalar'} {t.dtype}{' constant' if t.is_constant else ''}"
         for t in split.tensors[:4]
     )
-    return f"{split.name} {split.num_samples:,} ({tensors})"
+    return f"{split.name} {split.num_samples:,} ({tensors or 'labels only'})"
 
 
 def _sampler(evidence: Evidence) -> str:
@@ -104,6 +106,7 @@ def _loss(evidence: Evidence) -> str:
         return "; ".join(
             f"{name} {value:.4g} at the start"
             + (f", uninformed {batch.expected[name].formula}" if name in batch.expected else "")
+            + (_pairs(batch.contrast) if batch.contrast and name == batch.contrast.term else "")
             for name, value in batch.terms.items()
         )
     if records is not None and records.num_steps:
@@ -111,6 +114,11 @@ def _loss(evidence: Evidence) -> str:
             f"{records.first_loss:.4g} at the first of {records.num_steps:,} steps, {records.last_loss:.4g} at the last"
         )
     return evidence.why_missing("batch")
+
+
+def _pairs(contrast: ContrastFacts) -> str:
+    cosine = "" if math.isnan(contrast.mean_cosine) else f", mean cosine {contrast.mean_cosine:.2f}"
+    return f", equal embeddings {collapsed_value(contrast.batch_size)}{cosine}"
 
 
 def _evaluation(evidence: Evidence) -> str:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.diagnosis.evidence import BatchFacts, ParameterFacts, SamplerFacts
+from trainctl.engine.diagnosis.probes.contrast import measure_contrast
 from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
@@ -94,6 +95,7 @@ def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | N
         first_nonfinite=first_nonfinite(),
         not_scalar=tuple(name for name, term in output.terms.items() if term.numel() != 1),
         fails_on_one=_try_one(bench, order[-1]) if ends_with_one else None,
+        contrast=measure_contrast(batch, output),
     )
 
 

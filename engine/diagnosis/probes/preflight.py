@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trainctl.engine.diagnosis.catalog import SECTIONS, all_rules
-from trainctl.engine.diagnosis.evidence import EnvironmentFacts, Evidence
+from trainctl.engine.diagnosis.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.plan import plan_facts
 from trainctl.engine.diagnosis.probes.batch import measure_batch
 from trainctl.engine.diagnosis.probes.data import measure_data, measure_labels
@@ -108,13 +108,17 @@ class _Probes:
 
     def evidence(self) -> Evidence:
         """What is known so far."""
+        batch: BatchFacts | None = self.found.get("batch")
+        no_batch = self.failures.get("batch") or self.failures.get("sampler", "needs a batch through the network")
         return Evidence(
             **self.found,
+            contrast=batch.contrast if batch else None,
             plan=self._plan,
             environment=self._environment,
             missing={
                 "labels": "the task names no classes",
                 "records": NO_RECORDS,
+                "contrast": NO_CONTRAST if batch else no_batch,
                 "batch": self.failures.get("sampler", "not asked for"),
                 **self.failures,
             },

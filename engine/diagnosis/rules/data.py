@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from trainctl.engine.diagnosis.catalog import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.evidence import DataFacts, LabelFacts, PlanFacts, SamplerFacts
+from trainctl.engine.diagnosis.contrast import not_collapsed, not_the_positives, not_the_sampler
+from trainctl.engine.diagnosis.evidence import ContrastFacts, DataFacts, LabelFacts, PlanFacts, SamplerFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.statistics import shares, single_class_probability
 
@@ -20,7 +23,12 @@ LEAK_SHARE = 0.001
     precedence=Precedence.DATA,
     cost=Cost.DATA,
 )
-def class_imbalance(labels: LabelFacts, sampler: SamplerFacts | None = None, plan: PlanFacts | None = None) -> Answer:
+def class_imbalance(
+    labels: LabelFacts,
+    sampler: SamplerFacts | None = None,
+    plan: PlanFacts | None = None,
+    contrast: ContrastFacts | None = None,
+) -> Answer:
     """One class (error), a class without samples, or a majority that hides the others.
 
     Thresholds: majority ≥ 90 % or largest/smallest ≥ 50 warn unless the sampler, class weights or a focal loss
@@ -33,7 +41,7 @@ def class_imbalance(labels: LabelFacts, sampler: SamplerFacts | None = None, pla
     if not present:
         return Unchecked("no label of the training split is valid, see L203")
     if len(present) == 1:
-        return _one_class(labels, present[0])
+        return _one_class(labels, present[0], sampler, contrast)
     absent = [name for name in labels.classes if name not in present]
     if absent:
         return _absent_classes(labels, absent)
@@ -60,20 +68,38 @@ def class_imbalance(labels: LabelFacts, sampler: SamplerFacts | None = None, pla
     )
 
 
-def _one_class(labels: LabelFacts, name: str) -> Hit:
+def _one_class(labels: LabelFacts, name: str, sampler: SamplerFacts | None, contrast: ContrastFacts | None) -> Hit:
     counts = labels.train.counts
+    val = labels.val.counts if labels.val else ()
+    strangers = [other for other, count in zip(labels.classes, val, strict=False) if count and other != name]
+    held_out = f"; val: {len(strangers)} classes never trained ({_few(strangers)})" if strangers else ""
+    size = contrast.batch_size if contrast else sampler.batch_size if sampler else 0
+    stands = f"it stands at ln({size}−1) = {math.log(size - 1):.4f}" if size > 1 else "it stands at ln(B−1)"
+    ruled_out = not_the_sampler(labels, sampler)
+    if contrast is not None:
+        ruled_out += [*not_the_positives(sampler), *not_collapsed(contrast)]
     return Hit(
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN,
         summary=f"one class in the split: all {sum(counts):,} training labels are {name!r}",
-        where=f"train: {_counted(labels)}",
+        where=f"train: {name} {sum(counts):,}, {len(counts) - 1} classes without a sample{held_out}",
         why="with one class there is nothing to tell apart: a classifier answers it always, and a contrastive "
-        "loss has no negatives, so it stands at ln(B−1) for batches of B",
+        f"loss has no negatives: {stands} whatever the learning rate",
         fix=Fix(
             "split the data anew, by class; a sampler alone cannot help: one class cannot be mixed",
         ),
-        figures={"classes_present": 1, "classes_named": len(counts), "samples": sum(counts)},
+        figures={
+            "classes_present": 1,
+            "classes_named": len(counts),
+            "samples": sum(counts),
+            "val_classes_never_trained": len(strangers),
+        },
+        ruled_out=tuple(ruled_out),
     )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _absent_classes(labels: LabelFacts, absent: list[str]) -> Hit:
@@ -182,6 +208,8 @@ def group_leak(data: DataFacts) -> Answer:
 )
 def nonfinite_data(data: DataFacts) -> Answer:
     """NaN or infinity in any tensor of any split; names the first sample."""
+    if not any(split.tensors for split in data.splits):
+        return Unchecked(data.leak_missing or "the data has no tensors")
     places = [place for split in data.splits for place in split.nonfinite]
     if not places:
         return None

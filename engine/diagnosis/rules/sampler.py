@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from trainctl.engine.diagnosis.catalog import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.evidence import BatchFacts, DataFacts, LabelFacts, PlanFacts, SamplerFacts
+from trainctl.engine.diagnosis.contrast import not_collapsed, not_the_positives
+from trainctl.engine.diagnosis.evidence import (
+    BatchFacts,
+    ContrastFacts,
+    DataFacts,
+    LabelFacts,
+    PlanFacts,
+    SamplerFacts,
+)
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.statistics import (
     binomial_tail,
@@ -39,7 +47,9 @@ NEEDS_DATA = "no class labels of batches"
     cost=Cost.DATA,
     rivals=("D103",),
 )
-def single_class_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> Answer:
+def single_class_batches(
+    sampler: SamplerFacts, labels: LabelFacts | None = None, contrast: ContrastFacts | None = None
+) -> Answer:
     """More batches of one class than chance explains: P(X ≥ k), X ~ Binomial(n, Σ p_c^B), below 1e-6.
 
     A share above 20 % counts from 1e-3 on. If the split itself holds one class, this is a consequence of D103.
@@ -67,8 +77,9 @@ def single_class_batches(sampler: SamplerFacts, labels: LabelFacts | None = None
         "batch_size": size,
     }
     seen = [sampler.classes[index] for index in np.flatnonzero(counts.sum(0))]
+    ruled_out = _not_contrast(sampler, contrast)
     if num_single == num_batches and len(seen) == 1:
-        return _always_the_same(sampler, seen[0], labels, figures)
+        return _always_the_same(sampler, seen[0], labels, figures, ruled_out)
     is_surprising = num_single / num_batches > SHARE_SUSPICIOUS and tail < P_SUSPICIOUS
     if tail >= P_CERTAIN and not is_surprising:
         return None
@@ -80,7 +91,13 @@ def single_class_batches(sampler: SamplerFacts, labels: LabelFacts | None = None
         why=_why_single(size),
         fix=Fix("shuffle the samples, or stratify the batches: max(2, B // C) samples of each class"),
         figures=figures,
+        ruled_out=ruled_out,
     )
+
+
+def _not_contrast(sampler: SamplerFacts, contrast: ContrastFacts | None) -> tuple[str, ...]:
+    """What else makes a contrastive loss stand still, where it was tested and is not it."""
+    return () if contrast is None else (*not_collapsed(contrast), *not_the_positives(sampler))
 
 
 def _always_the_same(
@@ -88,6 +105,7 @@ def _always_the_same(
     name: str,
     labels: LabelFacts | None,
     figures: dict[str, Any],
+    ruled_out: tuple[str, ...],
 ) -> Hit:
     """Every batch holds the same one class: the split's fault, the sampler's, or (records alone) either's."""
     num_batches = figures["batches"]
@@ -110,6 +128,7 @@ def _always_the_same(
         why=_why_single(figures["batch_size"]),
         fix=Fix(fix),
         figures=figures,
+        ruled_out=ruled_out,
         because=("D103",) if present == 1 else (),
     )
 
