@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE_S = 30.0
+PATIENCE_S = 20.0
 # The page keeps its terminal to itself: whoever is given an attribute `fitAddon` is the one that holds it.
 CATCH_TERMINAL = """
 Object.defineProperty(Object.prototype, "fitAddon", {

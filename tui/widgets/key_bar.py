@@ -85,7 +85,8 @@ class KeyBar(Widget):
         return None
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
-        if not self.is_attached or screen is not self.screen or not screen.app.app_focus:
+        # Keys of a terminal that looks elsewhere stay as they were, but a browser may begin by looking elsewhere.
+        if not self.is_attached or screen is not self.screen or (self._keys and not screen.app.app_focus):
             return
         keys = {
             binding.action: _Key(
