@@ -16,7 +16,6 @@ from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.view import RunUpdate
 from trainctl.tui.widgets.header import RunHeader
 from trainctl.tui.widgets.key_bar import KeyBar
-from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.widgets.replay_bar import ReplayBar
 
 SEEK = 0.05
