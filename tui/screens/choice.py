@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -27,6 +28,20 @@ class Choice:
     answer: str
     label: str
     detail: str = ""
+
+
+class ChoiceList(OptionList):
+    """The list. Before it is laid out there are no pages in it, and a key that turns one does nothing."""
+
+    def action_page_up(self) -> None:
+        """Turn a page back."""
+        with suppress(LookupError):
+            super().action_page_up()
+
+    def action_page_down(self) -> None:
+        """Turn a page."""
+        with suppress(LookupError):
+            super().action_page_down()
 
 
 class ChoiceScreen(Dialog[str]):
@@ -64,7 +79,7 @@ class ChoiceScreen(Dialog[str]):
             box.border_subtitle = self._hint
             if self._body:
                 yield Static(self._body, classes="body", markup=False)
-            yield OptionList(*(Option(_prompt(choice)) for choice in self._choices), markup=False)
+            yield ChoiceList(*(Option(_prompt(choice)) for choice in self._choices), markup=False)
 
     def on_mount(self) -> None:
         """Put the cursor where it belongs."""
