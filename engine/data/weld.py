@@ -68,6 +68,26 @@ def load_weld(config: WeldConfig, path: Path | None) -> Splits:
     return Splits(splits.train, _rows(val, order), splits.classes, splits.notes)
 
 
+def load_weld_labels(config: WeldConfig, path: Path) -> Splits | None:
+    """Labels, names and recordings of the samples of a manifest, split as configured, where features are missing.
+
+    Returns:
+        Splits whose only tensor is `labels`; None where nothing is missing, or where there is no manifest.
+
+    Raises:
+        UserError: there is no such data, or the manifest is wrong.
+    """
+    manifest = find_manifest(path)
+    if manifest is None:
+        return None
+    missing = sum(not file.is_file() for file in _files(manifest))
+    if not missing:
+        return None
+    rows = range(len(manifest.labels))
+    note = f"labels only: {missing:,} of {len(rows):,} samples of {manifest.path} have no features"
+    return _split(_samples(manifest, rows), {}, manifest.classes, config, (note,))
+
+
 def eval_batch_size(config: WeldConfig) -> int:
     """Samples of a validation batch, as the loop takes them."""
     return config.train.eval_batch_size or 2 * config.train.batch_size
@@ -107,11 +127,18 @@ def _of_user(config: WeldConfig, path: Path) -> Splits:
         samples = _Samples(labels, sides, [], where, str(path))
         return _split(samples, whole.tensors, classes, config, ())
     kept, files, notes = _media(manifest, config.data)
-    names = [manifest.subdirs[row] for row in kept]
-    sides = None if manifest.sides is None else [manifest.sides[row] for row in kept]
-    groups = [manifest.groups[row] for row in kept] if manifest.groups else []
-    samples = _Samples([manifest.labels[row] for row in kept], sides, groups, names, str(manifest.path))
-    return _split(samples, read_samples(files, shapes), manifest.classes, config, notes)
+    return _split(_samples(manifest, kept), read_samples(files, shapes), manifest.classes, config, notes)
+
+
+def _samples(manifest: Manifest, rows: Sequence[int]) -> _Samples:
+    sides = None if manifest.sides is None else [manifest.sides[row] for row in rows]
+    groups = [manifest.groups[row] for row in rows] if manifest.groups else []
+    names = [manifest.subdirs[row] for row in rows]
+    return _Samples([manifest.labels[row] for row in rows], sides, groups, names, str(manifest.path))
+
+
+def _files(manifest: Manifest) -> list[Path]:
+    return [manifest.path.parent / f"{subdir}.npz" for subdir in manifest.subdirs]
 
 
 def _media(manifest: Manifest, data: WeldData) -> tuple[list[int], list[Path], tuple[str, ...]]:
@@ -120,8 +147,7 @@ def _media(manifest: Manifest, data: WeldData) -> tuple[list[int], list[Path], t
     Raises:
         UserError: a file is missing and may not be.
     """
-    root = manifest.path.parent
-    files = [root / f"{subdir}.npz" for subdir in manifest.subdirs]
+    files = _files(manifest)
     missing = [row for row, file in enumerate(files) if not file.is_file()]
     if not missing:
         return list(range(len(files))), files, ()

@@ -51,7 +51,7 @@ class RecordScan:
         self._num_bad = self._num_skips = 0
         self._max_norm = float("nan")
         self._first_bad: NonfiniteStep | None = None
-        self._first_loss = float("nan")
+        self._first_loss: float | None = None
         self._last: np.void | None = None
         self._before: Records | None = None
         """The newest `WINDOW` records passed."""
@@ -91,7 +91,7 @@ class RecordScan:
             groups=layout.groups if layout else (),
             frozen=layout.frozen if layout else (),
             max_grad_norm=self._max_norm,
-            first_loss=self._first_loss,
+            first_loss=float("nan") if self._first_loss is None else self._first_loss,
             last_loss=float("nan") if last is None else float(last["loss"]),
             last_step=0 if last is None else int(last["step"]),
         )
@@ -135,7 +135,7 @@ class RecordScan:
                 if self._before is not None and index < WINDOW:
                     before = np.concatenate([self._before, before])[-WINDOW:]
                 self._first_bad = nonfinite_step(records[index], before, layout)
-        if self.count == 0 and np.isnan(self._first_loss):
+        if self._first_loss is None:
             self._first_loss = float(records["loss"][0])
         self._raise_norm(records["grad_norm"])
         tail = records[-WINDOW:]

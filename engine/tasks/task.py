@@ -100,6 +100,17 @@ class Task(ABC):
             UserError: when the data cannot be used; names the file and what to do.
         """
 
+    def load_labels(self) -> Splits | None:
+        """Labels, names and groups of data whose media `load` did not find, with no other tensor than `labels`.
+
+        For a diagnosis of what is known; the first note says what is missing. None: nothing is missing, or
+        nothing is known without it.
+
+        Raises:
+            UserError: when the data cannot be used.
+        """
+        return None
+
     @abstractmethod
     def build_model(self, splits: Splits) -> nn.Module:
         """A freshly initialised network, on the CPU.

@@ -87,6 +87,7 @@ def command(
     started = time.perf_counter()
     sections = tuple(name for part in only for name in part.sections) if only else SECTIONS
     teller = _teller(sections) if progress else None
+    recognised: tuple[str, str] | None = None
     if run is not None and not preflight:
         _refuse_with_run(preset=preset, task=task, config=config, set=sets, data=data, device=device)
         title, evidence = _recorded(runs_dir, run)
@@ -98,8 +99,10 @@ def command(
         else:
             if preflight:
                 raise UserError("--preflight goes with a run", "name one, or leave it out: without a run it is meant")
-            resolved = _resolved(preset, task, config, overrides, scale)
+            recognised = None if preset or task or config else _recognised(data)
+            resolved = _resolved(preset, recognised[0] if recognised else task, config, overrides, scale)
         title, evidence = _preflight(resolved, data, sections, teller)
+        title += f" (task {recognised[0]} by the {recognised[1]})" if recognised else ""
     report = diagnose(evidence, sections=sections, seconds=time.perf_counter() - started)
     if teller is not None:
         teller.finish(title, report, evidence)
@@ -140,6 +143,13 @@ def _resolved(
 
     size = scale.on(choose_device("auto").type)
     return resolve_options(preset, scale=size, config=config, overrides=overrides, task=task)
+
+
+def _recognised(data: Path | None) -> tuple[str, str] | None:
+    """The task that the data itself shows, and by what; only asked where none is named."""
+    from trainctl.engine.tasks.recognise import recognise_task
+
+    return recognise_task(data) if data is not None else None
 
 
 def _of_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) -> tuple[Resolved, Path | None]:

@@ -43,6 +43,12 @@ def measure_data(splits: Splits, deadline: Deadline) -> DataFacts:
     )
 
 
+def measure_names(splits: Splits, why: str) -> DataFacts:
+    """What is known of data whose labels alone could be read; `why` says why the rest could not."""
+    train, val = (SplitFacts(name, len(part), (), ()) for name, part in (("train", splits.train), ("val", splits.val)))
+    return DataFacts(train, val, None, measure_groups(splits), tuple(splits.notes), why)
+
+
 def measure_labels(splits: Splits) -> LabelFacts | None:
     """Facts about the class labels; None where the task has no classes."""
     num_classes = len(splits.classes)

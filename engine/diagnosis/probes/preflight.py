@@ -16,11 +16,11 @@ from trainctl.engine.diagnosis.catalog import SECTIONS, all_rules
 from trainctl.engine.diagnosis.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.plan import plan_facts
 from trainctl.engine.diagnosis.probes.batch import measure_batch
-from trainctl.engine.diagnosis.probes.data import measure_data, measure_labels
+from trainctl.engine.diagnosis.probes.data import measure_data, measure_labels, measure_names
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Task
+from trainctl.engine.tasks.task import Splits, Task
 from trainctl.engine.training.device import choose_device, describe_device
 
 BUDGET_S = 30.0
@@ -53,19 +53,39 @@ def gather(
     device = choose_device(task.config.runtime.device)
     probes = _Probes(deadline, tell, task, describe_device(device))
     probes.begin("training data")
-    with undisturbed(task.config.seed):
-        splits = task.load()
+    splits, media_missing = _load(task)
     if "labels" in wanted:
         probes.ask("labels", lambda: measure_labels(splits))
     if not wanted.isdisjoint({"sampler", "batch"}):
         probes.ask("sampler", lambda: measure_sampler(task, splits))
-    if "data" in wanted:
+    if media_missing:
+        probes.leave_out("batch", media_missing)
+        wanted -= {"batch"}
+        if "data" in wanted:
+            probes.ask("data", lambda: measure_names(splits, media_missing))
+    elif "data" in wanted:
         probes.ask("data", lambda: measure_data(splits, deadline))
     if "batch" in wanted and "sampler" not in probes.failures:
         sampler = probes.found.get("sampler")
         probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
     probes.begin("")
     return probes.evidence()
+
+
+def _load(task: Task) -> tuple[Splits, str]:
+    """The data; where its media are missing its labels alone, and what is missing.
+
+    Raises:
+        UserError: the data cannot be used.
+    """
+    with undisturbed(task.config.seed):
+        try:
+            return task.load(), ""
+        except UserError as err:
+            labels = task.load_labels()
+            if labels is None:
+                raise
+            return labels, labels.notes[0] if labels.notes else err.message
 
 
 def parts_of(sections: Collection[str]) -> set[str]:
@@ -105,6 +125,10 @@ class _Probes:
         except Exception as err:  # the task's code is the user's: whatever it raises is the answer
             first = next(iter(str(err).splitlines()), "")
             self.failures[part] = f"the {part} probe failed: {type(err).__name__}: {first}"
+
+    def leave_out(self, part: str, why: str) -> None:
+        """Say why a part is not asked for."""
+        self.failures[part] = why
 
     def evidence(self) -> Evidence:
         """What is known so far."""

@@ -72,7 +72,11 @@ def _one_class(labels: LabelFacts, name: str, sampler: SamplerFacts | None, cont
     counts = labels.train.counts
     val = labels.val.counts if labels.val else ()
     strangers = [other for other, count in zip(labels.classes, val, strict=False) if count and other != name]
-    held_out = f"; val: {len(strangers)} classes never trained ({_few(strangers)})" if strangers else ""
+    held_out = (
+        f"; val: {len(strangers)} class{'es' if len(strangers) > 1 else ''} never trained ({_few(strangers)})"
+        if strangers
+        else ""
+    )
     size = contrast.batch_size if contrast else sampler.batch_size if sampler else 0
     stands = f"it stands at ln({size}−1) = {math.log(size - 1):.4f}" if size > 1 else "it stands at ln(B−1)"
     ruled_out = not_the_sampler(labels, sampler)

@@ -54,7 +54,7 @@ def nothing_learns(
         why=why,
         fix=fix,
         figures={"trainable": num_trainable, "with_gradient": 0},
-        because=("C310", "K403") if num_trainable else ("C310",),
+        because=("C310", "K403", "K402") if num_trainable else ("C310",),
     )
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.class_samplers import StratifiedSampler, make_sampler
 from trainctl.engine.data.sampler import Sampler
-from trainctl.engine.data.weld import eval_batch_size, load_weld
+from trainctl.engine.data.weld import eval_batch_size, load_weld, load_weld_labels
 from trainctl.engine.losses import supcon_bounds
 from trainctl.engine.losses.supcon import anchor_losses, supcon
 from trainctl.engine.models.weld_net import WeldNet
@@ -52,6 +52,10 @@ class WeldTask(Task):
         splits = load_weld(self.options, self.data_path)
         self._classes = splits.classes
         return splits
+
+    def load_labels(self) -> Splits | None:
+        """What the manifest says, where features are missing."""
+        return None if self.data_path is None else load_weld_labels(self.options, self.data_path)
 
     def build_model(self, splits: Splits) -> WeldNet:
         """A fresh network; its input scales are those of the training split, where that holds samples."""

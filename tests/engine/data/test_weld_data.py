@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainctl.engine.data.weld import built_in_counts, find_manifest, load_weld
+from trainctl.engine.data.weld import built_in_counts, find_manifest, load_weld, load_weld_labels
 from trainctl.engine.data.weld_arrays import read_arrays, resampled
 from trainctl.engine.data.weld_manifest import number_classes, read_manifest
 from trainctl.engine.errors import UserError
@@ -84,6 +84,21 @@ def test_absent_media_are_said_in_one_line_with_what_was_looked_for(tmp_path: Pa
         f"21 of 21 samples of {tmp_path}/manifest.csv have no features (looked for {tmp_path}/Good_0/08-17-00.npz, "
         f"{tmp_path}/Good_0/08-17-01.npz …); save video/image/audio/sensor of each as SUBDIRS.npz beside the manifest"
     )
+
+
+def test_labels_alone_are_split_as_configured_where_features_are_missing(tmp_path: Path, rows: list[Any]) -> None:
+    path = write_set(tmp_path, rows, media=False)
+    splits = load_weld_labels(config_with(), path)
+    assert splits is not None
+    assert (list(splits.train.tensors), len(splits.train), len(splits.val)) == (["labels"], 12, 6)
+    assert splits.notes[0] == f"labels only: 21 of 21 samples of {path}/manifest.csv have no features"
+    assert set(splits.train.groups) >= {"Good_0", "Crater_Cracks_1"}
+
+
+def test_labels_alone_are_not_offered_where_nothing_is_missing(tmp_path: Path, rows: list[Any]) -> None:
+    assert load_weld_labels(config_with(), write_set(tmp_path, rows)) is None
+    np.savez(tmp_path / "welds.npz", label=np.zeros(3), **arrays_of(0))
+    assert load_weld_labels(config_with(), tmp_path / "welds.npz") is None
 
 
 def test_single_missing_samples_may_be_left_out_on_request(tmp_path: Path, rows: list[Any]) -> None:

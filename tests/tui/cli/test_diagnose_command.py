@@ -103,3 +103,53 @@ def test_what_cannot_be_asked_ends_with_two_and_one_line(
     assert captured.out == ""
     assert captured.err.startswith("trainctl: error: ")
     assert captured.err.count("\n") == 1
+
+
+MANIFEST = "CATEGORY,DIRECTORY,SUBDIRS,SPLIT\n" + "".join(
+    f"{category},{category}_{number // 4},{category}_{number // 4}/{number},{split}\n"
+    for category, split, count in (
+        ("Good", "TRAIN", 120),
+        ("Good", "VAL", 8),
+        ("Spatter", "VAL", 8),
+        ("Warping", "TEST", 8),
+    )
+    for number in range(1000 if split != "TRAIN" else 0, (1000 if split != "TRAIN" else 0) + count)
+)
+
+
+@pytest.mark.parametrize("named", [[], ["--task", "weld"], ["--preset", "weld/stuck"]])
+def test_a_manifest_without_its_media_is_judged_by_its_labels(
+    named: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.csv").write_text(MANIFEST)
+    assert ask(*named, "--data", tmp_path / "list.csv", "--scale", "small", "--json") == 3
+    document = json.loads(capsys.readouterr().out)
+    first = document["findings"][0]
+    assert (first["code"], first["primary"], first["confidence"]) == ("D103", True, "proven")
+    assert "val: 1 class never trained (spatter)" in first["where"]
+    assert {"code": "K403", "why": f"labels only: 144 of 144 samples of {tmp_path}/list.csv have no features"} in (
+        document["not_checked"]
+    )
+    assert set(document["checked"]) >= {"D101", "D103", "D105", "L203"}
+    assert not {"D104", "D107", "G701", "N901", "C306"} & set(document["checked"])
+
+
+def test_the_task_is_told_by_the_columns_of_the_manifest_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.csv").write_text(MANIFEST)
+    assert ask("--data", tmp_path, "--only", "labels", "--scale", "small") == 3
+    assert "(task weld by the columns CATEGORY, SUBDIRS, SPLIT of manifest.csv)" in capsys.readouterr().out
+    (tmp_path / "other.csv").write_text("path,class_id\nx.png,0\n")
+    assert ask("--data", tmp_path / "other.csv", "--only", "labels") == 2
+    assert "closed and 0 open eyes" in capsys.readouterr().err
+
+
+def test_the_batches_of_twelve_classes_fit_into_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--preset", "weld/batch-32", "--scale", "small", "--set", "data.samples=240", "--only", "sampler"]
+    assert ask(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  batch 0  unique: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]" in lines
+    check = lines[lines.index("first 5 batches") :][:16]
+    assert sum("✓ ok: 12 classes" in line for line in check) == 5
+    assert max(map(len, check)) <= 80
