@@ -1,0 +1,114 @@
+"""Keys and clicks that come before or after the screen they were meant for, and a terminal that cannot keep up."""
+
+from __future__ import annotations
+
+from queue import Queue
+from types import SimpleNamespace
+
+import pytest
+from pilots import MEDIUM, SMALL, cockpit, shows, until
+from textual import events
+from textual.app import App
+from textual.command import CommandPalette
+
+from trainctl.tui.app import MAX_UNWRITTEN, CockpitApp, num_unwritten
+from trainctl.tui.messages import AttachRequested
+from trainctl.tui.screens.choice import Choice, ChoiceScreen
+from trainctl.tui.screens.cockpit import CockpitScreen
+from trainctl.tui.screens.help import HelpScreen
+from trainctl.tui.screens.replay import ReplayScreen
+
+
+def hit(app: App[None], *keys: str) -> None:
+    """Report keys at once, as a terminal does; nothing waits for what they do."""
+    for key in keys:
+        app._driver.process_message(events.Key(key, key if len(key) == 1 else None))
+
+
+def dialog() -> ChoiceScreen:
+    return ChoiceScreen("which", [Choice("a", "A"), Choice("b", "B")])
+
+
+async def test_a_dialog_answers_once_and_closes_nothing_behind_it(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+        answers: list[str | None] = []
+        screen = dialog()
+        await pilot.app.push_screen(screen, answers.append)
+        screen.dismiss("a")
+        screen.dismiss("b")
+        await pilot.pause()
+        assert answers == ["a"] and isinstance(pilot.app.screen, CockpitScreen)
+
+
+async def test_a_dialog_that_is_covered_waits_for_its_turn(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+        answers: list[str | None] = []
+        below, above = dialog(), dialog()
+        await pilot.app.push_screen(below, answers.append)
+        await pilot.app.push_screen(above)
+        below.dismiss("a")
+        await pilot.pause()
+        assert pilot.app.screen is above and answers == []
+        await pilot.press("escape", "escape")
+        assert pilot.app.screen is cockpit(pilot) and answers == [None]
+
+
+async def test_the_cockpit_itself_is_never_closed_by_a_click_beside_the_palette(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
+        await pilot.click(offset=(0, 39), times=2)
+        await until(pilot, lambda: pilot.app.screen is cockpit(pilot))
+
+
+@pytest.mark.parametrize("keys", [("ctrl+p", "escape"), ("ctrl+p", "pageup", "pagedown"), ("t", "pageup", "escape")])
+async def test_keys_may_come_before_a_list_is_there(live_run, keys):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "RUNNING")
+        hit(pilot.app, *keys, "escape", "escape")
+        await until(pilot, lambda: pilot.app.screen is cockpit(pilot))
+        await pilot.pause()
+
+
+async def test_another_run_is_not_shown_over_a_dialog_of_the_one_before(live_run):
+    async with CockpitApp(live_run.paths, replay=True).run_test(size=SMALL) as pilot:
+        await shows(pilot, " REPLAY ")
+        pilot.app.post_message(AttachRequested(live_run.paths))
+        await pilot.app.push_screen(HelpScreen({}))
+        await until(pilot, lambda: type(pilot.app.screen) is CockpitScreen)
+        assert [type(screen) for screen in pilot.app.screen_stack if isinstance(screen, CockpitScreen)] == [
+            CockpitScreen
+        ]
+        assert not any(isinstance(screen, ReplayScreen) for screen in pilot.app.screen_stack)
+
+
+async def test_the_mouse_may_move_while_the_cockpit_closes(live_run):
+    app = CockpitApp(live_run.paths, readonly=True)
+    async with app.run_test(size=SMALL) as pilot:
+        await shows(pilot, "RUNNING")
+        hit(app, "q")
+        for x in range(30):
+            app._driver.process_message(events.MouseMove(None, x, 5, 1, 0, 0, False, False, False, screen_x=x))
+        await pilot.pause()
+    assert app._exception is None
+
+
+async def test_the_feed_waits_while_the_terminal_has_not_caught_up(live_run):
+    async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
+        await shows(pilot, "step 100/200")
+        app = pilot.app
+        waiting: Queue[str] = Queue()
+        for _ in range(MAX_UNWRITTEN + 1):
+            waiting.put("a picture")
+        app._driver._writer_thread = SimpleNamespace(_queue=waiting)
+        assert num_unwritten(app) == MAX_UNWRITTEN + 1
+        live_run.train(20)
+        await pilot.pause(0.4)  # longer than a period: the update that was under way has come
+        live_run.train(20)
+        await pilot.pause(0.4)
+        assert app.session.view.step in (100, 120)
+        waiting.get()
+        await shows(pilot, "step 140/200")
