@@ -19,6 +19,7 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.record import Records
+from trainctl.engine.runs.samples import WorstSamples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.summary import Summary
@@ -76,7 +77,7 @@ class Recording:
         self.events: Sequence[Event] = tuple(reader.events)
         self.meta: dict[str, Any] | None = reader.meta
         self.problems = tuple(reader.problems.values())
-        self._status, self._summary = reader.status, reader.summary
+        self._status, self._summary, self._samples = reader.status, reader.summary, reader.samples
         # A clock may have been set back; what was written later is never shown as earlier.
         self._event_times = list(itertools.accumulate((event.time for event in self.events), max))
         self._chapters = chapters(self.events)
@@ -134,6 +135,10 @@ class Recording:
         if chapter.ending is not None:
             return Liveness.OVER, max(moment - chapter.since, 0.0)
         return (Liveness.LIVE if count or chapter.has_begun else Liveness.STARTING), 0.0
+
+    def samples(self, step: int) -> WorstSamples | None:
+        """The worst of the newest validation, once its step is reached; a run keeps those of one validation."""
+        return self._samples if self._samples is not None and self._samples.step <= step else None
 
     def summary(self, moment: float) -> Summary | None:
         """How the run ended, once the last of its endings is reached."""

@@ -72,6 +72,7 @@ class ReplayFeed(RunFeed):
             moment = min(float(records["time"][-1]), moment)
             wanted_events = max(min(recording.num_events_until(moment), wanted_events), self._num_events_sent)
         alive, age_s = recording.liveness(moment, self._num_sent)
+        status = recording.status(moment, self._num_sent)
         return RunUpdate(
             restarted=restarted,
             layout=recording.steps.layout,
@@ -80,11 +81,12 @@ class ReplayFeed(RunFeed):
             detail=self._detail(recording, is_anew=restarted or glance is not None),
             events=self._events_until(recording, wanted_events),
             events_restarted=restarted,
-            status=recording.status(moment, self._num_sent),
+            status=status,
             liveness=alive,
             age_s=age_s,
             meta=recording.meta,
             summary=recording.summary(moment),
+            samples=recording.samples(status.step if status else 0),
             problems=recording.problems,
         )
 

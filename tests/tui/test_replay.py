@@ -12,6 +12,7 @@ from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts,
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.lines import append_line
+from trainctl.engine.runs.samples import WorstSamples, write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.store import StepWriter
@@ -135,6 +136,15 @@ def test_the_end_is_told_when_it_is_reached(finished):
     view = Player(finished).at(201.0)
     assert view.liveness is Liveness.OVER and view.age_s == 0.0
     assert view.summary is not None and view.summary.exit_reason == "all epochs done"
+
+
+def test_the_worst_samples_appear_with_their_validation(finished):
+    samples = WorstSamples(
+        150, 3, 9, np.ones(1, np.float32), ("open",), ("closed",), ("a.png",), np.zeros((1, 4, 6, 3), np.uint8)
+    )
+    write_samples(finished.paths, samples)
+    player = Player(finished)
+    assert player.at(149.9).samples is None and player.at(160.0).samples.step == 150
 
 
 def test_what_crashed_is_never_presumed_crashed_while_it_plays(finished):
