@@ -14,11 +14,14 @@ from pilots import LARGE, MEDIUM, SMALL, shows, until
 from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
 
+from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, NotChecked, Severity
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
+from trainctl.tui.health import Health
 from trainctl.tui.memory import Memory, memory_path
+from trainctl.tui.monitor import Monitor
 
 NOON = 1_772_452_800.0
 """2026-03-02 12:00:00 UTC."""
@@ -40,6 +43,31 @@ def fixed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
             run.events.append(EventKind.COMMAND, 100, id="a", verb="set", args=arguments, effect="lr 1e-4 -> 5e-5")
     run.say("loading 1,000 images")
     return run.paths
+
+
+FINDING = Finding(
+    code="D101",
+    name="single-class batches",
+    section="sampler",
+    severity=Severity.ERROR,
+    confidence=Confidence.PROVEN,
+    summary="97 of 100 batches hold one class",
+    where="data.split=train",
+    why="no batch can teach what tells the classes apart",
+    fix=Fix("split by class"),
+    figures={},
+    ruled_out=(),
+    primary=True,
+)
+
+
+@pytest.fixture(autouse=True)
+def same_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One judgement for all pictures: a new rule must not change them."""
+    health = Health(
+        findings=(FINDING,), checked=("D101", "D102"), not_checked=(NotChecked("D103", "no data"),), step=150
+    )
+    monkeypatch.setattr(Monitor, "judge", lambda self: health)
 
 
 def choose_theme(theme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
