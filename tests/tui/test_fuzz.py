@@ -20,7 +20,7 @@ import pytest
 from pilots import screen_text
 from textual import events
 from textual.geometry import Size
-from textual.pilot import Pilot
+from textual.pilot import Pilot, WaitForScreenTimeout
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.index import create_run
@@ -147,7 +147,11 @@ class Hand:
 
     async def settle(self) -> None:
         """Until everything that was reported has been seen to; does not wait for an idle processor."""
-        await self.pilot._wait_for_screen(PATIENCE_S)
+        try:
+            await self.pilot._wait_for_screen(PATIENCE_S / 5)
+        except WaitForScreenTimeout:
+            # A widget that was removed meanwhile never answers. An app that hangs does not answer again either.
+            await self.pilot._wait_for_screen(PATIENCE_S)
 
     @property
     def is_gone(self) -> bool:
