@@ -6,6 +6,8 @@ are lightened for a dark and darkened for a light background.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.theme import Theme
 
 _DARK = {
@@ -77,19 +79,12 @@ LIGHT = Theme(
 )
 
 _COLOUR_BLIND = _DARK | {"series-2": "#f0e442", "series-4": "#009e73", "chart-bad": "#ff8c42"}
-COLOUR_BLIND = Theme(
+COLOUR_BLIND = replace(
+    DARK,
     name="trainctl-colour-blind",
-    primary="#56b4e9",
-    secondary="#8a94a6",
-    accent="#56b4e9",
-    foreground="#d7dde8",
-    background="#10141b",
-    surface="#171c25",
-    panel="#1f2631",
     success="#56b4e9",
     warning="#f0e442",
     error="#ff8c42",
-    dark=True,
     variables=_COLOUR_BLIND,
 )
 """Blue, yellow and orange in place of green, amber and red, which many people cannot tell apart."""
