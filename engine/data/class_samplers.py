@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainctl.engine.data.lazy_batches import LazyBatches
 from trainctl.engine.data.sampler import RandomSampler, Sampler
 from trainctl.engine.errors import UserError
 
 Integers = NDArray[np.int64]
 Serving = tuple[list[int], list[int]]
 """Classes of a batch, and how many samples each gives."""
+
+PORTION = 256
+"""Batches that are put together at once: the first come soon, and all of them at little cost."""
 
 LEAST = 2
 """Samples of a class in a batch that make one another's positives."""
@@ -60,16 +65,18 @@ class StratifiedSampler:
         return len(self._plain)
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
-        """Index tensors of the epoch's batches; samples of a class stand together."""
-        rng = np.random.default_rng((self.seed, epoch))
-        order = self._classes.shuffled(rng)
-        classes: list[int] = []
-        amounts: list[int] = []
-        for chosen, amount in _servings(self._classes.counts, self.batch_size, self.per_class, rng):
-            classes += chosen
-            amounts += amount
-        flat = torch.from_numpy(_gather(order, np.array(classes), np.array(amounts)))
-        return flat.split(self.batch_size)[: len(self)]
+        """Index tensors of the epoch's batches, made as they are asked for; samples of a class stand together."""
+        return LazyBatches(len(self), self._portions(np.random.default_rng((self.seed, epoch))))
+
+    def _portions(self, rng: np.random.Generator) -> Iterator[Sequence[Tensor]]:
+        order, first = self._classes.shuffled(rng), self._classes.starts
+        servings = _servings(self._classes.counts, self.batch_size, self.per_class, rng)
+        while portion := list(islice(servings, PORTION)):
+            classes = np.concatenate([chosen for chosen, _ in portion])
+            amounts = np.concatenate([amount for _, amount in portion])
+            flat = torch.from_numpy(_gather(order, first, classes, amounts))
+            np.add.at(first, classes, amounts)
+            yield flat.split(self.batch_size)
 
 
 class MPerClassSampler:
@@ -258,13 +265,20 @@ def _pour(stocks: list[int], amounts: list[int], spare: int) -> None:
             return
 
 
-def _gather(order: Integers, classes: Integers, amounts: Integers) -> Integers:
-    """Samples in the order of the servings: the next `amounts[i]` of class `classes[i]`, serving after serving."""
+def _gather(order: Integers, first: Integers, classes: Integers, amounts: Integers) -> Integers:
+    """Samples in the order of the servings: the next `amounts[i]` of class `classes[i]`, serving after serving.
+
+    `first` is where the stock of each class begins in `order`, shape (C,).
+    """
     by_class = np.argsort(classes, kind="stable")
-    # In class order the servings go through `order` from front to back; their starts are put back in serving order.
+    sorted_classes, sorted_amounts = classes[by_class], amounts[by_class]
+    # In class order each class's servings lie one behind the other; their starts are put back in serving order.
+    before = np.cumsum(sorted_amounts) - sorted_amounts
+    is_first = np.r_[True, sorted_classes[1:] != sorted_classes[:-1]]
+    base = np.maximum.accumulate(np.where(is_first, before, 0))
     starts = np.empty(len(classes), np.int64)
-    starts[by_class] = np.cumsum(amounts[by_class]) - amounts[by_class]
-    within = np.arange(len(order)) - np.repeat(np.cumsum(amounts) - amounts, amounts)
+    starts[by_class] = first[sorted_classes] + before - base
+    within = np.arange(amounts.sum()) - np.repeat(np.cumsum(amounts) - amounts, amounts)
     return order[np.repeat(starts, amounts) + within]
 
 

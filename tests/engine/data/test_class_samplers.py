@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from trainctl.engine.data import class_samplers
 from trainctl.engine.data.class_samplers import MPerClassSampler, StratifiedSampler, make_sampler
 from trainctl.engine.data.sampler import RandomSampler
 from trainctl.engine.errors import UserError
@@ -178,9 +179,29 @@ def test_random_is_the_plain_sampler() -> None:
 
 
 @pytest.mark.parametrize("num_classes", [12, 1000])
-def test_a_million_labels_take_about_a_second(num_classes: int) -> None:
+def test_the_first_batch_of_a_million_labels_waits_for_a_portion_of_them_only(
+    num_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[int] = []
+    serve = class_samplers._serve  # pyright: ignore[reportPrivateUsage]
+
+    def counted(stock: Any, places: int, per_class: int) -> tuple[list[int], list[int], list[int]]:
+        served.append(places)
+        return serve(stock, places, per_class)
+
+    monkeypatch.setattr(class_samplers, "_serve", counted)
     labels = torch.randint(0, num_classes, (1_000_000,), generator=torch.Generator().manual_seed(0))
-    started = time.process_time()
-    batches = StratifiedSampler(labels, 256, 0).batches(0)
-    assert len(batches) == 3906
-    assert time.process_time() - started < 3  # three times what it takes, so that only another complexity fails
+    batches = StratifiedSampler(labels, 32, 0).batches(0)
+    assert len(batches) == 31250 and len(batches[0]) == 32
+    assert len(served) == class_samplers.PORTION
+
+
+def test_batches_are_the_same_in_whatever_order_they_are_asked_for() -> None:
+    sampler = stratified([700, 30, 9, 1], 4, 5)
+    whole = [batch.tolist() for batch in sampler.batches(3)]
+    late = sampler.batches(3)
+    assert late[150].tolist() == whole[150] and late[-1].tolist() == whole[-1]
+    assert [batch.tolist() for batch in late[100:][3:9]] == whole[103:109]
+    assert [batch.tolist() for batch in sampler.batches(3)[183:]] == whole[183:]
+    with pytest.raises(IndexError):
+        late[len(whole)]
