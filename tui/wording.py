@@ -20,6 +20,7 @@ MARK_LETTERS = {
     EventKind.NONFINITE: "×",
     EventKind.FINDING: "!",
     EventKind.RESUME: "»",
+    EventKind.REFIT: "≈",
 }
 """Letter of the events that are marked in the charts."""
 
@@ -55,6 +56,8 @@ def event_words(event: Event) -> tuple[Severity, str]:
             return Severity.ERROR, str(data.get("text", "not finite"))
         case EventKind.RESUME:
             return Severity.NOTE, _resume(data)
+        case EventKind.REFIT:
+            return Severity.NOTE, _refit(data)
         case EventKind.END:
             failed = data.get("state") == "failed"
             text = f"{data.get('state', 'end')}: {data.get('exit_reason', '')}"
@@ -108,10 +111,19 @@ def _epoch(data: Mapping[str, Any]) -> str:
 
 
 def _validation(data: Mapping[str, Any]) -> str:
-    parts = [f"epoch {data.get('epoch')}", "val  ", figures(_mapping(data.get("raw")))]
+    words = f"val after {data['after']}" if data.get("after") else "val  "
+    parts = [f"epoch {data.get('epoch')}", words, figures(_mapping(data.get("raw")))]
     if data.get("ema"):
         parts.append(f"ema: {figures(_mapping(data['ema']))}")
     return "  ".join([*parts, *(["(best so far)"] if data.get("best") else [])])
+
+
+def _refit(data: Mapping[str, Any]) -> str:
+    """What was fitted anew, and how many samples kept their component."""
+    parts = [f"refit ({data.get('mode', '')})", f"epoch {data.get('epoch')}", str(data.get("text", ""))]
+    shares = {"agreement": "kept their number", "matched_agreement": "after the best renumbering"}
+    parts += [f"{float(data[key]):.0%} {words}" for key, words in shares.items() if isinstance(data.get(key), int | float)]
+    return "  ".join(part for part in parts if part)
 
 
 def _resume(data: Mapping[str, Any]) -> str:

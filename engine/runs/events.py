@@ -23,7 +23,11 @@ class EventKind(StrEnum):
     """End of an epoch: `epoch`, `train` {term: mean}, `seconds`, `samples_per_s`."""
     VALIDATION = "validation"
     """`epoch`, `raw` {metric: value}, `ema` {metric: value} where an average is kept, whether it is the `best` so far
-    by the metric `monitor` (`monitor_mode` max or min), `seconds`."""
+    by the metric `monitor` (`monitor_mode` max or min), `seconds`. Where something was changed at the end of an epoch
+    and the split was looked at once more at the same step, `after` says what: `refit`."""
+    REFIT = "refit"
+    """A part of the network was fitted anew outside the optimiser: `mode`, `epoch`, `agreement` (share of the samples
+    whose component kept its number), `matched_agreement` (the same after the best renumbering), `text`."""
     CHECKPOINT = "checkpoint"
     """`which`: latest or best."""
     COMMAND = "command"
@@ -43,6 +47,10 @@ class EventKind(StrEnum):
     were `dropped`."""
     END = "end"
     """`state`, `exit_reason`."""
+
+
+PER_EPOCH = (EventKind.EPOCH, EventKind.VALIDATION, EventKind.REFIT)
+"""What belongs to the end of the epoch that its data names."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ def is_taken_back(event: Event, resume: Event) -> bool:
     At its very step the end of the epoch may still have been due.
     """
     step, epoch = int(resume.data.get("from_step", resume.step)), resume.data.get("from_epoch")
-    if event.step != step or epoch is None or event.kind not in (EventKind.EPOCH, EventKind.VALIDATION):
+    if event.step != step or epoch is None or event.kind not in PER_EPOCH:
         return event.step > step
     return int(event.data.get("epoch") or 0) > int(epoch)
 

@@ -46,7 +46,8 @@ def event(kind: EventKind, step: int, **data: object) -> Event:
 def test_the_end_of_an_epoch_that_is_still_due_at_the_checkpoint_is_taken_back() -> None:
     first = event(EventKind.VALIDATION, 5, epoch=1)
     asked = event(EventKind.VALIDATION, 10, epoch=1)  # asked for before the epoch had ended
-    due = [event(EventKind.EPOCH, 10, epoch=2), event(EventKind.VALIDATION, 10, epoch=2)]
+    kinds = (EventKind.EPOCH, EventKind.VALIDATION, EventKind.REFIT, EventKind.VALIDATION)
+    due = [event(kind, 10, epoch=2) for kind in kinds]
     saved = event(EventKind.CHECKPOINT, 10, which="latest")
     later = event(EventKind.CHECKPOINT, 12, which="latest")
     resume = event(EventKind.RESUME, 10, from_step=10, from_epoch=1, dropped=2)
