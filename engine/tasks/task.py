@@ -7,7 +7,7 @@ nothing else about it. See `docs/tasks.md` for a complete example.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -72,6 +72,23 @@ class Monitor:
 
     metric: str
     mode: Literal["max", "min"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where the run stands between two epochs, for a task that changes the network there."""
+
+    epoch: int
+    """Whole epochs done."""
+    model: nn.Module
+    """The network that is trained, in training mode."""
+    averaged: nn.Module | None
+    """Its moving average, where one is kept."""
+    optimizer: torch.optim.Optimizer
+    split: Split
+    """Training data, as loaded."""
+    gather: Callable[[Tensor], Iterator[Batch]]
+    """Prepared batches, on the device, of the training samples with these indices (int64, CPU), in their order."""
 
 
 class Task(ABC):
@@ -194,6 +211,17 @@ class Task(ABC):
         """Which samples form the batches of an epoch; default: a fresh permutation each epoch."""
         train = self.config.train
         return RandomSampler(len(split), train.batch_size, self.config.seed, drop_last=train.drop_last)
+
+    def end_epoch(self, turn: Turn) -> Mapping[str, Any] | None:
+        """Change the network between two epochs; called after the validation, not after the last epoch.
+
+        May draw random numbers only from the seed and `turn.epoch`, so that a resume is exact.
+
+        Returns:
+            What to record of the change, plain data with a `text`; the network is then validated once more. None:
+            nothing was changed.
+        """
+        return None
 
     def default_weights(self) -> Mapping[str, float]:
         """Weight of each loss term; a term that is missing has weight 1."""

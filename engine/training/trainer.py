@@ -27,7 +27,7 @@ from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.samples import write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepReader
-from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task, Turn
 from trainctl.engine.training.assemble import Array, HostRow, RowPlan
 from trainctl.engine.training.checkpoint import save_checkpoint
 from trainctl.engine.training.control import EXIT_OF_SIGNAL, POLL_S, Inbox, Signals, apply_setting
@@ -191,8 +191,26 @@ class Trainer:
         if progress.epoch % self.config.train.eval_every == 0 and self._alarm is None:
             self._validate(for_best=True, for_schedule=True)
         is_last = progress.epoch >= self.state.plan.epochs
+        if not is_last and self._alarm is None:
+            self._let_task_change()
         if not is_last and time.monotonic() - self._saved_at >= self.config.checkpoint.epoch_every_s:
             self._save("latest")
+
+    def _let_task_change(self) -> None:
+        """Let the task change the network between epochs; what that did to the metrics goes on record at once."""
+        state, batch_size = self.state, self._eval_batch_size
+        turn = Turn(
+            epoch=state.progress.epoch,
+            model=state.model,
+            averaged=state.ema.module if state.ema else None,
+            optimizer=state.optimizer,
+            split=self.splits.train,
+            gather=lambda rows: map(self.task.prepare, self._train_feed.batches(rows.split(batch_size))),
+        )
+        change = self.task.end_epoch(turn)
+        if change is not None:
+            self.desk.events.append(EventKind.REFIT, state.progress.step, epoch=state.progress.epoch, **change)
+            self._validate(after=EventKind.REFIT)
 
     # --- between two steps --------------------------------------------------------------------------------
 
@@ -282,22 +300,34 @@ class Trainer:
 
     # --- validation and checkpoints -----------------------------------------------------------------------
 
-    def _validate(self, *, for_best: bool = False, for_schedule: bool = False) -> dict[str, float]:
+    @property
+    def _eval_batch_size(self) -> int:
+        return self.config.train.eval_batch_size or 2 * self.config.train.batch_size
+
+    def _validate(
+        self, *, for_best: bool = False, for_schedule: bool = False, after: EventKind | None = None
+    ) -> dict[str, float]:
         """Measure raw and averaged weights; returns the raw metrics.
 
         Args:
             for_best: the result may become the best. One that was merely asked for changes nothing of the run.
             for_schedule: plateau and early stopping hear of it.
+            after: what changed the network since the validation at the same step.
         """
         state, progress, before = self.state, self.state.progress, self.desk.pulse.state
         self.desk.pulse.enter(RunState.VALIDATING)
         started = time.perf_counter()
         networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
-        batch_size = self.config.train.eval_batch_size or 2 * self.config.train.batch_size
         listeners = {"raw": self._keep_worst}
         results = {
             name: validate(
-                self.task, network, self._val_feed, batch_size, self.precision, state.weights, listeners.get(name)
+                self.task,
+                network,
+                self._val_feed,
+                self._eval_batch_size,
+                self.precision,
+                state.weights,
+                listeners.get(name),
             )
             for name, network in networks.items()
         }
@@ -313,6 +343,7 @@ class Trainer:
             monitor=self.referee.monitor.metric,
             monitor_mode=self.referee.monitor.mode,
             seconds=time.perf_counter() - started,
+            **({} if after is None else {"after": str(after)}),
         )
         if for_schedule:
             self._heed(results["raw"], is_best=is_best)
