@@ -1,0 +1,125 @@
+"""ResNet features, a Gaussian mixture over them, and a regressor that reads both.
+
+Knows the options of the network; nothing of scores, distortions, losses or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.models.gmm import DiagonalGmm
+from trainctl.engine.models.gmm_fit import fit_mixture, set_parameters
+from trainctl.engine.models.resnet import ResNet18
+
+if TYPE_CHECKING:
+    from trainctl.engine.tasks.quality.config import QualityModel
+
+STRIDE, LEAST_IMAGE_SIZE = 32, 16
+"""Pixels of a picture to one position of the last map, and the least side that leaves half a position."""
+
+
+class QualityOutput(NamedTuple):
+    """What the network says of a batch."""
+
+    score_B: Tensor  # noqa: N815
+    """Quality, (B,); trained towards 0 … 1, not limited to it."""
+    log_posteriors_BK: Tensor  # noqa: N815
+    """ln p(component | picture), (B, K), float32 or better."""
+
+
+class QualityNet(nn.Module):
+    """Pictures to a score and to posteriors of K components.
+
+    The parts are named for `freeze` and for the gradient norms: `backbone`, `projection`, `gmm`, `regressor`.
+
+    The projection ends in a BatchNorm without scale and shift. The network could else make posteriors one-hot by
+    growing its features and uniform by shrinking them; with a deviation of 1 in every dimension neither way is open,
+    and only the arrangement of the samples is left. LayerNorm fixes the length of each sample instead, which takes a
+    dimension of eight away and leaves all samples free to fall onto one point.
+
+    Args:
+        model: options of the network.
+        image_size: height and width of the pictures, which must leave something after all strides.
+
+    Raises:
+        UserError: pictures that are too small.
+    """
+
+    def __init__(self, model: QualityModel, image_size: int) -> None:
+        super().__init__()
+        if image_size < LEAST_IMAGE_SIZE:
+            raise UserError(
+                f"data.image_size: {image_size} is too small for a network that reduces it {STRIDE} times",
+                f"take {LEAST_IMAGE_SIZE} or more",
+            )
+        self.backbone = ResNet18(model.width, model.stem, model.features)
+        dim = model.projection or model.features
+        self.projection: nn.Module = nn.Identity()
+        if model.projection is not None:
+            self.projection = nn.Sequential(nn.Linear(model.features, dim), nn.BatchNorm1d(dim, affine=False))
+        self.gmm = DiagonalGmm(model.clusters, dim, model.temper)
+        self.regressor = _regressor(model.features + model.clusters, model.hidden, model.dropout)
+
+    def forward(self, images_NCHW: Tensor) -> QualityOutput:
+        """Normalised pictures (B, 3, H, W) to scores (B,) and log-posteriors (B, K)."""
+        features_BF = self.backbone(images_NCHW)
+        log_posteriors_BK = self.gmm(self.projection(features_BF))
+        both = torch.cat([features_BF, log_posteriors_BK.exp().to(features_BF.dtype)], 1)
+        return QualityOutput(self.regressor(both).squeeze(1), log_posteriors_BK)
+
+    def mixture_features(self, images_NCHW: Tensor) -> Tensor:
+        """What the mixture sees of normalised pictures (B, 3, H, W): (B, D), projected where there is a projection."""
+        return self.projection(self.backbone(images_NCHW))
+
+    @torch.no_grad()
+    def collect_features(self, batches: Iterable[Tensor]) -> Tensor:
+        """`mixture_features` of many batches, (N, D) float32 on the CPU, in the mode the network is in."""
+        collected = [self.mixture_features(images_NCHW).float().cpu() for images_NCHW in batches]
+        return torch.cat(collected) if collected else torch.empty(0, self.gmm.means.shape[1])
+
+    def initialise_mixture(self, batches: Iterable[Tensor], seed: int) -> None:
+        """Fit the mixture to the features that the network has of normalised pictures, batch by batch (B, 3, H, W).
+
+        With the statistics of each batch, as the first training step sees them: those an untrained BatchNorm keeps
+        are of nothing. A batch of one picture has none and is passed over. Nothing but the mixture changes.
+
+        Raises:
+            UserError: features that are not finite, or fewer different ones than components.
+        """
+        with batch_statistics(self):
+            features_ND = self.collect_features(images for images in batches if len(images) > 1)
+        set_parameters(self.gmm, fit_mixture(features_ND, len(self.gmm.means), seed))
+
+
+@contextmanager
+def batch_statistics(network: nn.Module) -> Generator[None]:
+    """Let every BatchNorm use the statistics of the batch and keep none; all else as in evaluation."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    modes = {module: module.training for module in network.modules()}
+    tracking = [norm.track_running_stats for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for norm, tracks in zip(norms, tracking, strict=True):
+            norm.track_running_stats = tracks
+
+
+def _regressor(inputs: int, hidden: tuple[int, ...], dropout: float) -> nn.Sequential:
+    """Linear, ReLU, dropout for each hidden layer, and a linear layer to one number."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, 1))
