@@ -14,6 +14,7 @@ from textual.widget import Widget
 from trainctl.tui.scene import Scene
 from trainctl.tui.view import RunView
 from trainctl.tui.widgets.classes import ClassPanel
+from trainctl.tui.widgets.clusters import ClusterPanel
 from trainctl.tui.widgets.embedding import EmbeddingPanel
 from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.health import HealthPanel
@@ -67,6 +68,7 @@ PANELS = (
     PanelEntry("validation", "Validation", ValidationPanel),
     PanelEntry("health", "Health", HealthPanel),
     PanelEntry("embedding", "Embedding", EmbeddingPanel, tasks=("weld",)),
+    PanelEntry("clusters", "Clusters", ClusterPanel, tasks=("quality",)),
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes",)),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),

@@ -22,6 +22,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.health import Health
 from trainctl.tui.memory import Memory, memory_path
 from trainctl.tui.monitor import Monitor
+from trainctl.tui.widgets.clusters import ClusterPanel
 
 NOON = 1_772_452_800.0
 """2026-03-02 12:00:00 UTC."""
@@ -42,6 +43,28 @@ def fixed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
             arguments = {"name": "lr", "op": "mul", "value": 0.5}
             run.events.append(EventKind.COMMAND, 100, id="a", verb="set", args=arguments, effect="lr 1e-4 -> 5e-5")
     run.say("loading 1,000 images")
+    return run.paths
+
+
+@pytest.fixture
+def mixture_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
+    """Two epochs of a mixture of eight with one component empty, refitted after the first."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(time, "time", lambda: NOON)
+    scalars = ("max_posterior", "posterior_entropy", *(f"cluster.{k}" for k in range(8)))
+    name = "20260302-120000-quality-with-refit-0a1b"
+    run = SyntheticRun(tmp_path / "runs", "quality/with-refit", name=name, scalars=scalars).begin()
+    sizes = {f"scalar__cluster.{k}": size for k, size in enumerate((20, 12, 10, 8, 6, 5, 3, 0))}
+    for epoch, srcc in enumerate([0.7, 0.8], start=1):
+        sure = np.linspace(0.4, 0.7, 50) + 0.15 * (epoch - 1)
+        measured = {"scalar__max_posterior": sure, "scalar__posterior_entropy": 2 * (1 - sure)}
+        run.train(50, time=NOON - 300 + epoch * 50 + np.arange(50), **sizes, **measured)
+        run.validate(epoch, 0.5, 0.8, srcc=srcc)
+        if epoch == 1:
+            refit = {"mode": "sklearn", "epoch": 1, "agreement": 0.1, "matched_agreement": 0.9}
+            run.events.append(EventKind.REFIT, 50, **refit, text="fitted anew")
+            run.events.append(EventKind.VALIDATION, 50, epoch=1, after="refit", raw={"srcc": 0.012})
     return run.paths
 
 
@@ -90,3 +113,22 @@ def test_cockpit(fixed_run, snap_compare, monkeypatch, tmp_path, size, theme):
         await pilot.pause(0.3)
 
     assert snap_compare(CockpitApp(fixed_run), terminal_size=size, run_before=settled)
+
+
+@pytest.mark.parametrize("theme", ["trainctl-dark", "no-colour"])
+@pytest.mark.parametrize("zoomed", [False, True], ids=["in-place", "zoomed"])
+def test_clusters(mixture_run, snap_compare, monkeypatch, tmp_path, zoomed, theme):
+    choose_theme(theme, monkeypatch, tmp_path)
+
+    async def settled(pilot: Pilot[None]) -> None:
+        await shows(pilot, "RUNNING")
+        await until(pilot, lambda: pilot.app.session.health is not None)
+        pilot.app.screen.query_one(ClusterPanel).focus(scroll_visible=False)
+        if zoomed:
+            await pilot.press("m")
+        else:
+            pilot.app.screen.query_one(ClusterPanel).scroll_visible(animate=False)
+        await shows(pilot, "1 of 8 empty: 7")
+        await pilot.pause(0.3)
+
+    assert snap_compare(CockpitApp(mixture_run), terminal_size=SMALL, run_before=settled)

@@ -1,0 +1,262 @@
+"""How the samples spread over the components of a mixture, and how sure of them the network is. Reads no files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.content import Content
+from textual.widget import Widget
+
+from trainctl.engine.runs.events import Event, EventKind
+from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.chart import Chart
+from trainctl.tui.charts.drawing import Drawing, draw
+from trainctl.tui.charts.inks import BAD_INK, DIM_INK, MARK_INK
+from trainctl.tui.charts.legend import entries
+from trainctl.tui.charts.plot import Line
+from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.charts.sparkline import sparkline
+from trainctl.tui.scene import Scene
+from trainctl.tui.view import RunView
+from trainctl.tui.widgets.charting import scened
+
+CLUSTER = "scalar.cluster."
+HISTORY = (("scalar.max_posterior", "max posterior"), ("scalar.posterior_entropy", "entropy"))
+"""What is drawn over time: series and its words."""
+METRIC = "srcc"
+MAX_COLUMNS = 2048
+"""Steps of an epoch that are summed one by one; in longer epochs several together."""
+CHART_ROWS = 7
+"""Rows from which on the history is a chart with an axis; below it is a row of blocks for each series."""
+MIN_COLUMN = 30
+"""Columns below which bars do not stand side by side."""
+COUNT_WIDTH = 7
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EpochSizes:
+    """Samples by component over the newest steps."""
+
+    counts: Floats
+    """Shape (K,)."""
+    steps: int
+    is_epoch: bool
+    """Whether as many steps as an epoch has were there."""
+
+    @property
+    def ideal(self) -> float:
+        """N / K."""
+        return float(self.counts.mean())
+
+    @property
+    def empty(self) -> list[int]:
+        """Components without a sample."""
+        return np.flatnonzero(self.counts < 0.5).tolist()
+
+
+class ClusterPanel(Widget, can_focus=True):
+    """A bar per component over the newest epoch, a tick where all would be equal, and the posteriors over time."""
+
+    heading: ClassVar[str] = "Clusters"
+    DEFAULT_CSS = """
+    ClusterPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground;
+                   border-subtitle-color: $chart-label; }
+    ClusterPanel:focus { border: round $accent; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._view: RunView | None = None
+        self._scene = Scene()
+        self._shown: object = None
+
+    def on_mount(self) -> None:
+        """Show the heading before the first data."""
+        self.border_title = Content.styled(self.heading, "bold")
+
+    def show(self, view: RunView, scene: Scene) -> None:
+        """Draw the present state."""
+        self._view, self._scene = view, scene
+        shown = (view.step, note(view), scene)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        sizes = epoch_sizes(view)
+        parts = [Content.styled(self.heading, "bold")]
+        if sizes is not None:
+            over = "newest epoch" if sizes.is_epoch else f"newest {sizes.steps} steps"
+            tick = "|" if Chart.glyphs is Glyphs.ASCII else "│"
+            parts.append(Content.styled(f"  {over}  {tick} equal sizes: {short(sizes.ideal)}", "$chart-label"))
+        self.border_title = Content("").join(parts)
+        self.border_subtitle = Content(note(view))
+        self.refresh()
+
+    def render(self) -> Content:
+        """Bars, their spread in words, and the history."""
+        view = self._view
+        sizes = epoch_sizes(view) if view is not None else None
+        if view is None or sizes is None:
+            words = "no step yet" if view is None or view.layout is None else "this run has no clusters"
+            return Content.styled(words, "$chart-label")
+        width, height = self.size.width, self.size.height
+        below = [_spread_row(sizes)]
+        room = height - len(below) - len(HISTORY)
+        bars = bar_rows(sizes, width, max(room, 1))
+        left = height - len(below) - len(bars)
+        history = _chart_rows(view, self._scene, width, left) if left >= CHART_ROWS else _history_rows(view, width)
+        return Content("\n").join([*bars, *below, *history])
+
+
+def epoch_sizes(view: RunView) -> EpochSizes | None:
+    """Samples of each component over the newest epoch, or over as much of it as there is; None without components."""
+    names = cluster_names(view)
+    if not names or not len(view.series[names[0]]):
+        return None
+    first, stop = view.series[names[0]].extent
+    per_epoch = view.plan.steps_per_epoch if view.plan else 0
+    start = max(first, stop - per_epoch) if per_epoch else first
+    columns = max(min(int(stop - start), MAX_COLUMNS), 1)
+    means = np.array([view.series[name].envelope(start, stop, columns).mean for name in names], np.float64)
+    counts = np.nansum(means, axis=1) * ((stop - start) / columns)
+    return EpochSizes(counts * _samples_each(view, names), int(stop - start), stop - start == per_epoch)
+
+
+def cluster_names(view: RunView) -> list[str]:
+    """Series of the components, in their order."""
+    names = (f"{CLUSTER}{k}" for k in range(sum(name.startswith(CLUSTER) for name in view.series)))
+    return [name for name in names if name in view.series]
+
+
+def _samples_each(view: RunView, names: Sequence[str]) -> float:
+    """Samples that a count stands for: more than one where a step is of several batches, of which it is the mean."""
+    newest = sum(view.series[name].last for name in names)
+    if view.last is None or not newest > 0:
+        return 1.0
+    return float(view.last["batch_size"]) / newest
+
+
+def spread_words(sizes: EpochSizes) -> tuple[bool, str]:
+    """Whether something is wrong with the sizes, and how they spread, in words."""
+    counts, empty = sizes.counts, sizes.empty
+    if empty:
+        shown = ", ".join(map(str, empty[:8])) + (", …" if len(empty) > 8 else "")
+        return True, f"{len(empty)} of {len(counts)} empty: {shown}"
+    ratio = float(counts.max() / counts.min())
+    extremes = f"smallest {short(float(counts.min()))}, largest {short(float(counts.max()))}"
+    return False, f"{extremes}, ratio {short(ratio, 2)}, none empty"
+
+
+def _spread_row(sizes: EpochSizes) -> Content:
+    is_wrong, words = spread_words(sizes)
+    return Content.styled(f"! {words}", "bold $warning") if is_wrong else Content.styled(words, "$foreground")
+
+
+def bar_rows(sizes: EpochSizes, width: int, height: int) -> list[Content]:
+    """A bar for each component, in several columns where one is too high; what is left out has middling sizes."""
+    total = len(sizes.counts)
+    columns = min(-(-total // height), max(width // MIN_COLUMN, 1))
+    rows = min(-(-total // columns), height)
+    room = rows * columns
+    shown, left_out = list(range(total)), 0
+    if room < total:
+        room = max(room - columns, 1)  # the last row says how many are missing
+        rows = max(rows - 1, 1)
+        left_out = total - room
+        order = np.argsort(sizes.counts, kind="stable").tolist()
+        shown = sorted(order[: -(-room // 2)] + (order[-(room // 2) :] if room > 1 else []))
+    cell = width // columns
+    bars = [_bar(k, sizes, cell - (columns > 1)) for k in shown]
+    gap = Content(" ")
+    lines = [gap.join(bars[row::rows]) for row in range(min(rows, len(bars)))]
+    if left_out and height > 1:
+        lines.append(Content.styled(f"and {left_out} more of middling size", "$chart-label"))
+    return lines
+
+
+def _bar(k: int, sizes: EpochSizes, width: int) -> Content:
+    """Number, bar with the tick of equal sizes, and size; `width` cells."""
+    counts, plain = sizes.counts, Chart.glyphs is Glyphs.ASCII
+    name = str(k).rjust(len(str(len(counts) - 1)))
+    room = max(width - len(name) - 1 - COUNT_WIDTH, 1)
+    top = max(float(counts.max()), sizes.ideal, 1e-9)
+    filled = round(float(counts[k]) / top * room)
+    cells = ["#" if plain else "█"] * filled + [" "] * (room - filled)
+    cells[min(int(sizes.ideal / top * room), room - 1)] = "|" if plain else "│"
+    is_empty = k in sizes.empty
+    size = "empty" if is_empty else short(round(float(counts[k])), 4)
+    return Content("").join(
+        [
+            Content.styled(f"{name} ", "bold $error" if is_empty else "$foreground"),
+            Content.styled("".join(cells), "$series-0"),
+            Content.styled(size.rjust(COUNT_WIDTH), "bold $error" if is_empty else "$foreground"),
+        ]
+    )
+
+
+def _history_rows(view: RunView, width: int) -> Iterator[Content]:
+    """A row of blocks for each series, from 0 to its largest value."""
+    known = [(view.series[name], words) for name, words in HISTORY if name in view.series]
+    labels = [f"{words} {short(series.last)}" for series, words in known]
+    room = max(map(len, labels), default=0)
+    for (series, _), label in zip(known, labels, strict=True):
+        bars = sparkline(series, max(width - room - 1, 0), plain=Chart.glyphs is Glyphs.ASCII)
+        yield Content.styled(label.ljust(room + 1), "$chart-label") + Content.styled(bars, "$series-1")
+
+
+def _chart_rows(view: RunView, scene: Scene, width: int, height: int) -> list[Content]:
+    """The history as a chart, with the largest entropy there can be and the largest posterior."""
+    num_clusters = len(cluster_names(view))
+    lines = [Line(words, view.series[name], ink) for ink, (name, words) in enumerate(HISTORY) if name in view.series]
+    rules = ((math.log(num_clusters), f"ln {num_clusters}"), (1.0, "one-hot")) if num_clusters > 1 else ()
+    content = scened(view, scene, lines, rules=rules)
+    legend = [
+        Content.styled(f"{entry.text}  ", _style(entry.ink)) for entry in entries(content, plain_ink=Chart.plain_ink)
+    ]
+    drawing = draw(content, width, height - 1, Chart.glyphs, plain_ink=Chart.plain_ink)
+    return [Content("").join(legend).truncate(width), *_styled_rows(drawing)]
+
+
+def _styled_rows(drawing: Drawing) -> Iterator[Content]:
+    for chars, inks in zip(drawing.chars, drawing.inks, strict=True):
+        text = "".join(chars.tolist())
+        edges = [0, *(np.flatnonzero(inks[1:] != inks[:-1]) + 1).tolist(), len(inks)]
+        yield Content("").join(Content.styled(text[a:b], _style(int(inks[a]))) for a, b in pairwise(edges))
+
+
+def _style(ink: int) -> str:
+    known = {0: "$series-0", 1: "$series-1", MARK_INK: "$chart-mark", BAD_INK: "$chart-bad"}
+    return known.get(ink % DIM_INK if ink >= DIM_INK else ink, "$chart-label")
+
+
+def note(view: RunView) -> str:
+    """The newest rank correlation, and what the newest refit did to it."""
+    newest = view.validation("raw", METRIC).last
+    parts = [] if math.isnan(newest) else [f"SRCC {short(newest, 3)}"]
+    found = newest_refit(view.of_kind(EventKind.VALIDATION))
+    if found is not None:
+        epoch, before, after = found
+        parts.append(f"refit at epoch {epoch}: {short(before, 3)} -> {short(after, 3)}")
+    return " · ".join(parts)
+
+
+def newest_refit(validations: Sequence[Event]) -> tuple[int, float, float] | None:
+    """Epoch of the newest refit that was validated before and after, and both results; NaN where there was none."""
+    for index in range(len(validations) - 1, 0, -1):
+        after, before = validations[index], validations[index - 1]
+        if after.data.get("after") == "refit" and before.step == after.step:
+            return int(after.data.get("epoch") or 0), _measured(before), _measured(after)
+    return None
+
+
+def _measured(event: Event) -> float:
+    raw: Any = event.data.get("raw")
+    value = raw.get(METRIC) if isinstance(raw, dict) else None
+    return float(value) if isinstance(value, int | float) else math.nan
