@@ -7,6 +7,7 @@ the points rise and never leaves their range between two of them, which a cubic 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def tone_curve(images_NCHW: Tensor, xs: Sequence[float], ys: Sequence[float]) ->
 
     Any shape; a new tensor. `xs` rises strictly, at least two points. Values outside `xs` count as its nearest end.
     """
-    if len(xs) != len(ys) or len(xs) < 2 or any(left >= right for left, right in zip(xs, xs[1:], strict=False)):
+    if len(xs) != len(ys) or len(xs) < 2 or any(left >= right for left, right in pairwise(xs)):
         raise ValueError(f"a curve needs two points or more, with rising xs: got {xs} and {ys}")
     pieces = torch.tensor(_pieces(xs, ys), dtype=images_NCHW.dtype, device=images_NCHW.device)
     starts = torch.tensor(xs, dtype=images_NCHW.dtype, device=images_NCHW.device)
@@ -30,7 +31,7 @@ def tone_curve(images_NCHW: Tensor, xs: Sequence[float], ys: Sequence[float]) ->
 
 def _pieces(xs: Sequence[float], ys: Sequence[float]) -> list[list[float]]:
     """Coefficients of 1, t, t², t³ for every piece, t counted from its start: four rows of len(xs) − 1."""
-    widths = [right - left for left, right in zip(xs, xs[1:], strict=False)]
+    widths = [right - left for left, right in pairwise(xs)]
     rises = [(high - low) / width for low, high, width in zip(ys, ys[1:], widths, strict=False)]
     slopes = _slopes(widths, rises)
     squares, cubes = [], []
