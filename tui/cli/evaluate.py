@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Data, Device, Json, RunsDir, Set, all_overrides
-from trainctl.tui.cli.past_run import checkpoint_of, past_run
+from trainctl.tui.cli.past_run import checkpoint_of, past_run, run_or_checkpoint
 
 Checkpoint = Annotated[str, typer.Option("--checkpoint", metavar="best|latest|FILE", help="Which checkpoint.")]
 Weights = Annotated[
     str, typer.Option("--weights", metavar="raw|ema", help="Which weights; default: the better of the two.")
 ]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Name, path, unique part of a name, or `latest`.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="Name, path, unique part of a name, `latest`, or a checkpoint file.")
+]
 
 
 def command(
@@ -29,6 +31,7 @@ def command(
     json: Json = False,
 ) -> None:
     """Measure a checkpoint on data: by default the run's best one on the validation split it was chosen on."""
+    run, checkpoint = run_or_checkpoint(run, checkpoint)
     past = past_run(run, runs_dir, data, all_overrides(sets, None, device))
     path = checkpoint_of(past, checkpoint)
     check_weights(weights)
@@ -59,4 +62,5 @@ def _report(path: Path, about: dict[str, object], weights: str, metrics: dict[st
         facts = {"checkpoint": path, "weights": weights, "epoch": about["epoch"], "step": about["step"]}
         return to_json(facts | {"metrics": metrics})
     head = f"{path}  {weights} weights of epoch {about['epoch']}, step {about['step']}"
-    return "\n".join([head, *(f"  {name:<16}{value:.6f}" for name, value in metrics.items())])
+    width = max(map(len, metrics), default=0)
+    return "\n".join([head, *(f"  {name:<{width}}  {value:.6f}" for name, value in metrics.items())])

@@ -13,7 +13,7 @@ from trainctl.engine.runs.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
 from trainctl.tui.cli.evaluate import Checkpoint, Weights, check_weights
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir
-from trainctl.tui.cli.past_run import checkpoint_of, past_run
+from trainctl.tui.cli.past_run import checkpoint_of, past_run, run_or_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +65,7 @@ def _export_network(
     run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, *, overwrite: bool
 ) -> str:
     """Write the network; what was written, in a line."""
+    run, checkpoint = run_or_checkpoint(run, checkpoint)
     past = past_run(run, runs_dir, None, ["runtime.device=cpu"])
     source = checkpoint_of(past, checkpoint)
     check_weights(weights)

@@ -42,6 +42,20 @@ def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) 
     return PastRun(paths, resolved, data or (Path(recorded) if recorded else None))
 
 
+def run_or_checkpoint(ref: str, checkpoint: str) -> tuple[str, str]:
+    """Where `ref` is a checkpoint file, the folder it lies in and the file; else both as they are.
+
+    Raises:
+        UserError: `ref` is a file, and another checkpoint is asked for as well.
+    """
+    path = Path(ref)
+    if not path.is_file():
+        return ref, checkpoint
+    if checkpoint != "best":
+        raise UserError(f"{ref} and --checkpoint {checkpoint}: one of the two", "leave out --checkpoint")
+    return str(path.parent), str(path)
+
+
 def checkpoint_of(run: PastRun, name: str) -> Path:
     """`latest_model.pth` or `best_model.pth` of the run, or a path.
 

@@ -10,7 +10,7 @@ import typer
 
 from trainctl.tui.cli.evaluate import Checkpoint, Run, Weights, check_weights
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Device, Json, RunsDir, all_overrides
-from trainctl.tui.cli.past_run import checkpoint_of, past_run
+from trainctl.tui.cli.past_run import checkpoint_of, past_run, run_or_checkpoint
 
 
 def command(
@@ -23,6 +23,7 @@ def command(
     json: Json = False,
 ) -> None:
     """Apply a checkpoint to files: one line per file, in their order."""
+    run, checkpoint = run_or_checkpoint(run, checkpoint)
     past = past_run(run, runs_dir, None, all_overrides(None, None, device))
     path = checkpoint_of(past, checkpoint)
     check_weights(weights)

@@ -1,0 +1,46 @@
+"""What a weld training leaves behind: two checkpoints, and a best one that measures as its epoch did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trainctl.engine.errors import ExitCode
+from trainctl.tui.cli.main import run_command_line
+
+TRAIN = [
+    *("run", "--preset", "weld/warmup", "--scale", "small", "--device", "cpu"),
+    *("data.samples=96", "data.val_samples=48", "model.width=16", "model.embedding=16", "schedule.warmup_epochs=1"),
+    *("data.video=[1,32]", "data.image=[1,32]", "data.audio=[1,32]", "data.sensor=[32,6]", "ema.decay=0.9"),
+]
+
+
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_the_best_checkpoint_measures_as_its_epoch_did(
+    epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line([*TRAIN, f"train.epochs={epochs}"]) == ExitCode.OK
+    (run,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir() and not path.is_symlink())
+    assert sorted(path.name for path in run.glob("*.pth")) == ["best_model.pth", "latest_model.pth"]
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    best = [event["data"] for event in events if event["kind"] == "validation" and event["data"]["best"]][-1]
+    capsys.readouterr()
+    for named in (["latest"], [str(run / "best_model.pth")]):
+        assert run_command_line(["evaluate", *named, "--json"]) == ExitCode.OK
+        found = json.loads(capsys.readouterr().out)
+        assert found["epoch"] == best["epoch"]
+        assert found["metrics"] == pytest.approx(best[found["weights"]], abs=1e-6)
+    assert run_command_line(["evaluate"]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(found["metrics"])
+
+
+def test_a_checkpoint_file_and_another_one_asked_for_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "best_model.pth").touch()
+    assert run_command_line(["evaluate", str(tmp_path / "best_model.pth"), "--checkpoint", "latest"]) == ExitCode.USAGE
+    assert "one of the two" in capsys.readouterr().err
