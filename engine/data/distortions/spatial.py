@@ -110,8 +110,9 @@ def pixelate(images_NCHW: Tensor, strength: float, generator: torch.Generator) -
 def _there_and_back(length: int, factor: float) -> Tensor:
     """Which of `length` pixels each one shows after a resize to ⌈factor · length⌉ pixels and back."""
     small = max(1, math.ceil(factor * length))
-    kept = ((torch.arange(small, dtype=torch.float64) + 0.5) * length / small).long()
-    shown = ((torch.arange(length, dtype=torch.float64) + 0.5) * small / length).long()
+    # Integers: where a centre falls between two pixels, rounding must not decide.
+    kept = (2 * torch.arange(small) + 1) * length // (2 * small)
+    shown = (2 * torch.arange(length) + 1) * small // (2 * length)
     return kept[shown]
 
 
