@@ -57,7 +57,7 @@ def event_words(event: Event) -> tuple[Severity, str]:
         case EventKind.RESUME:
             return Severity.NOTE, _resume(data)
         case EventKind.REFIT:
-            return Severity.NOTE, _refit(data)
+            return (Severity.WARNING if data.get("failed") else Severity.NOTE), _refit(data)
         case EventKind.END:
             failed = data.get("state") == "failed"
             text = f"{data.get('state', 'end')}: {data.get('exit_reason', '')}"
@@ -120,10 +120,13 @@ def _validation(data: Mapping[str, Any]) -> str:
 
 def _refit(data: Mapping[str, Any]) -> str:
     """What was fitted anew, and how many samples kept their component."""
-    parts = [f"refit ({data.get('mode', '')})", f"epoch {data.get('epoch')}", str(data.get("text", ""))]
+    text = f"refit ({data.get('mode', '')})"
     shares = {"agreement": "kept their number", "matched_agreement": "after the best renumbering"}
-    parts += [f"{float(data[key]):.0%} {words}" for key, words in shares.items() if isinstance(data.get(key), int | float)]
-    return "  ".join(part for part in parts if part)
+    known = [
+        f"{float(data[key]):.0%} {words}" for key, words in shares.items() if isinstance(data.get(key), int | float)
+    ]
+    words = [str(data["text"])] if data.get("text") else [text, *known]
+    return "  ".join([f"epoch {data.get('epoch')}", *words])
 
 
 def _resume(data: Mapping[str, Any]) -> str:

@@ -11,11 +11,19 @@ from trainctl.tui.widgets.validation import ValidationPanel
 from trainctl.tui.wording import event_words
 
 
+def refit_event(**data: object) -> Event:
+    return Event(EventKind.REFIT, 500, 0.0, {"mode": "sklearn", "epoch": 10} | data)
+
+
 def test_a_refit_says_in_the_log_how_many_samples_kept_their_component():
-    data = {"mode": "sklearn", "epoch": 10, "agreement": 0.12, "matched_agreement": 0.93, "text": "K = 8 on 4,096"}
-    assert event_words(Event(EventKind.REFIT, 500, 0.0, data))[1] == (
-        "refit (sklearn)  epoch 10  K = 8 on 4,096  12% kept their number  93% after the best renumbering"
-    )
+    severity, words = event_words(refit_event(agreement=0.12, matched_agreement=0.93))
+    assert severity == "note"
+    assert words == "epoch 10  refit (sklearn)  12% kept their number  93% after the best renumbering"
+    assert event_words(refit_event(agreement=0.12, text="fitted anew"))[1] == "epoch 10  fitted anew"
+
+
+def test_a_refit_that_failed_is_a_warning():
+    assert event_words(refit_event(failed=True, text="not fitted"))[0] == "warning"
 
 
 def test_a_validation_after_a_refit_says_so():
