@@ -49,7 +49,7 @@ def command(
     """Look at the data as training will see it: class balance, batches, tensors, samples."""
     size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
     words = all_overrides(sets, overrides, device)
-    resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
+    resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task, data=data)
     title = f"{resolved.preset}, {data or 'built-in data'}"
     if progress:
         _tell({"section": "loading", "title": title})

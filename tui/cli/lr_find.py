@@ -55,7 +55,7 @@ def command(
         raise UserError(f"--start {start:g} --end {end:g}: not a range", "give 0 < start < end")
     size = scale.on(device_type(device))
     words = all_overrides(sets, overrides, device)
-    resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
+    resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task, data=data)
 
     from trainctl.engine.optim.lr_finder import smooth
     from trainctl.engine.tasks.registry import task_type

@@ -89,14 +89,32 @@ def resolve_options(
     config: Sequence[Path] | None = None,
     overrides: Sequence[str] = (),
     task: str | None = None,
+    data: Path | None = None,
 ) -> Resolved:
     """The configuration a command line asks for, environment included.
 
     Raises:
-        UserError: an unknown preset, key or file, or a value that does not fit.
+        UserError: an unknown preset, key or file, a value that does not fit, or no word of the task while `data` is
+            plainly that of another one than the default preset's.
     """
     import os
 
     from trainctl.engine.config.resolve import resolve
 
+    if data is not None and not (preset or task or config):
+        _refuse_other_task(data)
     return resolve(preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task)
+
+
+def _refuse_other_task(data: Path) -> None:
+    from trainctl.engine.config.presets import DEFAULT_PRESET, preset_names
+    from trainctl.engine.errors import UserError
+    from trainctl.engine.tasks.recognise import recognise_task
+
+    found = recognise_task(data)
+    if found is not None and found[0] != DEFAULT_PRESET.partition("/")[0]:
+        task, sign = found
+        names = ", ".join(preset_names(task))
+        raise UserError(
+            f"{data} is data of the task {task} ({sign})", f"name one of its presets with --preset: {names}"
+        )

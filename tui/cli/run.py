@@ -123,7 +123,7 @@ def command(
             target = _forked(fork, fork_from or ForkPoint.LATEST, runs_dir, run_dir, data, resolve)
         else:
             size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
-            resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task)
+            resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task, data=data)
             target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data)
         code = _train(target, json=json, debug=debug)
     raise typer.Exit(code)

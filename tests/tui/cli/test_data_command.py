@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from trainctl.engine.errors import ExitCode
 from trainctl.tui.cli.main import run_command_line
 
 WORDS = ["data", "--device", "cpu", "--set", "data.samples=60", "--set", "train.batch_size=8"]
@@ -41,3 +43,14 @@ def test_what_cannot_be_looked_at_ends_with_two_and_one_line(words, capsys):
     assert run_command_line(["data", "--device", "cpu", *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("trainctl: error: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["run", "data", "lr-find"])
+def test_data_of_another_task_names_the_presets_that_fit(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("CATEGORY,SUBDIRS\ngood,a\n")
+    assert run_command_line([verb, "--data", str(manifest)]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "data of the task weld (columns CATEGORY, SUBDIRS" in said and "weld/repaired" in said
