@@ -28,14 +28,23 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff",
 """Names that are taken for images in a folder, in lower case."""
 
 
+ORIENTATION, SIDEWAYS = 0x0112, frozenset({5, 6, 7, 8})
+"""EXIF tag of how a camera was held, and its values that exchange height and width."""
+
+
 class UnreadableImageError(Exception):
     """One image that cannot be decoded; the text says why."""
+
+
+Decode = Callable[[Source, int, int], NDArray[np.uint8]]
+"""Makes one image of a height and a width of a source, as `decode_image` and `cut_image` do."""
 
 
 def decode_images(
     sources: Iterable[tuple[int, Source]],
     images_NCHW: Tensor,
     progress: Callable[[int, int], None] | None = None,
+    decode: Decode | None = None,
 ) -> dict[int, str]:
     """Decode every source into its row of `images_NCHW`, resized to its height and width, grey as RGB.
 
@@ -43,13 +52,14 @@ def decode_images(
         sources: row and file (or content) of each image, in any order.
         images_NCHW: uint8, shape (N, 3, H, W), filled in place.
         progress: called with the number of images done, and N.
+        decode: what makes a row of a source; none: `decode_image`, which resizes.
 
     Returns:
         Why a row could not be decoded, by row; empty when all could.
     """
     rows_NCHW = images_NCHW.numpy()
     problems: dict[int, str] = {}
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = num_threads()
     done = 0
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[tuple[int, dict[int, str]]]] = deque()
@@ -63,12 +73,17 @@ def decode_images(
                 progress(done, len(rows_NCHW))
 
         for chunk in _chunks(sources):
-            pending.append(pool.submit(_decode_chunk, chunk, rows_NCHW))
+            pending.append(pool.submit(_decode_chunk, chunk, rows_NCHW, decode or decode_image))
             if len(pending) > 2 * threads:  # bounds the encoded bytes that wait in memory
                 finish()
         while pending:
             finish()
     return dict(sorted(problems.items()))
+
+
+def num_threads() -> int:
+    """Threads that decode: as many as this process has cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _chunks(sources: Iterable[tuple[int, Source]]) -> Iterator[list[tuple[int, Source]]]:
@@ -77,12 +92,14 @@ def _chunks(sources: Iterable[tuple[int, Source]]) -> Iterator[list[tuple[int, S
         yield chunk
 
 
-def _decode_chunk(chunk: list[tuple[int, Source]], rows_NCHW: NDArray[np.uint8]) -> tuple[int, dict[int, str]]:
+def _decode_chunk(
+    chunk: list[tuple[int, Source]], rows_NCHW: NDArray[np.uint8], decode: Decode
+) -> tuple[int, dict[int, str]]:
     """Decode a few images into their rows: how many, and which could not."""
     problems: dict[int, str] = {}
     for row, source in chunk:
         try:
-            rows_NCHW[row] = decode_image(source, rows_NCHW.shape[2], rows_NCHW.shape[3])
+            rows_NCHW[row] = decode(source, rows_NCHW.shape[2], rows_NCHW.shape[3])
         except UnreadableImageError as error:
             problems[row] = str(error)
     return len(chunk), problems
@@ -94,6 +111,71 @@ def decode_image(source: Source, height: int, width: int) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: says why.
     """
+
+    def resized(opened: Image) -> Image:
+        from PIL.Image import Resampling
+
+        opened.draft(opened.mode, (width, height))  # a large JPEG is decoded at a fraction of its size
+        image = _upright_8_bit(opened)
+        return image if image.size == (width, height) else image.resize((width, height), Resampling.BILINEAR)
+
+    return _decode(source, resized)
+
+
+def cut_image(source: Source, height: int, width: int) -> NDArray[np.uint8]:
+    """The middle of an image at its own resolution, uint8 RGB (3, H, W), or (1, H, W) for a grey one.
+
+    Raises:
+        UnreadableImageError: says why, e.g. that the image is smaller than that.
+    """
+
+    def middle(opened: Image) -> Image:
+        image = _upright_8_bit(opened)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        if left < 0 or top < 0:
+            raise UnreadableImageError(f"{image.width}×{image.height} pixels are fewer than {width}×{height}")
+        return image.crop((left, top, left + width, top + height))
+
+    return _decode(source, middle)
+
+
+def whole_image(source: Source) -> NDArray[np.uint8]:
+    """One image at its own resolution, uint8 RGB (3, H, W).
+
+    Raises:
+        UnreadableImageError: says why.
+    """
+    pixels = _decode(source, _upright_8_bit)
+    return np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
+
+
+def image_size(file: Path) -> tuple[int, int]:
+    """Height and width of an image file as it will be decoded, from its header alone.
+
+    Raises:
+        UnreadableImageError: says why.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not file.is_file():
+        raise UnreadableImageError("no such file")
+    try:
+        with Image.open(file) as opened:
+            width, height = opened.size
+            is_turned = "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError("not an image") from error
+    except Exception as error:  # decoders raise whatever they stumble over in a damaged file
+        raise UnreadableImageError(_first_line(error)) from error
+    return (width, height) if is_turned else (height, width)
+
+
+def _decode(source: Source, finish: Callable[[Image], Image]) -> NDArray[np.uint8]:
+    """Open a source and give the pixels of what `finish` makes of it, channels first.
+
+    Raises:
+        UnreadableImageError: says why.
+    """
     from PIL import Image, UnidentifiedImageError
 
     content = source if isinstance(source, bytes) else _read(source)
@@ -101,16 +183,18 @@ def decode_image(source: Source, height: int, width: int) -> NDArray[np.uint8]:
         raise UnreadableImageError("empty file")
     try:
         with Image.open(io.BytesIO(content)) as opened:
-            opened.draft(opened.mode, (width, height))  # a large JPEG is decoded at a fraction of its size
-            image = _upright_8_bit(opened)
-            if image.size != (width, height):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, dtype=np.uint8)
+            pixels = np.asarray(finish(opened), dtype=np.uint8)
+    except UnreadableImageError:
+        raise
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image") from error
     except Exception as error:  # decoders raise whatever they stumble over in a damaged file
-        raise UnreadableImageError(str(error).split("\n")[0] or type(error).__name__) from error
+        raise UnreadableImageError(_first_line(error)) from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0] or type(error).__name__
 
 
 def _upright_8_bit(opened: Image) -> Image:
