@@ -36,7 +36,7 @@ def test_no_other_thresholds_separate_the_classes_better(counts: list[int], thre
     histogram = np.array(counts, dtype=float)
     found = otsu_thresholds(torch.tensor(histogram)[None], thresholds)[0].tolist()
     best = max(between_class_variance(histogram, lasts) for lasts in combinations(range(len(counts) - 1), thresholds))
-    assert found == sorted(set(found)) and 0 <= found[0] and found[-1] < len(counts) - 1
+    assert found == sorted(set(found)) and found[0] >= 0 and found[-1] < len(counts) - 1
     assert between_class_variance(histogram, tuple(found)) == pytest.approx(best, abs=1e-4)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -54,9 +53,12 @@ def test_jitter_is_five_bilinear_warps_of_scipy(strength: float) -> None:
 
 def nearest(length: int, source: int) -> list[int]:
     """For each of `length` pixels the one of `source` whose centre is nearest, the later of two equally near."""
-    centres = [Fraction(2 * at + 1, 2 * source) for at in range(source)]
-    wanted = [Fraction(2 * at + 1, 2 * length) for at in range(length)]
-    return [min(range(source), key=lambda at: (abs(centres[at] - place), -at)) for place in wanted]
+
+    def distance(at: int, place: int) -> int:
+        """Between two centres, in units of 1 / (2 · length · source)."""
+        return abs((2 * at + 1) * length - (2 * place + 1) * source)
+
+    return [min(range(source), key=lambda at: (distance(at, place), -at)) for place in range(length)]
 
 
 @pytest.mark.parametrize("strength", DISTORTIONS[20].strengths)
@@ -65,7 +67,8 @@ def test_pixelate_shows_the_nearest_pixel_of_the_nearest_pixel(strength: float, 
     ours = pixelate(positions(2, *size), strength, generator())
     small = [math.ceil((0.95 - strength**0.6) * length) for length in size]
     rows, columns = (
-        [nearest(less, length)[at] for at in nearest(length, less)] for length, less in zip(size, small, strict=True)
+        list(map(nearest(less, length).__getitem__, nearest(length, less)))
+        for length, less in zip(size, small, strict=True)
     )
     assert torch.equal(ours, positions(2, *size)[:, :, rows][:, :, :, columns])
 
