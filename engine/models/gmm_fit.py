@@ -6,6 +6,7 @@ useless to it until its components are matched to the old ones. Knows features a
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "step")
 
 @dataclass(frozen=True)
 class MixtureParameters:
-    """The parameters of a `DiagonalGmm` apart from one."""
+    """The parameters of a `DiagonalGmm` apart from one, float64 on the CPU."""
 
     means: Tensor
     """(K, D)."""
@@ -38,8 +39,9 @@ class MixtureParameters:
 
     def renumbered(self, permutation_K: Tensor) -> MixtureParameters:
         """The same mixture; its component k is what was component permutation[k]."""
-        order_K = permutation_K.to(self.means.device)
-        return MixtureParameters(self.means[order_K], self.log_variances[order_K], self.log_weights[order_K])
+        return MixtureParameters(
+            self.means[permutation_K], self.log_variances[permutation_K], self.log_weights[permutation_K]
+        )
 
 
 class Agreement(NamedTuple):
@@ -57,34 +59,42 @@ def fit_mixture(features_ND: Tensor, clusters: int, seed: int) -> MixtureParamet
     """A diagonal mixture by scikit-learn's EM, started from k-means, in float64.
 
     Raises:
-        UserError: features that are not finite, or fewer different ones than components.
+        UserError: features that are not finite, fewer different ones than components, or groups so far apart that
+            variances inside them are lost.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     features = _checked(features_ND, clusters)
+    # scikit-learn takes variances as E[x²] − E[x]², which loses their digits far from the origin.
+    centre_D = features.mean(0)
     mixture = GaussianMixture(
         clusters, covariance_type="diag", reg_covar=VARIANCE_FLOOR, n_init=1, random_state=seed % 2**32
     )
-    with warnings.catch_warnings():
+    try:
         # A fit that stopped at the iteration limit is a start as good as another: gradient descent goes on from it.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            mixture.fit(features)
-        except ValueError as error:
-            raise UserError(
-                f"the mixture of {clusters} components cannot be fitted to {len(features)} samples: {error}",
-                "lower model.clusters, set model.projection, or model.initialisation: random",
-            ) from error
-    means, variances, weights = (
-        torch.from_numpy(np.asarray(part)) for part in (mixture.means_, mixture.covariances_, mixture.weights_)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(features - centre_D)
+        means, variances, weights = (
+            np.asarray(part, np.float64) for part in (mixture.means_, mixture.covariances_, mixture.weights_)
+        )
+        if not np.isfinite(variances).all():
+            raise ValueError("variances overflow")
+    except ValueError as error:
+        raise UserError(
+            f"the mixture of {clusters} components cannot be fitted to {len(features)} samples: a component has a "
+            "variance that cannot be told from rounding",
+            "lower model.clusters, set model.projection, or model.initialisation: random",
+        ) from error
+    return MixtureParameters(
+        torch.from_numpy(means + centre_D), torch.from_numpy(np.log(variances)), torch.from_numpy(np.log(weights))
     )
-    return MixtureParameters(means, variances.log(), weights.log())
 
 
 def _checked(features_ND: Tensor, clusters: int) -> NDArray[np.float64]:
     """Features as NumPy wants them, if a mixture can be fitted to them at all."""
-    features = features_ND.detach().double().cpu().numpy()
+    features = features_ND.detach().cpu().double().numpy()
     broken = int((~np.isfinite(features).all(1)).sum())
     if broken:
         raise UserError(
@@ -104,8 +114,13 @@ def _checked(features_ND: Tensor, clusters: int) -> NDArray[np.float64]:
 @torch.no_grad()
 def parameters_of(gmm: DiagonalGmm) -> MixtureParameters:
     """A copy of a layer's parameters, weights normalised, variances not below the floor in force."""
-    log_variances_KD = gmm.log_variances.clamp(min=float(np.log(VARIANCE_FLOOR)))
-    return MixtureParameters(gmm.means.clone(), log_variances_KD, gmm.log_weights.log_softmax(0))
+    # To the CPU first: not every device has float64.
+    means_KD, log_variances_KD, log_weights_K = (
+        part.detach().cpu().to(torch.float64, copy=True) for part in (gmm.means, gmm.log_variances, gmm.log_weights)
+    )
+    return MixtureParameters(
+        means_KD, log_variances_KD.clamp(min=math.log(VARIANCE_FLOOR)), log_weights_K.log_softmax(0)
+    )
 
 
 @torch.no_grad()
@@ -122,7 +137,7 @@ def match_components(old_posteriors_NK: Tensor, new_posteriors_NK: Tensor) -> Te
     In common is mean_n p_old(j|n)·p_new(k|n), the share of samples that would fall to both; the sum over pairs is
     maximised (Hungarian method, Kuhn 1955).
     """
-    shared_KK = old_posteriors_NK.double().T @ new_posteriors_NK.double() / max(len(old_posteriors_NK), 1)
+    shared_KK = old_posteriors_NK.cpu().double().T @ new_posteriors_NK.cpu().double() / max(len(old_posteriors_NK), 1)
     return _assign(shared_KK)
 
 
@@ -143,13 +158,10 @@ def blend(old: MixtureParameters, new_matched: MixtureParameters, share: float) 
     The last part keeps the samples between two means inside; blending log-variances would leave them out. Weights
     are mixed linearly. 0 gives the old mixture, 1 the new one.
     """
-    old_means, old_vars = old.means.double(), old.log_variances.double().exp()
-    new_means, new_vars = new_matched.means.to(old_means), new_matched.log_variances.to(old_means).exp()
-    between_KD = share * (1 - share) * (new_means - old_means).square()
-    variances_KD = (1 - share) * old_vars + share * new_vars + between_KD
-    old_weights = old.log_weights.to(old_means).softmax(0)
-    weights_K = torch.lerp(old_weights, new_matched.log_weights.to(old_means).softmax(0), share)
-    return MixtureParameters(torch.lerp(old_means, new_means, share), variances_KD.log(), weights_K.log())
+    between_KD = share * (1 - share) * (new_matched.means - old.means).square()
+    variances_KD = torch.lerp(old.log_variances.exp(), new_matched.log_variances.exp(), share) + between_KD
+    weights_K = torch.lerp(old.log_weights.softmax(0), new_matched.log_weights.softmax(0), share)
+    return MixtureParameters(torch.lerp(old.means, new_matched.means, share), variances_KD.log(), weights_K.log())
 
 
 def agreement(old_labels_N: Tensor, new_labels_N: Tensor) -> Agreement:
@@ -157,7 +169,7 @@ def agreement(old_labels_N: Tensor, new_labels_N: Tensor) -> Agreement:
     from sklearn.metrics import adjusted_rand_score
 
     if not len(old_labels_N):
-        return Agreement(float("nan"), float("nan"), float("nan"))
+        return Agreement(math.nan, math.nan, math.nan)
     old, new = old_labels_N.cpu().numpy(), new_labels_N.cpu().numpy()
     size = int(max(old.max(), new.max())) + 1
     counts = np.bincount(old * size + new, minlength=size * size).reshape(size, size)
@@ -178,6 +190,7 @@ def refit(gmm: DiagonalGmm, features_ND: Tensor, seed: int, share: float | None 
         UserError: as `fit_mixture`; the layer is then as it was.
     """
     fitted = fit_mixture(features_ND, len(gmm.means), seed)
+    features_ND = features_ND.to(gmm.means.device)
     old, old_posteriors_NK = parameters_of(gmm), gmm(features_ND).exp()
     set_parameters(gmm, fitted)
     if share is not None:

@@ -46,15 +46,15 @@ class QualityNet(nn.Module):
 
     Args:
         model: options of the network.
-        image_size: height and width of the pictures, which must leave something after all strides.
+        image_size: height and width of the pictures, which must leave something after all strides; None: not looked at.
 
     Raises:
         UserError: pictures that are too small.
     """
 
-    def __init__(self, model: QualityModel, image_size: int) -> None:
+    def __init__(self, model: QualityModel, image_size: int | None = None) -> None:
         super().__init__()
-        if image_size < LEAST_IMAGE_SIZE:
+        if image_size is not None and image_size < LEAST_IMAGE_SIZE:
             raise UserError(
                 f"data.image_size: {image_size} is too small for a network that reduces it {STRIDE} times",
                 f"take {LEAST_IMAGE_SIZE} or more",

@@ -38,7 +38,7 @@ def rmse(prediction_N: Tensor, target_N: Tensor) -> float:
 
 
 def _floats(values_N: Tensor) -> Floats:
-    return values_N.detach().double().cpu().numpy()
+    return values_N.detach().cpu().double().numpy()
 
 
 def _varies(values: Floats) -> bool:
@@ -59,7 +59,7 @@ def _correlation(left: Floats, right: Floats) -> float:
 
 
 def _unit_deviations(values: Floats) -> Floats:
-    # Halves first: the difference of two numbers of the format may be outside it.
-    centred = values / 2 - (values / 2).mean()
+    scaled = values / np.abs(values).max()
+    centred = scaled - scaled.mean()
     centred = centred / np.abs(centred).max()
     return centred / np.linalg.norm(centred)
