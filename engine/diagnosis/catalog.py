@@ -111,6 +111,8 @@ class Rule:
 
 
 _REGISTRY: dict[str, Rule] = {}
+_LOG_REGISTRY: dict[str, Rule] = {}
+"""Rules over the logs of other tools. Where the fault is the same, so is the code."""
 
 
 def rule(
@@ -122,24 +124,27 @@ def rule(
     precedence: Precedence,
     cost: Cost,
     rivals: Iterable[str] = (),
+    of_log: bool = False,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Enter a function into the catalogue under `code`."""
+    """Enter a function into the catalogue under `code`; `of_log`: it judges logs of any tool, not runs."""
     assert section in SECTIONS, section
+    registry = _LOG_REGISTRY if of_log else _REGISTRY
 
     def enter(judge: Callable[..., Answer]) -> Callable[..., Answer]:
-        assert code not in _REGISTRY, f"{code} is taken"
+        assert code not in registry, f"{code} is taken"
         needs, welcomes = _parameters(judge)
-        _REGISTRY[code] = Rule(code, name, section, severity, precedence, cost, tuple(rivals), judge, needs, welcomes)
+        registry[code] = Rule(code, name, section, severity, precedence, cost, tuple(rivals), judge, needs, welcomes)
         return judge
 
     return enter
 
 
-def all_rules() -> dict[str, Rule]:
-    """Every rule by code, in the order of the codes."""
+def all_rules(*, of_log: bool = False) -> dict[str, Rule]:
+    """Every rule by code, in the order of the codes; `of_log`: those over the logs of any tool instead."""
     for module in pkgutil.iter_modules(rules_package.__path__):
         importlib.import_module(f"{rules_package.__name__}.{module.name}")
-    return dict(sorted(_REGISTRY.items(), key=lambda item: (item[0][0], int(item[0][1:]))))
+    registry = _LOG_REGISTRY if of_log else _REGISTRY
+    return dict(sorted(registry.items(), key=lambda item: (item[0][0], int(item[0][1:]))))
 
 
 def _parameters(judge: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,0 +1,105 @@
+"""What rules know of a log: its figures by meaning, and what the user said of the training. Plain data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trainctl.engine.diagnosis.logs.names import Kind, Meaning, meaning_of
+from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
+
+RELATIVE = 1e-5
+"""Rounding of single precision and of a mean over batches, relative to the value."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One name of a log with what it means."""
+
+    column: Column
+    meaning: Meaning
+
+    @property
+    def name(self) -> str:
+        """As the log has it, with the split of the heading above it."""
+        split = self.column.split
+        return f"{self.column.name} ({split})" if split else self.column.name
+
+    @property
+    def values(self) -> Floats:
+        """All values, in order."""
+        return self.column.values
+
+    @property
+    def rows(self) -> Ints:
+        """Row of each value."""
+        return self.column.rows
+
+    @property
+    def finite(self) -> Floats:
+        """The finite values, in order."""
+        return self.values[np.isfinite(self.values)]
+
+    @property
+    def slack(self) -> Floats:
+        """How far each value may be from what was meant: its last digit and single precision."""
+        return self.column.half_units + RELATIVE * np.abs(self.values)
+
+    def say(self, index: int) -> str:
+        """A value as the log prints it, near enough: with as many digits."""
+        return say(float(self.values[index]), float(self.column.half_units[index]))
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """A log, and what is known beside it."""
+
+    table: LogTable
+    series: tuple[Series, ...]
+    weights: Mapping[str, float] | None = None
+    """Weight of each loss term by its name in the configuration; None: no configuration was named."""
+    weights_from: str = ""
+    """The preset or configuration that they are from."""
+    num_clusters: int | None = None
+    """K of a mixture or clustering; None: unknown."""
+    num_classes: int | None = None
+    batch_size: int | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def of(self, *kinds: Kind, split: str | None = None) -> list[Series]:
+        """The series of these kinds; `split` None: of every split."""
+        wanted = (one for one in self.series if one.meaning.kind in kinds)
+        return [one for one in wanted if split is None or one.meaning.split == split]
+
+    def where(self, series: Series, index: int) -> str:
+        """The place of a value: its line, else its step or row."""
+        line, row = int(series.column.lines[index]), int(series.rows[index])
+        epoch, step = self.table.epochs[row], self.table.steps[row]
+        told = f"epoch {epoch:g}" if np.isfinite(epoch) else f"step {step:g}" if np.isfinite(step) else ""
+        if line:
+            return f"line {line}" + (f" ({told})" if told else "")
+        return told or f"row {row + 1}"
+
+
+def read_facts(
+    table: LogTable,
+    *,
+    weights: Mapping[str, float] | None = None,
+    weights_from: str = "",
+    num_clusters: int | None = None,
+    num_classes: int | None = None,
+    batch_size: int | None = None,
+) -> LogFacts:
+    """The facts of a log; the arguments as in `LogFacts`."""
+    series = tuple(Series(column, meaning_of(column.name, column.split)) for column in table.columns)
+    return LogFacts(table, series, weights, weights_from, num_clusters, num_classes, batch_size)
+
+
+def say(value: float, half_unit: float = 0.0) -> str:
+    """A number with the digits that were printed, or four significant ones."""
+    if half_unit <= 0 or not np.isfinite(value):
+        return f"{value:.4g}"
+    decimals = round(-np.log10(2 * half_unit))
+    return f"{value:.{decimals}f}" if 0 <= decimals <= 6 else f"{value:.4g}"

@@ -1,0 +1,107 @@
+"""Reads JSON: one object a line, a list of objects, a Hugging Face `trainer_state.json`, a Keras history.
+
+Names of nested objects are joined with slashes. Knows no meaning of a name but step and epoch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
+from trainctl.engine.diagnosis.logs.numbers import half_unit
+from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
+
+_WORDS = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}
+HISTORY = "log_history"
+"""Key of a Hugging Face trainer state that holds the log."""
+
+
+class _Printed(float):
+    """A number that remembers how far its digits may be from what was meant."""
+
+    half_unit: float
+
+    def __new__(cls, text: str) -> _Printed:
+        number = super().__new__(cls, text)
+        number.half_unit = half_unit(text)
+        return number
+
+
+def read_objects(text: str, lines: Sequence[str], source: str) -> LogTable | None:
+    """The table of a JSON text; None: it is not JSON."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    whole = _parse(text)
+    if isinstance(whole, dict) and isinstance(whole.get(HISTORY), list):
+        return _table(((0, entry) for entry in whole[HISTORY]), source, "Hugging Face trainer state")
+    if isinstance(whole, list):
+        return _table(((0, entry) for entry in whole), source, "JSON")
+    if isinstance(whole, dict) and (columns := _columns(whole)):
+        rows = ((0, {name: values[index] for name, values in columns.items()}) for index in _indices(columns))
+        return _table(rows, source, "JSON")
+    return _read_lines(lines, source)
+
+
+def _read_lines(lines: Sequence[str], source: str) -> LogTable | None:
+    """One object a line; a torn line is passed over."""
+    parsed = [(number, _parse(line)) for number, line in enumerate(lines, 1) if line.strip()]
+    objects = [(number, entry) for number, entry in parsed if isinstance(entry, dict)]
+    if not objects or 2 * len(objects) < len(parsed):
+        return None
+    return _table(iter(objects), source, "JSON lines")
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=_Printed)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _columns(document: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Lists of one length by name, as Keras keeps its history; empty: there are none."""
+    lists = {str(name): value for name, value in document.items() if isinstance(value, list) and value}
+    lengths = {len(value) for value in lists.values()}
+    return lists if len(lengths) == 1 else {}
+
+
+def _indices(columns: Mapping[str, list[Any]]) -> range:
+    return range(len(next(iter(columns.values()))))
+
+
+def _table(rows: Iterator[tuple[int, Any]], source: str, format: str) -> LogTable:
+    builder = TableBuilder(source, format)
+    for line, entry in rows:
+        if not isinstance(entry, Mapping):
+            continue
+        builder.start_row()
+        for name, value in _flat(entry):
+            _take(builder, name, value, line)
+    return builder.build()
+
+
+def _flat(entry: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, float]]:
+    for key, value in entry.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}/")
+        elif isinstance(value, str) and value.strip().lower() in _WORDS:
+            yield name, float(_WORDS[value.strip().lower()])
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, value
+
+
+def _take(builder: TableBuilder, name: str, value: float, line: int) -> None:
+    kind = meaning_of(name).kind
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if kind is Kind.STEP:
+        builder.place(step=number)
+    elif kind is Kind.EPOCH:
+        builder.place(epoch=number)
+    else:
+        builder.add(name, number, line=line, half_unit=value.half_unit if isinstance(value, _Printed) else 0.0)
