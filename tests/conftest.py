@@ -1,6 +1,17 @@
-"""For all tests: no deadline on property tests, because a busy machine is not a bug."""
+"""For all tests: no deadline on property tests, because a busy machine is not a bug; and no cache but the tests' own."""
 
+from collections.abc import Generator
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """What tests keep on disk for the next time is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

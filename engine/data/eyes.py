@@ -6,15 +6,20 @@ Decides which loader reads a path; the loaders know their format only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainctl.engine.data.progress import report
 from trainctl.engine.errors import UserError
 
 if TYPE_CHECKING:
     from trainctl.engine.data.eyes_listing import Listing
     from trainctl.engine.tasks.eyes.config import EyesConfig
     from trainctl.engine.tasks.task import Splits
+
+DECODING = "decoding images"
+"""What is reported while images are decoded."""
 
 MIN_BUILT_IN = 8
 """Fewest generated images that give each split both classes."""
@@ -29,7 +34,7 @@ def load_eyes(config: EyesConfig, path: Path | None, progress: Progress | None =
     Args:
         config: size, split and options (`config.data`), and the seed.
         path: folder of images, `.parquet` or `.csv` file, folder of `.parquet` files; none: built-in eyes.
-        progress: called now and then while images are decoded.
+        progress: called now and then while images are decoded; none: whoever listens to `engine.data.progress`.
 
     Returns:
         Splits with tensors `images` (uint8, N×3×H×W) and `labels` (int64, N; 0 closed, 1 open).
@@ -41,7 +46,7 @@ def load_eyes(config: EyesConfig, path: Path | None, progress: Progress | None =
         return _built_in(config)
     from trainctl.engine.data.eyes_splits import make_splits
 
-    return make_splits(_list(path), config, progress)
+    return make_splits(_list(path), config, progress or partial(report, DECODING))
 
 
 def _list(path: Path) -> Listing:

@@ -7,22 +7,36 @@ from pathlib import Path
 
 WELD_COLUMNS = ("CATEGORY", "SUBDIRS")
 MANIFEST = "manifest.csv"
+KADID_COLUMNS = ("DIST_IMG", "REF_IMG", "DMOS")
+KADID_TABLE = "dmos.csv"
 
 
 def recognise_task(data: Path) -> tuple[str, str] | None:
     """The task that `data` is meant for, and what it was recognised by; None: not to be told.
 
-    A CSV, or the `manifest.csv` of a folder, with the columns of a weld manifest belongs to `weld`.
+    A CSV, or the `manifest.csv` of a folder, with the columns of a weld manifest belongs to `weld`; the `dmos.csv` of
+    KADID-10k, or its folder, to `quality`.
     """
-    file = data / MANIFEST if data.is_dir() else data
+    files = [data / MANIFEST, data / KADID_TABLE] if data.is_dir() else [data]
+    for file in files:
+        header = _header(file)
+        if header.issuperset(WELD_COLUMNS):
+            return "weld", _columns(file, [name for name in (*WELD_COLUMNS, "SPLIT") if name in header])
+        if file.name == KADID_TABLE and header.issuperset(KADID_COLUMNS):
+            return "quality", _columns(file, [name.lower() for name in KADID_COLUMNS])
+    return None
+
+
+def _columns(file: Path, names: list[str]) -> str:
+    return f"columns {', '.join(names)} of {file.name}"
+
+
+def _header(file: Path) -> set[str]:
+    """Names of the columns of a CSV in capitals; none where it cannot be read: whoever reads the data says why."""
     if file.suffix.lower() != ".csv":
-        return None
+        return set()
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            header = {name.strip().upper() for name in next(csv.reader(stream), [])}
+            return {name.strip().upper() for name in next(csv.reader(stream), [])}
     except (OSError, UnicodeDecodeError, csv.Error):
-        return None  # whoever reads the data says what is wrong with it
-    if not header.issuperset(WELD_COLUMNS):
-        return None
-    seen = [name for name in (*WELD_COLUMNS, "SPLIT") if name in header]
-    return "weld", f"columns {', '.join(seen)} of {file.name}"
+        return set()

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.commands import COMMANDS, CommandEntry
+from trainctl.tui.cli.loading import loading_shown
 
 WrongUsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 """What typer raises for a wrong command line. Taken by descent: newer versions carry their own click."""
@@ -114,7 +115,8 @@ def run_group(argv: Sequence[str]) -> int:
         KeyboardInterrupt: the user interrupted it.
     """
     try:
-        result = typer.main.get_command(app).main(list(argv), prog_name="trainctl", standalone_mode=False)
+        with loading_shown():
+            result = typer.main.get_command(app).main(list(argv), prog_name="trainctl", standalone_mode=False)
     except WrongUsageError as err:
         raise UserError(_usage_message(err)) from err
     except _ReaderGoneError as err:

@@ -24,7 +24,7 @@ class QualityData(Section):
     pristine: bool = True
     """Whether the reference itself is a sample, with score 1."""
     cache: bool = True
-    """Keep the distorted copies of one's own photographs on disk ($XDG_CACHE_HOME/trainctl) and use them again."""
+    """Keep the distorted copies on disk ($XDG_CACHE_HOME/trainctl/quality, 4 GiB at most) and use them again."""
 
 
 class QualityModel(Section):

@@ -1,0 +1,177 @@
+"""Loads the data of the `quality` task: built-in or own photographs, distorted, or KADID-10k. The one entry point.
+
+Chooses the source, the cache and the sides of the split; each source knows its own format only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainctl.engine.data.distortions.table import DISTORTIONS
+from trainctl.engine.data.images import cut_image, decode_images
+from trainctl.engine.data.kadid import IMAGES, Opinion, find_kadid, read_kadid
+from trainctl.engine.data.progress import Report, report
+from trainctl.engine.data.quality_made import PRISTINE, kinds
+from trainctl.engine.data.quality_references import made_built_in, made_of_photographs
+from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.task import Split, Splits
+
+if TYPE_CHECKING:
+    from trainctl.engine.tasks.quality.config import QualityConfig
+
+READING = "reading KADID-10k"
+"""What is reported while the pictures of a KADID-10k folder are read."""
+MIN_SIZE = 16
+"""Height and width that every distortion can work on."""
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """All pictures before they are split; those of one group stand next to each other."""
+
+    images: Tensor
+    """Shape (N, 3, S, S)."""
+    score: Sequence[float]
+    type: Sequence[int]
+    level: Sequence[int]
+    names: Sequence[str]
+    groups: Sequence[str]
+
+
+def load_quality(config: QualityConfig, data_path: Path | None, progress: Report | None = None) -> Splits:
+    """Training and validation pictures with their scores.
+
+    Args:
+        config: references, size, split and options (`config.data`), and the seed.
+        data_path: folder of photographs, or of KADID-10k (`dmos.csv` and `images/`); none: built-in photographs.
+        progress: told what is being done and how far it is; none: whoever listens to `engine.data.progress`.
+
+    Returns:
+        Splits with tensors `images` (uint8, N×3×S×S), `score` (float32, N; 0 … 1, higher is better), `type` (int64, N;
+        0 pristine, else 1 … 25) and `level` (int64, N; 0 … 5). Every copy of a reference photograph is on one side.
+        Validation samples stand in random order, so that every batch of them is a sample of the whole.
+
+    Raises:
+        UserError: when the data cannot be used; names the file and what to do.
+    """
+    tell = progress or report
+    kadid = None if data_path is None else find_kadid(data_path)
+    if kadid is not None:
+        samples, notes = _kadid(kadid, config, tell)
+    else:
+        samples, notes = _made(config, data_path, tell)
+    return _split(samples, config, notes, "tiles" if data_path is None else "reference photographs")
+
+
+def describe_type(number: int, level: int) -> str:
+    """A distortion in words, e.g. `jpeg 4`; `pristine` for number 0."""
+    return f"{DISTORTIONS[number - 1].name} {level}" if number else PRISTINE.name
+
+
+def read_photographs(paths: Sequence[Path], size: int) -> Tensor:
+    """The middle `size` × `size` pixels of each file at its own resolution, uint8, shape (N, 3, S, S).
+
+    Raises:
+        UserError: names the first file that cannot be decoded, or is smaller than that.
+    """
+    images_NCHW = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
+    _cut_all(paths, images_NCHW, None)
+    return images_NCHW
+
+
+def _cut_all(paths: Sequence[Path], images_NCHW: Tensor, progress: Callable[[int, int], None] | None) -> None:
+    problems = decode_images(enumerate(paths), images_NCHW, progress, cut_image)
+    for row, reason in problems.items():
+        others = f" ({len(problems)} such files)" if len(problems) > 1 else ""
+        raise UserError(f"cannot use {paths[row]}: {reason}{others}", "repair or remove it, or use fewer pixels")
+
+
+def _made(config: QualityConfig, root: Path | None, tell: Report) -> tuple[_Samples, tuple[str, ...]]:
+    data = config.data
+    if data.references < 2:
+        raise UserError("data.references=1 cannot be split", "use two or more")
+    if data.image_size < MIN_SIZE:
+        raise UserError(f"data.image_size={data.image_size} is too small to distort", f"use {MIN_SIZE} or more")
+    made = (
+        made_built_in(data, config.seed, tell) if root is None else made_of_photographs(data, root, config.seed, tell)
+    )
+    columns, num = kinds(pristine=data.pristine), len(made.names)
+    samples = _Samples(
+        torch.from_numpy(made.images),
+        [kind.score for kind in columns] * num,
+        [kind.number for kind in columns] * num,
+        [kind.level for kind in columns] * num,
+        [f"{name} {kind}" for name in made.names for kind in columns],
+        [group for group in made.groups for _ in columns],
+    )
+    return samples, made.notes
+
+
+def _kadid(root: Path, config: QualityConfig, tell: Report) -> tuple[_Samples, tuple[str, ...]]:
+    """The pictures of the table and, where asked for, the references that are there, cut to their middle."""
+    opinions = read_kadid(root)
+    size, pristine = config.data.image_size, 0
+    by_reference: dict[str, list[Opinion]] = {}
+    for opinion in opinions:
+        by_reference.setdefault(opinion.reference, []).append(opinion)
+    rows: list[Opinion] = []
+    names = sorted(by_reference)
+    for name in (names[row] for row in np.random.default_rng(config.seed).permutation(len(names))):
+        file = root / IMAGES / name
+        if config.data.pristine and file.is_file():
+            rows.append(Opinion(0, file, name, name, 0, 0, PRISTINE.score))
+            pristine += 1
+        rows += by_reference[name]
+    images_NCHW = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
+    _cut_all([row.file for row in rows], images_NCHW, lambda done, total: tell(READING, done, total))
+    notes = [
+        f"{len(opinions):,} pictures of {len(names)} references with opinions in {root}",
+        f"each is cut to its middle {size}×{size} pixels; the opinions are of whole pictures (512×384)",
+    ]
+    if config.data.pristine:
+        notes.append(f"{pristine} of {len(names)} reference pictures are samples with score 1 (data.pristine)")
+    samples = _Samples(
+        images_NCHW,
+        [row.score for row in rows],
+        [row.number for row in rows],
+        [row.level for row in rows],
+        [row.name for row in rows],
+        [row.reference for row in rows],
+    )
+    return samples, tuple(notes)
+
+
+def _split(samples: _Samples, config: QualityConfig, notes: tuple[str, ...], what: str) -> Splits:
+    """Hold out the last groups: their order was drawn from the seed."""
+    groups = list(dict.fromkeys(samples.groups))
+    if len(groups) < 2:
+        raise UserError(f"only one reference photograph ({groups[0]}), which cannot be split", "give two or more")
+    held_out = min(max(round(config.data.val_fraction * len(groups)), 1), len(groups) - 1)
+    num = len(samples.groups)
+    num_train = samples.groups.index(groups[-held_out])
+    shuffled = num_train + torch.randperm(num - num_train, generator=torch.Generator().manual_seed(config.seed))
+    tensors = {
+        "images": samples.images,
+        "score": torch.tensor(samples.score, dtype=torch.float32),
+        "type": torch.tensor(samples.type),
+        "level": torch.tensor(samples.level),
+    }
+
+    def part(rows: Tensor | slice) -> Split:
+        chosen: list[int] = torch.arange(num)[rows].tolist()
+        return Split(
+            {name: tensor[rows] for name, tensor in tensors.items()},
+            None,
+            [samples.names[row] for row in chosen],
+            [samples.groups[row] for row in chosen],
+        )
+
+    note = f"split: {held_out} of {len(groups)} {what} held out with all their copies"
+    return Splits(part(slice(num_train)), part(shuffled), (), (*notes, note))

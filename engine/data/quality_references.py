@@ -1,0 +1,129 @@
+"""Distorted copies of reference pictures, made now or found in the cache. Knows nothing of scores and splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainctl.engine.data.photographs import (
+    References,
+    built_in_references,
+    list_photographs,
+    photograph_references,
+)
+from trainctl.engine.data.progress import Report
+from trainctl.engine.data.quality_cache import Entry, cache_root, load_entry, save_entry
+from trainctl.engine.data.quality_made import kinds, make_copies
+
+if TYPE_CHECKING:
+    from trainctl.engine.tasks.quality.config import QualityData
+
+MAKERS = ("crops.py", "images.py", "photographs.py", "quality_made.py", "distortions", "augment/colour.py")
+"""Code that decides what a copy looks like: a change to it makes the cache's entries useless."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Copies of references."""
+
+    images: NDArray[np.uint8]
+    """Shape (R · kinds, 3, S, S), the copies of a reference next to each other."""
+    names: list[str]
+    """Of the references."""
+    groups: list[str]
+    """Of the references: those of one group stand next to each other, groups in random order."""
+    notes: tuple[str, ...]
+
+
+def made_built_in(data: QualityData, seed: int, tell: Report) -> Made:
+    """Copies of tiles of the built-in photographs.
+
+    Raises:
+        UserError: no tile of that size fits.
+    """
+    return _found_or_made(
+        lambda: cache_key("built-in", [], data, seed),
+        lambda: built_in_references(data.references, data.image_size, seed),
+        data,
+        seed,
+        tell,
+    )
+
+
+def made_of_photographs(data: QualityData, root: Path, seed: int, tell: Report) -> Made:
+    """Copies of crops of the photographs below `root`.
+
+    Raises:
+        UserError: the photographs cannot be used.
+    """
+    files = list_photographs(root)
+    return _found_or_made(
+        lambda: cache_key(str(root.resolve()), files, data, seed),
+        lambda: photograph_references(root, files, data.references, data.image_size, seed, tell),
+        data,
+        seed,
+        tell,
+    )
+
+
+def _found_or_made(
+    key_of: Callable[[], str], references_of: Callable[[], References], data: QualityData, seed: int, tell: Report
+) -> Made:
+    """From the cache where it has them; what was made is kept there, if it can be."""
+    folder = cache_root() if data.cache else None
+    if folder is None:
+        return _make(references_of(), data, seed, tell)
+    key = key_of()
+    entry = load_entry(folder, key)
+    found = None if entry is None else _of_entry(entry, data)
+    if found is not None:
+        return replace(found, notes=(*found.notes, f"copies found in {folder / key}"))
+    made = _make(references_of(), data, seed, tell)
+    about = {"names": made.names, "groups": made.groups, "notes": made.notes}
+    problem = save_entry(folder, key, Entry(made.images, about))
+    note = f"copies not kept for the next time: {problem}" if problem else f"copies kept in {folder / key}"
+    return replace(made, notes=(*made.notes, note))
+
+
+def cache_key(origin: str, files: Sequence[Path], data: QualityData, seed: int) -> str:
+    """Hexadecimal digest of all that decides the copies: photographs, options, seed, code and its libraries."""
+    import PIL
+    import torch
+
+    digest = hashlib.sha256()
+    options = (data.references, data.image_size, data.pristine, seed, torch.__version__, PIL.__version__)
+    digest.update(repr((origin, options)).encode())
+    for file in files:
+        facts = file.stat() if file.exists() else None  # a link that leads nowhere is said where it is read
+        age = (facts.st_size, facts.st_mtime_ns) if facts else ()
+        digest.update(repr((str(file), age)).encode())
+    for source in _sources():
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _sources() -> Iterable[Path]:
+    folder = Path(__file__).parent
+    for name in MAKERS:
+        path = folder / name
+        yield from sorted(path.glob("*.py")) if path.is_dir() else (path,)
+
+
+def _make(references: References, data: QualityData, seed: int, tell: Report) -> Made:
+    images = make_copies(references.images, pristine=data.pristine, seed=seed, progress=tell).numpy()
+    return Made(images, references.names, references.groups, references.notes)
+
+
+def _of_entry(entry: Entry, data: QualityData) -> Made | None:
+    """What an entry holds, if it is as this code writes it."""
+    names, groups, notes = (list(map(str, entry.about.get(name, ()))) for name in ("names", "groups", "notes"))
+    shape = (len(names) * len(kinds(pristine=data.pristine)), 3, data.image_size, data.image_size)
+    if not names or len(groups) != len(names) or entry.images.shape != shape:
+        return None
+    return Made(entry.images, names, groups, tuple(notes))
