@@ -1,4 +1,4 @@
-"""For all tests: no deadline on property tests, because a busy machine is not a bug; and no cache but the tests' own."""
+"""For all tests: no deadline on property tests, because a busy machine is not a bug; a cache of the tests' own."""
 
 from collections.abc import Generator
 
