@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from trainctl.engine.diagnosis.logs.facts import LogFacts
+from trainctl.engine.diagnosis.mixture_facts import ClusterFacts, ScoreFacts
+
 NO_CONTRAST = "no term of the loss is contrastive"
 """Why there are no `ContrastFacts` of most tasks."""
 
@@ -191,6 +194,13 @@ class PlanFacts:
     seed: int = 0
     temperature: float | None = None
     """Of a contrastive loss; None: the configuration names none."""
+    mixture_dim: int | None = None
+    """Dimensions of a mixture inside the network; None: the configuration names none."""
+    temper: str = ""
+    """What the log-densities of the mixture are multiplied with: `none`, `dimension`, `learned`."""
+    refit_mode: str = "none"
+    refit_every: int = 0
+    """Epochs between refits of the mixture."""
 
 
 @dataclass(frozen=True)
@@ -276,6 +286,8 @@ class BatchFacts:
     """What the network says to a batch of one sample; None: nothing, or not tried."""
     contrast: ContrastFacts | None = None
     """None: no term of the loss is contrastive."""
+    clusters: ClusterFacts | None = None
+    """None: the network has no mixture."""
 
     @property
     def trainable(self) -> tuple[ParameterFacts, ...]:
@@ -357,8 +369,12 @@ class Evidence:
     plan: PlanFacts | None = None
     batch: BatchFacts | None = None
     contrast: ContrastFacts | None = None
+    clusters: ClusterFacts | None = None
+    scores: ScoreFacts | None = None
     records: RecordFacts | None = None
     environment: EnvironmentFacts | None = None
+    log: LogFacts | None = None
+    """A log of any tool: judged by rules of its own, and then the only part there is."""
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     """Why a part is None, by its name."""
 

@@ -51,7 +51,22 @@ def _facts(values: Mapping[str, Any]) -> PlanFacts:
         amp=str(values["precision"]["amp"]),
         seed=int(values["seed"]),
         temperature=_temperature(values.get("loss")),
+        **_mixture(values.get("model"), values.get("refit")),
     )
+
+
+def _mixture(model: Any, refit: Any) -> dict[str, Any]:
+    """Dimensions and temper of a mixture in the network, and its refits; nothing where there is none."""
+    if not isinstance(model, Mapping) or "clusters" not in model:
+        return {}
+    options, fits = cast("Mapping[str, Any]", model), cast("Mapping[str, Any]", refit or {})
+    dim = options.get("projection") or options.get("features")
+    return {
+        "mixture_dim": dim if isinstance(dim, int) else None,
+        "temper": str(options.get("temper", "")),
+        "refit_mode": str(fits.get("mode", "none")),
+        "refit_every": int(fits.get("every", 0)),
+    }
 
 
 def _temperature(loss: Any) -> float | None:

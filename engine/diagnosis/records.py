@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from trainctl.engine.diagnosis.cluster_records import recorded_clusters
 from trainctl.engine.diagnosis.contrast_records import recorded_contrast
 from trainctl.engine.diagnosis.evidence import (
     NO_CONTRAST,
@@ -19,11 +20,14 @@ from trainctl.engine.diagnosis.evidence import (
     Evidence,
     LabelFacts,
     PlanFacts,
+    RecordFacts,
     SamplerFacts,
     SplitLabels,
 )
+from trainctl.engine.diagnosis.mixture_facts import NO_MIXTURE, NO_SCORES, ClusterFacts, ScoreFacts
 from trainctl.engine.diagnosis.plan import recorded_plan
 from trainctl.engine.diagnosis.scan import RecordScan
+from trainctl.engine.diagnosis.validation_history import ValidationHistory
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.events import Event, EventKind, EventReader
@@ -67,6 +71,7 @@ class RunEvidence:
         self._heard: list[Event] = []
         self._scan = RecordScan(paths)
         self._events = EventReader(paths)
+        self._history = ValidationHistory()
         self._steps_per_epoch: int | None = None
         self._plan: PlanFacts | None = None
         self._meta: dict[str, Any] | None = None
@@ -94,12 +99,17 @@ class RunEvidence:
         records = self._scan.facts(str(_state(self.paths)))
         contrast = recorded_contrast(self._newest(layout), layout, records, plan, self._steps_per_epoch)
         missing |= {"contrast": NO_CONTRAST} if contrast is None else {}
+        clusters, scores = self._clusters(layout, records, plan), self._scores(records)
+        missing |= {"clusters": NO_MIXTURE} if clusters is None else {}
+        missing |= {"scores": NO_SCORES} if scores is None else {}
         missing |= {"plan": "the run's configuration cannot be read"} if plan is None else {}
         return Evidence(
             labels=labels,
             sampler=sampler,
             plan=plan,
             contrast=contrast,
+            clusters=clusters,
+            scores=scores,
             records=records,
             environment=_environment(meta),
             missing=missing,
@@ -112,7 +122,11 @@ class RunEvidence:
         return heard
 
     def _read_events(self) -> None:
+        generation = self._events.generation
         new = self._events.read_new()
+        if self._events.generation != generation:
+            self._history = ValidationHistory()
+        self._history.hear(new)
         self._heard += new
         for event in new:
             steps = event.data.get("steps_per_epoch")
@@ -134,6 +148,14 @@ class RunEvidence:
             repeats=None,
             classes=layout.classes,
         )
+
+    def _clusters(self, layout: RecordLayout, records: RecordFacts, plan: PlanFacts | None) -> ClusterFacts | None:
+        """Of the newest epoch; the mixture's own parameters are not in the records."""
+        newest, first = self._newest(layout), self._scan.reader.all()
+        return recorded_clusters(newest, first, layout, records, plan, self._steps_per_epoch, self._history)
+
+    def _scores(self, records: RecordFacts) -> ScoreFacts | None:
+        return self._history.scores(is_over=RunState(records.state).is_over)
 
     def _newest(self, layout: RecordLayout) -> Records:
         """A view of the records that are judged: only these are read from the file."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.diagnosis.evidence import BatchFacts, ParameterFacts, SamplerFacts
+from trainctl.engine.diagnosis.probes.clusters import measure_clusters
 from trainctl.engine.diagnosis.probes.contrast import measure_contrast
 from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
@@ -96,6 +97,14 @@ def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | N
         not_scalar=tuple(name for name, term in output.terms.items() if term.numel() != 1),
         fails_on_one=_try_one(bench, order[-1]) if ends_with_one else None,
         contrast=measure_contrast(batch, output),
+        clusters=measure_clusters(
+            bench.task,
+            bench.model,
+            output,
+            bench.weights,
+            lambda rows: _fetch(bench, rows),
+            len(bench.splits.train),
+        ),
     )
 
 

@@ -14,6 +14,7 @@ import torch
 
 from trainctl.engine.diagnosis.catalog import SECTIONS, all_rules
 from trainctl.engine.diagnosis.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence
+from trainctl.engine.diagnosis.mixture_facts import NO_MIXTURE
 from trainctl.engine.diagnosis.plan import plan_facts
 from trainctl.engine.diagnosis.probes.batch import measure_batch
 from trainctl.engine.diagnosis.probes.data import measure_data, measure_labels, measure_names
@@ -137,12 +138,15 @@ class _Probes:
         return Evidence(
             **self.found,
             contrast=batch.contrast if batch else None,
+            clusters=batch.clusters if batch else None,
             plan=self._plan,
             environment=self._environment,
             missing={
                 "labels": "the task names no classes",
                 "records": NO_RECORDS,
                 "contrast": NO_CONTRAST if batch else no_batch,
+                "clusters": NO_MIXTURE if batch else no_batch,
+                "scores": NO_RECORDS,
                 "batch": self.failures.get("sampler", "not asked for"),
                 **self.failures,
             },

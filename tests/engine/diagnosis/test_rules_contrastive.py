@@ -252,7 +252,7 @@ def test_a_run_that_learns_has_no_finding(tmp_path: Path) -> None:
     assert recorded(tmp_path, loss=0.7, cosine=-0.02) == {}
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", [name for name in preset_names() if not name.startswith("quality/")])
 def test_presets_have_no_contrastive_finding_but_the_one_that_is_meant_to_fail(name: str) -> None:
     data = ["data.samples=240", "data.val_samples=96"] if name.startswith("weld") else ["data.samples=1000"]
     overrides = ["runtime.device=cpu", "train.epochs=100", *data]
