@@ -22,7 +22,7 @@ def tone_curve(images_NCHW: Tensor, xs: Sequence[float], ys: Sequence[float]) ->
         raise ValueError(f"a curve needs two points or more, with rising xs: got {xs} and {ys}")
     pieces = torch.tensor(_pieces(xs, ys), dtype=images_NCHW.dtype, device=images_NCHW.device)
     starts = torch.tensor(xs, dtype=images_NCHW.dtype, device=images_NCHW.device)
-    values = images_NCHW.clamp(xs[0], xs[-1])
+    values = images_NCHW.clamp(xs[0], xs[-1]).contiguous()  # bucketize warns about anything else
     piece = torch.bucketize(values, starts[1:-1], right=True, out_int32=True)
     constant, linear, square, cube = (row[piece] for row in pieces)
     t = values - starts[piece]
