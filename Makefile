@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test setup check lint format bench docs clean
+.PHONY: run test setup check lint format bench docs experiments clean
 
 run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
@@ -34,6 +34,9 @@ bench: $(VENV)/.bench-installed ## print the benchmarks (minutes)
 docs: $(VENV)/.run-installed ## take the pictures of docs/cockpit.md anew (minutes)
 	$(BIN)/python docs/screenshots.py
 
+experiments: $(VENV)/.docs-installed ## train all presets under three seeds, print tables, draw docs/figures (half an hour)
+	$(BIN)/python -m benchmarks.experiments weld
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -56,6 +59,10 @@ $(VENV)/.check-installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.bench-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_INSTALL) -e '.[bench]'
+	touch $@ $(VENV)/.run-installed
+
+$(VENV)/.docs-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) -e '.[docs]'
 	touch $@ $(VENV)/.run-installed
 
 clean:
