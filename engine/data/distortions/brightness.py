@@ -28,7 +28,8 @@ def brighten(images_NCHW: Tensor, strength: float, generator: torch.Generator) -
     del generator  # Nothing is random here.
     lifted = (0.0, 0.5 + strength / 2, 1.0)
     lab_NCHW = rgb_to_lab(images_NCHW)
-    lab_NCHW[:, 0] = tone_curve(lab_NCHW[:, 0] / LIGHTEST, DARK_MIDDLE_BRIGHT, lifted) * LIGHTEST
+    light_NHW = lab_NCHW[:, 0].contiguous() / LIGHTEST  # contiguous, as the curve's search wants it
+    lab_NCHW[:, 0] = tone_curve(light_NHW, DARK_MIDDLE_BRIGHT, lifted) * LIGHTEST
     in_rgb = tone_curve(images_NCHW, DARK_MIDDLE_BRIGHT, lifted)
     return in_rgb.mul_(2).add_(lab_to_rgb(lab_NCHW)).div_(3).clamp_(0, 1)
 

@@ -134,6 +134,16 @@ def test_without_noise_the_denoiser_gives_the_picture_back() -> None:
         assert torch.allclose(denoise_dct(images, 0.0), images, atol=1e-5)
 
 
+def test_denoising_leaves_the_number_of_threads_as_it_was() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        denoise_dct(_photo(16, count=1), 0.1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_denoising_brings_the_picture_nearer_than_a_blur_of_the_same_noise_could() -> None:
     images = _photo(64, count=20)
     noisy = white_noise(images, 0.01, _generator())
