@@ -23,7 +23,8 @@ def diagnose(evidence: Evidence, *, sections: Collection[str] = SECTIONS, second
         sections: only rules of these sections are asked.
         seconds: how long gathering the evidence took.
     """
-    rules = {code: rule for code, rule in all_rules().items() if rule.section in sections}
+    known = all_rules(of_log=evidence.log is not None)
+    rules = {code: rule for code, rule in known.items() if rule.section in sections}
     answers = {code: rule.apply(evidence) for code, rule in rules.items()}
     not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
     found = [answer for answer in answers.values() if isinstance(answer, Finding)]

@@ -58,7 +58,11 @@ class Part(StrEnum):
 def command(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run (name, part of it, path, latest); none: check before training."),
+        typer.Argument(
+            metavar="[RUN|LOG]",
+            help="A run (name, part of it, path, latest), or the log of any tool (a file, or - for standard input); "
+            "none: check before training.",
+        ),
     ] = None,
     preset: Preset = None,
     task: Task = None,
@@ -71,6 +75,12 @@ def command(
     preflight: Annotated[
         bool, typer.Option("--preflight", help="With a run: check its configuration and data anew, not its records.")
     ] = False,
+    classes: Annotated[
+        int | None, typer.Option("--classes", min=2, metavar="K", help="With a log: its classes or clusters.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, metavar="B", help="With a log: samples of a batch.")
+    ] = None,
     json: Json = False,
     progress: Annotated[
         bool, typer.Option("--progress", help="Say each section on stderr when it is judged, as JSON lines.")
@@ -79,6 +89,7 @@ def command(
 ) -> int:
     """Say why a training does not work, before or after it ran.
 
+    With a log, --preset, --config and --set name the configuration it is of: weights of loss terms, clusters.
     Ends with 0 when nothing is wrong (warnings included), with 3 when an error was found.
     """
     from trainctl.engine.diagnosis.catalog import SECTIONS
@@ -88,7 +99,17 @@ def command(
     sections = tuple(name for part in only for name in part.sections) if only else SECTIONS
     teller = _teller(sections) if progress else None
     recognised: tuple[str, str] | None = None
-    if run is not None and not preflight:
+    of_log = run is not None and _is_log(run, runs_dir)
+    if not of_log and (classes or batch_size):
+        raise UserError("--classes and --batch-size go with a log", "a run or a configuration has its own")
+    if run is not None and of_log:
+        _refuse_with_log(data=data, device=device, only=only, preflight=preflight, progress=progress)
+        asked = preset or task or config or sets
+        size = ScaleChoice.FULL if scale is ScaleChoice.AUTO else scale  # no device has a say in a log
+        resolved = _resolved(preset, task, config, all_overrides(sets), size) if asked else None
+        title, evidence = _logged(run, resolved, classes, batch_size)
+        sections = SECTIONS
+    elif run is not None and not preflight:
         _refuse_with_run(preset=preset, task=task, config=config, set=sets, data=data, device=device)
         title, evidence = _recorded(runs_dir, run)
     else:
@@ -125,6 +146,28 @@ def _refuse_with_run(**options: Any) -> None:
             raise UserError(f"a run has its own configuration, not with --{name}", f"leave out --{name} or the run")
 
 
+def _is_log(ref: str, runs_dir: Path) -> bool:
+    from trainctl.engine.diagnosis.logs.evidence import is_log
+
+    return is_log(ref, runs_dir)
+
+
+def _refuse_with_log(**options: Any) -> None:
+    for name, value in options.items():
+        if value:
+            raise UserError(f"a log is judged as it is, not with --{name}", f"leave out --{name}, or name a run")
+
+
+def _logged(
+    ref: str, resolved: Resolved | None, num_classes: int | None, batch_size: int | None
+) -> tuple[str, Evidence]:
+    from trainctl.engine.diagnosis.logs.evidence import read_log_evidence
+
+    evidence = read_log_evidence(ref, resolved=resolved, num_classes=num_classes, batch_size=batch_size)
+    source = evidence.log.table.source if evidence.log else ref
+    return source + (f", as of {resolved.preset}" if resolved else ""), evidence
+
+
 def _recorded(runs_dir: Path, ref: str) -> tuple[str, Evidence]:
     from trainctl.engine.diagnosis.records import read_evidence
     from trainctl.engine.runs.index import find_run
@@ -139,10 +182,14 @@ def _recorded(runs_dir: Path, ref: str) -> tuple[str, Evidence]:
 def _resolved(
     preset: str | None, task: str | None, config: list[Path] | None, overrides: list[str], scale: ScaleChoice
 ) -> Resolved:
+    size = scale.on(_device_type() if scale is ScaleChoice.AUTO else "")
+    return resolve_options(preset, scale=size, config=config, overrides=overrides, task=task)
+
+
+def _device_type() -> str:
     from trainctl.engine.training.device import choose_device
 
-    size = scale.on(choose_device("auto").type)
-    return resolve_options(preset, scale=size, config=config, overrides=overrides, task=task)
+    return choose_device("auto").type
 
 
 def _recognised(data: Path | None) -> tuple[str, str] | None:
@@ -172,10 +219,14 @@ def _preflight(
 
 
 def _print(title: str, report: Any, evidence: Evidence, sections: tuple[str, ...], only: list[Part]) -> None:
+    from trainctl.engine.diagnosis.logs.evidence import log_lines
     from trainctl.engine.diagnosis.report import report_lines
     from trainctl.engine.diagnosis.sampler_check import sampler_check_lines
 
     lines = [((title, "bold"),), ()]
+    if evidence.log is not None:
+        lines += [((line, "dim"),) for line in log_lines(evidence.log)]
+        sections = ()  # they are the parts of a training, of which a log shows few
     if only == [Part.SAMPLER]:
         lines += sampler_check_lines(evidence)
     lines += report_lines(report, evidence, sections)

@@ -1,0 +1,81 @@
+"""How the figures of a log go over time: which loss is trained, whether it stands still, where it jumps. No rule."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.logs.table import Floats
+
+LEAST_STEPS, LEAST_EPOCHS = 60, 10
+"""Values from which on standing still can be told: of single steps, and of means over epochs."""
+IMPROVED = 0.02
+"""Share of the first tenth's median by which the last tenth's must be lower for it not to stand still."""
+ADVERSARIAL = frozenset({"gan", "generator", "discriminator", "critic", "policy", "value", "actor", "adv", "g", "d"})
+
+
+def training_loss(log: LogFacts) -> Series | None:
+    """The loss that is trained: the total, or the only term; of several the one with the most values."""
+    if any(series.meaning.words & ADVERSARIAL for series in log.of(Kind.TERM)):
+        return None  # what a network that plays against another one loses says nothing of its progress
+    return _longest(_losses(log, TRAIN) or _losses(log, ""))
+
+
+def validation_loss(log: LogFacts) -> Series | None:
+    """The loss of the validation."""
+    return _longest(_losses(log, VAL))
+
+
+def _losses(log: LogFacts, split: str) -> list[Series]:
+    totals = log.of(Kind.TOTAL, split=split)
+    terms = log.of(Kind.TERM, split=split)
+    return totals or (terms if len({term.meaning.term for term in terms}) == 1 else [])
+
+
+def _longest(series: list[Series]) -> Series | None:
+    return max(series, key=lambda one: len(one.values), default=None)
+
+
+def is_by_epoch(log: LogFacts, series: Series) -> bool:
+    """Whether each value is of another epoch, so that it is a mean of many steps."""
+    epochs = log.table.epochs[series.rows]
+    return len(epochs) > 1 and bool((np.diff(epochs) >= 1).all())
+
+
+def is_long(log: LogFacts, series: Series) -> bool:
+    """Whether there are enough values to say that a series stands still."""
+    return len(series.finite) >= (LEAST_EPOCHS if is_by_epoch(log, series) else LEAST_STEPS)
+
+
+def ends(values: Floats) -> tuple[float, float]:
+    """Medians of the first and the last tenth."""
+    tenth = max(len(values) // 10, 1)
+    return float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
+
+
+def stands_still(values: Floats) -> bool:
+    """Whether the last tenth is neither 2 % better nor half as large again as the first."""
+    first, last = ends(values)
+    scale = max(abs(first), 1e-12)
+    return -0.5 * scale < first - last < IMPROVED * scale
+
+
+def trend(values: Floats, window: int = 25) -> Floats:
+    """Median of the `window` values before each, shape (n,); the first ones have what there is."""
+    padded = np.concatenate([np.full(window, values[0]), values])
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, window)[: len(values)], axis=1)
+
+
+def closed_form(value: float, tolerance: float, num_classes: int | None, *, guess: bool = True) -> str:
+    """What a network that knows nothing gives: ln 2, or ln C; empty: neither."""
+    if abs(value - math.log(2)) <= tolerance:
+        return f"ln 2 = {math.log(2):.4f}: two outcomes held equally likely"
+    if num_classes and abs(value - math.log(num_classes)) <= 0.02:
+        return f"ln C = ln {num_classes} = {math.log(num_classes):.4f}: every class held equally likely"
+    nearest = round(math.exp(min(value, 20.0)))
+    if guess and num_classes is None and 3 <= nearest <= 20 and abs(value - math.log(nearest)) <= tolerance:
+        return f"ln {nearest} = {math.log(nearest):.4f}: {nearest} classes held equally likely"
+    return ""

@@ -1,0 +1,99 @@
+"""A log and what the user said beside it, as evidence; and what was read of it, in words. Knows no rule."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.logs.events import event_files
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
+from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.reading import parse_log, read_log
+from trainctl.engine.runs.layout import RunPaths
+
+STANDARD_INPUT = "-"
+MOST_NAMES = 8
+
+
+def is_log(ref: str, runs_dir: Path) -> bool:
+    """Whether what the user named is a log: standard input, a file, or a folder of TensorBoard events.
+
+    The name of a run in `runs_dir` is that run.
+    """
+    path = Path(ref).expanduser()
+    if ref == STANDARD_INPUT:
+        return True
+    if "/" not in ref and (runs_dir / ref).is_dir():
+        return False
+    if path.is_dir():
+        return not RunPaths(path).steps.exists() and bool(event_files(path))
+    return path.exists()
+
+
+def read_log_evidence(
+    ref: str, *, resolved: Resolved | None = None, num_classes: int | None = None, batch_size: int | None = None
+) -> Evidence:
+    """Evidence of a log.
+
+    Args:
+        ref: the file or folder; `-`: standard input.
+        resolved: the configuration that the log is of; gives weights of terms, number of clusters and batch size.
+        num_classes: classes, or clusters of a clustering loss; None: as configured, or unknown.
+        batch_size: None: as configured, or unknown.
+
+    Raises:
+        UserError: it cannot be read, or has no figures.
+    """
+    if ref == STANDARD_INPUT:
+        table = parse_log(sys.stdin.buffer.read(), "standard input")
+    else:
+        table = read_log(Path(ref).expanduser())
+    config = resolved.config if resolved else None
+    facts = read_facts(
+        table,
+        weights=dict(config.loss_weights) if config else None,
+        weights_from=resolved.preset if resolved else "",
+        num_clusters=num_classes or _clusters(config),
+        num_classes=num_classes,
+        batch_size=batch_size or (config.train.batch_size if config else None),
+    )
+    return Evidence(log=facts)
+
+
+def _clusters(config: RunConfig | None) -> int | None:
+    """Components of the mixture that a configuration names."""
+    model: Any = getattr(config, "model", None)
+    clusters = getattr(model, "clusters", None)
+    return clusters if isinstance(clusters, int) else None
+
+
+def log_lines(log: LogFacts) -> list[str]:
+    """What was read: format, extent, and which names are understood as what."""
+    table = log.table
+    lines = [f"{table.format}, {table.num_rows:,} rows, {table.num_values:,} values{_extent(log)}"]
+    by_kind: dict[Kind, list[Series]] = {}
+    for series in log.series:
+        by_kind.setdefault(series.meaning.kind, []).append(series)
+    lines += [f"{kind}: {_names(by_kind[kind])}" for kind in Kind if kind in by_kind and kind is not Kind.OTHER]
+    others = by_kind.get(Kind.OTHER, [])
+    return lines + ([f"not judged: {_names(others)}"] if others else [])
+
+
+def _extent(log: LogFacts) -> str:
+    words: list[str] = []
+    for name, values in (("epochs", log.table.epochs), ("steps", log.table.steps)):
+        known = values[np.isfinite(values)]
+        if len(known):
+            words.append(f", {name} {known.min():g} to {known.max():g}")
+    return "".join(words)
+
+
+def _names(series: list[Series]) -> str:
+    shown = ", ".join(one.name for one in series[:MOST_NAMES])
+    return shown + (f" and {len(series) - MOST_NAMES} more" if len(series) > MOST_NAMES else "")
