@@ -35,11 +35,14 @@ async def test_before_and_after_a_refit_are_both_drawn_and_the_refit_is_marked(l
     refit = {"mode": "sklearn", "epoch": 2, "agreement": 0.1, "matched_agreement": 0.9, "text": "fitted anew"}
     live_run.events.append(EventKind.REFIT, live_run.step, **refit)
     live_run.events.append(EventKind.VALIDATION, live_run.step, epoch=2, after="refit", raw={"loss": 0.9, "f1": 0.1})
+    live_run.events.append(EventKind.CHECKPOINT, live_run.step, which="latest")
     async with CockpitApp(live_run.paths).run_test(size=(160, 50)) as pilot:
         await shows(pilot, "f1 0.1")  # the newest
         panel = pilot.app.screen.query_one(ValidationPanel)
         panel.focus()
         await pilot.press("m")
         await until(pilot, lambda: panel.as_text().count("●") == 3)
-        (mark,) = [mark for mark in event_marks(cockpit(pilot).session.view) if mark.letter == "≈"]
-        assert mark.x == 100
+        marks = [mark for mark in event_marks(cockpit(pilot).session.view) if mark.x == 100]
+        assert [mark.letter for mark in marks] == ["c", "≈"]  # the later stands over the earlier
+        await pilot.press("m")
+        await shows(pilot, "≈")

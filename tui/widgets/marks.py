@@ -20,7 +20,8 @@ def event_marks(view: RunView) -> tuple[EventMark, ...]:
         for event in view.of_kind(EventKind.CHECKPOINT)
         if event.data.get("which") == "best" or len(found) < MAX_MARKS // 2
     ]
-    newest = sorted([*found, *best[-MAX_MARKS // 4 :]], key=lambda event: event.step)[-MAX_MARKS:]
+    # Checkpoints first: at the same step the letter of what happened there stands over theirs.
+    newest = sorted([*best[-MAX_MARKS // 4 :], *found], key=lambda event: event.step)[-MAX_MARKS:]
     return tuple(
         EventMark(float(event.step), MARK_LETTERS[event.kind], line=event.kind is not EventKind.CHECKPOINT)
         for event in newest

@@ -26,6 +26,8 @@ LEAST_EXPECTED = 20
 """Samples per component from which on sizes are judged: fewer differ by chance."""
 NOISE_TIMES, LOST_SHARE = 6.0, 0.2
 """A drop at a refit counts beyond so many times the usual change, and beyond this share of the best."""
+CORRELATIONS, LEAST_CORRELATION = ("srcc", "plcc"), 0.05
+"""Metrics of which this much is within the error of a few hundred samples, 1/√N."""
 SCRAMBLED, SAME_GROUPS = 0.5, 0.7
 """Agreement below which components count as renumbered, and matched agreement from which on the groups are the same."""
 LEAST_RESPONSE = 0.01
@@ -84,7 +86,8 @@ def _where_one_hot(clusters: ClusterFacts) -> str:
 def _why_one_hot(clusters: ClusterFacts, is_from_start: bool) -> str:
     terms = ", ".join(clusters.posterior_weights) or "cluster, balance and entropy"
     left = 1 - clusters.max_posterior
-    mute = f"of the gradient of {terms} p(1−p) ≤ {left:.1g} is left"
+    share = f"p(1−p) ≤ {left:.1g} is" if left > 1e-6 else "nothing is"
+    mute = f"of the gradient of {terms} {share} left"
     if not is_from_start:
         return f"training made them so; {mute}"
     gap = "" if math.isnan(clusters.gap) else f": the two best components are {clusters.gap:.0f} nats apart"
@@ -284,7 +287,8 @@ def _judge_refits(clusters: ClusterFacts) -> Answer:
 
 def _is_harmful(refit: RefitSeen) -> bool:
     noise = 0.0 if math.isnan(refit.noise) else refit.noise
-    return refit.drop > max(NOISE_TIMES * noise, LOST_SHARE * abs(refit.best))
+    least = LEAST_CORRELATION if refit.metric in CORRELATIONS else 0.0
+    return refit.drop > max(NOISE_TIMES * noise, LOST_SHARE * abs(refit.best), least)
 
 
 def _why_harmful(refit: RefitSeen, is_permutation: bool) -> str:
@@ -340,9 +344,7 @@ def singular_component(clusters: ClusterFacts) -> Answer:
         where=f"first fit to {found.num_samples:,} samples: components {', '.join(map(str, singular[:8]))}",
         why=f"least weight {min(found.weights):.2g} ({min(found.weights) * found.num_samples:.1f} samples), variance "
         f"at its floor in up to {max(found.floored):.0%} of the dimensions: the density is a spike",
-        fix=Fix(
-            "fewer clusters, or a projection to fewer dimensions", {"model.clusters": max(clusters.clusters // 2, 2)}
-        ),
+        fix=_fix_singular(clusters),
         figures={
             "least_weight": min(found.weights),
             "samples": found.num_samples,
@@ -350,3 +352,12 @@ def singular_component(clusters: ClusterFacts) -> Answer:
             "singular": len(singular),
         },
     )
+
+
+def _fix_singular(clusters: ClusterFacts) -> Fix:
+    if clusters.dim is not None and clusters.dim > FEW_DIMENSIONS:
+        return Fix(
+            f"a projection to {FEW_DIMENSIONS} dimensions before the mixture, or fewer clusters",
+            {"model.projection": FEW_DIMENSIONS},
+        )
+    return Fix("fewer clusters, or more samples for the fit", {"model.clusters": max(clusters.clusters // 2, 2)})

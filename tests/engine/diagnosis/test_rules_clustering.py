@@ -369,6 +369,13 @@ def test_refits_that_cost_nothing_or_less_than_the_noise_are_left_alone(tmp_path
     assert run.found() == {}
     noisy = rising(Run(tmp_path / "noisy"), 0.8, 0.5, 0.8, 0.5, 0.8).refit(0.1, 0.9).validate(0.3, after="refit")
     assert "Q503" not in noisy.found()
+    chance = rising(Run(tmp_path / "chance"), 0.05).refit(0.1, 0.9).validate(0.02, after="refit")
+    assert "Q503" not in chance.found()
+
+
+def test_a_refit_after_the_first_validation_has_no_noise_to_be_measured_by_and_is_still_judged(tmp_path: Path) -> None:
+    finding = rising(Run(tmp_path), 0.8).refit(0.1, 0.9).validate(0.02, after="refit").found()["Q503"]
+    assert finding.confidence == "proven" and finding.ruled_out == ()
 
 
 def test_a_refit_that_a_resume_took_back_is_forgotten(tmp_path: Path) -> None:
