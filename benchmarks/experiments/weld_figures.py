@@ -33,7 +33,8 @@ def draw_all(root: Path, seeds: Sequence[int], folder: Path) -> None:
 def _floor(root: Path, seeds: Sequence[int]) -> Plot:
     names = ("stuck", "stuck-32", "stuck-32-stratified", "stuck-32-lr-1e-4", "stuck-32-lr-1e-6", "stuck-32-lr-1e-10")
     levels = {"ln 15": math.log(15), "ln 31": math.log(31)}
-    return Plot("One class: no change helps", "training loss", _lines(root, seeds, names, Measured.train), levels)
+    lines = _lines(root, seeds, names, Measured.train)
+    return Plot("One class: no change helps", "training loss", lines, levels, y_range=(2.5, 7.8))
 
 
 def _look_alikes(root: Path, seeds: Sequence[int]) -> Plot:
