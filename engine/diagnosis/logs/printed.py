@@ -23,6 +23,9 @@ _VALUE = rf"(?P<value>{NUMBER})(?P<percent>\s?%)?(?!\.?\w|[:/])"
 _PAIR = re.compile(rf"(?<![\w./-])(?P<name>{_WORD}(?: {_WORD}){{0,3}})\s*[:=]+\s*{_VALUE}", re.IGNORECASE)
 _SPOKEN = r"[\w/@.-]*(?:loss|acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|grad_norm)(?:@\d|_\w+)?"
 _BARE = re.compile(rf"(?<![\w./-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN})\s+{_VALUE}", re.IGNORECASE)
+_SIGN = re.compile(r"[:=]")
+_STEM = re.compile(r"(?:loss|acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|grad_norm)[\w@]*\s", re.IGNORECASE)
+"""Cheap signs that a line can hold a pair at all."""
 _UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!best_)(?<![\w/])"
 _COUNT = r"\s*[:=#]*\s*[\[(]?\s*(\d+(?:\.\d+)?)(?:\s*(?:/|of)\s*\d+)?[\])]?"
 _EPOCH = re.compile(rf"{_UNLESS}(?:ep|epoch)\b{_COUNT}|第\s*(\d+)\s*轮", re.IGNORECASE)
@@ -141,10 +144,12 @@ def _cut(pattern: re.Pattern[str], text: str) -> tuple[float | None, str]:
 def _pairs(text: str) -> tuple[list[_Pair], str]:
     """Names with their values in the order of the text, and what is left of it."""
     found: list[tuple[int, _Pair]] = []
-    for pattern in (_PAIR, _BARE):
-        for match in pattern.finditer(text):
-            found.append((match.start(), _pair(match)))
-        text = pattern.sub(lambda match: " " * (match.end() - match.start() - 1) + "|", text)
+    for pattern, hint in ((_PAIR, _SIGN), (_BARE, _STEM)):
+        if hint.search(text):
+            matches = list(pattern.finditer(text))
+            found += [(match.start(), _pair(match)) for match in matches]
+            for match in matches:
+                text = f"{text[: match.start()]}{'|' * len(match[0])}{text[match.end() :]}"
     return [pair for _, pair in sorted(found, key=lambda entry: entry[0])], text
 
 

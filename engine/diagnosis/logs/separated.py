@@ -60,14 +60,19 @@ def _rows(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
     """Fields of each line that is not empty, with its number."""
     if delimiter == " ":
         return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(map(_plain, lines), delimiter=delimiter, skipinitialspace=True)
     return [(reader.line_num, [field.strip() for field in fields]) for fields in reader if any(fields)]
+
+
+def _plain(line: str) -> str:
+    """A line that the csv module takes: no carriage returns inside, and no longer than a field may be."""
+    return line.rstrip("\r").replace("\r", " ")[: csv.field_size_limit() // 2]
 
 
 def _split(line: str, delimiter: str) -> list[str]:
     if delimiter == " ":
         return line.split()
-    return [field.strip() for field in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
+    return [field.strip() for field in next(csv.reader([_plain(line)], delimiter=delimiter, skipinitialspace=True), [])]
 
 
 def _is_header(names: Sequence[str]) -> bool:

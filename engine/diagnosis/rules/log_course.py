@@ -35,7 +35,7 @@ DIVERGED, FAR = 1.5, 10.0
 SPIKES, SPIKE_Z, RECOVERY = 3, 8.0, 50
 TINY_RATE, DEAD_RATE = 1e-7, 1e-3
 CONSTANT = 10
-OVERFIT, SINCE_BEST = 0.2, 3
+OVERFIT, SINCE_BEST, NOISES = 0.2, 3, 4.0
 SATURATED = 0.99
 
 
@@ -292,7 +292,9 @@ def _is_contrastive(log: LogFacts, series: Series) -> bool:
     of_log=True,
 )
 def overfitting(log: LogFacts) -> Answer:
-    """Validation loss 20 % above its best, three or more validations ago, while training loss fell by 20 % since.
+    """Validation loss 20 % and 4 deviations of its noise above its best, while training loss fell by 20 % since.
+
+    Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with.
 
     Information only where a validation metric held: then the network is overconfident rather than wrong.
     """
@@ -302,9 +304,9 @@ def overfitting(log: LogFacts) -> Answer:
     values = val.finite
     if len(values) < 2 * SINCE_BEST or len(train.finite) < 2 * SINCE_BEST:
         return Unchecked(f"needs {2 * SINCE_BEST} validations")
-    best = int(values.argmin())
-    late = float(np.median(values[-SINCE_BEST:]))
-    if len(values) - 1 - best < SINCE_BEST or values[best] <= 0 or late < (1 + OVERFIT) * values[best]:
+    best, lowest, late, noise = _turning(values)
+    has_risen = late >= (1 + OVERFIT) * lowest and late - lowest > NOISES * noise
+    if len(values) - 1 - best < SINCE_BEST or lowest <= 0 or not has_risen:
         return None
     index = int(np.flatnonzero(np.isfinite(val.values))[best])
     then, now = _around(train, int(val.rows[index])), ends(train.finite)[1]
@@ -314,14 +316,24 @@ def overfitting(log: LogFacts) -> Answer:
     return Hit(
         severity=Severity.INFO if held else Severity.WARNING,
         confidence=Confidence.LIKELY,
-        summary=f"{val.name} rose from {values[best]:.4g} to {late:.4g} while {train.name} fell",
+        summary=f"{val.name} rose from {lowest:.4g} to {late:.4g} while {train.name} fell",
         where=f"best at {log.where(val, index)}; {train.name} {then:.4g} then, {now:.4g} at the end",
         why=f"{held} held: the network is overconfident rather than wrong"
         if held
         else "it learns its samples by heart",
         fix=Fix(f"keep the weights of {log.where(val, index)}; more augmentation or weight decay, a smaller network"),
-        figures={"best": float(values[best]), "last": late, "train_then": then, "train_last": now},
+        figures={"best": lowest, "last": late, "noise": noise, "train_then": then, "train_last": now},
     )
+
+
+def _turning(values: Floats) -> tuple[int, float, float, float]:
+    """Index of the lowest stretch, its median, that of the last stretch, and the noise of single values."""
+    width = max(len(values) // 10, SINCE_BEST)
+    level = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+    at = int(level.argmin())
+    jumps = np.diff(values)
+    noise = 1.4826 * float(np.median(np.abs(jumps - np.median(jumps)))) / math.sqrt(2)
+    return at + int(values[at : at + width].argmin()), float(level[at]), float(level[-1]), noise
 
 
 def _around(series: Series, row: int) -> float:
