@@ -102,14 +102,16 @@ def _made(config: QualityConfig, root: Path | None, tell: Report) -> tuple[_Samp
     made = (
         made_built_in(data, config.seed, tell) if root is None else made_of_photographs(data, root, config.seed, tell)
     )
-    columns, num = kinds(pristine=data.pristine), len(made.names)
+    columns = kinds(pristine=data.pristine)
+    made_of = [[columns[column] for column in row] for row in made.kinds.tolist()]
+    flat = [kind for row in made_of for kind in row]
     samples = _Samples(
         torch.from_numpy(made.images),
-        [kind.score for kind in columns] * num,
-        [kind.number for kind in columns] * num,
-        [kind.level for kind in columns] * num,
-        [f"{name} {kind}" for name in made.names for kind in columns],
-        [group for group in made.groups for _ in columns],
+        [kind.score for kind in flat],
+        [kind.number for kind in flat],
+        [kind.level for kind in flat],
+        [f"{name} {kind}" for name, row in zip(made.names, made_of, strict=True) for kind in row],
+        [group for group, row in zip(made.groups, made_of, strict=True) for _ in row],
     )
     return samples, made.notes
 

@@ -47,31 +47,48 @@ def kinds(*, pristine: bool) -> tuple[Kind, ...]:
     return (PRISTINE, *made) if pristine else made
 
 
-def make_copies(references_RCHW: NDArray[np.uint8], *, pristine: bool, seed: int, progress: Report) -> Tensor:
-    """Every kind of copy of every reference.
+def choose_kinds(num_references: int, num_images: int, num_kinds: int, seed: int) -> NDArray[np.int64]:
+    """Which kinds are made of each reference, so that there are about `num_images` copies.
+
+    Returns:
+        Indices into `kinds`, rising, shape (R, C) with C = num_images / R, at least 1 and at most all of them.
+    """
+    copies = min(num_kinds, max(1, round(num_images / num_references)))
+    keys_RK = np.random.default_rng((seed, num_references)).random((num_references, num_kinds))
+    return np.sort(np.argsort(keys_RK, axis=1)[:, :copies], axis=1)
+
+
+def make_copies(
+    references_RCHW: NDArray[np.uint8], chosen_RM: NDArray[np.int64], *, pristine: bool, seed: int, progress: Report
+) -> Tensor:
+    """The chosen copies of every reference.
 
     Each distortion and level draws from a generator of its own, so one kind does not depend on the others.
 
     Args:
         references_RCHW: uint8, shape (R, 3, S, S).
-        pristine: whether the reference itself comes first.
+        chosen_RM: kinds of copies of each reference, of `choose_kinds`.
+        pristine: whether the first kind is the reference itself.
         seed: determines every random number.
         progress: told how many copies are made.
 
     Returns:
-        uint8, shape (R · len(kinds), 3, S, S); the copies of a reference are next to each other.
+        uint8, shape (R · M, 3, S, S); the copies of a reference are next to each other.
     """
     columns = kinds(pristine=pristine)
-    num, _, height, width = references_RCHW.shape
-    images_RKCHW = torch.empty((num, len(columns), 3, height, width), dtype=torch.uint8)
-    chunk = max(1, CHUNK_PIXELS // (height * width))
+    _, _, height, width = references_RCHW.shape
+    images_RMCHW = torch.empty((*chosen_RM.shape, 3, height, width), dtype=torch.uint8)
+    chunk, done = max(1, CHUNK_PIXELS // (height * width)), 0
     for column, kind in enumerate(columns):
         generator = torch.Generator().manual_seed(_seed_of(seed, kind))
-        for start in range(0, num, chunk):
-            pixels_BCHW = torch.from_numpy(references_RCHW[start : start + chunk])
-            images_RKCHW[start : start + chunk, column] = _copy(pixels_BCHW, kind, generator)
-        progress(MAKING, num * (column + 1), num * len(columns))
-    return images_RKCHW.flatten(0, 1)
+        rows, places = np.nonzero(chosen_RM == column)
+        for start in range(0, len(rows), chunk):
+            part = slice(start, start + chunk)
+            pixels_BCHW = torch.from_numpy(references_RCHW[rows[part]])
+            images_RMCHW[rows[part], places[part]] = _copy(pixels_BCHW, kind, generator)
+        done += len(rows)
+        progress(MAKING, done, chosen_RM.size)
+    return images_RMCHW.flatten(0, 1)
 
 
 def _seed_of(seed: int, kind: Kind) -> int:

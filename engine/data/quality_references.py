@@ -19,7 +19,8 @@ from trainctl.engine.data.photographs import (
 )
 from trainctl.engine.data.progress import Report
 from trainctl.engine.data.quality_cache import Entry, cache_root, load_entry, save_entry
-from trainctl.engine.data.quality_made import kinds, make_copies
+from trainctl.engine.data.quality_made import choose_kinds, kinds, make_copies
+from trainctl.engine.data.threads import one_thread
 
 if TYPE_CHECKING:
     from trainctl.engine.tasks.quality.config import QualityData
@@ -33,7 +34,9 @@ class Made:
     """Copies of references."""
 
     images: NDArray[np.uint8]
-    """Shape (R · kinds, 3, S, S), the copies of a reference next to each other."""
+    """Shape (R · M, 3, S, S), the copies of a reference next to each other."""
+    kinds: NDArray[np.int64]
+    """Of the copies, as indices into `quality_made.kinds`, shape (R, M)."""
     names: list[str]
     """Of the references."""
     groups: list[str]
@@ -81,7 +84,7 @@ def _found_or_made(
         return _make(references_of(), data, seed, tell)
     key = key_of()
     entry = load_entry(folder, key)
-    found = None if entry is None else _of_entry(entry, data)
+    found = None if entry is None else _of_entry(entry, data, seed)
     if found is not None:
         return replace(found, notes=(*found.notes, f"copies found in {folder / key}"))
     made = _make(references_of(), data, seed, tell)
@@ -97,7 +100,7 @@ def cache_key(origin: str, files: Sequence[Path], data: QualityData, seed: int) 
     import torch
 
     digest = hashlib.sha256()
-    options = (data.references, data.image_size, data.pristine, seed, torch.__version__, PIL.__version__)
+    options = (data.references, data.images, data.image_size, data.pristine, seed, torch.__version__, PIL.__version__)
     digest.update(repr((origin, options)).encode())
     for file in files:
         facts = file.stat() if file.exists() else None  # a link that leads nowhere is said where it is read
@@ -116,14 +119,22 @@ def _sources() -> Iterable[Path]:
 
 
 def _make(references: References, data: QualityData, seed: int, tell: Report) -> Made:
-    images = make_copies(references.images, pristine=data.pristine, seed=seed, progress=tell).numpy()
-    return Made(images, references.names, references.groups, references.notes)
+    chosen_RM = _kinds(len(references.names), data, seed)
+    with one_thread():
+        images = make_copies(references.images, chosen_RM, pristine=data.pristine, seed=seed, progress=tell)
+    return Made(images.numpy(), chosen_RM, references.names, references.groups, references.notes)
 
 
-def _of_entry(entry: Entry, data: QualityData) -> Made | None:
+def _kinds(num_references: int, data: QualityData, seed: int) -> NDArray[np.int64]:
+    return choose_kinds(num_references, data.images, len(kinds(pristine=data.pristine)), seed)
+
+
+def _of_entry(entry: Entry, data: QualityData, seed: int) -> Made | None:
     """What an entry holds, if it is as this code writes it."""
     names, groups, notes = (list(map(str, entry.about.get(name, ()))) for name in ("names", "groups", "notes"))
-    shape = (len(names) * len(kinds(pristine=data.pristine)), 3, data.image_size, data.image_size)
-    if not names or len(groups) != len(names) or entry.images.shape != shape:
+    if not names or len(groups) != len(names):
         return None
-    return Made(entry.images, names, groups, tuple(notes))
+    chosen_RM = _kinds(len(names), data, seed)
+    if entry.images.shape != (chosen_RM.size, 3, data.image_size, data.image_size):
+        return None
+    return Made(entry.images, chosen_RM, names, groups, tuple(notes))

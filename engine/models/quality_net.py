@@ -59,6 +59,7 @@ class QualityNet(nn.Module):
                 f"data.image_size: {image_size} is too small for a network that reduces it {STRIDE} times",
                 f"take {LEAST_IMAGE_SIZE} or more",
             )
+        self.mixture_gradient = model.mixture_gradient
         self.backbone = ResNet18(model.width, model.stem, model.features)
         dim = model.projection or model.features
         self.projection: nn.Module = nn.Identity()
@@ -70,7 +71,8 @@ class QualityNet(nn.Module):
     def forward(self, images_NCHW: Tensor) -> QualityOutput:
         """Normalised pictures (B, 3, H, W) to scores (B,) and log-posteriors (B, K)."""
         features_BF = self.backbone(images_NCHW)
-        log_posteriors_BK = self.gmm(self.projection(features_BF))
+        shown_BF = features_BF if self.mixture_gradient else features_BF.detach()
+        log_posteriors_BK = self.gmm(self.projection(shown_BF))
         both = torch.cat([features_BF, log_posteriors_BK.exp().to(features_BF.dtype)], 1)
         return QualityOutput(self.regressor(both).squeeze(1), log_posteriors_BK)
 

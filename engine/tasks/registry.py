@@ -28,6 +28,9 @@ class TaskEntry:
 
 TASKS: dict[str, TaskEntry] = {
     "eyes": TaskEntry("trainctl.engine.tasks.eyes.config:EyesConfig", "trainctl.engine.tasks.eyes.task:EyesTask"),
+    "quality": TaskEntry(
+        "trainctl.engine.tasks.quality.config:QualityConfig", "trainctl.engine.tasks.quality.task:QualityTask"
+    ),
     "weld": TaskEntry("trainctl.engine.tasks.weld.config:WeldConfig", "trainctl.engine.tasks.weld.task:WeldTask"),
 }
 

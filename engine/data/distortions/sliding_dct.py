@@ -8,8 +8,6 @@ standard deviations set to zero, overlapping results averaged.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -31,27 +29,11 @@ def denoise_dct(images_NCHW: Tensor, sigma: float) -> Tensor:
     """
     colour = _dct_matrix(3).to(images_NCHW)
     threshold = THRESHOLD * sigma
-    with _one_thread():
-        clean = [
-            torch.stack([_denoise_plane(plane, threshold) for plane in torch.tensordot(colour, image, 1)])
-            for image in images_NCHW
-        ]
-        return torch.stack([torch.tensordot(colour.T, planes, 1) for planes in clean])
-
-
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """The same operations on one thread of the processor.
-
-    There are some hundred of them a picture, each of a fraction of a millisecond: on a machine that does other work as
-    well, waiting for a second thread at the end of every one takes many times longer than it saves.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    clean = [
+        torch.stack([_denoise_plane(plane, threshold) for plane in torch.tensordot(colour, image, 1)])
+        for image in images_NCHW
+    ]
+    return torch.stack([torch.tensordot(colour.T, planes, 1) for planes in clean])
 
 
 def _denoise_plane(plane_HW: Tensor, threshold: float) -> Tensor:

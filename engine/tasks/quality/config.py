@@ -14,9 +14,11 @@ SCORE_MEANING = "0 is the worst, 1 is the best people can give; a pristine pictu
 class QualityData(Section):
     """Which reference photographs, and what is made of them."""
 
-    references: PositiveInt = 81
-    """Reference pictures: crops of the photographs, equally many of each as far as they do not overlap. Each becomes
-    125 distorted copies and itself."""
+    references: PositiveInt = 500
+    """Reference pictures: crops of the photographs, equally many of each as far as they do not overlap."""
+    images: PositiveInt = 10_000
+    """Pictures made of them, about: each reference has as many kinds of copies, drawn at random from the 125 (and
+    itself). Many references with few copies each teach more than KADID-10k's 81 with all."""
     image_size: PositiveInt = 64
     """Height and width of a crop; a KADID-10k folder is cut to as many pixels from the middle of each image."""
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -43,6 +45,8 @@ class QualityModel(Section):
     temper: Literal["none", "dimension", "learned"] = "none"
     """What the log-densities are multiplied with before posteriors are formed: 1, 1/D, or a learned factor that starts
     at 1/D."""
+    mixture_gradient: bool = True
+    """Whether posteriors have a gradient to the backbone; false: their terms train projection and mixture only."""
     initialisation: Literal["sklearn", "random"] = "sklearn"
     """Whether the mixture is fitted to the features of the untrained network (document) or drawn."""
     hidden: tuple[PositiveInt, ...] = (512, 256)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from quality_files import distort_cheaply
 from trainctl.engine.data import quality_made
 from trainctl.engine.data.distortions.apply import distort
 from trainctl.engine.data.photographs import built_in_references
-from trainctl.engine.data.progress import report
-from trainctl.engine.data.quality_made import kinds, make_copies
+from trainctl.engine.data.progress import Report, report
+from trainctl.engine.data.quality_made import choose_kinds, kinds, make_copies
 
 
 @pytest.fixture
@@ -25,7 +24,14 @@ def tiles() -> np.ndarray:  # type: ignore[type-arg]
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> Callable[..., torch.Tensor]:
     monkeypatch.setattr(quality_made, "distort", distort_cheaply)
-    return partial(make_copies, progress=report)
+    return every_copy
+
+
+def every_copy(references: np.ndarray, *, pristine: bool, seed: int, progress: Report = report) -> torch.Tensor:  # type: ignore[type-arg]
+    """All kinds of copies of every reference."""
+    num_kinds = len(kinds(pristine=pristine))
+    chosen = choose_kinds(len(references), len(references) * num_kinds, num_kinds, seed)
+    return make_copies(references, chosen, pristine=pristine, seed=seed, progress=progress)
 
 
 def test_there_are_125_kinds_and_the_reference_with_scores_from_the_opinions() -> None:
@@ -38,7 +44,7 @@ def test_there_are_125_kinds_and_the_reference_with_scores_from_the_opinions() -
 
 
 def test_copies_are_the_real_distortions_of_each_reference(tiles: np.ndarray) -> None:  # type: ignore[type-arg]
-    copies = make_copies(tiles, pristine=True, seed=0, progress=report).unflatten(0, (3, 126))
+    copies = every_copy(tiles, pristine=True, seed=0).unflatten(0, (3, 126))
     assert copies.dtype == torch.uint8
     assert (copies[:, 0].numpy() == tiles).all()
     for column, kind in enumerate(kinds(pristine=True)):
@@ -82,7 +88,36 @@ def test_chunks_are_joined_in_order(
 
 def test_progress_ends_with_all_copies(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:  # type: ignore[type-arg]
     told: list[tuple[str, int, int]] = []
-    make = partial(cheap.func, tiles, pristine=True, seed=0)  # type: ignore[attr-defined]
-    make(progress=lambda *news: told.append(news))
+    cheap(tiles, pristine=True, seed=0, progress=lambda *news: told.append(news))
     assert told[-1] == ("distorting pictures", 378, 378)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+
+def test_a_part_of_the_kinds_is_drawn_for_each_reference() -> None:
+    chosen = choose_kinds(400, 8000, 126, 3)
+    assert chosen.shape == (400, 20)
+    assert (np.diff(chosen, axis=1) > 0).all()  # no kind twice
+    counts = np.bincount(chosen.ravel(), minlength=126)
+    assert counts.min() > 30 and counts.max() < 100  # 63.5 ± 7.3 expected
+    assert not (chosen[0] == chosen[1]).all()
+    assert (choose_kinds(400, 8000, 126, 3) == chosen).all() and not (choose_kinds(400, 8000, 126, 4) == chosen).all()
+
+
+def test_there_is_one_copy_at_least_and_none_twice() -> None:
+    assert choose_kinds(10, 3, 126, 0).shape == (10, 1)
+    assert choose_kinds(2, 9999, 126, 0).tolist() == [list(range(126))] * 2
+
+
+def test_a_part_of_the_copies_lies_where_its_kinds_say(
+    cheap: Callable[..., torch.Tensor],
+    tiles: np.ndarray,  # type: ignore[type-arg]
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quality_made, "distort", lambda images, number, level, _: images / 2 + number / 100)
+    chosen = choose_kinds(3, 12, 126, 0)
+    copies = make_copies(tiles, chosen, pristine=True, seed=0, progress=report).unflatten(0, (3, 4))
+    for row, columns in enumerate(chosen.tolist()):
+        for place, column in enumerate(columns):
+            number = kinds(pristine=True)[column].number
+            expected = tiles[row] / 2 + number * 2.55 if number else tiles[row]
+            assert np.abs(copies[row, place].numpy() - expected).max() <= 0.51

@@ -1,0 +1,199 @@
+"""The `quality` task: binds data, network, loss terms and metrics of image quality on a Gaussian mixture layer.
+
+From the training improvement notes on distortions and a mixture layer; knows nothing of the loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.images import SUFFIXES
+from trainctl.engine.data.quality import describe_type, load_quality, read_photographs
+from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
+from trainctl.engine.models.quality_net import QualityNet
+from trainctl.engine.tasks import regression_metrics
+from trainctl.engine.tasks.quality import refit
+from trainctl.engine.tasks.quality.config import QualityConfig
+from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task, Turn
+
+AVERAGE = "balance_average"
+"""Buffer of the network: moving average of the mean posterior, where the loss is over that."""
+CHUNK = 256
+"""Pictures that go through the untrained network at once."""
+WEIGHTS = {"quality": 1.0, "cluster": 0.1, "balance": 1.0, "entropy": 0.1}
+"""Of the document's recommended configuration."""
+
+
+class QualityTask(Task):
+    """The opinion score of a picture, 0 (bad) to 1 (pristine).
+
+    Batches hold `images` (uint8 as stored, float in [0, 1] once prepared, (B, 3, S, S)), `score` (float32, (B,)),
+    `type` and `level` of the distortion (int64, (B,)).
+    """
+
+    config_type: ClassVar[type[RunConfig]] = QualityConfig
+    monitor: ClassVar[Monitor] = Monitor("srcc", "max")
+    file_suffixes: ClassVar[frozenset[str]] = SUFFIXES
+
+    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
+        if not isinstance(config, QualityConfig):
+            raise ValueError(f"the quality task takes a QualityConfig, not {type(config).__name__}")
+        super().__init__(config, data_path)
+        self.options = config
+
+    def load(self) -> Splits:
+        """Distort reference photographs, or read a KADID-10k folder."""
+        return load_quality(self.options, self.data_path)
+
+    def build_model(self, splits: Splits) -> QualityNet:
+        """A fresh network; its mixture is fitted to the features of training samples, where there are any."""
+        options = self.options.model
+        model = QualityNet(options, self.options.data.image_size)
+        if self.options.loss.balance_over == "average":
+            model.register_buffer(AVERAGE, torch.full((options.clusters,), 1 / options.clusters))
+        if splits.train.tensors and options.initialisation == "sklearn":
+            rows = refit.some_samples(len(splits.train), self.options)
+            images = splits.train.tensors["images"]
+            model.initialise_mixture((images[part] / 255 for part in rows.split(CHUNK)), self.options.seed)
+        return model
+
+    def default_weights(self) -> Mapping[str, float]:
+        """The document's recommended weights."""
+        return WEIGHTS
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Images from uint8 to float32 in [0, 1]."""
+        images_BCHW = batch["images"]
+        return batch if images_BCHW.dtype != torch.uint8 else {**batch, "images": images_BCHW / 255}
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Horizontal flips, which leave quality as it is."""
+        if not self.options.augment.hflip:
+            return batch
+        images_BCHW = batch["images"]
+        drawn_B = torch.empty(len(images_BCHW), device=images_BCHW.device).uniform_(generator=generator)
+        is_flipped = (drawn_B < self.options.augment.hflip)[:, None, None, None]
+        return {**batch, "images": torch.where(is_flipped, images_BCHW.flip(3), images_BCHW)}
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Terms `quality`, `cluster`, `balance`, `entropy`; columns `score`, `target`, `log_posteriors` and so on.
+
+        Scalars: `max_posterior` and `posterior_entropy` (means), and the samples in each `cluster.<k>` of the batch.
+        """
+        images_BCHW, target_B = batch["images"], batch["score"]
+        score_B, log_posteriors_BK = model(images_BCHW)
+        quality = F.mse_loss(score_B.float(), target_B)
+        if self.options.loss.fgsm and torch.is_grad_enabled():
+            quality = (quality + self._adversarial(model, images_BCHW, target_B)) / 2
+        terms = {
+            "quality": quality,
+            "cluster": cluster_loss(log_posteriors_BK),
+            "balance": self._balance(model, log_posteriors_BK),
+            "entropy": entropy_loss(log_posteriors_BK),
+        }
+        detached_BK = log_posteriors_BK.detach()
+        return StepOutput(
+            terms=terms,
+            columns={
+                "score": score_B.detach().float(),
+                "target": target_B,
+                "log_posteriors": detached_BK,
+                "type": batch["type"],
+                "level": batch["level"],
+            },
+            scalars={
+                "max_posterior": -terms["cluster"].detach(),
+                "posterior_entropy": -terms["entropy"].detach(),
+                **_cluster_counts(detached_BK),
+            },
+        )
+
+    def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        """`srcc`, `plcc`, `rmse` of a split; means of the posteriors; `cluster_ratio` and `empty_clusters`.
+
+        Correlations of constant answers are NaN, and so is the ratio of the largest to the smallest cluster where one
+        is empty.
+        """
+        score_N, target_N = columns["score"], columns["target"]
+        log_posteriors_NK = columns["log_posteriors"]
+        counts_K = _hard_counts(log_posteriors_NK)
+        num_empty = int((counts_K == 0).sum())
+        return {
+            "srcc": regression_metrics.srcc(score_N, target_N),
+            "plcc": regression_metrics.plcc(score_N, target_N),
+            "rmse": regression_metrics.rmse(score_N, target_N),
+            "max_posterior": -float(cluster_loss(log_posteriors_NK)),
+            "posterior_entropy": -float(entropy_loss(log_posteriors_NK)),
+            "cluster_ratio": math.nan if num_empty else float(counts_K.max() / counts_K.min()),
+            "empty_clusters": float(num_empty),
+        }
+
+    def constant_metrics(self, split: Split) -> Mapping[str, float]:
+        """Of the mean score for every picture; its correlation is not defined, and drawn as 0."""
+        deviation = float(split.tensors["score"].double().std(correction=0))
+        return {"rmse": deviation, "quality": deviation**2, "srcc": 0.0, "plcc": 0.0}
+
+    def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """Squared error of each picture."""
+        return (columns["score"] - columns["target"]).square()
+
+    def describe_samples(self, columns: Mapping[str, Tensor]) -> Sequence[tuple[str, str]]:
+        """`jpeg 4 .24` and `.61`: distortion, level and score, and the answer."""
+        rows = zip(*(columns[name].tolist() for name in ("type", "level", "target", "score")), strict=True)
+        return [(f"{describe_type(kind, level)} {truth:.2f}", f"{answer:.2f}") for kind, level, truth, answer in rows]
+
+    def read_files(self, paths: Sequence[Path]) -> Batch:
+        """The middle of each picture at its own resolution: `images`, uint8 (B, 3, S, S).
+
+        Raises:
+            UserError: names the first file that cannot be decoded or is smaller than the network's pictures.
+        """
+        return {"images": read_photographs(paths, self.options.data.image_size)}
+
+    def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """`score` (B,), 0 to 1, and the `cluster` (B,) of each picture."""
+        score_B, log_posteriors_BK = model(batch["images"])
+        return {"score": score_B, "cluster": log_posteriors_BK.argmax(1)}
+
+    def end_epoch(self, turn: Turn) -> Mapping[str, Any] | None:
+        """Fit the mixture anew, as `refit` says."""
+        options = self.options.refit
+        if options.mode == "none" or turn.epoch % options.every:
+            return None
+        return refit.refit(turn, self.options)
+
+    def _adversarial(self, model: nn.Module, images_BCHW: Tensor, target_B: Tensor) -> Tensor:
+        """Quality loss of the images moved against the network (fast gradient sign)."""
+        moved_BCHW = images_BCHW.detach().requires_grad_()
+        loss = F.mse_loss(model(moved_BCHW)[0].float(), target_B)
+        (gradient_BCHW,) = torch.autograd.grad(loss, moved_BCHW)
+        with torch.no_grad():
+            moved_BCHW = (images_BCHW + self.options.loss.fgsm * gradient_BCHW.sign()).clamp_(0, 1)
+        return F.mse_loss(model(moved_BCHW)[0].float(), target_B)
+
+    def _balance(self, model: nn.Module, log_posteriors_BK: Tensor) -> Tensor:
+        """Of the batch, or of a moving average that the network keeps with its weights."""
+        if self.options.loss.balance_over == "batch" or not torch.is_grad_enabled():
+            return balance_loss(log_posteriors_BK)
+        average_K = model.get_buffer(AVERAGE)
+        loss, new_K = balance_loss_over_average(log_posteriors_BK, average_K, self.options.loss.balance_momentum)
+        average_K.copy_(new_K)
+        return loss
+
+
+def _hard_counts(log_posteriors_NK: Tensor) -> Tensor:
+    """Samples whose largest posterior is each component's, shape (K,), without waiting for the device."""
+    return F.one_hot(log_posteriors_NK.argmax(1), log_posteriors_NK.shape[1]).sum(0)
+
+
+def _cluster_counts(log_posteriors_BK: Tensor) -> dict[str, Tensor]:
+    counts_K = _hard_counts(log_posteriors_BK).float()
+    return {f"cluster.{k}": count for k, count in enumerate(counts_K.unbind())}
