@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)\b"
-"""A decimal number, NaN or infinity, in any case; to be compiled with `re.IGNORECASE`."""
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b"
+"""A decimal number, NaN or infinity, in any case."""
 
-_WHOLE = re.compile(rf"\s*(?:tensor\()?({NUMBER})\)?\s*(%?)\s*", re.IGNORECASE)
+_WHOLE = re.compile(rf"\s*(?:tensor\()?({NUMBER})\)?\s*(%?)\s*")
 _PARTS = re.compile(r"[-+]?\d*\.?(\d*)(?:e([-+]?\d+))?", re.IGNORECASE)
 
 

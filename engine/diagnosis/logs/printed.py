@@ -20,7 +20,7 @@ LONGEST = 4000
 
 _WORD = r"[^\W\d][\w./@-]*(?:\(\w*\)|\[\w*\])?"
 _VALUE = rf"(?P<value>{NUMBER})(?P<percent>\s?%)?(?!\.?\w|[:/])"
-_PAIR = re.compile(rf"(?<![\w./-])(?P<name>{_WORD}(?: {_WORD}){{0,3}})\s*[:=]+\s*{_VALUE}", re.IGNORECASE)
+_PAIR = re.compile(rf"(?<![\w./-])(?P<name>{_WORD}(?: {_WORD}){{0,3}})\s*[:=]+\s*{_VALUE}")
 _SPOKEN = r"[\w/@.-]*(?:loss|acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|grad_norm)(?:@\d|_\w+)?"
 _BARE = re.compile(rf"(?<![\w./-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN})\s+{_VALUE}", re.IGNORECASE)
 _SIGN = re.compile(r"[:=]")
