@@ -14,7 +14,8 @@ from trainctl.engine.diagnosis.evidence import Evidence
 from trainctl.engine.diagnosis.logs.events import event_files
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
-from trainctl.engine.diagnosis.logs.reading import parse_log, read_log
+from trainctl.engine.diagnosis.logs.reading import UNDERSTOOD, parse_log, read_log
+from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 
 STANDARD_INPUT = "-"
@@ -63,6 +64,9 @@ def read_log_evidence(
         num_classes=num_classes,
         batch_size=batch_size or (config.train.batch_size if config else None),
     )
+    if all(series.meaning.kind is Kind.OTHER for series in facts.series):
+        names = _names(list(facts.series))
+        raise UserError(f"{table.source} names no loss, rate or learning rate, only {names}", UNDERSTOOD)
     return Evidence(log=facts)
 
 

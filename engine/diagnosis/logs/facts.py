@@ -45,7 +45,7 @@ class Series:
     @property
     def slack(self) -> Floats:
         """How far each value may be from what was meant: its last digit and single precision."""
-        return self.column.half_units + RELATIVE * np.abs(self.values)
+        return self.column.half_units + RELATIVE * np.abs(np.where(np.isfinite(self.values), self.values, 0.0))
 
     def say(self, index: int) -> str:
         """A value as the log prints it, near enough: with as many digits."""

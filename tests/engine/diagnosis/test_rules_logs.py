@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_files import FORMATS, HEALTHY, SAMPLE, Row, as_csv, as_headings, as_one_line_each
 
@@ -19,6 +20,7 @@ from trainctl.engine.diagnosis.finding import Confidence, Finding, Report, Sever
 from trainctl.engine.diagnosis.logs.facts import read_facts
 from trainctl.engine.diagnosis.logs.reading import parse_log
 from trainctl.engine.diagnosis.report import finding_lines
+from trainctl.engine.errors import UserError
 
 RECOMMENDED = {"cluster": 0.1, "balance": 1.0, "entropy": 0.1}
 
@@ -249,3 +251,33 @@ def test_rules_of_logs_and_of_runs_do_not_mix() -> None:
     assert set(judge(SAMPLE).checked) <= set(all_rules(of_log=True))
     assert "E1013" not in all_rules()
     assert not {entry.code for entry in diagnose(Evidence()).not_checked} & {"E1011", "E1012", "E1013"}
+
+
+NAMES = (
+    "loss",
+    "val_loss",
+    "a_loss",
+    "cluster_loss",
+    "entropy_loss",
+    "supcon_loss",
+    "acc",
+    "srcc",
+    "lr",
+    "max_posterior",
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(NAMES), st.floats(width=32), max_size=5), min_size=1, max_size=130),
+    st.sampled_from([None, 2, 8]),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_log_says_it_is_judged(rows: list[Row], known: int | None) -> None:
+    text = as_csv([{"step": step, **row} for step, row in enumerate(rows)])
+    weights = {"a": 0.5, "cluster": 1.0} if known == 8 else None
+    try:
+        report = judge(text, weights=weights, num_clusters=known, num_classes=known, batch_size=known)
+    except UserError:
+        return
+    json.dumps(report.to_json(), allow_nan=False)
+    assert len(report.checked) + len(report.not_checked) == len(all_rules(of_log=True))

@@ -65,7 +65,7 @@ def test_a_healthy_log_ends_with_zero(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "✓ clean" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\1\2", b"no figures at all"])
+@pytest.mark.parametrize("content", [b"", b"\0\1\2", b"no figures at all", b"height: 3\n"])
 def test_what_is_no_log_ends_with_two_and_one_line(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
