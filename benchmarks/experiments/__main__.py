@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from benchmarks.experiments.runs import Experiment, Measured, found, last, train
 from benchmarks.experiments.tables import markdown, spread
 from trainctl.engine.errors import UserError
 
-SYSTEMS = ("weld",)
+SYSTEMS = ("weld", "quality")
 ROOT = Path(__file__).resolve().parents[2]
 Job = tuple[Experiment, int]
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train, print, draw."""
     options = _read(argv)
     system = import_module(f"benchmarks.experiments.{options.system}")
-    jobs: list[Job] = system.jobs(options.seeds)
+    jobs: list[Job] = [(replace(each, data=options.data), seed) for each, seed in system.jobs(options.seeds)]
     try:
         chosen = _only(jobs, options.only)
         train_all(chosen, options.runs, options.jobs)
@@ -45,6 +46,7 @@ def _read(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2], help="seeds that are reported")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, of one thread each")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this experiment; may be repeated")
+    parser.add_argument("--data", type=Path, help="one's own data in place of the built-in data")
     parser.add_argument("--figures", type=Path, default=ROOT / "docs" / "figures", help="folder of the plots")
     return parser.parse_args(argv)
 
@@ -65,7 +67,7 @@ def summary(jobs: Sequence[Job], root: Path) -> str:
     """Training loss and every metric after the last epoch, a row for each experiment."""
     experiments = {experiment.name: experiment for experiment, _ in jobs}
     runs = {
-        name: found(root, experiment, [seed for other, seed in jobs if other is experiment])
+        name: found(root, experiment, [seed for other, seed in jobs if other == experiment])
         for name, experiment in experiments.items()
     }
     names = list(dict.fromkeys(metric for group in runs.values() for metric in group[0].summary.metrics))

@@ -45,6 +45,8 @@ class Experiment:
     task: str | None = None
     """A task in place of the preset's, as `--task` takes it."""
     scale: ScaleName = "small"
+    data: Path | None = None
+    """One's own data, as `--data` takes it."""
 
     def words(self, seed: int) -> list[str]:
         """All overrides of the training with this seed: on the CPU and with one thread, so that it can be repeated."""
@@ -54,7 +56,8 @@ class Experiment:
         """The same for a command line, `trainctl run` or `trainctl diagnose`."""
         task = [] if self.task is None else ["--task", self.task]
         sets = [word for override in self.words(seed) for word in ("--set", override)]
-        return ["--preset", self.preset, "--scale", self.scale, *task, *sets]
+        data = [] if self.data is None else ["--data", str(self.data)]
+        return ["--preset", self.preset, "--scale", self.scale, *task, *data, *sets]
 
     def config(self, seed: int) -> RunConfig:
         """The configuration that a training started now would have."""

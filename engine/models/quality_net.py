@@ -66,15 +66,18 @@ class QualityNet(nn.Module):
         if model.projection is not None:
             self.projection = nn.Sequential(nn.Linear(model.features, dim), nn.BatchNorm1d(dim, affine=False))
         self.gmm = DiagonalGmm(model.clusters, dim, model.temper)
-        self.regressor = _regressor(model.features + model.clusters, model.hidden, model.dropout)
+        widths = {"features": model.features, "posteriors": model.clusters}
+        self._read = tuple(widths) if model.regressor_reads == "both" else (model.regressor_reads,)
+        self.regressor = _regressor(sum(widths[name] for name in self._read), model.hidden, model.dropout)
 
     def forward(self, images_NCHW: Tensor) -> QualityOutput:
         """Normalised pictures (B, 3, H, W) to scores (B,) and log-posteriors (B, K)."""
         features_BF = self.backbone(images_NCHW)
         shown_BF = features_BF if self.mixture_gradient else features_BF.detach()
         log_posteriors_BK = self.gmm(self.projection(shown_BF))
-        both = torch.cat([features_BF, log_posteriors_BK.exp().to(features_BF.dtype)], 1)
-        return QualityOutput(self.regressor(both).squeeze(1), log_posteriors_BK)
+        inputs = {"features": features_BF, "posteriors": log_posteriors_BK.exp().to(features_BF.dtype)}
+        read_BI = torch.cat([inputs[name] for name in self._read], 1)
+        return QualityOutput(self.regressor(read_BI).squeeze(1), log_posteriors_BK)
 
     def mixture_features(self, images_NCHW: Tensor) -> Tensor:
         """What the mixture sees of normalised pictures (B, 3, H, W): (B, D), projected where there is a projection."""

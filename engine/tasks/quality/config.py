@@ -49,6 +49,8 @@ class QualityModel(Section):
     """Whether posteriors have a gradient to the backbone; false: their terms train projection and mixture only."""
     initialisation: Literal["sklearn", "random"] = "sklearn"
     """Whether the mixture is fitted to the features of the untrained network (document) or drawn."""
+    regressor_reads: Literal["both", "features", "posteriors"] = "both"
+    """What the score is made of: features and posteriors (document), or one of them, to see what each contributes."""
     hidden: tuple[PositiveInt, ...] = (512, 256)
     """Hidden layers of the regressor."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
