@@ -163,6 +163,12 @@ class QualityTask(Task):
         score_B, log_posteriors_BK = model(batch["images"])
         return {"score": score_B, "cluster": log_posteriors_BK.argmax(1)}
 
+    def export_onnx(self, model: nn.Module, path: Path, *, overwrite: bool = False) -> Mapping[str, Any]:
+        """`images -> score`; see `trainctl.engine.tasks.quality.export.export_onnx`."""
+        from trainctl.engine.tasks.quality.export import export_onnx
+
+        return export_onnx(self.options, model, path, overwrite=overwrite)
+
     def end_epoch(self, turn: Turn) -> Mapping[str, Any] | None:
         """Fit the mixture anew, as `refit` says."""
         options = self.options.refit
