@@ -3,7 +3,7 @@
     python -m benchmarks.experiments weld [--runs DIR] [--seeds 42 1 2] [--jobs 2] [--only NAME]
 
 A system is a module of this package with two functions: `jobs(seeds)` names its experiments, each with a seed, and
-`report(root, seeds, figures)` returns its tables as Markdown and draws its plots into a folder.
+`report(root, seeds, figures, data)` returns its tables as Markdown and draws its plots into a folder.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def _read(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _where(options: argparse.Namespace) -> tuple[Path, list[int], Path]:
-    return options.runs, options.seeds, options.figures
+def _where(options: argparse.Namespace) -> tuple[Path, list[int], Path, Path | None]:
+    return options.runs, options.seeds, options.figures, options.data
 
 
 def _only(jobs: Sequence[Job], names: Sequence[str]) -> list[Job]:

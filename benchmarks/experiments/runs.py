@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from trainctl.engine.config.resolve import ScaleName, load_resolved, resolve
 from trainctl.engine.config.schema import RunConfig
@@ -92,10 +93,14 @@ class Measured:
         ends = (event.data for event in self._reader.current_events() if event.kind is EventKind.EPOCH)
         return {int(end["epoch"]): float(end["train"][name]) for end in ends}
 
-    def validation(self, name: str, weights: str = "raw") -> Curve:
-        """A metric after each epoch that was validated."""
+    def validation(self, name: str, weights: str = "raw", after: str = "") -> Curve:
+        """A metric after each validated epoch; with `after`, after what changed the network there."""
         rows = validation_rows(self._reader.current_events())
-        return {row.epoch: row.metrics[name] for row in rows if row.weights == weights}
+        return {row.epoch: row.metrics[name] for row in rows if (row.weights, row.after) == (weights, after)}
+
+    def events(self, kind: EventKind) -> list[dict[str, Any]]:
+        """Data of all events of a kind, in order."""
+        return [event.data for event in self._reader.current_events() if event.kind is kind]
 
     def by_epoch(self, field: str) -> Curve:
         """Mean of a column of the step records over each epoch; epochs counted from 1 as in the events."""

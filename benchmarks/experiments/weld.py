@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.experiments.runs import Experiment
+from trainctl.engine.errors import UserError
 
 STUCK, WARMUP = "weld/stuck", "weld/warmup"
 PLAIN = ("model.layer_norm=false", "model.l2_normalize=false")
@@ -86,8 +87,14 @@ def jobs(seeds: Sequence[int]) -> list[tuple[Experiment, int]]:
     return [*reported, *((experiment, seed) for experiment in CANDIDATES for seed in SELECTION_SEEDS)]
 
 
-def report(root: Path, seeds: Sequence[int], figures: Path) -> str:
-    """All tables; the plots are drawn into `figures`."""
+def report(root: Path, seeds: Sequence[int], figures: Path, data: Path | None = None) -> str:
+    """All tables; the plots are drawn into `figures`.
+
+    Raises:
+        UserError: data of one's own was asked for.
+    """
+    if data is not None:
+        raise UserError("the weld experiments are of the built-in data", "leave out --data")
     from benchmarks.experiments import weld_figures, weld_tables
 
     weld_figures.draw_all(root, seeds, figures)

@@ -25,7 +25,8 @@ def write_validations(tables: Tables, path: Path) -> None:
     names = metric_names(tables.validations)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "epoch", "time", "weights", "best", *names])
+        writer.writerow(["step", "epoch", "time", "weights", "best", "after", *names])
         for row in tables.validations:
             metrics = [row.metrics.get(name, "") for name in names]
-            writer.writerow([row.step, row.epoch, row.time, row.weights, str(row.best).lower(), *metrics])
+            best = str(row.best).lower()
+            writer.writerow([row.step, row.epoch, row.time, row.weights, best, row.after, *metrics])

@@ -45,6 +45,7 @@ def write_validations(tables: Tables, path: Path) -> None:
         "time": [row.time for row in rows],
         "weights": [row.weights for row in rows],
         "best": [row.best for row in rows],
+        "after": [row.after for row in rows],
     }
     metrics = {name: [row.metrics.get(name) for row in rows] for name in metric_names(rows)}
     parquet.write_table(

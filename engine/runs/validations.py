@@ -22,6 +22,8 @@ class ValidationRow:
     """`raw` or `ema`."""
     best: bool
     """Whether this validation was the best so far."""
+    after: str
+    """What changed the network since the validation of the same step (`refit`); empty: nothing."""
     metrics: dict[str, float]
     """NaN where a metric was not finite."""
 
@@ -51,6 +53,7 @@ def _row(event: Event, weights: str, metrics: dict[str, Any]) -> ValidationRow:
         time=event.time,
         weights=weights,
         best=bool(event.data.get("best", False)),
+        after=str(event.data.get("after", "")),
         metrics={name: _number(value) for name, value in metrics.items()},
     )
 
