@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from trainctl.engine.data.csv_table import read_csv
 from trainctl.engine.data.eyes_listing import Listing, parse_class_ids, parse_splits
 from trainctl.engine.data.images import Source
 from trainctl.engine.errors import UserError
-
-
-def require_columns(found: Sequence[str], needed: Sequence[str], where: Path) -> None:
-    """Refuse a table that lacks a column, naming those it has.
-
-    Raises:
-        UserError: names the missing and the present columns.
-    """
-    missing = [name for name in needed if name not in found]
-    if missing:
-        word = "column" if len(missing) == 1 else "columns"
-        raise UserError(
-            f"{where} has no {word} {', '.join(missing)} (found: {', '.join(found) or 'none'})",
-            f"needed are {', '.join(needed)}",
-        )
 
 
 def listing_from_columns(
@@ -66,7 +51,7 @@ def list_csv(file: Path) -> Listing:
     Raises:
         UserError: when the file cannot be read, lacks a column, has no rows, or a row is wrong.
     """
-    columns, lines = _read_csv(file)
+    columns, lines = read_csv(file, ["path", "class_id"])
     paths = columns["path"]
 
     def where(row: int) -> str:
@@ -80,29 +65,3 @@ def list_csv(file: Path) -> Listing:
         return (file.parent / path for path in paths)
 
     return listing_from_columns(file, columns, paths, sources, where)
-
-
-def _read_csv(file: Path) -> tuple[dict[str, list[str]], list[int]]:
-    """Columns by name, and the line number of each row."""
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            require_columns(header, ["path", "class_id"], file)
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise UserError(
-                        f"{file} line {reader.line_num}: {len(row)} values for {len(header)} columns",
-                        "quote values that hold a comma",
-                    )
-                rows.append(row)
-                lines.append(reader.line_num)
-    except PermissionError as error:
-        raise UserError(f"permission denied: {file}", "make the file readable") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {file} as CSV: {error}", "save it as comma-separated UTF-8") from error
-    return {name: [row[i] for row in rows] for i, name in enumerate(header)}, lines

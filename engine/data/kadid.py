@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainctl.engine.data.csv_table import read_csv
 from trainctl.engine.data.distortions.table import BEST, DISTORTIONS, LEVELS, WORST
 from trainctl.engine.errors import UserError
 
@@ -52,30 +52,21 @@ def read_kadid(root: Path) -> list[Opinion]:
         UserError: a column is missing, a value makes no sense, a picture is not there; names file and line.
     """
     table = root / TABLE
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            opinions = list(_opinions(csv.DictReader(stream), root))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {table}: {error}", "is it the table of KADID-10k?") from error
+    columns, lines = read_csv(table, COLUMNS, fold=str.lower)
+    opinions = [_opinion(root, *row) for row in zip(lines, *(columns[name] for name in COLUMNS), strict=True)]
     if not opinions:
         raise UserError(f"{table} has no line", "is it the table of KADID-10k?")
     _require_files(table, opinions)
     return opinions
 
 
-def _opinions(reader: csv.DictReader[str], root: Path) -> Iterator[Opinion]:
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    missing = [name for name in COLUMNS if name not in reader.fieldnames]
-    if missing:
-        have = ", ".join(reader.fieldnames) or "none"
-        raise UserError(f"{root / TABLE} has no column {', '.join(missing)} (columns: {have})", "see docs/quality.md")
-    for row in reader:
-        where = f"{root / TABLE}, line {reader.line_num}"
-        name, reference, dmos = ((row[column] or "").strip() for column in COLUMNS)
-        if not name or not reference:
-            raise UserError(f"{where}: dist_img or ref_img is empty", "name both pictures")
-        number, level = _kind(name, where)
-        yield Opinion(reader.line_num, root / IMAGES / name, name, reference, number, level, _score(dmos, where))
+def _opinion(root: Path, line: int, name: str, reference: str, dmos: str) -> Opinion:
+    name, reference = name.strip(), reference.strip()
+    where = f"{root / TABLE} line {line}"
+    if not name or not reference:
+        raise UserError(f"{where}: dist_img or ref_img is empty", "name both pictures")
+    number, level = _kind(name, where)
+    return Opinion(line, root / IMAGES / name, name, reference, number, level, _score(dmos.strip(), where))
 
 
 def _kind(name: str, where: str) -> tuple[int, int]:

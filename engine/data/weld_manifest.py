@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainctl.engine.data.csv_table import read_csv
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.weld.config import CLASSES
 
@@ -84,38 +84,9 @@ def parse_sides(texts: Sequence[str], where: Sequence[str]) -> list[str]:
 
 
 def _read_columns(file: Path) -> tuple[dict[str, list[str]], list[int]]:
-    """Columns by name in upper case, stripped, and the line number of each row."""
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip().upper() for name in next(reader, [])]
-            _require_columns(header, file)
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise UserError(
-                        f"{file} line {reader.line_num}: {len(row)} values for {len(header)} columns",
-                        "quote values that hold a comma",
-                    )
-                rows.append([value.strip() for value in row])
-                lines.append(reader.line_num)
-    except PermissionError as error:
-        raise UserError(f"permission denied: {file}", "make the file readable") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {file} as CSV: {error}", "save it as comma-separated UTF-8") from error
-    if not rows:
+    """Columns by name in upper case, values stripped, and the line number of each row."""
+    also = "SPLIT and DIRECTORY are used where they are"
+    columns, lines = read_csv(file, NEEDED, fold=str.upper, also=also)
+    if not lines:
         raise UserError(f"{file} has no rows", "check that the file is complete")
-    return {name: [row[i] for row in rows] for i, name in enumerate(header)}, lines
-
-
-def _require_columns(header: Sequence[str], file: Path) -> None:
-    missing = [name for name in NEEDED if name not in header]
-    if missing:
-        word = "column" if len(missing) == 1 else "columns"
-        raise UserError(
-            f"{file} has no {word} {', '.join(missing)} (found: {', '.join(header) or 'none'})",
-            f"needed are {', '.join(NEEDED)}; SPLIT and DIRECTORY are used where they are",
-        )
+    return {name: [value.strip() for value in values] for name, values in columns.items()}, lines

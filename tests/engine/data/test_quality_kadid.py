@@ -57,13 +57,13 @@ def test_the_table_itself_may_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("image,score\n", "has no column dist_img, ref_img, dmos (columns: image, score)"),
-        ("", "has no column dist_img, ref_img, dmos (columns: none)"),
+        ("image,score\n", "has no columns dist_img, ref_img, dmos (found: image, score)"),
+        ("", "has no columns dist_img, ref_img, dmos (found: none)"),
         (HEADER, "has no line"),
         (HEADER + "I01_01_01.png,I01.png,good,1\n", "line 2: dmos is 'good'"),
         (HEADER + "I01_01_01.png,I01.png,nan,1\n", "line 2: dmos is 'nan'"),
         (HEADER + "I01_01_01.png,I01.png,7,1\n", "line 2: dmos is '7'"),
-        (HEADER + "I01_01_01.png,I01.png\n", "line 2: dmos is ''"),
+        (HEADER + "I01_01_01.png,I01.png\n", "line 2: 2 values for 4 columns"),
         (HEADER + "I01_01_01.png,I01.png,3,1\n\nI01_26_01.png,I01.png,3,1\n", "line 4: 'I01_26_01.png' names no"),
         (HEADER + "photo.png,I01.png,3,1\n", "line 2: 'photo.png' names no distortion and level"),
         (HEADER + ",I01.png,3,1\n", "line 2: dist_img or ref_img is empty"),
