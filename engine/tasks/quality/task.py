@@ -179,7 +179,8 @@ class QualityTask(Task):
     def _adversarial(self, model: nn.Module, images_BCHW: Tensor, target_B: Tensor) -> Tensor:
         """Quality loss of the images moved against the network (fast gradient sign)."""
         moved_BCHW = images_BCHW.detach().requires_grad_()
-        loss = F.mse_loss(model(moved_BCHW)[0].float(), target_B)
+        # Only the sign counts; a mean over the batch would vanish in float16.
+        loss = F.mse_loss(model(moved_BCHW)[0].float(), target_B, reduction="sum")
         (gradient_BCHW,) = torch.autograd.grad(loss, moved_BCHW)
         with torch.no_grad():
             moved_BCHW = (images_BCHW + self.options.loss.fgsm * gradient_BCHW.sign()).clamp_(0, 1)
