@@ -6,7 +6,7 @@ What the lines mean is decided here, for the screen and for the command line ali
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,15 +87,19 @@ def monitored_metrics(runs: Sequence[RunFacts]) -> list[str]:
 def has_one_loss(runs: Sequence[RunFacts]) -> bool:
     """Whether the configurations say that all runs minimise the same thing; so does a lack of them."""
     losses = [
-        {
-            name: value
-            for name, value in run.config.items()
-            if name.partition(".")[0] in ("task", "loss", "loss_weights")
-        }
+        {name: value for name, value in run.config.items() if _shapes_loss(name, run.config)}
         for run in runs
         if run.config is not None
     ]
     return all(loss == losses[0] for loss in losses)
+
+
+def _shapes_loss(name: str, config: Mapping[str, Any]) -> bool:
+    """Whether a setting decides what is minimised; those of the weighting do where weights change at all."""
+    section = name.partition(".")[0]
+    is_scheduled = name.startswith(("weighting.ramp.", "weighting.delay."))
+    adapts = section == "weighting" and bool(config.get("weighting.adaptive"))
+    return section in ("task", "loss", "loss_weights") or is_scheduled or adapts
 
 
 def lower_is_better(runs: Sequence[RunFacts], metric: str) -> bool | None:

@@ -20,7 +20,7 @@ SPLIT = ("seed", "data")
 """What decides which samples are held out: always the parent's, or the fork would validate on what it has seen."""
 RECIPE = (
     *("train", "optimizer", "schedule", "ema", "precision", "clip", "early_stopping"),
-    *("loss", "loss_weights", "augment", "freeze"),
+    *("loss", "loss_weights", "weighting", "augment", "freeze"),
 )
 """What a preset is about: gives way to another preset."""
 LENGTH = ("train.epochs", "train.max_steps")

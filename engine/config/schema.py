@@ -141,6 +141,26 @@ class EarlyStoppingConfig(Section):
     """Improvement that counts."""
 
 
+class WeightingConfig(Section):
+    """How the weights of the loss terms change from epoch to epoch. Validation always uses the configured ones."""
+
+    ramp: dict[str, PositiveInt] = {}
+    """Epochs over which the weight of a term rises to its value: epoch e (from 1) has min(1, e / ramp) of it."""
+    delay: dict[str, PositiveInt] = {}
+    """Epochs at the start in which a term has weight 0; its ramp begins after them."""
+    adaptive: bool = False
+    """Move the weights, once an epoch, towards those under which all terms contribute the same: in proportion to
+    1 / moving mean of the term's size, with the sum of the configured weights. A term of weight 0 takes no part."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Adaptive: share that the moving mean keeps of itself each epoch; the first epoch starts it."""
+    rate: Fraction = 0.1
+    """Adaptive: share of the way to the target that a weight moves each epoch."""
+    least: Fraction = 0.01
+    """Adaptive: no weight falls below."""
+    most: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10.0
+    """Adaptive: no weight rises above."""
+
+
 class HealthConfig(Section):
     """What the run does when it falls ill."""
 
@@ -197,5 +217,6 @@ class RunConfig(Section):
     runtime: RuntimeConfig = RuntimeConfig()
     loss_weights: dict[str, NonNegativeFloat] = {}
     """Weight of a loss term by name; a term that is not named has the task's own weight."""
+    weighting: WeightingConfig = WeightingConfig()
     freeze: tuple[str, ...] = ()
     """Modules whose parameters are not trained, by dotted name."""

@@ -93,8 +93,11 @@ def _set_weight(args: dict[str, Any], state: TrainState) -> str:
     if term not in state.weights:
         return f"refused: no loss term {term!r}; this run has {', '.join(state.weights)}"
     before = state.weights[term]
-    state.weights[term] = before * args["value"] if args["op"] == "mul" else args["value"]
-    return f"weight.{term} {before:g} -> {state.weights[term]:g}"
+    state.weighting.change(term, args["value"], is_factor=args["op"] == "mul")
+    state.weigh()
+    after, whole = state.weights[term], state.weighting.unramped[term]
+    later = "" if after == whole else f", on the way to {whole:g}"
+    return f"weight.{term} {before:g} -> {after:g}{later}"
 
 
 def _norm(value: float | None) -> str:

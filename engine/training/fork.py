@@ -32,12 +32,15 @@ from trainctl.engine.training.checkpoint import load_checkpoint
 from trainctl.engine.training.moments import load_moments
 from trainctl.engine.training.setup import Assembly
 from trainctl.engine.training.state import Best, Progress, restore_random_state
+from trainctl.engine.training.weighting import saved_weighting
 
 NEUTRAL = (
     *("train.epochs", "train.max_steps", "train.eval_every", "train.eval_batch_size", "early_stopping"),
     *("health", "record", "checkpoint", "runtime", "precision.compile", "precision.channels_last"),
 )
 """Options under which the parent's validations still say how good this run is."""
+ADAPTATION = tuple(f"weighting.{name}" for name in ("adaptive", "momentum", "rate", "least", "most"))
+"""Options under which the weights that the parent's loss terms came to have are what this run would have given them."""
 PACE = ("train.batch_size", "train.accumulation", "train.drop_last")
 """Options that decide how many steps an epoch has, beside the data."""
 
@@ -196,11 +199,21 @@ class _Heir:
             )
         if not self.is_changed("clip"):
             self.state.clip = self.source["clip"]
-        if not self.is_changed("loss_weights", *self.task_options):
-            self.state.weights.update(self.source["weights"])
+        self._take_weights()
+
+    def _take_weights(self) -> None:
+        theirs, own = saved_weighting(self.source), self.state.weighting
+        keeps = not self.is_changed("loss_weights", *self.task_options)
+        if theirs["unramped"] != theirs["configured"] and (not keeps or self.is_changed(*ADAPTATION)):
+            self.result.notes.append("the loss weights start from the configured ones, not as the parent's adapted")
+        if keeps:
+            own.load_state_dict(theirs)
+            if self.is_changed(*ADAPTATION):
+                own.restart()
+            self.state.weigh()
             return
         configured = {**self.assembly.task.default_weights(), **self.config.loss_weights}
-        for name, weight in self.source["weights"].items():
+        for name, weight in theirs["configured"].items():
             if name in configured and weight != configured[name]:
                 text = f"the loss weight of {name} is {configured[name]:g}, as configured; the parent's was {weight:g}"
                 self.result.notes.append(text)

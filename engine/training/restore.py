@@ -18,6 +18,7 @@ from trainctl.engine.training.device import choose_device, prepare_process, seed
 from trainctl.engine.training.precision import Precision, place
 from trainctl.engine.training.setup import check_splits
 from trainctl.engine.training.validation import validate
+from trainctl.engine.training.weighting import saved_weighting
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Trained:
     weights: str
     """raw or ema."""
     loss_weights: dict[str, float]
+    """As configured, or set live: what validation weighs by."""
 
 
 def restore(
@@ -74,7 +76,7 @@ def restore(
         first = str(err).strip().splitlines()[-1].strip()
         raise UserError(f"{checkpoint} is of another network: {first}", "use the configuration of its run") from err
     model = place(model, resolved.config.precision, device).eval()
-    return Trained(task, model, device, about, weights, dict(state["weights"]))
+    return Trained(task, model, device, about, weights, dict(saved_weighting(state)["configured"]))
 
 
 def evaluate(

@@ -20,6 +20,7 @@ from trainctl.engine.training.device import choose_device, prepare_process, seed
 from trainctl.engine.training.precision import Precision, place
 from trainctl.engine.training.state import TrainState
 from trainctl.engine.training.trainer import steps_per_epoch
+from trainctl.engine.training.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def assemble_run(config: RunConfig, task_type: type[Task], data_path: Path | Non
         generator=torch.Generator(device).manual_seed(config.seed),
         weights={},
         clip=config.clip.grad_norm,
+        weighting=Weighting(config.weighting),
     )
     if config.precision.compile:
         model.compile()

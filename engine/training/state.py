@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.schedules import LearningRatePlan
+from trainctl.engine.training.weighting import Weighting, saved_weighting
 
 
 @dataclass
@@ -59,8 +60,10 @@ class TrainState:
     generator: torch.Generator
     """Source of the augmentation's random numbers, on the device."""
     weights: dict[str, float]
-    """Weight of each loss term."""
+    """Weight of each loss term in the present epoch."""
     clip: float | None
+    weighting: Weighting = field(default_factory=Weighting)
+    """Where these weights come from."""
     progress: Progress = field(default_factory=Progress)
     best: Best = field(default_factory=Best)
     last_metrics: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
@@ -76,6 +79,7 @@ class TrainState:
             "ema": self.ema.state_dict() if self.ema else None,
             "generator": self.generator.get_state(),
             "weights": dict(self.weights),
+            "weighting": self.weighting.state_dict(),
             "clip": self.clip,
             "progress": asdict(self.progress),
             "best": asdict(self.best),
@@ -97,12 +101,19 @@ class TrainState:
         if self.ema and state["ema"]:
             self.ema.load_state_dict(state["ema"])
         self.generator.set_state(state["generator"])
-        self.weights.update(state["weights"])
+        self.weighting.load_state_dict(saved_weighting(state))
         self.clip = state["clip"]
         self.progress = Progress(**state["progress"])
+        self.weigh()
         self.best = Best(**state["best"])
         self.last_metrics = state["last_metrics"]
         restore_random_state(state["rng"])
+
+    def weigh(self) -> None:
+        """Give each loss term the weight it has in the epoch that is under way, or comes next."""
+        weights = self.weighting.at(self.progress.epoch + 1)
+        self.weights.clear()
+        self.weights.update(weights)
 
 
 def random_state() -> dict[str, Any]:

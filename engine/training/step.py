@@ -6,7 +6,7 @@ The textbook order, each part headed by why it stands there. Knows no epochs, fi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -150,10 +150,20 @@ def initial_weights(task: Task, terms: Mapping[str, Any], configured: Mapping[st
     Raises:
         UserError: `configured` names a term the task does not have.
     """
-    unknown = [name for name in configured if name not in terms]
-    if unknown:
-        raise UserError(f"loss_weights: no loss term {unknown[0]!r}", f"this task has: {', '.join(terms)}")
+    check_terms("loss_weights", configured, terms)
     return {name: float(configured.get(name, task.default_weights().get(name, 1.0))) for name in terms}
+
+
+def check_terms(option: str, named: Iterable[str], terms: Iterable[str]) -> None:
+    """Refuse an option that names a term the task does not have.
+
+    Raises:
+        UserError: names the option, the term and those there are.
+    """
+    known = list(terms)
+    for name in named:
+        if name not in known:
+            raise UserError(f"{option}: no loss term {name!r}", f"this task has: {', '.join(known)}")
 
 
 def _add(sums: list[Tensor], values: Mapping[str, Tensor], count: int) -> list[Tensor]:

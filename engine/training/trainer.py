@@ -38,7 +38,7 @@ from trainctl.engine.training.recorder import Recorder
 from trainctl.engine.training.referee import Referee
 from trainctl.engine.training.scribe import Scribe
 from trainctl.engine.training.state import TrainState
-from trainctl.engine.training.step import Observer, Stepper, initial_weights
+from trainctl.engine.training.step import Observer, Stepper, check_terms, initial_weights
 from trainctl.engine.training.validation import validate
 from trainctl.engine.training.worst import worst_samples
 
@@ -188,6 +188,9 @@ class Trainer:
             seconds=seconds,
             samples_per_s=samples / max(seconds, 1e-9),
         )
+        # Before anything is saved: a checkpoint of the end of an epoch goes on with the weights of the next.
+        self.state.weighting.end_epoch()
+        self.state.weigh()
         if progress.epoch % self.config.train.eval_every == 0 and self._alarm is None:
             self._validate(for_best=True, for_schedule=True)
         is_last = progress.epoch >= self.state.plan.epochs
@@ -326,7 +329,7 @@ class Trainer:
                 self._val_feed,
                 self._eval_batch_size,
                 self.precision,
-                state.weights,
+                state.weighting.configured,  # not those of the epoch: losses of two epochs must compare
                 listeners.get(name),
             )
             for name, network in networks.items()
@@ -388,10 +391,11 @@ class Trainer:
 
     def _open_recorder(self, output: StepOutput) -> Recorder:
         """The names in the first output fix what every record of the run holds."""
-        weights = initial_weights(self.task, output.terms, self.config.loss_weights)
-        restored = {name: self.state.weights[name] for name in weights if name in self.state.weights}
-        self.state.weights.clear()
-        self.state.weights.update(weights | restored)
+        weighting = self.config.weighting
+        for option, named in (("weighting.ramp", weighting.ramp), ("weighting.delay", weighting.delay)):
+            check_terms(option, named, output.terms)
+        self.state.weighting.open(initial_weights(self.task, output.terms, self.config.loss_weights))
+        self.state.weigh()
         labels = self.splits.train.labels
         layout = RecordLayout(
             terms=tuple(output.terms),
@@ -413,6 +417,7 @@ class Trainer:
     def _hear(self, records: Array) -> None:
         """In the scribe's thread: pulse, and the alarm for what is not finite."""
         self.desk.pulse.hear(records)
+        self.state.weighting.hear(records)
         if self._alarm is None and self.config.health.stop_on_nonfinite:
             bad = ~np.isfinite(records["loss"])
             if self.state.scaler is None:

@@ -97,6 +97,15 @@ def test_losses_of_different_kinds_are_not_ranked():
     assert row(rows, "best f1").cells == ("0.92", "0.92")
 
 
+@pytest.mark.parametrize("setting", [{"weighting.adaptive": True}, {"weighting.ramp.size": 3}])
+def test_weights_that_change_over_the_epochs_make_another_loss(setting):
+    fixed = {"weighting.ramp": {}, "weighting.adaptive": False, "weighting.rate": 0.1}
+    before_there_was_any = replace(RUN, config={"loss_weights": {}})
+    one, other = (replace(RUN, config={"loss_weights": {}, **fixed, **more}) for more in ({}, setting))
+    assert not has_one_loss([one, other])
+    assert has_one_loss([one, before_there_was_any]) and has_one_loss([other, other])
+
+
 def test_how_long_until_the_loss_of_the_first_run():
     faster = replace(RUN, epoch_losses=((1, 0.3), (2, 0.15)), last_loss=0.15)
     assert row(figure_rows([RUN, faster]), "epochs to loss 0.2").shown() == ["3", "2 *"]
