@@ -69,7 +69,7 @@ PANELS = (
     PanelEntry("health", "Health", HealthPanel),
     PanelEntry("embedding", "Embedding", EmbeddingPanel, tasks=("weld",)),
     PanelEntry("clusters", "Clusters", ClusterPanel, tasks=("quality",)),
-    PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes",)),
+    PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes", "quality")),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),
 )

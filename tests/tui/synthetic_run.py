@@ -24,7 +24,12 @@ class SyntheticRun:
     """Writes what a trainer writes: 4 epochs of 50 steps, two classes, two loss terms, three module groups."""
 
     def __init__(
-        self, root: Path, preset: str = "eyes/balanced", name: str = "", scalars: tuple[str, ...] = ()
+        self,
+        root: Path,
+        preset: str = "eyes/balanced",
+        name: str = "",
+        scalars: tuple[str, ...] = (),
+        classes: tuple[str, ...] = ("closed", "open"),
     ) -> None:
         if name:
             (root / name).mkdir(parents=True)
@@ -33,7 +38,7 @@ class SyntheticRun:
         self.layout = RecordLayout(
             terms=("bce", "aux"),
             groups=("stem", "blocks", "head"),
-            classes=("closed", "open"),
+            classes=classes,
             frozen=("teacher",),
             scalars=scalars,
         )
@@ -103,8 +108,9 @@ class SyntheticRun:
             records[f"grad_norm.{group}"] = (k + 1) * np.exp(rng.normal(0, 0.2, steps))
         records["grad_norm"] = 4 * np.exp(rng.normal(0, 0.2, steps))
         records["update_ratio"] = records["amp_scale"] = np.nan
-        records["classes"][:, 1] = rng.binomial(64, 0.532, steps)
-        records["classes"][:, 0] = 64 - records["classes"][:, 1]
+        if self.layout.classes:
+            records["classes"][:, 1] = rng.binomial(64, 0.532, steps)
+            records["classes"][:, 0] = 64 - records["classes"][:, 1]
         for name, value in columns.items():
             records[name.replace("__", ".")] = value
         self._writer.append(records)

@@ -12,6 +12,7 @@ from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.halfblocks import RAMP
 from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.widgets.pictures import Caption, shortened
 from trainctl.tui.widgets.worst_images import WorstPanel
 
 
@@ -123,6 +124,59 @@ async def test_samples_without_pictures_are_listed(live_run):
         await shows(pilot, "step 100/200")
         text = await look(pilot)
         assert text.count("closed 97%") == 11 and "▀" not in text
+
+
+def crops(count: int = 12) -> WorstSamples:
+    """Noisy squares: distortions with long names and short ones, none of them answered exactly."""
+    kinds = [("jpeg 4 0.24", "0.61"), ("non_eccentricity_patch 2 0.73", "-0.02"), ("pristine 1.00", "0.44")]
+    words = [kinds[k % 3] for k in range(count)]
+    return worst(
+        count,
+        truths=tuple(truth for truth, _ in words),
+        predictions=tuple(answer for _, answer in words),
+        names=tuple(f"photos/cat.jpg at 12,{k} {truth.rpartition(' ')[0]}" for k, (truth, _) in enumerate(words)),
+        images=np.random.default_rng(0).integers(0, 256, (count, 48, 48, 3), dtype=np.uint8),
+        losses=np.linspace(0.5625, 0.1, count, dtype=np.float32),
+    )
+
+
+@pytest.fixture
+def quality_run(new_run):
+    run = new_run(preset="quality/balanced", classes=()).begin()
+    run.train(100)
+    run.validate(2, 0.4, 0.9)
+    return run
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
+async def test_scores_are_shown_beside_each_other_and_not_called_wrong(quality_run, size):
+    write_samples(quality_run.paths, crops())
+    async with CockpitApp(quality_run.paths).run_test(size=size) as pilot:
+        await shows(pilot, "step 100/200")
+        panel(pilot).focus()
+        await until(pilot, lambda: "with the largest loss of 1,200" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "jpeg 4 0.24" in text and "0.61" in text and "▀▀▀▀" in text
+        assert "2 0.73" in text and "× jpeg" not in text and "× 0" not in text and "✓ pristine" not in text
+
+
+async def test_a_large_panel_says_what_each_crop_is_and_how_far_off_its_answer(quality_run):
+    write_samples(quality_run.paths, crops())
+    async with CockpitApp(quality_run.paths).run_test(size=LARGE) as pilot:
+        await shows(pilot, "step 100/200")
+        text = await look(pilot)
+        assert text.count("jpeg 4 0.24") == 4 and text.count("patch 2 0.73") == 4
+        assert "0.61  loss 0.562" in text and "at 12,0 jpeg 4" in text
+
+
+@pytest.mark.parametrize(("width", "start", "end"), [(20, "jpeg 4 0.24", "jpeg 4 0.24"), (6, "jpeg …", "… 0.24")])
+def test_a_caption_that_does_not_fit_loses_its_end_or_its_beginning(width, start, end):
+    assert shortened(Caption("jpeg 4 0.24", "text"), width) == start
+    assert shortened(Caption("jpeg 4 0.24", "text", keeps_end=True), width) == end
+
+
+def test_wide_characters_are_left_out_whole():
+    assert shortened(Caption("眼睛眼睛 1", "text", keeps_end=True), 6) == "…睛 1"
 
 
 async def test_other_tasks_have_no_such_panel(new_run):

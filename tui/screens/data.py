@@ -27,7 +27,7 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.data_words import TITLES, Lines, section_lines
 from trainctl.tui.jobs import Job
 from trainctl.tui.widgets.key_bar import KeyBar
-from trainctl.tui.widgets.pictures import Pictures, Tile
+from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
 
 TICK_S = 0.5
 SECTIONS = ("balance", "sampler", "tensors", "samples")
@@ -229,8 +229,8 @@ def tiles_of(found: Mapping[str, Any], *, augmented: bool) -> list[Tile]:
         Tile(
             unpacked(sample[key]) if sample.get(key) else None,
             (
-                ("" if sample["class"] is None else str(classes[sample["class"]]), "text"),
-                (str(sample["name"]).rstrip("/").rpartition("/")[2], "dim"),
+                Caption("" if sample["class"] is None else str(classes[sample["class"]]), "text"),
+                Caption(str(sample["name"]).rstrip("/").rpartition("/")[2], "dim"),
             ),
         )
         for sample in found.get("samples", ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,15 @@ MIN_WIDTH, USUAL_WIDTH, MAX_WIDTH = 12, 22, 40
 MIN_HEIGHT, MAX_HEIGHT = 5, 16
 """Rows of a picture in which an eye can still be told from another, and the most that are useful."""
 
-Caption = tuple[str, str]
-"""Text, and `ok`, `error`, `dim` or `text`."""
+
+class Caption(NamedTuple):
+    """A line below a picture."""
+
+    text: str
+    word: str
+    """`ok`, `error`, `dim` or `text`."""
+    keeps_end: bool = False
+    """Where it does not fit its beginning is left out, not its end."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +142,21 @@ class Pictures(Widget):
         return segments
 
     def _caption(self, tile: Tile, line: int, width: int) -> Segment:
-        text, word = tile.captions[line] if line < len(tile.captions) else ("", "text")
-        shown = text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
-        style = self.get_component_rich_style(f"pictures--{word}", partial=True)
-        return Segment(set_cell_size(shown, width), Style(color=style.color, bold=style.bold))
+        caption = tile.captions[line] if line < len(tile.captions) else Caption("", "text")
+        style = self.get_component_rich_style(f"pictures--{caption.word}", partial=True)
+        return Segment(set_cell_size(shortened(caption, width), width), Style(color=style.color, bold=style.bold))
+
+
+def shortened(caption: Caption, width: int) -> str:
+    """The text in at most `width` cells, an ellipsis for what is left out."""
+    text = caption.text
+    if cell_len(text) <= width:
+        return text
+    if not caption.keeps_end:
+        return set_cell_size(text, width - 1) + "…"
+    while cell_len(text) > width - 1:
+        text = text[1:]
+    return "…" + text
 
 
 def layout(tiles: Sequence[Tile], width: int, height: int | None) -> Grid:

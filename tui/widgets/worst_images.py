@@ -26,6 +26,7 @@ class WorstPanel(Pictures, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._samples: WorstSamples | None = None
+        self._has_classes = False
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
@@ -39,10 +40,11 @@ class WorstPanel(Pictures, can_focus=True):
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the newest validation's, when it is a new one."""
         del scene
-        if view.samples is self._samples:
+        has_classes = view.layout is not None and bool(view.layout.classes)
+        if view.samples is self._samples and has_classes == self._has_classes:
             return
-        self._samples = view.samples
-        self.show_tiles(tiles_of(view.samples) if view.samples else ())
+        self._samples, self._has_classes = view.samples, has_classes
+        self.show_tiles(tiles_of(view.samples, has_classes=has_classes) if view.samples else ())
         self._write_border()
 
     def _write_border(self) -> None:
@@ -59,21 +61,42 @@ class WorstPanel(Pictures, can_focus=True):
         self.border_title = Content("").join(parts)
 
 
-def tiles_of(samples: WorstSamples) -> list[Tile]:
-    """A tile per sample. An answer that differs from the truth is marked by a sign, not only by its colour."""
+def tiles_of(samples: WorstSamples, *, has_classes: bool) -> list[Tile]:
+    """A tile per sample.
+
+    Args:
+        samples: the worst first.
+        has_classes: an answer is right or wrong. A wrong one is marked by a sign, not only by its colour.
+    """
+    captions = _judged if has_classes else _measured
     return [
-        Tile(samples.images[k] if samples.images[k].size else None, _captions(samples, k)) for k in range(len(samples))
+        Tile(samples.images[k] if samples.images[k].size else None, captions(samples, k)) for k in range(len(samples))
     ]
 
 
-def _captions(samples: WorstSamples, k: int) -> tuple[Caption, ...]:
+def _judged(samples: WorstSamples, k: int) -> tuple[Caption, ...]:
+    """Truth and answer are classes."""
     truth, answer = samples.truths[k], samples.predictions[k]
     is_right = answer.partition(" ")[0] == truth
+    mark, word = ("✓", "ok") if is_right else ("×", "error")
     return (
-        (f"{'✓' if is_right else '×'} {truth}  loss {short(float(samples.losses[k]))}", "ok" if is_right else "error"),
-        (f"  {answer}", "text"),
-        (f"  {_tail(samples.names[k])}", "dim"),
+        Caption(f"{mark} {truth}  loss {_loss(samples, k)}", word),
+        Caption(f"  {answer}", "text"),
+        Caption(f"  {_tail(samples.names[k])}", "dim"),
     )
+
+
+def _measured(samples: WorstSamples, k: int) -> tuple[Caption, ...]:
+    """Truth and answer are values, which never agree to the last digit; what the truth ends in is its own."""
+    return (
+        Caption(samples.truths[k], "text", keeps_end=True),
+        Caption(f"{samples.predictions[k]}  loss {_loss(samples, k)}", "text"),
+        Caption(_tail(samples.names[k]), "dim", keeps_end=True),
+    )
+
+
+def _loss(samples: WorstSamples, k: int) -> str:
+    return short(float(samples.losses[k]))
 
 
 def _tail(name: str) -> str:
