@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.data.feed import Feed
@@ -112,6 +112,11 @@ def predict(trained: Trained, files: list[Path], batch_size: int) -> list[dict[s
             batch = trained.task.read_files(files[start : start + batch_size])
             on_device = {name: tensor.to(trained.device) for name, tensor in batch.items()}
             results = trained.task.predict(trained.model, trained.task.prepare(on_device))
-            columns = {name: column.float().cpu().tolist() for name, column in results.items()}
+            columns = {name: _plain(column) for name, column in results.items()}
             rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return rows
+
+
+def _plain(column: Tensor) -> list[float]:
+    """One value per sample; whole numbers stay whole."""
+    return (column.float() if column.is_floating_point() else column).cpu().tolist()

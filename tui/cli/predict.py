@@ -80,4 +80,8 @@ def _line(file: Path, row: dict[str, float], *, json: bool) -> str:
         from trainctl.engine.runs.atomic import to_json
 
         return to_json({"file": file} | row)
-    return f"{file}  " + "  ".join(f"{name} {value:.4f}" for name, value in row.items())
+    return f"{file}  " + "  ".join(f"{name} {_figure(value)}" for name, value in row.items())
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
