@@ -42,6 +42,7 @@ class PanelEntry:
         heading: as it stands in the list of panels.
         kind: the widget; made with `id=` alone.
         tasks: names of the tasks it belongs to; empty: every task.
+        without: names of tasks that have no use for it.
         wide_only: shown where the terminal has three columns of panels.
     """
 
@@ -49,6 +50,7 @@ class PanelEntry:
     heading: str
     kind: Callable[..., Widget]
     tasks: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     wide_only: bool = False
 
     def make(self) -> PanelWidget:
@@ -57,18 +59,18 @@ class PanelEntry:
 
     def belongs_to(self, task: str) -> bool:
         """Whether a run of this task has the panel."""
-        return not self.tasks or task in self.tasks
+        return task not in self.without and (not self.tasks or task in self.tasks)
 
 
 PANELS = (
     PanelEntry("loss", "Loss", LossPanel),
     PanelEntry("lr", "Learning rate", LearningRatePanel),
     PanelEntry("gradients", "Gradients", GradientPanel),
-    PanelEntry("classes", "Classes", ClassPanel),
+    PanelEntry("classes", "Classes", ClassPanel, without=("quality",)),
+    PanelEntry("clusters", "Clusters", ClusterPanel, tasks=("quality",)),
     PanelEntry("validation", "Validation", ValidationPanel),
     PanelEntry("health", "Health", HealthPanel),
     PanelEntry("embedding", "Embedding", EmbeddingPanel, tasks=("weld",)),
-    PanelEntry("clusters", "Clusters", ClusterPanel, tasks=("quality",)),
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes", "quality")),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),

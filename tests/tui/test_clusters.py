@@ -55,7 +55,7 @@ async def test_every_component_has_a_bar_with_its_size_at_every_size_of_terminal
         for expected in ("1000", "500", "400", "300", "250", "150", "100"):
             assert expected in text
         assert "equal sizes: 400" in text and "newest epoch" in text and "SRCC 0.801" in text
-        assert "smallest 100, largest 1000, ratio 10, none empty" in text
+        assert "100 to 1000, ratio 10, none empty" in text
         assert "max posterior 0.75" in text and "entropy 0.5" in text
 
 
@@ -116,7 +116,7 @@ async def test_without_colours_and_in_plain_ascii_bars_and_tick_are_still_there(
 def test_of_many_components_the_smallest_and_the_largest_are_shown():
     sizes = EpochSizes(np.arange(200.0), 100, True)
     rows = [row.plain for row in bar_rows(sizes, 60, 6)]
-    assert len(rows) == 6 and rows[-1] == "and 190 more of middling size"
+    assert len(rows) == 6 and rows[-1] == "and 185 more of middling size"
     assert "  0 " in rows[0] and "empty" in rows[0] and any("199 " in row for row in rows)
     assert spread_words(sizes) == (True, "1 of 200 empty: 0")
 

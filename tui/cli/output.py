@@ -13,7 +13,7 @@ import typer
 
 GAP = 2
 """Spaces between columns."""
-LEAST_ROOM = 20
+LEAST_ROOM = 16
 """A last piece with fewer columns than this is left to the terminal to wrap."""
 
 Cell = tuple[str, str]

@@ -34,7 +34,7 @@ MAX_COLUMNS = 2048
 """Steps of an epoch that are summed one by one; in longer epochs several together."""
 CHART_ROWS = 7
 """Rows from which on the history is a chart with an axis; below it is a row of blocks for each series."""
-MIN_COLUMN = 30
+MIN_COLUMN = 20
 """Columns below which bars do not stand side by side."""
 COUNT_WIDTH = 7
 
@@ -150,7 +150,7 @@ def spread_words(sizes: EpochSizes) -> tuple[bool, str]:
         shown = ", ".join(map(str, empty[:8])) + (", …" if len(empty) > 8 else "")
         return True, f"{len(empty)} of {len(counts)} empty: {shown}"
     ratio = float(counts.max() / counts.min())
-    extremes = f"smallest {short(float(counts.min()))}, largest {short(float(counts.max()))}"
+    extremes = f"{short(float(counts.min()))} to {short(float(counts.max()))}"
     return False, f"{extremes}, ratio {short(ratio, 2)}, none empty"
 
 
