@@ -76,6 +76,9 @@ CANDIDATES = (
     _candidate("joint", "model.mixture_gradient=true", "model.temper=learned"),
     _candidate("ema", "ema.decay=0.999"),
     _candidate("features", "model.regressor_reads=features"),
+    _candidate("average-10", "loss.balance_over=average", balance=10.0),
+    _candidate("references-1500", "data.references=1500"),
+    _candidate("dropout", "model.dropout=0.3", "optimizer.weight_decay=1e-3"),
 )
 """Tried for `quality/repaired`, on seeds that are not reported."""
 SELECTION_SEEDS = (101, 102)
