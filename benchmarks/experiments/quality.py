@@ -77,6 +77,7 @@ CANDIDATES = (
     _candidate("ema", "ema.decay=0.999"),
     _candidate("features", "model.regressor_reads=features"),
     _candidate("average-10", "loss.balance_over=average", balance=10.0),
+    _candidate("average-10-sharp", "loss.balance_over=average", "loss_weights.cluster=0.3", balance=10.0),
     _candidate("references-1500", "data.references=1500"),
     _candidate("dropout", "model.dropout=0.3", "optimizer.weight_decay=1e-3"),
 )

@@ -29,7 +29,8 @@ def list_folders(root: Path) -> Listing:
         return _listing(root, [(root, None)])
     splits = [(path, parse_split_name(name, str(root))) for name, path in sorted(children.items())]
     if not splits:
-        raise UserError(f"{root} is empty", EXPECTED)
+        holds = "holds no folder" if _entries(root) else "is empty"
+        raise UserError(f"{root} {holds}", f"{EXPECTED} (photographs as they are: --preset quality/repaired)")
     return _listing(root, splits)
 
 

@@ -167,6 +167,12 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         load_eyes(config(), tmp_path)
 
 
+def test_photographs_without_class_folders_name_the_task_that_takes_them(tmp_path: Path) -> None:
+    write_images(tmp_path, 3)
+    with pytest.raises(UserError, match=r"holds no folder.*open and closed.*--preset quality/repaired"):
+        load_eyes(config(), tmp_path)
+
+
 def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
     write_images(tmp_path / "open", 3)
     (tmp_path / "closed").mkdir()
