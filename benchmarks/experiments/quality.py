@@ -68,18 +68,19 @@ def _candidate(name: str, *overrides: str, balance: float = 1.0) -> Experiment:
     return Experiment(f"candidate-{name}", BALANCED, (*base, *overrides))
 
 
+AVERAGE = ("loss.balance_over=average",)
 CANDIDATES = (
     _candidate("base"),
     _candidate("balance-3", balance=3.0),
-    _candidate("average-3", "loss.balance_over=average", balance=3.0),
+    _candidate("average-3", *AVERAGE, balance=3.0),
     _candidate("learned", "model.temper=learned"),
     _candidate("joint", "model.mixture_gradient=true", "model.temper=learned"),
     _candidate("ema", "ema.decay=0.999"),
     _candidate("features", "model.regressor_reads=features"),
-    _candidate("average-10", "loss.balance_over=average", balance=10.0),
-    _candidate("average-10-sharp", "loss.balance_over=average", "loss_weights.cluster=0.3", balance=10.0),
+    _candidate("average-10", *AVERAGE, balance=10.0),
+    _candidate("average-10-sharp", *AVERAGE, "loss_weights.cluster=0.3", balance=10.0),
+    _candidate("average-10-soft", *AVERAGE, "loss_weights.cluster=0.03", "ema.decay=0.999", balance=10.0),
     _candidate("references-1500", "data.references=1500"),
-    _candidate("dropout", "model.dropout=0.3", "optimizer.weight_decay=1e-3"),
 )
 """Tried for `quality/repaired`, on seeds that are not reported."""
 SELECTION_SEEDS = (101, 102)
