@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Any
 
@@ -185,7 +186,8 @@ class _Stock:
         self._classes_with: defaultdict[int, list[int]] = defaultdict(list)
         for number, stock in enumerate(counts.tolist()):
             self._classes_with[stock].append(number)
-        self._largest = int(counts.max(initial=0))
+        self._levels = [-stock for stock in self._classes_with]  # a heap; some may be of stocks that no class has now
+        heapify(self._levels)
         self._num_classes = len(counts)
         self._rng, self._random = rng, iter(())
 
@@ -193,21 +195,20 @@ class _Stock:
         """Number and stock of the class, which is taken out; None where no class has stock."""
         if not self._num_classes:
             return None
-        while not self._classes_with.get(self._largest):
-            self._classes_with.pop(self._largest, None)
-            self._largest -= 1
+        while not (equals := self._classes_with[-self._levels[0]]):
+            del self._classes_with[-heappop(self._levels)]
         self._num_classes -= 1
-        equals = self._classes_with[self._largest]
         place = int(self._uniform() * len(equals))
         equals[place], equals[-1] = equals[-1], equals[place]
-        return equals.pop(), self._largest
+        return equals.pop(), -self._levels[0]
 
     def put(self, number: int, stock: int) -> None:
         """Take a class in again with what it has left."""
         if stock:
+            if not self._classes_with[stock]:
+                heappush(self._levels, -stock)
             self._classes_with[stock].append(number)
             self._num_classes += 1
-            self._largest = max(self._largest, stock)
 
     def _uniform(self) -> float:
         """One number from [0, 1); drawn by the thousand, which is far cheaper."""
