@@ -41,12 +41,13 @@ WEIGHTS = (
 )
 """All else as in `original`, without its refit. `dim-512` is the weight .5."""
 
-READS = ("model.regressor_reads=posteriors", "train.epochs=8", "refit.every=3")
+EVERY_TWO = ("refit.every=2", *SHORT)
+POSTERIORS = ("model.regressor_reads=posteriors",)
 REFITS = (
-    Experiment("refit-sklearn", REPAIRED, ("refit.mode=sklearn", "train.epochs=8", "refit.every=3")),
-    Experiment("refit-matched", REPAIRED, ("refit.mode=matched", "train.epochs=8", "refit.every=3")),
-    Experiment("refit-sklearn-posteriors", REPAIRED, ("refit.mode=sklearn", *READS)),
-    Experiment("refit-matched-posteriors", REPAIRED, ("refit.mode=matched", *READS)),
+    Experiment("refit-sklearn", REPAIRED, ("refit.mode=sklearn", *EVERY_TWO)),
+    Experiment("refit-matched", REPAIRED, ("refit.mode=matched", *EVERY_TWO)),
+    Experiment("refit-sklearn-posteriors", REPAIRED, ("refit.mode=sklearn", *EVERY_TWO, *POSTERIORS)),
+    Experiment("refit-matched-posteriors", REPAIRED, ("refit.mode=matched", *EVERY_TWO, *POSTERIORS)),
 )
 """`repaired` with refits, its regressor reading features and posteriors, or posteriors alone."""
 

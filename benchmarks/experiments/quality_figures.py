@@ -47,7 +47,7 @@ def _dimensions(root: Path, seeds: Sequence[int]) -> Plot:
 def _refits(root: Path, seeds: Sequence[int]) -> Plot:
     """Correlation before and after each refit, at the same epoch and half an epoch later."""
     return Plot(
-        "Refits at epochs 3 and 6", "srcc", _lines(root, seeds, quality.REFITS, _with_after), y_range=(-0.2, 0.8)
+        "Refits after epochs 2 and 4", "srcc", _lines(root, seeds, quality.REFITS, _with_after), y_range=(-0.2, 0.8)
     )
 
 
