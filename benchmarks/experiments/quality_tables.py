@@ -43,9 +43,9 @@ def _cell(runs: Sequence[Measured], figure: Figure, digits: int = 3) -> str:
 
 
 def best(run: Measured) -> float:
-    """Greatest correlation on unseen photographs over the epochs; not a number where it was never defined."""
-    values = [value for value in run.validation("srcc").values() if not math.isnan(value)]
-    return max(values, default=math.nan)
+    """Greatest correlation on unseen photographs over the epochs, of raw or averaged weights: the best checkpoint."""
+    values = [*run.validation("srcc").values(), *run.validation("srcc", "ema").values()]
+    return max((value for value in values if not math.isnan(value)), default=math.nan)
 
 
 def sizes(run: Measured) -> list[int]:
