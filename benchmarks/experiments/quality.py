@@ -28,7 +28,7 @@ def _original(name: str, *overrides: str) -> Experiment:
 
 DIMENSIONS = (
     _original("dim-512", *NO_REFIT),
-    *(_original(f"dim-{dim}", "model.projection=16", *NO_REFIT) for dim in (128, 32, 2)),
+    *(_original(f"dim-{dim}", f"model.projection={dim}", *NO_REFIT) for dim in (128, 32, 2)),
     _original("dim-512-tempered", "model.temper=dimension", *NO_REFIT),
 )
 """The weight and all else as in `original`, the mixture in fewer dimensions."""

@@ -19,9 +19,13 @@ from trainctl.engine.data.distortions.table import DISTORTIONS, LEVELS
 from trainctl.engine.losses.clustering_bounds import best_max_posterior, expected_batch_balance
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.tasks import regression_metrics
+from trainctl.engine.tasks.quality.task import QualityTask
+from trainctl.engine.training.device import seed_everything
 
 Figure = Callable[[Measured], float]
 CLUSTERS = 8
+PROBED = 40
+"""Steps over which gradients are looked at."""
 
 
 def everything(root: Path, seeds: Sequence[int], data: Path | None) -> str:
@@ -32,6 +36,7 @@ def everything(root: Path, seeds: Sequence[int], data: Path | None) -> str:
             causes(root, seeds),
             refits(root, seeds),
             candidates(root),
+            gradients(data),
             closed_forms(),
             diagnoses(root, seeds, data),
         )
@@ -184,6 +189,42 @@ def candidates(root: Path) -> str:
     titles = ["candidate", "srcc best", "srcc last", "largest/smallest", "empty", "max posterior"]
     seeds = ", ".join(map(str, quality.SELECTION_SEEDS))
     return section(f"Candidates for `repaired`, seeds {seeds}", markdown(titles, rows))
+
+
+def gradients(data: Path | None) -> str:
+    """Gradient of each term on the backbone, unweighted, over batches of the first steps of `original`.
+
+    The network takes the steps of the quality loss alone, so that all experiments see the same backbone.
+    """
+    rows: list[list[str]] = []
+    for name in ("dim-512", "dim-32", "dim-2", "dim-512-tempered"):
+        experiment = next(each for each in quality.DIMENSIONS if each.name == name)
+        norms = _term_gradients(experiment, data)
+        rows.append([name, *(f"{np.median(values):.2f} ({max(values):.1f})" for values in norms.values())])
+    titles = ["experiment", "quality, median (most)", "cluster", "balance", "entropy"]
+    return section(f"Gradients on the backbone over the first {PROBED} steps", markdown(titles, rows))
+
+
+def _term_gradients(experiment: Experiment, data: Path | None) -> dict[str, list[float]]:
+    config = experiment.config(quality.SELECTION_SEEDS[0])
+    seed_everything(config.seed)
+    task = QualityTask(config, data)
+    splits = task.load()
+    model = task.build_model(splits).train()
+    optimizer = torch.optim.Adam(model.parameters(), config.optimizer.lr)
+    backbone = list(model.backbone.parameters())
+    norms: dict[str, list[float]] = {}
+    for rows in task.sampler(splits.train).batches(0)[:PROBED]:
+        batch = task.prepare({name: tensor[rows] for name, tensor in splits.train.tensors.items()})
+        terms = task.step(model, batch).terms
+        for name, term in terms.items():
+            parts = torch.autograd.grad(term, backbone, retain_graph=True)
+            squares = [part.square().sum() for part in parts]
+            norms.setdefault(name, []).append(float(sum(squares, torch.zeros(()))) ** 0.5)
+        optimizer.zero_grad()
+        terms["quality"].backward()
+        optimizer.step()
+    return norms
 
 
 def closed_forms() -> str:
