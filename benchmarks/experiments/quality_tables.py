@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,20 +250,14 @@ def level_alone() -> float:
 
 
 def diagnoses(root: Path, seeds: Sequence[int], data: Path | None) -> str:
-    """What is found of each preset, before training and from the records."""
+    """What is found of each preset, before training (first seed) and from the records of every seed."""
     rows: list[list[str]] = []
     for experiment in quality.PRESETS:
         runs = found(root, experiment, seeds)
-        before = [diagnose([*_with(experiment, data).options(seed)]) for seed in seeds]
+        before = [diagnose(replace(experiment, data=data).options(seeds[0]))]
         after = [diagnose([str(run.paths.root)]) for run in runs]
         rows.append([experiment.name, _codes(before), _codes(after)])
     return section("Diagnosed", markdown(["preset", "before training", "from the records"], rows))
-
-
-def _with(experiment: Experiment, data: Path | None) -> Experiment:
-    from dataclasses import replace
-
-    return replace(experiment, data=data)
 
 
 def _codes(answers: Sequence[Diagnosis]) -> str:
