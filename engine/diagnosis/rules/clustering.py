@@ -87,7 +87,7 @@ def _why_one_hot(clusters: ClusterFacts, is_from_start: bool) -> str:
     terms = ", ".join(clusters.posterior_weights) or "cluster, balance and entropy"
     left = 1 - clusters.max_posterior
     share = f"p(1−p) ≤ {left:.1g} is" if left > 1e-6 else "nothing is"
-    mute = f"of the gradient of {terms} {share} left"
+    mute = f"of most samples' gradient of {terms} {share} left, the few between two components have a large one"
     if not is_from_start:
         return f"training made them so; {mute}"
     gap = "" if math.isnan(clusters.gap) else f": the two best components are {clusters.gap:.0f} nats apart"
@@ -128,7 +128,8 @@ def _fix_one_hot(clusters: ClusterFacts) -> Fix:
     if clusters.dim is not None and clusters.dim <= FEW_DIMENSIONS:
         return Fix(f"multiply the log-densities by 1/{clusters.dim} (temper){more}", {"model.temper": "dimension"})
     return Fix(
-        f"a projection to {FEW_DIMENSIONS} dimensions, or log-densities times 1/D (model.temper: dimension){more}",
+        f"a projection to {FEW_DIMENSIONS} dimensions, or log-densities times 1/D (model.temper: dimension); where the "
+        f"quality loss stands still, no gradient from posteriors to the backbone (model.mixture_gradient: false){more}",
         {"model.projection": FEW_DIMENSIONS},
     )
 
