@@ -34,8 +34,8 @@ bench: $(VENV)/.bench-installed ## print the benchmarks (minutes)
 docs: $(VENV)/.run-installed ## take the pictures of docs/cockpit.md anew (minutes)
 	$(BIN)/python docs/screenshots.py
 
-experiments: $(VENV)/.docs-installed ## train all presets under three seeds, print tables, draw docs/figures (half an hour)
-	$(BIN)/python -m benchmarks.experiments weld
+experiments: $(VENV)/.docs-installed ## train presets under three seeds, print tables, draw docs/figures: SYSTEM=weld or quality, DATA=folder
+	$(BIN)/python -m benchmarks.experiments $(or $(SYSTEM),weld) $(if $(DATA),--data $(DATA))
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
