@@ -43,11 +43,15 @@ WEIGHTS = (
 
 EVERY_TWO = ("refit.every=2", *SHORT)
 POSTERIORS = ("model.regressor_reads=posteriors",)
+JOINT = (*POSTERIORS, "model.mixture_gradient=true", "model.temper=learned")
+"""The quality loss trains the backbone through the posteriors."""
 REFITS = (
     Experiment("refit-sklearn", REPAIRED, ("refit.mode=sklearn", *EVERY_TWO)),
     Experiment("refit-matched", REPAIRED, ("refit.mode=matched", *EVERY_TWO)),
     Experiment("refit-sklearn-posteriors", REPAIRED, ("refit.mode=sklearn", *EVERY_TWO, *POSTERIORS)),
     Experiment("refit-matched-posteriors", REPAIRED, ("refit.mode=matched", *EVERY_TWO, *POSTERIORS)),
+    Experiment("refit-sklearn-joint", REPAIRED, ("refit.mode=sklearn", *EVERY_TWO, *JOINT)),
+    Experiment("refit-matched-joint", REPAIRED, ("refit.mode=matched", *EVERY_TWO, *JOINT)),
 )
 """`repaired` with refits, its regressor reading features and posteriors, or posteriors alone."""
 
