@@ -57,6 +57,7 @@ PICTURES = (
     Picture("cockpit-no-colour", size=(120, 40), theme="trainctl-no-colour"),
     Picture("wide", size=(200, 60)),
     Picture("weld", run="weld-warmup"),
+    Picture("quality", run="quality-repaired"),
     Picture("zoomed", ("right_square_bracket", "right_square_bracket", "comma", "comma", "plus", "plus", "plus", "x")),
     Picture("presets", ("p",)),
     Picture("preset-difference", ("p", "up", "enter")),
@@ -141,7 +142,7 @@ def main() -> None:
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = folder
         runs_dir = options.runs_dir or Path(folder) / "runs"
         if options.runs_dir is None:
-            for preset in ("weld/warmup", "eyes/current", "eyes/balanced"):
+            for preset in ("weld/warmup", "quality/repaired", "eyes/current", "eyes/balanced"):
                 train(runs_dir, preset)
         for picture in PICTURES:
             if options.only in (None, picture.name):
