@@ -86,6 +86,7 @@ CANDIDATES = (
     _candidate("average-10-sharp", *AVERAGE, "loss_weights.cluster=0.3", balance=10.0),
     _candidate("average-10-soft", *AVERAGE, "loss_weights.cluster=0.03", "ema.decay=0.999", balance=10.0),
     _candidate("references-1500", "data.references=1500"),
+    _candidate("references-81", "data.references=81"),
 )
 """Tried for `quality/repaired`, on seeds that are not reported."""
 SELECTION_SEEDS = (101, 102)
