@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainctl.engine.data.synthetic_eyes import synthetic_eyes
+from trainctl.engine.data.eyes.synthetic import synthetic_eyes
 from trainctl.engine.tasks.eyes.task import EyesTask
 from trainctl.engine.tasks.task import Split, Splits
 

@@ -22,8 +22,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from trainctl.engine.data.eyes import load_eyes
-from trainctl.engine.data.weld import load_weld
+from trainctl.engine.data.eyes.load import load_eyes
+from trainctl.engine.data.weld.load import load_weld
 from trainctl.engine.tasks.embedding_metrics import knn_classes
 from trainctl.engine.tasks.eyes.config import EyesConfig, EyesData
 from trainctl.engine.tasks.task import Split, Splits

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.gate import Gate
 from benchmarks.mlp import BATCH_SIZE, LEARNING_RATE, NUM_CLASSES, NUM_SAMPLES, blobs, network
 from trainctl.engine.config.schema import RecordConfig
-from trainctl.engine.data.sampler import RandomSampler
+from trainctl.engine.data.samplers.sampler import RandomSampler
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.training.assemble import HostRow, RowPlan

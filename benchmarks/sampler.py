@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from trainctl.engine.data.class_samplers import StratifiedSampler
+from trainctl.engine.data.samplers.classes import StratifiedSampler
 
 NUM_CLASSES = (2, 12, 100, 1000)
 ROUNDS = 3

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
-from trainctl.engine.data.sampler import RandomSampler, Sampler
+from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
 from trainctl.engine.data.thumbnails import thumbnails
 from trainctl.engine.errors import UserError
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.feed import Feed
-from trainctl.engine.data.sampler import Sampler
+from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.commands import Command, Verb
 from trainctl.engine.runs.events import EventKind, EventWriter

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainctl.engine.data.sampler import Sampler
+from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.diagnosis.evidence import SamplerFacts
 from trainctl.engine.tasks.task import Splits, Task
 

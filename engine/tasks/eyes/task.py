@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.augment.pipeline import augment_eyes
-from trainctl.engine.data.eyes import load_eyes
-from trainctl.engine.data.eyes_splits import CLASSES
+from trainctl.engine.data.eyes.load import load_eyes
+from trainctl.engine.data.eyes.splits import CLASSES
 from trainctl.engine.data.images import SUFFIXES, decode_images
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainctl.engine.config.schema import RunConfig
-from trainctl.engine.data.class_samplers import StratifiedSampler, make_sampler
-from trainctl.engine.data.sampler import Sampler
-from trainctl.engine.data.weld import eval_batch_size, load_weld, load_weld_labels
+from trainctl.engine.data.samplers.classes import StratifiedSampler, make_sampler
+from trainctl.engine.data.samplers.sampler import Sampler
+from trainctl.engine.data.weld.load import eval_batch_size, load_weld, load_weld_labels
 from trainctl.engine.losses import supcon_bounds
 from trainctl.engine.losses.supcon import anchor_losses, supcon
 from trainctl.engine.models.weld_net import WeldNet

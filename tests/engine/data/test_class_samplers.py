@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainctl.engine.data import class_samplers
-from trainctl.engine.data.class_samplers import MPerClassSampler, StratifiedSampler, make_sampler
-from trainctl.engine.data.sampler import RandomSampler
+from trainctl.engine.data.samplers import classes as class_samplers
+from trainctl.engine.data.samplers.classes import MPerClassSampler, StratifiedSampler, make_sampler
+from trainctl.engine.data.samplers.sampler import RandomSampler
 from trainctl.engine.errors import UserError
 
 COUNTS = st.lists(st.integers(1, 60), min_size=1, max_size=40)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from eyes_files import config, write_images
 
-from trainctl.engine.data.eyes import load_eyes
+from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.errors import UserError
 
 

@@ -11,7 +11,7 @@ import torch
 from eyes_files import config, picture, write_classes, write_images
 from PIL import Image
 
-from trainctl.engine.data.eyes import load_eyes
+from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.errors import UserError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from eyes_files import config, picture, write_images
 
-from trainctl.engine.data.eyes import load_eyes
+from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.errors import UserError
 
 pa = pytest.importorskip("pyarrow")

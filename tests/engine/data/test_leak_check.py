@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.eyes.synthetic import synthetic_eyes
 from trainctl.engine.data.leak_check import SAME, check_leak
-from trainctl.engine.data.synthetic_eyes import synthetic_eyes
 
 
 def names(images: Tensor, prefix: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import eyes_files
 
-from trainctl.engine.data.eyes import load_eyes
+from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.data.progress import report, reporting_to
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainctl.engine.data import quality_cache
-from trainctl.engine.data.quality_cache import ABOUT, IMAGES, Entry, cache_root, load_entry, save_entry
+from trainctl.engine.data.quality import cache as quality_cache
+from trainctl.engine.data.quality.cache import ABOUT, IMAGES, Entry, cache_root, load_entry, save_entry
 
 ABOUT_IT = {"names": ["a", "ß"]}
 

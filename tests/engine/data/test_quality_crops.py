@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.engine.data.crops import cells_of, choose_corners, cut
-from trainctl.engine.data.photographs import share_out
+from trainctl.engine.data.quality.crops import cells_of, choose_corners, cut
+from trainctl.engine.data.quality.photographs import share_out
 
 
 @given(st.integers(8, 40), st.integers(8, 40), st.integers(2, 8), st.data())

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from quality_files import HEADER, config, write_kadid, write_photograph
 
-from trainctl.engine.data.kadid import find_kadid, read_kadid
-from trainctl.engine.data.quality import load_quality
+from trainctl.engine.data.quality.kadid import find_kadid, read_kadid
+from trainctl.engine.data.quality.load import load_quality
 from trainctl.engine.errors import UserError
 
 

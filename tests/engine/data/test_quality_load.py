@@ -9,10 +9,12 @@ import pytest
 import torch
 from quality_files import config, distort_cheaply, write_photograph, write_photographs
 
-from trainctl.engine.data import quality_cache, quality_made, quality_references
 from trainctl.engine.data.distortions.table import DISTORTIONS
 from trainctl.engine.data.progress import reporting_to
-from trainctl.engine.data.quality import describe_type, load_quality, read_photographs
+from trainctl.engine.data.quality import cache as quality_cache
+from trainctl.engine.data.quality import made as quality_made
+from trainctl.engine.data.quality import references as quality_references
+from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Splits
 

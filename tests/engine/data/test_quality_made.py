@@ -9,11 +9,11 @@ import pytest
 import torch
 from quality_files import distort_cheaply
 
-from trainctl.engine.data import quality_made
 from trainctl.engine.data.distortions.apply import distort
-from trainctl.engine.data.photographs import built_in_references
 from trainctl.engine.data.progress import Report, report
-from trainctl.engine.data.quality_made import choose_kinds, kinds, make_copies
+from trainctl.engine.data.quality import made as quality_made
+from trainctl.engine.data.quality.made import choose_kinds, kinds, make_copies
+from trainctl.engine.data.quality.photographs import built_in_references
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from PIL import Image
 from quality_files import write_photograph, write_photographs
 
 from trainctl.engine.data.images import UnreadableImageError, cut_image, image_size, whole_image
-from trainctl.engine.data.photographs import (
+from trainctl.engine.data.progress import report
+from trainctl.engine.data.quality.photographs import (
     References,
     built_in_references,
     list_photographs,
     photograph_references,
 )
-from trainctl.engine.data.progress import report
 from trainctl.engine.errors import UserError
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainctl.engine.data.eye_parameters import RANGES, draw_openness, draw_parameters
-from trainctl.engine.data.eyes import load_eyes
-from trainctl.engine.data.synthetic_eyes import CHUNK, synthetic_eyes
+from trainctl.engine.data.eyes.load import load_eyes
+from trainctl.engine.data.eyes.parameters import RANGES, draw_openness, draw_parameters
+from trainctl.engine.data.eyes.synthetic import CHUNK, synthetic_eyes
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.eyes.config import EyesConfig, EyesData
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from trainctl.engine.data.weld import built_in_counts, find_manifest, load_weld, load_weld_labels
-from trainctl.engine.data.weld_arrays import read_arrays, resampled
-from trainctl.engine.data.weld_manifest import number_classes, read_manifest
+from trainctl.engine.data.weld.arrays import read_arrays, resampled
+from trainctl.engine.data.weld.load import built_in_counts, find_manifest, load_weld, load_weld_labels
+from trainctl.engine.data.weld.manifest import number_classes, read_manifest
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.weld.config import CLASSES, WeldConfig, WeldData
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainctl.engine.config.schema import RunConfig, TrainConfig
-from trainctl.engine.data.sampler import Sampler
+from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.tasks.task import Batch, Split, Splits, StepOutput, Task
 
 CLASSES = ("a", "b", "c", "d")

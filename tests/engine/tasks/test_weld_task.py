@@ -13,8 +13,8 @@ from torch import nn
 
 from trainctl.engine.config.resolve import resolve
 from trainctl.engine.config.schema import RunConfig
-from trainctl.engine.data.class_samplers import MPerClassSampler, StratifiedSampler
-from trainctl.engine.data.sampler import RandomSampler
+from trainctl.engine.data.samplers.classes import MPerClassSampler, StratifiedSampler
+from trainctl.engine.data.samplers.sampler import RandomSampler
 from trainctl.engine.losses.supcon import supcon
 from trainctl.engine.losses.supcon_bounds import single_class_floor
 from trainctl.engine.optim.schedules import LearningRatePlan

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from trainctl.engine.data.csv_table import read_csv
-from trainctl.engine.data.eyes_listing import Listing, parse_class_ids, parse_splits
+from trainctl.engine.data.eyes.listing import Listing, parse_class_ids, parse_splits
 from trainctl.engine.data.images import Source
 from trainctl.engine.errors import UserError
 

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainctl.engine.data.lazy_batches import LazyBatches
-from trainctl.engine.data.sampler import RandomSampler, Sampler
+from trainctl.engine.data.samplers.lazy_batches import LazyBatches
+from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
 from trainctl.engine.errors import UserError
 
 Integers = NDArray[np.int64]

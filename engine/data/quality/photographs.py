@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.data.crops import Corner, cells_of, choose_corners, cut
 from trainctl.engine.data.images import SUFFIXES, UnreadableImageError, image_size, num_threads, whole_image
 from trainctl.engine.data.progress import Report
+from trainctl.engine.data.quality.crops import Corner, cells_of, choose_corners, cut
 from trainctl.engine.errors import UserError
 
 READING = "reading photographs"

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from trainctl.engine.data.distortions.table import DISTORTIONS
 from trainctl.engine.data.images import cut_image, decode_images
-from trainctl.engine.data.kadid import IMAGES, Opinion, find_kadid, read_kadid
 from trainctl.engine.data.progress import Report, report
-from trainctl.engine.data.quality_made import PRISTINE, kinds
-from trainctl.engine.data.quality_references import made_built_in, made_of_photographs
+from trainctl.engine.data.quality.kadid import IMAGES, Opinion, find_kadid, read_kadid
+from trainctl.engine.data.quality.made import PRISTINE, kinds
+from trainctl.engine.data.quality.references import made_built_in, made_of_photographs
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Split, Splits
 

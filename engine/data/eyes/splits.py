@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainctl.engine.data.eyes_listing import ALONE, TRAIN, UNUSED, VAL, Listing, group_keys
+from trainctl.engine.data.eyes.listing import ALONE, TRAIN, UNUSED, VAL, Listing, group_keys
 from trainctl.engine.data.images import Source, decode_images
 from trainctl.engine.data.leak_check import check_leak
 from trainctl.engine.data.split import grouped_split, stratified_split

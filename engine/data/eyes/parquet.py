@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainctl.engine.data.csv_table import require_columns
-from trainctl.engine.data.eyes_listing import Listing
-from trainctl.engine.data.eyes_table import listing_from_columns
+from trainctl.engine.data.eyes.listing import Listing
+from trainctl.engine.data.eyes.table import listing_from_columns
 from trainctl.engine.data.images import Source
 from trainctl.engine.errors import UserError
 

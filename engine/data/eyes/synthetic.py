@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainctl.engine.data.eye_drawing import draw_eyes
-from trainctl.engine.data.eye_parameters import draw_labels, draw_parameters
+from trainctl.engine.data.eyes.drawing import draw_eyes
+from trainctl.engine.data.eyes.parameters import draw_labels, draw_parameters
 
 CHUNK = 128
 """Images drawn together; few enough that the maps stay in the processor's cache."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainctl.engine.data.eyes_listing import SPLIT_NAMES, Listing, parse_split_name
+from trainctl.engine.data.eyes.listing import SPLIT_NAMES, Listing, parse_split_name
 from trainctl.engine.data.images import SUFFIXES, Source
 from trainctl.engine.errors import UserError
 

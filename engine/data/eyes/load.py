@@ -14,7 +14,7 @@ from trainctl.engine.data.progress import report
 from trainctl.engine.errors import UserError
 
 if TYPE_CHECKING:
-    from trainctl.engine.data.eyes_listing import Listing
+    from trainctl.engine.data.eyes.listing import Listing
     from trainctl.engine.tasks.eyes.config import EyesConfig
     from trainctl.engine.tasks.task import Splits
 
@@ -44,7 +44,7 @@ def load_eyes(config: EyesConfig, path: Path | None, progress: Progress | None =
     """
     if path is None:
         return _built_in(config)
-    from trainctl.engine.data.eyes_splits import make_splits
+    from trainctl.engine.data.eyes.splits import make_splits
 
     return make_splits(_list(path), config, progress or partial(report, DECODING))
 
@@ -55,9 +55,9 @@ def _list(path: Path) -> Listing:
     Raises:
         UserError: when nothing that can be read does.
     """
-    from trainctl.engine.data.eyes_folders import is_image_root, list_folders
-    from trainctl.engine.data.eyes_parquet import list_parquet
-    from trainctl.engine.data.eyes_table import list_csv
+    from trainctl.engine.data.eyes.folders import is_image_root, list_folders
+    from trainctl.engine.data.eyes.parquet import list_parquet
+    from trainctl.engine.data.eyes.table import list_csv
 
     try:
         found = path.exists()
@@ -80,9 +80,9 @@ def _built_in(config: EyesConfig) -> Splits:
     """Generated eyes, split at random with the class shares kept."""
     import torch
 
-    from trainctl.engine.data.eyes_splits import CLASSES
+    from trainctl.engine.data.eyes.splits import CLASSES
+    from trainctl.engine.data.eyes.synthetic import synthetic_eyes
     from trainctl.engine.data.split import stratified_split
-    from trainctl.engine.data.synthetic_eyes import synthetic_eyes
     from trainctl.engine.tasks.task import Split, Splits
 
     data = config.data

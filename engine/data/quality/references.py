@@ -11,22 +11,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.data.photographs import (
+from trainctl.engine.data.progress import Report
+from trainctl.engine.data.quality.cache import Entry, cache_root, load_entry, save_entry
+from trainctl.engine.data.quality.made import choose_kinds, kinds, make_copies
+from trainctl.engine.data.quality.photographs import (
     References,
     built_in_references,
     list_photographs,
     photograph_references,
 )
-from trainctl.engine.data.progress import Report
-from trainctl.engine.data.quality_cache import Entry, cache_root, load_entry, save_entry
-from trainctl.engine.data.quality_made import choose_kinds, kinds, make_copies
 from trainctl.engine.data.threads import one_thread
 
 if TYPE_CHECKING:
     from trainctl.engine.tasks.quality.config import QualityData
 
-MAKERS = ("crops.py", "images.py", "photographs.py", "quality_made.py", "distortions", "augment/colour.py")
-"""Code that decides what a copy looks like: a change to it makes the cache's entries useless."""
+MAKERS = (
+    "images.py",
+    "quality/crops.py",
+    "quality/photographs.py",
+    "quality/made.py",
+    "distortions",
+    "augment/colour.py",
+)
+"""Code under `engine/data` that decides what a copy looks like: a change to it makes the cache's entries useless."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Made:
     images: NDArray[np.uint8]
     """Shape (R · M, 3, S, S), the copies of a reference next to each other."""
     kinds: NDArray[np.int64]
-    """Of the copies, as indices into `quality_made.kinds`, shape (R, M)."""
+    """Of the copies, as indices into `made.kinds`, shape (R, M)."""
     names: list[str]
     """Of the references."""
     groups: list[str]
@@ -112,7 +119,7 @@ def cache_key(origin: str, files: Sequence[Path], data: QualityData, seed: int) 
 
 
 def _sources() -> Iterable[Path]:
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     for name in MAKERS:
         path = folder / name
         yield from sorted(path.glob("*.py")) if path.is_dir() else (path,)

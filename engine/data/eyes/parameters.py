@@ -1,6 +1,6 @@
 """What distinguishes one drawn eye from another: a table of ranges, drawn uniformly and independently.
 
-Knows nothing of pixels; `eye_drawing` turns these numbers into images. Lengths are in units of the eye's
+Knows nothing of pixels; `drawing` turns these numbers into images. Lengths are in units of the eye's
 half-width (corner to corner is 2), so that an aperture of .66 is the 10 mm by 30 mm of an adult's open eye.
 """
 

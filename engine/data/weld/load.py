@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainctl.engine.data.class_samplers import LEAST, StratifiedSampler
+from trainctl.engine.data.samplers.classes import LEAST, StratifiedSampler
 from trainctl.engine.data.split import grouped_split, stratified_split
-from trainctl.engine.data.synthetic_weld import synthetic_weld
-from trainctl.engine.data.weld_arrays import Shapes, read_samples, read_whole_set
-from trainctl.engine.data.weld_manifest import TEST, TRAIN, VAL, Manifest, number_classes, parse_sides, read_manifest
+from trainctl.engine.data.weld.arrays import Shapes, read_samples, read_whole_set
+from trainctl.engine.data.weld.manifest import TEST, TRAIN, VAL, Manifest, number_classes, parse_sides, read_manifest
+from trainctl.engine.data.weld.synthetic import synthetic_weld
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Split, Splits
 from trainctl.engine.tasks.weld.config import CLASSES, MODALITIES, WeldConfig

@@ -1,0 +1,1 @@
+"""Which samples form a batch: pure functions of (seed, epoch). Knows indices and labels, never a sample."""
