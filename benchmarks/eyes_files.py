@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.eyes_data import read_data
 from benchmarks.gate import Gate
-from trainctl.engine.models.eyes_net import build_eyes_net
+from trainctl.engine.models.eyes.net import build_eyes_net
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.eyes.task import EyesTask
 

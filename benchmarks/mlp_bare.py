@@ -22,10 +22,10 @@ from trainctl.engine.config.schema import RecordConfig
 from trainctl.engine.data.samplers.sampler import RandomSampler
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.training.assemble import HostRow, RowPlan
-from trainctl.engine.training.gradients import GradientMeter
-from trainctl.engine.training.recorder import Recorder
-from trainctl.engine.training.scribe import Scribe
+from trainctl.engine.training.desk.scribe import Scribe
+from trainctl.engine.training.record.assemble import HostRow, RowPlan
+from trainctl.engine.training.record.gradients import GradientMeter
+from trainctl.engine.training.record.recorder import Recorder
 
 RECORD = RecordConfig()
 

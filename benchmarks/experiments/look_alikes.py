@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.data.samplers.sampler import Sampler
-from trainctl.engine.models.weld_net import WeldNet
+from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.tasks.task import Split, Splits
 from trainctl.engine.tasks.weld.task import WeldTask
 

@@ -21,12 +21,12 @@ from trainctl.engine.config.resolve import ScaleName, load_resolved, resolve
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.export.validations import validation_rows
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.record import Records
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Summary, read_summary
-from trainctl.engine.runs.validations import validation_rows
 
 Curve = dict[int, float]
 """Value by epoch, counted from 1."""

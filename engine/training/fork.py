@@ -28,11 +28,11 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.optim.schedules import PlateauState
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
-from trainctl.engine.training.checkpoint import load_checkpoint
-from trainctl.engine.training.moments import load_moments
 from trainctl.engine.training.setup import Assembly
-from trainctl.engine.training.state import Best, Progress, restore_random_state
-from trainctl.engine.training.weighting import saved_weighting
+from trainctl.engine.training.state.checkpoint import load_checkpoint
+from trainctl.engine.training.state.moments import load_moments
+from trainctl.engine.training.state.state import Best, Progress, restore_random_state
+from trainctl.engine.training.state.weighting import saved_weighting
 
 NEUTRAL = (
     *("train.epochs", "train.max_steps", "train.eval_every", "train.eval_batch_size", "early_stopping"),

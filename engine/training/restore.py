@@ -13,12 +13,12 @@ from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Split, Splits, Task
-from trainctl.engine.training.checkpoint import load_checkpoint
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
-from trainctl.engine.training.precision import Precision, place
+from trainctl.engine.training.loop.precision import Precision, place
+from trainctl.engine.training.loop.validation import validate
 from trainctl.engine.training.setup import check_splits
-from trainctl.engine.training.validation import validate
-from trainctl.engine.training.weighting import saved_weighting
+from trainctl.engine.training.state.checkpoint import load_checkpoint
+from trainctl.engine.training.state.weighting import saved_weighting
 
 
 @dataclass(frozen=True)

@@ -29,16 +29,16 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Best, Summary, write_summary
 from trainctl.engine.tasks.task import Splits, Task
-from trainctl.engine.training.checkpoint import load_checkpoint, save_checkpoint
-from trainctl.engine.training.control import POLL_S, Inbox, Signals, requeue_slurm_job
+from trainctl.engine.training.desk.control import POLL_S, Inbox, Signals, requeue_slurm_job
+from trainctl.engine.training.desk.pulse import BEAT_S, Pulse
+from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.device import describe_device
 from trainctl.engine.training.fork import Inheritance, Origin, inherit, refuse_finished
-from trainctl.engine.training.pulse import BEAT_S, Pulse
-from trainctl.engine.training.referee import monitor_of
-from trainctl.engine.training.scribe import Scribe
+from trainctl.engine.training.loop.referee import monitor_of
+from trainctl.engine.training.loop.step import Observer
+from trainctl.engine.training.loop.trainer import Desk, Ending, Trainer, checkpoint_about
 from trainctl.engine.training.setup import Assembly, assemble_run
-from trainctl.engine.training.step import Observer
-from trainctl.engine.training.trainer import Desk, Ending, Trainer, checkpoint_about
+from trainctl.engine.training.state.checkpoint import load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)

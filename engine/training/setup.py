@@ -17,10 +17,10 @@ from trainctl.engine.optim.optimizers import build_optimizer, freeze
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.tasks.task import Split, Splits, Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
-from trainctl.engine.training.precision import Precision, place
-from trainctl.engine.training.state import TrainState
-from trainctl.engine.training.trainer import steps_per_epoch
-from trainctl.engine.training.weighting import Weighting
+from trainctl.engine.training.loop.precision import Precision, place
+from trainctl.engine.training.loop.trainer import steps_per_epoch
+from trainctl.engine.training.state.state import TrainState
+from trainctl.engine.training.state.weighting import Weighting
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness, read_status
-from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 TASK = f"{Path(__file__).with_name('blobs.py')}:Blobs"
 STEPS_PER_EPOCH = 40

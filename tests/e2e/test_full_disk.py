@@ -14,7 +14,7 @@ from kills import OPTIONS, TASK, assert_same_run
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.tui.cli.main import run_command_line
 
 ARGV = ["run", "--task", TASK, *OPTIONS, "hidden=16", "num_train=160", "num_val=40", "train.epochs=60"]

@@ -22,7 +22,7 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.summary import read_summary
-from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.tui.cli.main import run_command_line
 
 FOREVER = "train.epochs=100000"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.export import ExportFormat, export_run
+from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
 from trainctl.tui.cli.evaluate import Checkpoint, Weights, check_weights
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir

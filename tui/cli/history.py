@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from trainctl.engine.runs.columns import blocks
 from trainctl.engine.runs.events import Event, EventKind
+from trainctl.engine.runs.export.columns import blocks
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.store import Records
 

@@ -14,7 +14,7 @@ import typer
 
 from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.events import Event, EventKind
-from trainctl.engine.runs.export_jsonl import step_objects
+from trainctl.engine.runs.export.jsonl_format import step_objects
 from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.states import RunState

@@ -64,7 +64,7 @@ class AppActions(CockpitBase):
 
     def _records(self, kind: str, path: Path) -> None:
         """In a thread: millions of lines take a while."""
-        from trainctl.engine.runs.export import export_run
+        from trainctl.engine.runs.export.export import export_run
 
         try:
             written = export_run(self.session.paths, kind, path)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from trainctl.engine.diagnosis.mixture_facts import ClusterFacts, Components, RefitProbe
 from trainctl.engine.diagnosis.plan import plan_facts
 from trainctl.engine.errors import UserError
-from trainctl.engine.models.gmm import VARIANCE_FLOOR, DiagonalGmm
-from trainctl.engine.models.gmm_fit import agreement, fit_mixture, set_parameters
+from trainctl.engine.models.quality.gmm import VARIANCE_FLOOR, DiagonalGmm
+from trainctl.engine.models.quality.gmm_fit import agreement, fit_mixture, set_parameters
 from trainctl.engine.tasks.task import Batch, StepOutput, Task
 
 COLUMN, SCORE = "log_posteriors", "score"

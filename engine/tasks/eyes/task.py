@@ -21,7 +21,7 @@ from trainctl.engine.data.images import SUFFIXES, decode_images
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of
 from trainctl.engine.losses.focal import focal, focal_prob
-from trainctl.engine.models.eyes_net import EyesNet, build_eyes_net, check_shape
+from trainctl.engine.models.eyes.net import EyesNet, build_eyes_net, check_shape
 from trainctl.engine.tasks.binary_metrics import best_constant, binary_metrics
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.models import gmm_fit
-from trainctl.engine.models.quality_net import QualityNet
+from trainctl.engine.models.quality import gmm_fit
+from trainctl.engine.models.quality.net import QualityNet
 from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.task import Turn
 

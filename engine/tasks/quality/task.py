@@ -18,7 +18,7 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.images import SUFFIXES
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
-from trainctl.engine.models.quality_net import QualityNet
+from trainctl.engine.models.quality.net import QualityNet
 from trainctl.engine.tasks import regression_metrics
 from trainctl.engine.tasks.quality import refit
 from trainctl.engine.tasks.quality.config import QualityConfig

@@ -1,0 +1,1 @@
+"""Welds, embedded from four modalities."""

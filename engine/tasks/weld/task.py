@@ -20,7 +20,7 @@ from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.data.weld.load import eval_batch_size, load_weld, load_weld_labels
 from trainctl.engine.losses import supcon_bounds
 from trainctl.engine.losses.supcon import anchor_losses, supcon
-from trainctl.engine.models.weld_net import WeldNet
+from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.tasks import embedding_metrics
 from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
 from trainctl.engine.tasks.weld.config import MODALITIES, WeldConfig

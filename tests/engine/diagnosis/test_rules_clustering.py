@@ -24,8 +24,8 @@ from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.diagnosis.records import RunEvidence, read_evidence
 from trainctl.engine.diagnosis.rules.clustering import corrected_entropy
 from trainctl.engine.losses.clustering import balance_loss, cluster_loss, entropy_loss
-from trainctl.engine.models.gmm import DiagonalGmm
-from trainctl.engine.models.gmm_fit import fit_mixture, set_parameters
+from trainctl.engine.models.quality.gmm import DiagonalGmm
+from trainctl.engine.models.quality.gmm_fit import fit_mixture, set_parameters
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout

@@ -13,7 +13,7 @@ from trainctl.engine.models.blocks import (
     SqueezeExcite,
     init_weights,
 )
-from trainctl.engine.models.stages import block_plans
+from trainctl.engine.models.eyes.stages import block_plans
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

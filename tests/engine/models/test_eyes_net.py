@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.models.eyes_net import build_eyes_net, check_shape, map_size
-from trainctl.engine.models.heads import SelfAttention, TokenGrid
+from trainctl.engine.models.eyes.heads import TokenGrid
+from trainctl.engine.models.eyes.net import build_eyes_net, check_shape, map_size
+from trainctl.engine.models.tokens import SelfAttention
 from trainctl.engine.tasks.eyes.config import EyesModel
 
 ARCHS = ("baseline", "inverted_se", "convnext")

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from trainctl.engine.losses.clustering import cluster_loss
-from trainctl.engine.models.gmm import VARIANCE_FLOOR, DiagonalGmm, Temper
+from trainctl.engine.models.quality.gmm import VARIANCE_FLOOR, DiagonalGmm, Temper
 
 
 def layer(clusters: int, dim: int, temper: Temper = "none", seed: int = 0) -> DiagonalGmm:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.models.gmm import VARIANCE_FLOOR, DiagonalGmm
-from trainctl.engine.models.gmm_fit import (
+from trainctl.engine.models.quality.gmm import VARIANCE_FLOOR, DiagonalGmm
+from trainctl.engine.models.quality.gmm_fit import (
     MixtureParameters,
     agreement,
     blend,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.models.gmm_fit import fit_mixture, parameters_of
-from trainctl.engine.models.quality_net import QualityNet, batch_statistics
+from trainctl.engine.models.quality.gmm_fit import fit_mixture, parameters_of
+from trainctl.engine.models.quality.net import QualityNet, batch_statistics
 from trainctl.engine.tasks.quality.config import QualityModel
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainctl.engine.models.weld_encoders import Standardise, build_encoder
-from trainctl.engine.models.weld_net import WeldNet
+from trainctl.engine.models.weld.encoders import Standardise, build_encoder
+from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.optim.optimizers import freeze
 from trainctl.engine.tasks.weld.config import MODALITIES, WeldData, WeldModel
 

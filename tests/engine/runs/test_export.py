@@ -14,10 +14,10 @@ import pytest
 from sample_runs import LAYOUT, new_run, records
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs import columns
-from trainctl.engine.runs.columns import flat_columns, shortest
 from trainctl.engine.runs.events import EventKind, EventWriter
-from trainctl.engine.runs.export import ExportFormat, export_run
+from trainctl.engine.runs.export import columns
+from trainctl.engine.runs.export.columns import flat_columns, shortest
+from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.store import StepWriter
 
@@ -192,7 +192,7 @@ def test_a_missing_package_is_named_with_the_way_to_install_it(paths, tmp_path, 
 @pytest.mark.parametrize("to", ["parquet", "tensorboard"])
 def test_no_export_imports_torch(paths, tmp_path, to):
     code = (
-        "import sys; from pathlib import Path; from trainctl.engine.runs.export import export_run;"
+        "import sys; from pathlib import Path; from trainctl.engine.runs.export.export import export_run;"
         "from trainctl.engine.runs.layout import RunPaths;"
         f"export_run(RunPaths(Path(sys.argv[1])), {to!r}, Path(sys.argv[2])); print('torch' in sys.modules)"
     )

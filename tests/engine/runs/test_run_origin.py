@@ -33,7 +33,7 @@ def test_the_origin_is_read_back(tmp_path):
 def test_collecting_the_origin_imports_no_torch():
     code = (
         "import sys; from trainctl.engine.runs.meta import collect_meta; collect_meta([], 1);"
-        "import trainctl.engine.runs.reader, trainctl.engine.runs.index, trainctl.engine.runs.export;"
+        "import trainctl.engine.runs.reader, trainctl.engine.runs.index, trainctl.engine.runs.export.export;"
         "print([m for m in ('torch', 'pyarrow', 'tensorboard', 'rich', 'textual') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainctl.engine.models.quality_net import QualityNet
+from trainctl.engine.models.quality.net import QualityNet
 from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import QualityTask
 from trainctl.engine.tasks.task import Batch, Split, Splits

@@ -11,7 +11,7 @@ import torch
 from quality_small import CLUSTERS, built, pictures
 from torch import Tensor
 
-from trainctl.engine.models.quality_net import QualityNet
+from trainctl.engine.models.quality.net import QualityNet
 from trainctl.engine.tasks.quality.task import QualityTask
 from trainctl.engine.tasks.task import Batch, Split, Turn
 

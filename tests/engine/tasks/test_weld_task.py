@@ -22,7 +22,7 @@ from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.tasks.task import Splits
 from trainctl.engine.tasks.weld.config import CLASSES, WeldConfig
 from trainctl.engine.tasks.weld.task import WeldTask
-from trainctl.engine.training.gradients import GradientMeter
+from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.setup import assemble_run
 
 SMALL: dict[str, Any] = {

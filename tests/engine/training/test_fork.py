@@ -17,11 +17,11 @@ from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.task import Splits, Task
-from trainctl.engine.training.checkpoint import load_checkpoint
 from trainctl.engine.training.fork import Origin, inherit
+from trainctl.engine.training.loop.trainer import Ending
 from trainctl.engine.training.session import Order, train
 from trainctl.engine.training.setup import Assembly, assemble_run
-from trainctl.engine.training.trainer import Ending
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 STEPS = NUM_TRAIN // 16
 TRAIN = {"epochs": 4, "batch_size": 16}

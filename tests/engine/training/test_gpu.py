@@ -16,7 +16,7 @@ from trainctl.engine.config.resolve import resolve
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.tasks.eyes.task import EyesTask
 from trainctl.engine.tasks.task import Batch, StepOutput
-from trainctl.engine.training import trainer
+from trainctl.engine.training.loop import trainer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 CUDA: dict[str, Any] = {"runtime": {"device": "cuda"}}

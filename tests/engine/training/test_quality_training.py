@@ -19,8 +19,8 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.samples import read_samples
 from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import QualityTask
+from trainctl.engine.training.loop.trainer import Ending
 from trainctl.engine.training.session import Order, train
-from trainctl.engine.training.trainer import Ending
 
 SECTIONS: dict[str, Any] = {
     "seed": 5,

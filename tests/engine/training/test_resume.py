@@ -12,7 +12,7 @@ from toy import NUM_TRAIN, reader_of, resolved, run_toy
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 SCHEDULES: dict[str, dict[str, Any]] = {
     "constant": {"name": "constant"},

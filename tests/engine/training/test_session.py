@@ -18,8 +18,8 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.task import Batch, StepOutput
-from trainctl.engine.training.checkpoint import load_checkpoint
-from trainctl.engine.training.control import Signals, requeue_slurm_job
+from trainctl.engine.training.desk.control import Signals, requeue_slurm_job
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 STEPS = NUM_TRAIN // 16
 TRAIN = {"epochs": 3, "batch_size": 16}
@@ -65,7 +65,8 @@ def test_an_epoch_that_ends_after_a_resume_has_the_means_of_its_own_steps(tmp_pa
 
 
 def test_a_checkpoint_is_never_ahead_of_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainctl.engine.training import recorder, trainer
+    from trainctl.engine.training.loop import trainer
+    from trainctl.engine.training.record import recorder
 
     ahead: list[int] = []
     save = trainer.save_checkpoint

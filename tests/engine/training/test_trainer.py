@@ -17,7 +17,7 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.task import Batch, StepOutput
-from trainctl.engine.training.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 TRAIN = {"epochs": 3, "batch_size": 16}
 

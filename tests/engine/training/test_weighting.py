@@ -18,9 +18,9 @@ from trainctl.engine.config.schema import WeightingConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.training.checkpoint import load_checkpoint
 from trainctl.engine.training.restore import evaluate
-from trainctl.engine.training.weighting import Weighting, adapted, moving_means, ramp_factor
+from trainctl.engine.training.state.checkpoint import load_checkpoint
+from trainctl.engine.training.state.weighting import Weighting, adapted, moving_means, ramp_factor
 
 STEPS = NUM_TRAIN // 16
 TRAIN = {"epochs": 4, "batch_size": 16}

@@ -15,7 +15,7 @@ from trainctl.engine.runs.samples import read_samples
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.eyes.task import EyesTask
 from trainctl.engine.tasks.task import Batch, Split, StepOutput
-from trainctl.engine.training.worst import worst_samples
+from trainctl.engine.training.loop.worst import worst_samples
 
 
 class Scored(ToyTask):

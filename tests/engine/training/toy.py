@@ -17,8 +17,8 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
+from trainctl.engine.training.loop.trainer import Ending
 from trainctl.engine.training.session import Order, train
-from trainctl.engine.training.trainer import Ending
 
 NUM_TRAIN, NUM_VAL, NUM_CLASSES = 90, 30, 3
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.runs.atomic import to_json
-from trainctl.engine.runs.columns import blocks, shortest
+from trainctl.engine.runs.export.columns import blocks, shortest
+from trainctl.engine.runs.export.tables import Tables
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import Records
-from trainctl.engine.runs.tables import Tables
 
 
 def write_steps(tables: Tables, path: Path) -> None:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainctl.engine.models.heads import mlp
-from trainctl.engine.models.weld_encoders import Standardise, build_encoder
+from trainctl.engine.models.tokens import mlp
+from trainctl.engine.models.weld.encoders import Standardise, build_encoder
 from trainctl.engine.tasks.weld.config import MODALITIES
 
 if TYPE_CHECKING:

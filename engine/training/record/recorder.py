@@ -14,9 +14,9 @@ from torch import Tensor
 
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.store import StepWriter
-from trainctl.engine.training.assemble import Array, HostRow, RowPlan, assemble
-from trainctl.engine.training.ring import Block, DeviceRing
-from trainctl.engine.training.scribe import Scribe
+from trainctl.engine.training.desk.scribe import Scribe
+from trainctl.engine.training.record.assemble import Array, HostRow, RowPlan, assemble
+from trainctl.engine.training.record.ring import Block, DeviceRing
 
 FLUSH_S = 0.1
 

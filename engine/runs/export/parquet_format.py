@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.columns import blocks
-from trainctl.engine.runs.tables import Tables
-from trainctl.engine.runs.validations import metric_names
+from trainctl.engine.runs.export.columns import blocks
+from trainctl.engine.runs.export.tables import Tables
+from trainctl.engine.runs.export.validations import metric_names
 
 ROW_GROUP = 131_072
 """Records per row group: large enough to compress, small enough to hold."""

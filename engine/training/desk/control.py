@@ -18,7 +18,7 @@ from typing import Any
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.commands import Command, CommandReader
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.training.state import TrainState
+from trainctl.engine.training.state.state import TrainState
 
 POLL_S = 0.1
 EXIT_OF_SIGNAL = {

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.columns import NOT_MEASURED, Column, blocks
+from trainctl.engine.runs.export.columns import NOT_MEASURED, Column, blocks
+from trainctl.engine.runs.export.tables import Tables
 from trainctl.engine.runs.store import Records
-from trainctl.engine.runs.tables import Tables
 
 FILE_MARK = "events.out.tfevents"
 Point = tuple[int, float, list[tuple[str, float]]]

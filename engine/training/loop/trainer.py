@@ -28,19 +28,19 @@ from trainctl.engine.runs.samples import write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepReader
 from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task, Turn
-from trainctl.engine.training.assemble import Array, HostRow, RowPlan
-from trainctl.engine.training.checkpoint import save_checkpoint
-from trainctl.engine.training.control import EXIT_OF_SIGNAL, POLL_S, Inbox, Signals, apply_setting
-from trainctl.engine.training.gradients import GradientMeter
-from trainctl.engine.training.precision import Precision
-from trainctl.engine.training.pulse import Pulse
-from trainctl.engine.training.recorder import Recorder
-from trainctl.engine.training.referee import Referee
-from trainctl.engine.training.scribe import Scribe
-from trainctl.engine.training.state import TrainState
-from trainctl.engine.training.step import Observer, Stepper, check_terms, initial_weights
-from trainctl.engine.training.validation import validate
-from trainctl.engine.training.worst import worst_samples
+from trainctl.engine.training.desk.control import EXIT_OF_SIGNAL, POLL_S, Inbox, Signals, apply_setting
+from trainctl.engine.training.desk.pulse import Pulse
+from trainctl.engine.training.desk.scribe import Scribe
+from trainctl.engine.training.loop.precision import Precision
+from trainctl.engine.training.loop.referee import Referee
+from trainctl.engine.training.loop.step import Observer, Stepper, check_terms, initial_weights
+from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.loop.worst import worst_samples
+from trainctl.engine.training.record.assemble import Array, HostRow, RowPlan
+from trainctl.engine.training.record.gradients import GradientMeter
+from trainctl.engine.training.record.recorder import Recorder
+from trainctl.engine.training.state.checkpoint import save_checkpoint
+from trainctl.engine.training.state.state import TrainState
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.models.blocks import ChannelLayerNorm, DropPath
-from trainctl.engine.models.stages import BlockPlan
+from trainctl.engine.models.eyes.stages import BlockPlan
 
 ALL_RESIDUAL = True
 """The map is halved in front of the block, so each block has its identity."""

@@ -10,7 +10,7 @@ from collections import deque
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Status, write_status
-from trainctl.engine.training.assemble import Array
+from trainctl.engine.training.record.assemble import Array
 
 BEAT_S = 1.0
 WINDOW_S = 10.0

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.models.gmm import VARIANCE_FLOOR, DiagonalGmm
+from trainctl.engine.models.quality.gmm import VARIANCE_FLOOR, DiagonalGmm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Batch, StepOutput, Task
-from trainctl.engine.training.gradients import GradientMeter
-from trainctl.engine.training.precision import Precision
-from trainctl.engine.training.recorder import Recorder
-from trainctl.engine.training.state import TrainState
+from trainctl.engine.training.loop.precision import Precision
+from trainctl.engine.training.record.gradients import GradientMeter
+from trainctl.engine.training.record.recorder import Recorder
+from trainctl.engine.training.state.state import TrainState
 
 Observer = Callable[[int, Batch, StepOutput, nn.Module], None]
 OpenRecorder = Callable[[StepOutput], Recorder]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Monitor, Task
-from trainctl.engine.training.state import TrainState
+from trainctl.engine.training.state.state import TrainState
 
 Results = Mapping[str, Mapping[str, float]]
 """Metrics by weights: raw, and ema where an average is kept."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainctl.engine.runs.columns import Column, flat_columns
+from trainctl.engine.runs.export.columns import Column, flat_columns
+from trainctl.engine.runs.export.validations import ValidationRow
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import Records
-from trainctl.engine.runs.validations import ValidationRow
 
 
 @dataclass(frozen=True)

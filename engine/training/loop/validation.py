@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.tasks.task import StepOutput, Task
-from trainctl.engine.training.precision import Precision
+from trainctl.engine.training.loop.precision import Precision
 
 
 @torch.inference_mode()

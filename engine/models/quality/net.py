@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.models.gmm import DiagonalGmm
-from trainctl.engine.models.gmm_fit import fit_mixture, set_parameters
+from trainctl.engine.models.quality.gmm import DiagonalGmm
+from trainctl.engine.models.quality.gmm_fit import fit_mixture, set_parameters
 from trainctl.engine.models.resnet import ResNet18
 
 if TYPE_CHECKING:

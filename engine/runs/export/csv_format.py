@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from trainctl.engine.runs.columns import blocks
-from trainctl.engine.runs.tables import Tables
-from trainctl.engine.runs.validations import metric_names
+from trainctl.engine.runs.export.columns import blocks
+from trainctl.engine.runs.export.tables import Tables
+from trainctl.engine.runs.export.validations import metric_names
 
 
 def write_steps(tables: Tables, path: Path) -> None:

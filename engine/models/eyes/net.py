@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.models import eyes_baseline, eyes_convnext, eyes_inverted_se
 from trainctl.engine.models.blocks import init_weights
-from trainctl.engine.models.heads import TOKEN_HEADS, build_head, resolve_head
-from trainctl.engine.models.stages import block_plans, num_halvings
+from trainctl.engine.models.eyes import baseline as eyes_baseline
+from trainctl.engine.models.eyes import convnext as eyes_convnext
+from trainctl.engine.models.eyes import inverted_se as eyes_inverted_se
+from trainctl.engine.models.eyes.heads import TOKEN_HEADS, build_head, resolve_head
+from trainctl.engine.models.eyes.stages import block_plans, num_halvings
 
 if TYPE_CHECKING:
     from trainctl.engine.tasks.eyes.config import EyesModel

@@ -14,10 +14,10 @@ from pathlib import Path
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import disk_errors
 from trainctl.engine.runs.events import EventReader
+from trainctl.engine.runs.export.tables import Tables
+from trainctl.engine.runs.export.validations import validation_rows
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.store import StepReader
-from trainctl.engine.runs.tables import Tables
-from trainctl.engine.runs.validations import validation_rows
 
 
 class ExportFormat(StrEnum):
@@ -70,15 +70,15 @@ def load_tables(paths: RunPaths) -> Tables:
 def _jobs(to: ExportFormat, tables: Tables, out: Path) -> dict[Path, Callable[[Path], None]]:
     """What writes each file."""
     if to is ExportFormat.TENSORBOARD:
-        from trainctl.engine.runs.export_tensorboard import event_file, write_events
+        from trainctl.engine.runs.export.tensorboard_format import event_file, write_events
 
         return {event_file(tables, out): lambda path: write_events(tables, path)}
     if to is ExportFormat.PARQUET:
-        from trainctl.engine.runs import export_parquet as writer
+        from trainctl.engine.runs.export import parquet_format as writer
     elif to is ExportFormat.CSV:
-        from trainctl.engine.runs import export_csv as writer
+        from trainctl.engine.runs.export import csv_format as writer
     else:
-        from trainctl.engine.runs import export_jsonl as writer
+        from trainctl.engine.runs.export import jsonl_format as writer
     jobs: dict[Path, Callable[[Path], None]] = {out: lambda path: writer.write_steps(tables, path)}
     if tables.validations:
         beside = out.with_name(f"{out.stem}.validation{out.suffix}")

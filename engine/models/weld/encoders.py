@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainctl.engine.models.heads import TransformerLayer, mlp
+from trainctl.engine.models.tokens import TransformerLayer, mlp
 
 CONV_KERNEL, CONV_STRIDE = 5, 4
 LEAST_STD = 1e-6

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import nn
 
 from trainctl.engine.models.blocks import ConvNormAct, DepthwiseSeparable
-from trainctl.engine.models.stages import BlockPlan
+from trainctl.engine.models.eyes.stages import BlockPlan
 
 ALL_RESIDUAL = False
 """A block that halves the map has no identity."""

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.schedules import LearningRatePlan
-from trainctl.engine.training.weighting import Weighting, saved_weighting
+from trainctl.engine.training.state.weighting import Weighting, saved_weighting
 
 
 @dataclass

@@ -9,8 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from trainctl.engine.models.blocks import ConvNormAct, DropPath, SqueezeExcite
-from trainctl.engine.models.eyes_baseline import map_size
-from trainctl.engine.models.stages import BlockPlan
+from trainctl.engine.models.eyes.baseline import map_size
+from trainctl.engine.models.eyes.stages import BlockPlan
 
 __all__ = ["ALL_RESIDUAL", "InvertedResidual", "block", "map_size", "stem"]
 

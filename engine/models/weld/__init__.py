@@ -1,0 +1,1 @@
+"""The embedding of four modalities: encoders, fusion. Knows no data and no task."""
