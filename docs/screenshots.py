@@ -23,8 +23,8 @@ from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.actions import ACTIONS, Group
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.memory import memory_path
+from trainctl.tui.processes.launch import LaunchRequest
 
 OUT = Path(__file__).parent / "screens"
 LIMIT_S = 120.0

@@ -21,8 +21,6 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.actions import ACTIONS, shown_key
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.feed import Follower, RunFeed
-from trainctl.tui.launch import LaunchRequest, launch
 from trainctl.tui.memory import load_memory, memory_path
 from trainctl.tui.messages import (
     AttachRequested,
@@ -33,11 +31,13 @@ from trainctl.tui.messages import (
     ReplayRequested,
     RunChanged,
 )
-from trainctl.tui.overlays import Overlays
 from trainctl.tui.palette import DARK, NO_COLOUR, THEMES, variables
+from trainctl.tui.processes.launch import LaunchRequest, launch
+from trainctl.tui.run.feed import Follower, RunFeed
+from trainctl.tui.run.overlays import Overlays
+from trainctl.tui.run.session import Session
 from trainctl.tui.screens.cockpit import CockpitScreen
-from trainctl.tui.screens.command_search import CommandSearch
-from trainctl.tui.session import Session
+from trainctl.tui.screens.dialogs.command_search import CommandSearch
 
 MAX_UNWRITTEN = 2
 """Pieces of output that may wait for the terminal when the next picture is made."""
@@ -246,7 +246,7 @@ class CockpitApp(App[None]):
         return CockpitScreen(session, self._request, self._memory, self._keys, self.overlays)
 
     async def _replay(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
-        from trainctl.tui.replay import ReplaySession
+        from trainctl.tui.replay.feed import ReplaySession
         from trainctl.tui.screens.replay import ReplayScreen
 
         session = ReplaySession(run, process)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from trainctl.tui.scene import MAX_SMOOTHING, LossMode, Unit
+from trainctl.tui.run.scene import MAX_SMOOTHING, LossMode, Unit
 
 
 @dataclass

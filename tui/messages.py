@@ -9,10 +9,10 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
-    from trainctl.tui.health import Health
-    from trainctl.tui.launch import LaunchRequest
-    from trainctl.tui.session import Session
-    from trainctl.tui.view import RunUpdate
+    from trainctl.tui.health.health import Health
+    from trainctl.tui.processes.launch import LaunchRequest
+    from trainctl.tui.run.session import Session
+    from trainctl.tui.run.view import RunUpdate
 
 
 @dataclass

@@ -11,8 +11,8 @@ from typing import cast
 
 from textual.widget import Widget
 
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.classes import ClassPanel
 from trainctl.tui.widgets.clusters import ClusterPanel
 from trainctl.tui.widgets.embedding import EmbeddingPanel

@@ -11,8 +11,8 @@ from trainctl.engine.config.presets import find_preset, load_preset, preset_name
 from trainctl.engine.config.resolve import Resolved, ScaleName, diff, load_resolved, resolve
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui.launch import LaunchRequest
-from trainctl.tui.screens.choice import Choice
+from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.screens.dialogs.choice import Choice
 
 
 def preset_choices(present: str) -> list[Choice]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from trainctl.engine.diagnosis.catalog import SECTIONS, Rule, all_rules
-from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.catalogue import SECTIONS, Rule, all_rules
+from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Confidence, Finding, NotChecked, Report, Severity
 
 SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)

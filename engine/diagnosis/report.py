@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from trainctl.engine.diagnosis.catalog import SECTIONS, all_rules
-from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
+from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Report, Severity
 from trainctl.engine.diagnosis.summaries import SUMMARIES
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainctl.engine.diagnosis.evidence import Evidence, LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.evidence import Evidence, LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.report import Line, Piece
-from trainctl.engine.diagnosis.statistics import expected_distinct, shares
 
 SHOWN_BATCHES = 5
 WIDTH = 80

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from trainctl.engine.diagnosis.contrast import collapsed_value
-from trainctl.engine.diagnosis.evidence import BatchFacts, ContrastFacts, Evidence, LabelFacts, SplitFacts
+from trainctl.engine.diagnosis.facts.contrast import collapsed_value
+from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ContrastFacts, Evidence, LabelFacts, SplitFacts
 
 
 def _environment(evidence: Evidence) -> str:

@@ -1,1 +1,1 @@
-"""Networks: what several share here, one folder a task. Knows tensors and options, no data, no loss weights, no loop."""
+"""Networks: what several share here, one folder a task. Knows tensors and options, no data, no loop."""

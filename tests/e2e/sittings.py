@@ -101,11 +101,6 @@ def serve() -> None:
     """Answer requests, one JSON line each, until there are no more."""
     import torch._dynamo  # noqa: F401  # an optimiser imports it when it is built
 
-    import trainctl.engine.training.session
-    import trainctl.tui.cli.display
-    import trainctl.tui.cli.main
-    import trainctl.tui.cli.run  # noqa: F401
-
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:

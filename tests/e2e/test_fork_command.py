@@ -19,8 +19,8 @@ from test_wrong_input import Shell, snapshot
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.reader import RunReader
-from trainctl.tui.feed import RunFeed
-from trainctl.tui.view import RunView
+from trainctl.tui.run.feed import RunFeed
+from trainctl.tui.run.view import RunView
 
 STEPS = 2
 """Of an epoch of `BLOBS`: 160 samples, 64 in a batch, the incomplete batch left out."""

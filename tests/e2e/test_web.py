@@ -188,7 +188,7 @@ def test_a_taken_port_is_said_in_a_line_and_nothing_is_started(tmp_path: Path, c
 
 
 def test_without_the_extra_the_command_that_installs_it_is_named(run: RunPaths, capsys, monkeypatch) -> None:
-    monkeypatch.delitem(sys.modules, "trainctl.tui.web", raising=False)
+    monkeypatch.delitem(sys.modules, "trainctl.tui.processes.web", raising=False)
     monkeypatch.setitem(sys.modules, "textual_serve.app_service", None)
     assert run_command_line(["ui", str(run.root), "--web"]) == 2
     assert "pip install 'trainctl-cockpit[web]'" in capsys.readouterr().err
@@ -200,11 +200,13 @@ def test_options_of_the_server_need_web(run: RunPaths, capsys) -> None:
 
 
 def test_without_a_run_one_is_started_and_served(tmp_path: Path, monkeypatch) -> None:
-    import trainctl.tui.cli.web as module
-    import trainctl.tui.launch
+    import trainctl.tui.cli.commands.web as module
+    import trainctl.tui.processes.launch
 
     served: list[object] = []
-    monkeypatch.setattr(trainctl.tui.launch, "launch", lambda request: (RunPaths(tmp_path / request.preset), None))
+    monkeypatch.setattr(
+        trainctl.tui.processes.launch, "launch", lambda request: (RunPaths(tmp_path / request.preset), None)
+    )
     monkeypatch.setattr(module, "serve_web", lambda run, options, listener: served.append(run.root) or 0)
     assert run_command_line(["ui", "--preset", "eyes/balanced", "--web", "--port", "0"]) == 0
     assert served == [tmp_path / "eyes/balanced"]

@@ -16,8 +16,8 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.launch import LaunchRequest
-from trainctl.tui.screens.choice import ChoiceScreen
+from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.screens.dialogs.choice import ChoiceScreen
 from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.loss import LossPanel

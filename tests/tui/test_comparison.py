@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.tui.comparison import (
+from trainctl.tui.compare.comparison import (
     config_rows,
     figure_rows,
     figures_row,
@@ -17,8 +17,8 @@ from trainctl.tui.comparison import (
     lower_is_better,
     monitored_metrics,
 )
-from trainctl.tui.promises import measured_words, promises_of
-from trainctl.tui.run_facts import RunFacts, flat_values, read_config
+from trainctl.tui.compare.facts import RunFacts, flat_values, read_config
+from trainctl.tui.compare.promises import measured_words, promises_of
 
 RUN = RunFacts(
     name="20260101-120000-eyes-balanced-00aa",

@@ -12,11 +12,11 @@ from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, toasts, until
 
 from trainctl.engine.config.resolve import resolve
 from trainctl.engine.runs.meta import write_meta
-from trainctl.tui import jobs
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.raster import Glyphs
-from trainctl.tui.screens.data import DataScreen, SamplesView, tiles_of, unpacked
+from trainctl.tui.processes import jobs
+from trainctl.tui.screens.jobs.data import DataScreen, SamplesView, tiles_of, unpacked
 
 TALK = """
 import json, sys, time

@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import pytest
 
-from trainctl.tui.data_words import section_lines
+from trainctl.tui.words.data import section_lines
 
 BALANCE = {
     "classes": ["closed", "open"],

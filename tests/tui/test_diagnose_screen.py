@@ -11,9 +11,9 @@ from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, toasts, until
 
 from trainctl.engine.config.resolve import resolve
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, NotChecked, Report, Severity
-from trainctl.tui import jobs
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.screens.diagnose import DiagnoseScreen, of_configuration, of_records
+from trainctl.tui.processes import jobs
+from trainctl.tui.screens.jobs.diagnose import DiagnoseScreen, of_configuration, of_records
 
 SIZES = [SMALL, MEDIUM]
 LEAK = Finding(

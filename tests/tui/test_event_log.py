@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainctl.engine.runs.events import Event, EventKind, current_events
-from trainctl.tui.event_log import MAX_EVENTS, EventLog
+from trainctl.tui.run.events import MAX_EVENTS, EventLog
 
 KINDS = [EventKind.NOTE, EventKind.VALIDATION, EventKind.RESUME, EventKind.CHECKPOINT]
 

@@ -14,9 +14,9 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.summary import Best, Summary, write_summary
-from trainctl.tui.feed import ConsoleTail, Follower, RunFeed
-from trainctl.tui.verdict import Severity, state_word, verdict
-from trainctl.tui.view import RunUpdate, RunView
+from trainctl.tui.run.feed import ConsoleTail, Follower, RunFeed
+from trainctl.tui.run.view import RunUpdate, RunView
+from trainctl.tui.words.verdict import Severity, state_word, verdict
 
 
 def seen(run) -> RunView:
@@ -254,7 +254,7 @@ def test_a_process_we_started_may_prepare_as_long_as_it_likes(empty_run):
 
 
 def test_very_many_events_arrive_in_portions_and_none_is_lost(live_run, monkeypatch):
-    monkeypatch.setattr("trainctl.tui.feed.MAX_EVENT_BYTES", 1000)
+    monkeypatch.setattr("trainctl.tui.run.feed.MAX_EVENT_BYTES", 1000)
     for number in range(100):
         live_run.events.append(EventKind.NOTE, 100, text=str(number))
     feed, view = RunFeed(live_run.paths), RunView(live_run.paths)

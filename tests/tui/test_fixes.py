@@ -10,8 +10,8 @@ from trainctl.engine.config.resolve import load_resolved, resolve
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb, check_args
 from trainctl.tui import presets
-from trainctl.tui.fixes import live_commands, plan_fix
-from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.health.fixes import live_commands, plan_fix
+from trainctl.tui.processes.launch import LaunchRequest
 
 VALUES = {"optimizer": {"lr": 2e-3}, "clip": {"grad_norm": None}, "train": {"epochs": 10}, "loss_weights": {}}
 

@@ -30,9 +30,9 @@ from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.cli.opening import resting_collector
-from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.screens.cockpit import CockpitScreen
-from trainctl.tui.screens.help import HelpScreen
+from trainctl.tui.screens.dialogs.help import HelpScreen
 
 BATCH = 20
 """Sequences in one app."""
@@ -230,8 +230,8 @@ def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         return create_run(tmp_path / "runs", request.label or "run"), None
 
     monkeypatch.setattr("trainctl.tui.app.launch", fake_launch)
-    monkeypatch.setattr("trainctl.tui.session.kill", lambda status, process: None)
-    monkeypatch.setattr("trainctl.tui.jobs.COMMAND", FAKE_COMMAND)
+    monkeypatch.setattr("trainctl.tui.run.session.kill", lambda status, process: None)
+    monkeypatch.setattr("trainctl.tui.processes.jobs.COMMAND", FAKE_COMMAND)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DOWNLOAD_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 from trainctl.engine.config.resolve import resolve
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
-from trainctl.tui import monitor
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.health import monitor
+from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.widgets.health import HealthPanel
 
 SIZES = [SMALL, MEDIUM]

@@ -10,8 +10,8 @@ import pytest
 from textual.app import App
 
 from trainctl.engine.errors import UserError
-from trainctl.tui import jobs
-from trainctl.tui.jobs import Job
+from trainctl.tui.processes import jobs
+from trainctl.tui.processes.jobs import Job
 
 
 class Listener(App[None]):

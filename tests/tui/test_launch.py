@@ -14,9 +14,9 @@ import pytest
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
-from trainctl.tui import launch as launching
 from trainctl.tui import presets
-from trainctl.tui.launch import LaunchRequest, kill, launch
+from trainctl.tui.processes import launch as launching
+from trainctl.tui.processes.launch import LaunchRequest, kill, launch
 
 SLEEPER = (
     sys.executable,

@@ -12,12 +12,12 @@ from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts,
 from trainctl.engine.config.resolve import resolve
 from trainctl.engine.runs.meta import write_meta
 from trainctl.engine.runs.states import RunState
-from trainctl.tui import jobs
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.sweep import Sweep
-from trainctl.tui.launch import LaunchRequest
-from trainctl.tui.screens.choice import ChoiceScreen
-from trainctl.tui.screens.lr_finder import LrFinderScreen, found_rows, sweep_of
+from trainctl.tui.processes import jobs
+from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.screens.dialogs.choice import ChoiceScreen
+from trainctl.tui.screens.jobs.lr_finder import LrFinderScreen, found_rows, sweep_of
 from trainctl.tui.widgets.sweep import SweepChart
 
 ABOUT = {"configured": 2e-4, "start": 1e-7, "end": 10.0, "total": 100, "device": "cpu"}

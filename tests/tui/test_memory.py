@@ -10,7 +10,7 @@ from pilots import MEDIUM, cockpit, screen_text, shows, until
 
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.memory import Memory, load_memory, memory_path
-from trainctl.tui.scene import LossMode, Unit
+from trainctl.tui.run.scene import LossMode, Unit
 
 
 def test_it_comes_back_as_it_was(tmp_path):

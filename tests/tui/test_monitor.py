@@ -13,9 +13,9 @@ import pytest
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Report, Severity
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.states import RunState
-from trainctl.tui import monitor as monitor_module
-from trainctl.tui.health import Health, finding_of, health_of
-from trainctl.tui.monitor import Monitor
+from trainctl.tui.health import monitor as monitor_module
+from trainctl.tui.health.health import Health, finding_of, health_of
+from trainctl.tui.health.monitor import Monitor
 
 ONE_CLASS = np.array([[64, 0], [0, 64]]).repeat(50, 0)
 
@@ -170,7 +170,7 @@ def test_a_run_that_ended_is_judged_to_its_last_record(new_run, judgements):
 def test_judging_imports_neither_torch_nor_the_configuration_schema(live_run):
     code = (
         "import sys; from pathlib import Path; from trainctl.engine.runs.layout import RunPaths;"
-        "from trainctl.tui.monitor import Monitor;"
+        "from trainctl.tui.health.monitor import Monitor;"
         f"assert Monitor(RunPaths(Path({str(live_run.paths.root)!r})), print).judge().checked;"
         "print([name for name in ('torch', 'pydantic') if name in sys.modules])"
     )

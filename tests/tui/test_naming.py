@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.tui.naming import short_names
+from trainctl.tui.run.names import short_names
 
 A, B, C = (
     "20260101-120000-eyes-balanced-00aa",

@@ -11,9 +11,9 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.overlays import INKS, MAX_OVERLAYS, Overlays
-from trainctl.tui.scene import Overlay, Scene, Unit
-from trainctl.tui.view import RunUpdate, RunView
+from trainctl.tui.run.overlays import INKS, MAX_OVERLAYS, Overlays
+from trainctl.tui.run.scene import Overlay, Scene, Unit
+from trainctl.tui.run.view import RunUpdate, RunView
 from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.loss import LossPanel
@@ -63,7 +63,7 @@ async def test_a_run_that_is_laid_over_is_drawn_and_named_in_the_charts(live_run
 
 
 async def test_a_run_that_is_laid_over_and_still_training_keeps_growing(live_run, new_run, monkeypatch):
-    monkeypatch.setattr("trainctl.tui.overlays.PERIOD_S", 0.02)
+    monkeypatch.setattr("trainctl.tui.run.overlays.PERIOD_S", 0.02)
     other = other_run(new_run)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
@@ -136,7 +136,7 @@ def test_a_run_that_was_taken_away_takes_nothing_in(overlays, new_run):
 
 
 def view_of(run) -> RunView:
-    from trainctl.tui.feed import RunFeed
+    from trainctl.tui.run.feed import RunFeed
 
     view = RunView(run.paths)
     view.apply(RunFeed(run.paths).poll())

@@ -13,9 +13,9 @@ from textual.command import CommandPalette
 
 from trainctl.tui.app import MAX_UNWRITTEN, CockpitApp, num_unwritten
 from trainctl.tui.messages import AttachRequested
-from trainctl.tui.screens.choice import Choice, ChoiceScreen
 from trainctl.tui.screens.cockpit import CockpitScreen
-from trainctl.tui.screens.help import HelpScreen
+from trainctl.tui.screens.dialogs.choice import Choice, ChoiceScreen
+from trainctl.tui.screens.dialogs.help import HelpScreen
 from trainctl.tui.screens.replay import ReplayScreen
 
 

@@ -8,7 +8,7 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.widgets.marks import event_marks
 from trainctl.tui.widgets.validation import ValidationPanel
-from trainctl.tui.wording import event_words
+from trainctl.tui.words.events import event_words
 
 
 def refit_event(**data: object) -> Event:

@@ -18,12 +18,12 @@ from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.recording import Recording
-from trainctl.tui.replay import ReplayFeed
-from trainctl.tui.replay_clock import ReplayClock
+from trainctl.tui.replay.clock import ReplayClock
+from trainctl.tui.replay.feed import ReplayFeed
+from trainctl.tui.replay.recording import Recording
+from trainctl.tui.run.step_feed import MAX_RECORDS
+from trainctl.tui.run.view import RunView
 from trainctl.tui.screens.replay import ReplayScreen
-from trainctl.tui.step_feed import MAX_RECORDS
-from trainctl.tui.view import RunView
 from trainctl.tui.widgets.replay_bar import ReplayBar, clock_words
 
 BEGAN = 1_000_000.0

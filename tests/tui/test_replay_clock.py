@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.tui.replay_clock import SPEEDS, ReplayClock, Sittings, fitting_speed
+from trainctl.tui.replay.clock import SPEEDS, ReplayClock, Sittings, fitting_speed
 
 
 class FakeTime:

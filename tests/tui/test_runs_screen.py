@@ -11,7 +11,7 @@ from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts,
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Best, Summary, write_summary
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.launch import LaunchRequest
+from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.screens.compare import CompareScreen
 from trainctl.tui.screens.runs import RunsScreen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.tui.scene import MIN_WINDOW, LossMode, Scene, Unit, following
+from trainctl.tui.run.scene import MIN_WINDOW, LossMode, Scene, Unit, following
 
 extents = st.tuples(st.integers(0, 10**7), st.integers(1, 10**7)).map(lambda pair: (float(pair[0]), float(sum(pair))))
 moves = st.lists(

@@ -19,9 +19,9 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.health import Health
+from trainctl.tui.health.health import Health
+from trainctl.tui.health.monitor import Monitor
 from trainctl.tui.memory import Memory, memory_path
-from trainctl.tui.monitor import Monitor
 from trainctl.tui.widgets.clusters import ClusterPanel
 
 NOON = 1_772_452_800.0

@@ -13,10 +13,10 @@ from trainctl.engine.runs.blocks import BLOCK
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import StepReader, StepWriter
-from trainctl.tui import step_feed
-from trainctl.tui.feed import Follower, RunFeed
-from trainctl.tui.run_series import MAX_OFFERED, RunSeries
-from trainctl.tui.view import RunUpdate, RunView
+from trainctl.tui.run import step_feed
+from trainctl.tui.run.feed import Follower, RunFeed
+from trainctl.tui.run.series import MAX_OFFERED, RunSeries
+from trainctl.tui.run.view import RunUpdate, RunView
 
 LAYOUT = RecordLayout(terms=("bce",), groups=("head",), classes=("closed", "open"))
 LONG = 20 * BLOCK + 30
@@ -241,7 +241,7 @@ def test_the_newest_request_wins_and_is_answered_once(paths):
 
 
 def test_a_request_does_not_wait_for_the_next_period(paths, monkeypatch):
-    monkeypatch.setattr("trainctl.tui.feed.PERIOD_S", 60.0)
+    monkeypatch.setattr("trainctl.tui.run.feed.PERIOD_S", 60.0)
     feed = RunFeed(paths)
     answered = threading.Event()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainctl.engine.runs.events import Event, EventKind
-from trainctl.tui.timeline import MAX_KNOTS, TimeKnots, epoch_knots
+from trainctl.tui.run.timeline import MAX_KNOTS, TimeKnots, epoch_knots
 
 
 def test_time_is_kept_within_bounds_and_its_ends_exactly():

@@ -1,0 +1,1 @@
+"""Charts in character cells: series to points, points to cells. Know no run."""

@@ -1,1 +1,1 @@
-"""The command line: one thin file per command, found through the table in `commands.py`."""
+"""The command line: the table of commands, how one is run, and what they share."""

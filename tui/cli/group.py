@@ -1,6 +1,6 @@
 """The command line as typer sees it: one group whose commands are imported when they are used.
 
-Knows no command beyond the table in `commands.py`.
+Knows no command beyond the table in `table.py`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 from trainctl.engine.errors import ExitCode, UserError
-from trainctl.tui.cli.commands import COMMANDS, CommandEntry
-from trainctl.tui.cli.loading import loading_shown
+from trainctl.tui.cli.live.loading import loading_shown
+from trainctl.tui.cli.table import COMMANDS, CommandEntry
 
 WrongUsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 """What typer raises for a wrong command line. Taken by descent: newer versions carry their own click."""
@@ -63,7 +63,7 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str, entry: CommandEntry) -> Any:
     """Import a command and wrap it for typer."""
-    found = getattr(importlib.import_module(entry.module), entry.attribute)
+    found = importlib.import_module(entry.module).command
     if not isinstance(found, typer.Typer):
         function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
         found.command(name, context_settings=CONTEXT_SETTINGS)(function)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from trainctl.engine.errors import ExitCode, UserError
-from trainctl.tui.cli.streams import open_standard_streams
+from trainctl.tui.cli.live.streams import open_standard_streams
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """Opens the cockpit in this terminal, as soon as possible: imports neither typer nor the configuration schema.
 
 `open_by_name` understands the plain command lines `trainctl ui RUN`; whatever else is written there is the business of
-`ui.py`, with the same outcome, only later.
+`commands/ui.py`, with the same outcome, only later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainctl.engine.errors import UserError
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
-    from trainctl.tui.launch import LaunchRequest
+    from trainctl.tui.processes.launch import LaunchRequest
 
 READONLY, GLYPH_FLAGS = "--readonly", {"--ascii": "ascii", "--blocks": "block"}
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
@@ -41,7 +41,7 @@ def open_by_name(words: Sequence[str]) -> int | None:
     with resting_collector():
         import_numpy()
         from trainctl.engine.runs.index import find_run, runs_root
-        from trainctl.tui.launch import LaunchRequest
+        from trainctl.tui.processes.launch import LaunchRequest
 
         request = LaunchRequest(runs_root(folder, os.environ), environ=dict(os.environ))
         run = find_run(request.runs_dir, name)
@@ -79,7 +79,7 @@ def open_cockpit(
     with resting_collector():
         feed = None
         if run is not None and not replay:
-            from trainctl.tui.feed import RunFeed
+            from trainctl.tui.run.feed import RunFeed
 
             feed = RunFeed(run)
             feed.read_ahead()
@@ -92,7 +92,7 @@ def open_cockpit(
         Chart.plain_ink = "NO_COLOR" in os.environ
         app = CockpitApp(run, request, readonly, keymap, replay, feed)
     if is_in_browser():
-        from trainctl.tui.cli.web import end_with_server
+        from trainctl.tui.cli.commands.web import end_with_server
 
         end_with_server()
     else:
@@ -106,7 +106,7 @@ def open_cockpit(
 
 
 def is_in_browser() -> bool:
-    """Whether this cockpit draws into a browser's tab, see `trainctl.tui.web`; standard output then is its wire."""
+    """Whether this cockpit draws into a browser's tab, see `processes.web`; standard output is its wire."""
     return "TEXTUAL_DRIVER" in os.environ
 
 

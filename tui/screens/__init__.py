@@ -1,0 +1,1 @@
+"""Screens: the cockpit, the list of runs, comparison, replay. Ask through the session, read no files."""

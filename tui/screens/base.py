@@ -11,15 +11,15 @@ from typing import Literal, cast
 from textual.screen import Screen
 
 from trainctl.engine.errors import UserError
-from trainctl.tui.launch import LaunchRequest
 from trainctl.tui.memory import Memory
-from trainctl.tui.overlays import Overlays
 from trainctl.tui.panels import PANELS, PanelWidget
-from trainctl.tui.scene import Scene
-from trainctl.tui.session import Session
-from trainctl.tui.verdict import Severity
+from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.run.overlays import Overlays
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.session import Session
 from trainctl.tui.widgets.header import RunHeader
 from trainctl.tui.widgets.log import LogPanel
+from trainctl.tui.words.verdict import Severity
 
 ToastLevel = Literal["information", "warning", "error"]
 _TOAST_LEVELS: dict[Severity, ToastLevel] = {Severity.WARNING: "warning", Severity.ERROR: "error"}

@@ -12,17 +12,17 @@ from textual.events import Resize
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.actions import bindings
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.screens.acts_app import AppActions
-from trainctl.tui.screens.acts_data import DataActions
-from trainctl.tui.screens.acts_diagnose import DiagnoseActions
-from trainctl.tui.screens.acts_leave import LeaveActions
-from trainctl.tui.screens.acts_look import LookActions
-from trainctl.tui.screens.acts_replay import ReplayActions
-from trainctl.tui.screens.acts_run import RunActions
-from trainctl.tui.screens.acts_shelf import ShelfActions
-from trainctl.tui.view import RunUpdate
+from trainctl.tui.run.view import RunUpdate
+from trainctl.tui.screens.acts.app import AppActions
+from trainctl.tui.screens.acts.data import DataActions
+from trainctl.tui.screens.acts.diagnose import DiagnoseActions
+from trainctl.tui.screens.acts.leave import LeaveActions
+from trainctl.tui.screens.acts.look import LookActions
+from trainctl.tui.screens.acts.replay import ReplayActions
+from trainctl.tui.screens.acts.run import RunActions
+from trainctl.tui.screens.acts.shelf import ShelfActions
 from trainctl.tui.widgets.key_bar import KeyBar
-from trainctl.tui.wording import event_words
+from trainctl.tui.words.events import event_words
 
 POPS_UP = (EventKind.COMMAND, EventKind.WARNING, EventKind.NONFINITE, EventKind.END)
 COLUMNS = ((180, 3), (100, 2), (0, 1))

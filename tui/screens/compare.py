@@ -18,11 +18,11 @@ from trainctl.tui.actions import bindings
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import Content as ChartContent
 from trainctl.tui.charts.positions import XMap
-from trainctl.tui.compare_lines import Metric, comparable_metrics, metric_lines
-from trainctl.tui.compare_pages import config_page, figures_page, promises_page
+from trainctl.tui.compare.facts import RunFacts, facts_of, read_config
+from trainctl.tui.compare.lines import Metric, comparable_metrics, metric_lines
+from trainctl.tui.compare.pages import config_page, figures_page, promises_page
 from trainctl.tui.memory import Memory
-from trainctl.tui.run_facts import RunFacts, facts_of, read_config
-from trainctl.tui.scene import Overlay, Scene, Unit
+from trainctl.tui.run.scene import Overlay, Scene, Unit
 from trainctl.tui.screens.looking import LookingScreen
 from trainctl.tui.widgets.key_bar import KeyBar
 

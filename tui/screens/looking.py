@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.memory import Memory
-from trainctl.tui.scene import MAX_SMOOTHING, Scene, following
+from trainctl.tui.run.scene import MAX_SMOOTHING, Scene, following
 
 ZOOM, PAN, CURSOR = 0.5, 0.25, 0.02
 """Factor of one zoom; parts of the window of one pan and of one cursor step."""

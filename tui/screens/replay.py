@@ -11,9 +11,9 @@ from textual.content import Content
 
 from trainctl.engine.runs.events import Event
 from trainctl.tui.messages import AttachRequested
-from trainctl.tui.replay import FRAME_S, ReplaySession
+from trainctl.tui.replay.feed import FRAME_S, ReplaySession
+from trainctl.tui.run.view import RunUpdate
 from trainctl.tui.screens.cockpit import CockpitScreen
-from trainctl.tui.view import RunUpdate
 from trainctl.tui.widgets.header import RunHeader
 from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.widgets.replay_bar import ReplayBar

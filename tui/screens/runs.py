@@ -19,8 +19,8 @@ from textual.widgets import Input, Static
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import RunInfo, list_runs
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui.overlays import Overlays
-from trainctl.tui.screens.dialog import Dialog
+from trainctl.tui.run.overlays import Overlays
+from trainctl.tui.screens.dialogs.dialog import Dialog
 from trainctl.tui.widgets.rows import Row, RowList
 from trainctl.tui.widgets.run_rows import RunRow, headings, matches
 

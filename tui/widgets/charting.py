@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainctl.tui.charts.plot import Content, Line
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.marks import event_marks
 
 INKS = (1, 2, 5, 6, 7)

@@ -15,9 +15,9 @@ from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.charts.sparkline import sparkline
-from trainctl.tui.scene import Scene
-from trainctl.tui.verdict import missing_classes
-from trainctl.tui.view import Counts, RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import Counts, RunView
+from trainctl.tui.words.verdict import missing_classes
 
 MAX_NAME = 16
 MIN_HEIGHT = 4

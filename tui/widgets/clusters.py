@@ -22,8 +22,8 @@ from trainctl.tui.charts.legend import entries
 from trainctl.tui.charts.plot import Line
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.charts.sparkline import sparkline
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.charting import scened
 
 CLUSTER = "scalar.cluster."

@@ -8,8 +8,8 @@ from typing import ClassVar
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import Line
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.charting import scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
 

@@ -74,7 +74,7 @@ class FindingList(OptionList):
 
 def finding_summary(finding: Finding) -> Content:
     """What was found and what to do about it: two lines, longer where they must wrap."""
-    from trainctl.tui.health import SEVERITY
+    from trainctl.tui.health.health import SEVERITY
 
     severity = SEVERITY[finding.severity]
     follows = "└ " if finding.consequence_of else ""

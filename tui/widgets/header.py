@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.widget import Widget
 
 from trainctl.tui.charts.axis import duration, short
-from trainctl.tui.verdict import Severity, alive_words, state_word, verdict
-from trainctl.tui.view import RunView
+from trainctl.tui.run.view import RunView
+from trainctl.tui.words.verdict import Severity, alive_words, state_word, verdict
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding

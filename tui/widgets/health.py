@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.content import Content
 from textual.message import Message
 
-from trainctl.tui.scene import Scene
-from trainctl.tui.verdict import Severity
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.findings import FindingList
 from trainctl.tui.widgets.header import COLOURS
+from trainctl.tui.words.verdict import Severity
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
-    from trainctl.tui.health import Health
+    from trainctl.tui.health.health import Health
 
 VERDICT = "verdict"
 """Name of the first line."""

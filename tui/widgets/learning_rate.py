@@ -7,11 +7,11 @@ from typing import ClassVar
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.chart import FAINT_INK, Chart
 from trainctl.tui.charts.plot import EventMark, Line
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.charting import scened
 from trainctl.tui.widgets.overlay_lines import overlay_lines
-from trainctl.tui.wording import MARK_LETTERS
+from trainctl.tui.words.events import MARK_LETTERS
 
 
 class LearningRatePanel(Chart):

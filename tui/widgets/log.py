@@ -23,11 +23,11 @@ from textual.visual import Visual
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event
-from trainctl.tui.scene import Scene
-from trainctl.tui.verdict import Severity
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.header import COLOURS
-from trainctl.tui.wording import event_words
+from trainctl.tui.words.events import event_words
+from trainctl.tui.words.verdict import Severity
 
 MAX_LINES = 2000
 REMEMBERED = 64

@@ -11,8 +11,8 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import Line
 from trainctl.tui.charts.pyramid import Points
-from trainctl.tui.scene import LossMode, Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import LossMode, Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 

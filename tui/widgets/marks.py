@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.plot import EventMark
-from trainctl.tui.view import RunView
-from trainctl.tui.wording import MARK_LETTERS
+from trainctl.tui.run.view import RunView
+from trainctl.tui.words.events import MARK_LETTERS
 
 MAX_MARKS = 24
 """More would be a fence; the newest stay."""

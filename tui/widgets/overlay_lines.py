@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from trainctl.tui.charts.plot import Line
 from trainctl.tui.charts.pyramid import Series
-from trainctl.tui.scene import Scene, Unit
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene, Unit
+from trainctl.tui.run.view import RunView
 
 Source = str | Callable[[RunView], Series | None]
 """Name of a series of the view, or what finds it there."""

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.raster import Glyphs
-from trainctl.tui.replay_clock import ReplayClock
+from trainctl.tui.replay.clock import ReplayClock
 
 MIN_LINE = 8
 """Columns the line to seek on has at least; words give way."""

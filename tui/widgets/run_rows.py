@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from trainctl.engine.runs.index import RunInfo
-from trainctl.tui.run_words import SYMBOLS, best_words, progress_words, run_state_word, short_age
+from trainctl.tui.words.runs import SYMBOLS, best_words, progress_words, run_state_word, short_age
 
 PRESENT, LAID_OVER = "●", "◆"
 """Marks of the run that is looked at and of one that is laid over it."""

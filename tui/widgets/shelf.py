@@ -13,8 +13,8 @@ from textual.content import Content
 
 from trainctl.engine.runs.index import RunInfo
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.rows import Row, RowList
 from trainctl.tui.widgets.run_rows import PRESENT, RunRow
 

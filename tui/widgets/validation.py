@@ -12,8 +12,8 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import EventMark, Line
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
 from trainctl.tui.widgets.overlay_lines import overlay_lines

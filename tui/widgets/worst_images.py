@@ -8,8 +8,8 @@ from textual.content import Content
 
 from trainctl.engine.runs.samples import WorstSamples
 from trainctl.tui.charts.axis import short
-from trainctl.tui.scene import Scene
-from trainctl.tui.view import RunView
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
-from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.logs.events import event_files
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind

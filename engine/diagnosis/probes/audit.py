@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainctl.engine.diagnosis.evidence import TensorFacts
+from trainctl.engine.diagnosis.facts.evidence import TensorFacts
+from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.probes.data import measure_groups, measure_labels, measure_leak, tensor_facts
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
-from trainctl.engine.diagnosis.statistics import expected_distinct, shares
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Batch, Split, Splits, Task
 

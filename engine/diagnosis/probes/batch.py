@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainctl.engine.diagnosis.evidence import BatchFacts, ParameterFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ParameterFacts, SamplerFacts
 from trainctl.engine.diagnosis.probes.clusters import measure_clusters
 from trainctl.engine.diagnosis.probes.contrast import measure_contrast
 from trainctl.engine.diagnosis.probes.data import tensor_facts

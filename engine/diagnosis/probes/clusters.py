@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from trainctl.engine.diagnosis.mixture_facts import ClusterFacts, Components, RefitProbe
-from trainctl.engine.diagnosis.plan import plan_facts
+from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, Components, RefitProbe
+from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.errors import UserError
 from trainctl.engine.models.quality.gmm import VARIANCE_FLOOR, DiagonalGmm
 from trainctl.engine.models.quality.gmm_fit import agreement, fit_mixture, set_parameters

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from trainctl.engine.diagnosis.contrast import TERMS
-from trainctl.engine.diagnosis.evidence import ContrastFacts
+from trainctl.engine.diagnosis.facts.contrast import TERMS
+from trainctl.engine.diagnosis.facts.evidence import ContrastFacts
 from trainctl.engine.diagnosis.probes.debug import find_labels
 from trainctl.engine.tasks.task import Batch, StepOutput
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainctl.engine.diagnosis.evidence import (
+from trainctl.engine.diagnosis.facts.evidence import (
     DataFacts,
     GroupFacts,
     LabelFacts,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainctl.engine.diagnosis.evidence import ExpectedLoss
-from trainctl.engine.diagnosis.statistics import uninformed_bce, uninformed_cross_entropy
+from trainctl.engine.diagnosis.facts.evidence import ExpectedLoss
+from trainctl.engine.diagnosis.facts.statistics import uninformed_bce, uninformed_cross_entropy
 from trainctl.engine.tasks.task import Splits, Task
 
 CROSS_ENTROPY_NAMES = ("ce", "cross_entropy", "nll")

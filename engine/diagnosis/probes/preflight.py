@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from trainctl.engine.diagnosis.catalog import SECTIONS, all_rules
-from trainctl.engine.diagnosis.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence
-from trainctl.engine.diagnosis.mixture_facts import NO_MIXTURE
-from trainctl.engine.diagnosis.plan import plan_facts
+from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
+from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence
+from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
+from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.probes.batch import measure_batch
 from trainctl.engine.diagnosis.probes.data import measure_data, measure_labels, measure_names
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed

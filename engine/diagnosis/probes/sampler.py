@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.samplers.sampler import Sampler
-from trainctl.engine.diagnosis.evidence import SamplerFacts
+from trainctl.engine.diagnosis.facts.evidence import SamplerFacts
 from trainctl.engine.tasks.task import Splits, Task
 
 NUM_BATCHES, MAX_EPOCHS = 50, 50

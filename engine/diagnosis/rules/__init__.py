@@ -1,1 +1,1 @@
-"""The rules, one family a file. Every module here is imported by the catalogue; pure functions of evidence."""
+"""The rules, one family a file. Every module below is imported by the catalogue; pure functions of facts."""

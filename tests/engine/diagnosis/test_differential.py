@@ -6,9 +6,9 @@ import inspect
 import subprocess
 import sys
 
-from trainctl.engine.diagnosis.catalog import SECTIONS, all_rules
+from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
 from trainctl.engine.diagnosis.differential import diagnose, order_causes
-from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Severity
 from trainctl.engine.diagnosis.summaries import SUMMARIES
 
@@ -94,8 +94,8 @@ def test_a_consequence_whose_cause_was_not_found_stands_for_itself() -> None:
 
 
 def test_rules_records_and_reports_work_without_torch() -> None:
-    modules = ["differential", "records", "report", "sampler_check"]
+    modules = ["differential", "records.evidence", "report", "sampler_check"]
     imports = ", ".join(f"trainctl.engine.diagnosis.{name}" for name in modules)
-    code = f"import sys, {imports}; from trainctl.engine.diagnosis.catalog import all_rules; all_rules()"
+    code = f"import sys, {imports}; from trainctl.engine.diagnosis.catalogue import all_rules; all_rules()"
     code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

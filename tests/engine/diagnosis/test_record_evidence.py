@@ -10,7 +10,7 @@ import pytest
 
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding
-from trainctl.engine.diagnosis.records import NEEDS_DATA, read_evidence
+from trainctl.engine.diagnosis.records.evidence import NEEDS_DATA, read_evidence
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import collect_meta, write_meta

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.engine.diagnosis import scan as scan_module
-from trainctl.engine.diagnosis.evidence import RecordFacts
-from trainctl.engine.diagnosis.records import RunEvidence, read_evidence
-from trainctl.engine.diagnosis.scan import WINDOW, RecordScan, bad_steps, nonfinite_step
+from trainctl.engine.diagnosis.facts.evidence import RecordFacts
+from trainctl.engine.diagnosis.records import scan as scan_module
+from trainctl.engine.diagnosis.records.evidence import RunEvidence, read_evidence
+from trainctl.engine.diagnosis.records.scan import WINDOW, RecordScan, bad_steps, nonfinite_step
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewWriter
@@ -165,7 +165,7 @@ def test_events_are_heard_once_whether_the_evidence_was_read_or_not(tmp_path: Pa
 
 def test_the_plan_is_read_without_the_users_task(tmp_path: Path) -> None:
     from trainctl.engine.config.resolve import resolve
-    from trainctl.engine.diagnosis.plan import plan_facts
+    from trainctl.engine.diagnosis.facts.plan import plan_facts
 
     resolved = resolve("eyes/balanced", overrides=["train.epochs=7", "loss.pos_weight=3", "loss.name=bce"])
     paths = written(tmp_path, rows(10))

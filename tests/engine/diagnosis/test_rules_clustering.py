@@ -17,12 +17,12 @@ from toy_task import ToyTask, config, make_split
 
 from trainctl.engine.config.schema import RunConfig, Section
 from trainctl.engine.diagnosis.differential import diagnose
-from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.facts.evidence import Evidence
+from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, Components
 from trainctl.engine.diagnosis.finding import Finding, Report
-from trainctl.engine.diagnosis.mixture_facts import ClusterFacts, Components
 from trainctl.engine.diagnosis.probes.preflight import gather
-from trainctl.engine.diagnosis.records import RunEvidence, read_evidence
-from trainctl.engine.diagnosis.rules.clustering import corrected_entropy
+from trainctl.engine.diagnosis.records.evidence import RunEvidence, read_evidence
+from trainctl.engine.diagnosis.rules.run.clustering import corrected_entropy
 from trainctl.engine.losses.clustering import balance_loss, cluster_loss, entropy_loss
 from trainctl.engine.models.quality.gmm import DiagonalGmm
 from trainctl.engine.models.quality.gmm_fit import fit_mixture, set_parameters

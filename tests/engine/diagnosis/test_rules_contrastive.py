@@ -18,12 +18,12 @@ from toy_task import ToyTask, config, make_split
 from trainctl.engine.config.presets import preset_names
 from trainctl.engine.config.resolve import resolve
 from trainctl.engine.config.schema import RunConfig
-from trainctl.engine.diagnosis.contrast import anchors_with_positive, least_across, same_class_share
 from trainctl.engine.diagnosis.differential import diagnose
+from trainctl.engine.diagnosis.facts.contrast import anchors_with_positive, least_across, same_class_share
+from trainctl.engine.diagnosis.facts.statistics import expected_with_positive, least_batch_size
 from trainctl.engine.diagnosis.finding import Finding, Report
 from trainctl.engine.diagnosis.probes.preflight import gather
-from trainctl.engine.diagnosis.records import read_evidence
-from trainctl.engine.diagnosis.statistics import expected_with_positive, least_batch_size
+from trainctl.engine.diagnosis.records.evidence import read_evidence
 from trainctl.engine.losses.supcon import supcon
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_files import FORMATS, HEALTHY, SAMPLE, Row, as_csv, as_headings, as_one_line_each
 
-from trainctl.engine.diagnosis.catalog import all_rules
+from trainctl.engine.diagnosis.catalogue import all_rules
 from trainctl.engine.diagnosis.differential import diagnose
-from trainctl.engine.diagnosis.evidence import Evidence
+from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Report, Severity
 from trainctl.engine.diagnosis.logs.facts import read_facts
 from trainctl.engine.diagnosis.logs.reading import parse_log

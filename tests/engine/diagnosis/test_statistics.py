@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trainctl.engine.diagnosis.statistics import (
+from trainctl.engine.diagnosis.facts.statistics import (
     binomial_tail,
     expected_distinct,
     lag_one_correlation,

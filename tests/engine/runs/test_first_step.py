@@ -10,8 +10,8 @@ import pytest
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import StepReader, StepWriter
-from trainctl.tui.feed import RunFeed
-from trainctl.tui.view import RunView
+from trainctl.tui.run.feed import RunFeed
+from trainctl.tui.run.view import RunView
 
 LAYOUT = RecordLayout(terms=("ce",))
 FIRST = 501

@@ -14,10 +14,10 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Status
-from trainctl.tui.cli.lines import LEAST_WIDTH, class_line, event_line, fold
-from trainctl.tui.cli.live_block import live_block
-from trainctl.tui.verdict import Severity
-from trainctl.tui.wording import event_words
+from trainctl.tui.cli.live.block import live_block
+from trainctl.tui.cli.live.lines import LEAST_WIDTH, class_line, event_line, fold
+from trainctl.tui.words.events import event_words
+from trainctl.tui.words.verdict import Severity
 
 METRICS = {"loss": 0.25, "accuracy": 0.8, "precision": 0.75, "recall": 0.9373, "f1": 0.8277, "auroc": 0.8865}
 

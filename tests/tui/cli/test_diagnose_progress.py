@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainctl.engine.config.resolve import resolve
-from trainctl.engine.diagnosis.catalog import SECTIONS
+from trainctl.engine.diagnosis.catalogue import SECTIONS
 from trainctl.engine.diagnosis.finding import Report
 from trainctl.engine.runs.index import create_run
 from trainctl.engine.runs.meta import write_meta

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from trainctl.tui.cli.live_region import LiveRegion
+from trainctl.tui.cli.live.region import LiveRegion
 
 SEQUENCE = re.compile(r"\x1b\[(\d*)([AJm])|(\r)|(\n)|([^\x1b\r\n]+)")
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from trainctl.engine.data.progress import report
-from trainctl.tui.cli import loading
-from trainctl.tui.cli.loading import bar_line, loading_shown
+from trainctl.tui.cli.live import loading
+from trainctl.tui.cli.live.loading import bar_line, loading_shown
 
 
 class Terminal(io.StringIO):

@@ -16,9 +16,9 @@ import typer
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli import main as cli
-from trainctl.tui.cli.commands import COMMANDS, CommandEntry
 from trainctl.tui.cli.options import Overrides, Preset, ScaleChoice, Set, all_overrides
 from trainctl.tui.cli.output import print_json
+from trainctl.tui.cli.table import COMMANDS, CommandEntry
 
 # Runs in a fresh process; prints which heavy modules it ended up with.
 HEAVY = "print(__import__('json').dumps([m for m in ('torch', 'sklearn', 'textual', 'pyarrow') if m in sys.modules]))"
@@ -38,7 +38,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """A module in the table under the name `probe`; a test gives it its `command`."""
     module = types.ModuleType("trainctl_probe")
     monkeypatch.setitem(sys.modules, "trainctl_probe", module)
-    monkeypatch.setitem(COMMANDS, "probe", CommandEntry("trainctl_probe", "command", "A probe."))
+    monkeypatch.setitem(COMMANDS, "probe", CommandEntry("trainctl_probe", "A probe."))
     return module
 
 
@@ -170,7 +170,7 @@ def test_what_only_prints_imports_nothing_heavy(argv: list[str]) -> None:
 def test_help_imports_no_command_and_neither_pydantic_nor_rich() -> None:
     out = python(
         "import sys; from trainctl.tui.cli.main import run_command_line as r; r(['--help']); "
-        "from trainctl.tui.cli.commands import COMMANDS; "
+        "from trainctl.tui.cli.table import COMMANDS; "
         "print([m for m in [e.module for e in COMMANDS.values()] + ['pydantic', 'rich', 'yaml'] if m in sys.modules])"
     )
     assert out.splitlines()[-1] == "[]"
@@ -199,5 +199,5 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], name:
 
 
 def test_every_command_file_is_in_the_table() -> None:
-    files = {path for path in Path(cli.__file__).parent.glob("*.py") if "\ndef command(" in path.read_text()}
+    files = {path for path in Path(cli.__file__).with_name("commands").glob("*.py") if "\ndef command(" in path.read_text()}
     assert {path.stem for path in files} <= {entry.module.rpartition(".")[2] for entry in COMMANDS.values()}

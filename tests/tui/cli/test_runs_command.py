@@ -8,8 +8,8 @@ import pytest
 from sample_run_directories import NAME, SampleRun
 
 from trainctl.engine.runs.states import RunState
+from trainctl.tui.cli.commands.runs import MARKS
 from trainctl.tui.cli.main import run_command_line
-from trainctl.tui.cli.runs import MARKS
 
 
 def runs(capsys, *words: str) -> str:

@@ -10,7 +10,7 @@ from sample_run_directories import NAME, SampleRun
 from trainctl.engine.runs.commands import CommandReader
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
-from trainctl.tui.cli import send as send_module
+from trainctl.tui.cli.commands import send as send_module
 from trainctl.tui.cli.main import run_command_line
 
 

@@ -13,8 +13,8 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepWriter
-from trainctl.tui.cli import tail as tail_module
-from trainctl.tui.cli.history import History
+from trainctl.tui.cli.commands import tail as tail_module
+from trainctl.tui.cli.live.history import History
 from trainctl.tui.cli.main import run_command_line
 
 

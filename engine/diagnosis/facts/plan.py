@@ -1,0 +1,92 @@
+"""What a configuration asks for, as facts for the rules. Knows the schema every task shares, no task and no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from trainctl.engine.config.yamlfile import read_document
+from trainctl.engine.diagnosis.facts.evidence import PlanFacts
+from trainctl.engine.errors import UserError
+
+if TYPE_CHECKING:
+    from trainctl.engine.config.schema import RunConfig
+
+
+def plan_facts(config: RunConfig) -> PlanFacts:
+    """The plan of a run."""
+    return _facts(config.model_dump(mode="json"))
+
+
+def recorded_plan(path: Path) -> PlanFacts:
+    """The plan in a run's `config.yaml`, which holds every value.
+
+    Needs neither the schema nor the task, so that the plan of a run is known where its task's code is gone, or must
+    not be imported.
+
+    Raises:
+        UserError: no such file, or not the configuration of a run.
+    """
+    try:
+        return _facts(read_document(path).values)
+    except (KeyError, TypeError, ValueError) as err:
+        raise UserError(f"{path} is not the config.yaml of a run: {err!r}") from err
+
+
+def _facts(values: Mapping[str, Any]) -> PlanFacts:
+    train, optimizer, schedule = values["train"], values["optimizer"], values["schedule"]
+    return PlanFacts(
+        epochs=int(train["epochs"]),
+        max_steps=None if train["max_steps"] is None else int(train["max_steps"]),
+        batch_size=int(train["batch_size"]),
+        accumulation=int(train["accumulation"]),
+        drop_last=bool(train["drop_last"]),
+        freeze=tuple(values["freeze"]),
+        balancing=_balancing(values.get("loss")),
+        optimizer=str(optimizer["name"]),
+        lr=float(optimizer["lr"]),
+        schedule=str(schedule["name"]),
+        warmup_epochs=int(schedule["warmup_epochs"]),
+        amp=str(values["precision"]["amp"]),
+        seed=int(values["seed"]),
+        temperature=_temperature(values.get("loss")),
+        **_mixture(values.get("model"), values.get("refit")),
+    )
+
+
+def _mixture(model: Any, refit: Any) -> dict[str, Any]:
+    """Dimensions and temper of a mixture in the network, and its refits; nothing where there is none."""
+    if not isinstance(model, Mapping) or "clusters" not in model:
+        return {}
+    options, fits = cast("Mapping[str, Any]", model), cast("Mapping[str, Any]", refit or {})
+    dim = options.get("projection") or options.get("features")
+    return {
+        "mixture_dim": dim if isinstance(dim, int) else None,
+        "temper": str(options.get("temper", "")),
+        "refit_mode": str(fits.get("mode", "none")),
+        "refit_every": int(fits.get("every", 0)),
+    }
+
+
+def _temperature(loss: Any) -> float | None:
+    found = cast("Mapping[str, Any]", loss).get("temperature") if isinstance(loss, Mapping) else None
+    return float(found) if isinstance(found, int | float) and found > 0 else None
+
+
+def _balancing(loss: Any) -> tuple[str, ...]:
+    """Options by which a task answers class imbalance, known by their usual names."""
+    if not isinstance(loss, Mapping):
+        return ()
+    options: Mapping[str, Any] = loss
+    name = str(options.get("name", ""))
+    found = ["focal loss"] if "focal" in name else []
+    # A positive weight belongs to binary cross-entropy; a focal loss does not read it.
+    is_used = "focal" not in name
+    weights = {key: options.get(key) for key in ("pos_weight", "class_weights", "class_weight")}
+    found += [key for key, value in weights.items() if is_used and not _is_neutral(value)]
+    return tuple(found)
+
+
+def _is_neutral(value: Any) -> bool:
+    return value is None or value == 1 or value in ("none", "")

@@ -1,0 +1,1 @@
+"""Facts from the records of a run. Reads files; knows no rule, no model and no torch."""

@@ -1,0 +1,210 @@
+"""Evidence from a run directory: the records, the configuration and what the run wrote at its start.
+
+Reads files only; knows no model and no torch, and imports no task of the user's. What only data or network could
+tell is left out, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from trainctl.engine.diagnosis.facts.evidence import (
+    NO_CONTRAST,
+    EnvironmentFacts,
+    Evidence,
+    LabelFacts,
+    PlanFacts,
+    RecordFacts,
+    SamplerFacts,
+    SplitLabels,
+)
+from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ClusterFacts, ScoreFacts
+from trainctl.engine.diagnosis.facts.plan import recorded_plan
+from trainctl.engine.diagnosis.records.clusters import recorded_clusters
+from trainctl.engine.diagnosis.records.contrast import recorded_contrast
+from trainctl.engine.diagnosis.records.scan import RecordScan
+from trainctl.engine.diagnosis.records.validations import ValidationHistory
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import DamagedFileError
+from trainctl.engine.runs.events import Event, EventKind, EventReader
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.status import read_status
+from trainctl.engine.runs.summary import read_summary
+
+NEEDS_DATA = "needs the data, not only the records of the run"
+NEEDS_NETWORK = "needs a batch through the network, not only the records of the run"
+MOST_BATCHES = 16_384
+"""Batches that are judged: the newest. What is wrong with a sampler shows in far fewer."""
+MOST_COUNTS = 1 << 21
+"""Class counts that are judged, batches times classes: bounds the memory where there are many classes."""
+
+
+def read_evidence(paths: RunPaths, *, most: int = MOST_BATCHES) -> Evidence:
+    """What a running, finished or crashed run says of itself.
+
+    Time and memory are bounded on a run of any length: of the batches only the newest `most` are looked at; the rest
+    is as `RecordScan` says.
+
+    Raises:
+        UserError: a newer version wrote it, or it has no records.
+    """
+    return RunEvidence(paths, most=most).read()
+
+
+class RunEvidence:
+    """Gathers the evidence of one run again and again; each time it reads only what was added.
+
+    Args:
+        paths: the run; nothing is read yet.
+        most: batches that are looked at, the newest.
+    """
+
+    def __init__(self, paths: RunPaths, *, most: int = MOST_BATCHES) -> None:
+        self.paths, self.most = paths, most
+        self._heard: list[Event] = []
+        self._scan = RecordScan(paths)
+        self._events = EventReader(paths)
+        self._history = ValidationHistory()
+        self._steps_per_epoch: int | None = None
+        self._plan: PlanFacts | None = None
+        self._meta: dict[str, Any] | None = None
+
+    def read(self, keep_going: Callable[[], bool] = lambda: True) -> Evidence:
+        """What the run says of itself now. Where `keep_going` says no, it is that of fewer records.
+
+        Raises:
+            UserError: a newer version wrote it, or it has no records.
+        """
+        self._read_events()
+        self._scan.advance(keep_going)
+        layout = self._scan.reader.layout
+        if layout is None:
+            raise UserError(
+                f"{self.paths.root} has no step records yet", "wait for its first step, or name another run"
+            )
+        self._meta = self._meta or _tolerant(lambda: read_meta(self.paths))
+        self._plan = self._plan or _plan(self.paths)
+        meta, plan = self._meta or {}, self._plan
+        labels, sampler = _labels(meta), self._sampler(layout, plan)
+        missing = {"data": NEEDS_DATA, "batch": NEEDS_NETWORK}
+        missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
+        missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
+        records = self._scan.facts(str(_state(self.paths)))
+        contrast = recorded_contrast(self._newest(layout), layout, records, plan, self._steps_per_epoch)
+        missing |= {"contrast": NO_CONTRAST} if contrast is None else {}
+        clusters, scores = self._clusters(layout, records, plan), self._scores(records)
+        missing |= {"clusters": NO_MIXTURE} if clusters is None else {}
+        missing |= {"scores": NO_SCORES} if scores is None else {}
+        missing |= {"plan": "the run's configuration cannot be read"} if plan is None else {}
+        return Evidence(
+            labels=labels,
+            sampler=sampler,
+            plan=plan,
+            contrast=contrast,
+            clusters=clusters,
+            scores=scores,
+            records=records,
+            environment=_environment(meta),
+            missing=missing,
+        )
+
+    def listen(self) -> list[Event]:
+        """The events since the last call."""
+        self._read_events()
+        heard, self._heard = self._heard, []
+        return heard
+
+    def _read_events(self) -> None:
+        generation = self._events.generation
+        new = self._events.read_new()
+        if self._events.generation != generation:
+            self._history = ValidationHistory()
+        self._history.hear(new)
+        self._heard += new
+        for event in new:
+            steps = event.data.get("steps_per_epoch")
+            if event.kind is EventKind.PLAN and isinstance(steps, int):
+                self._steps_per_epoch = steps
+
+    def _sampler(self, layout: RecordLayout, plan: PlanFacts | None) -> SamplerFacts | None:
+        """The newest batches as they were recorded. An accumulated step counts as one batch."""
+        records = self._newest(layout)
+        if "classes" not in (records.dtype.names or ()) or not len(records):
+            return None
+        is_exact = plan is not None and plan.accumulation == 1
+        return SamplerFacts(
+            source="records",
+            sizes=tuple(records["batch_size"].tolist()),
+            counts=records["classes"].astype(np.int64),
+            batches_per_epoch=self._steps_per_epoch if is_exact else None,
+            last_size=None,
+            repeats=None,
+            classes=layout.classes,
+        )
+
+    def _clusters(self, layout: RecordLayout, records: RecordFacts, plan: PlanFacts | None) -> ClusterFacts | None:
+        """Of the newest epoch; the mixture's own parameters are not in the records."""
+        newest, first = self._newest(layout), self._scan.reader.all()
+        return recorded_clusters(newest, first, layout, records, plan, self._steps_per_epoch, self._history)
+
+    def _scores(self, records: RecordFacts) -> ScoreFacts | None:
+        return self._history.scores(is_over=RunState(records.state).is_over)
+
+    def _newest(self, layout: RecordLayout) -> Records:
+        """A view of the records that are judged: only these are read from the file."""
+        most = min(self.most, MOST_COUNTS // max(len(layout.classes), 1))
+        return self._scan.reader.all()[-max(most, 1) :]
+
+
+def _state(paths: RunPaths) -> RunState:
+    summary, status = _tolerant(lambda: read_summary(paths)), _tolerant(lambda: read_status(paths))
+    if summary is not None and (status is None or status.state.is_over):
+        return summary.state
+    return status.state if status else RunState.STARTING
+
+
+T = TypeVar("T")
+
+
+def _tolerant(read: Callable[[], T | None]) -> T | None:
+    """What can be read; none where the file is damaged: the records still speak."""
+    with contextlib.suppress(DamagedFileError):
+        return read()
+    return None
+
+
+def _labels(meta: dict[str, Any]) -> LabelFacts | None:
+    classes, counts = meta.get("classes"), meta.get("class_counts")
+    if not classes or not isinstance(counts, dict) or "train" not in counts:
+        return None
+    splits = {name: _split_labels(str(name), values) for name, values in counts.items()}
+    return LabelFacts(tuple(map(str, classes)), splits["train"], splits.get("val"))
+
+
+def _split_labels(name: str, counts: Sequence[int]) -> SplitLabels:
+    present = [index for index, count in enumerate(counts) if count]
+    return SplitLabels(name, tuple(counts), min(present, default=0), max(present, default=0))
+
+
+def _plan(paths: RunPaths) -> PlanFacts | None:
+    with contextlib.suppress(UserError):
+        return recorded_plan(paths.config)
+    return None
+
+
+def _environment(meta: dict[str, Any]) -> EnvironmentFacts | None:
+    if not meta:
+        return None
+    versions: dict[str, Any] = meta.get("versions") or {}
+    return EnvironmentFacts(
+        python=str(meta.get("python", "?")),
+        torch=str(meta.get("torch") or versions.get("torch", "?")),
+        device=str(meta.get("device", "?")),
+    )

@@ -1,0 +1,177 @@
+"""What must be known of every record of a run, however long: gathered once, in blocks, and carried on as it grows.
+
+Reads the record file and its overview; memory does not depend on the length of the run. Knows no rule.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trainctl.engine.diagnosis.facts.evidence import NonfiniteStep, RecordFacts
+from trainctl.engine.runs.blocks import BLOCK, Blocks
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.overview import read_blocks
+from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.runs.series import series_names
+from trainctl.engine.runs.store import StepReader
+
+WINDOW = 50
+"""Steps before the first that is not finite which tell how it came about."""
+CHUNK_BYTES = 4 << 20
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class RecordScan:
+    """A single pass over the records, taken up again where it stopped.
+
+    Where the run has an overview, only the blocks in which it shows something bad are read.
+
+    Args:
+        paths: the run; nothing is read yet.
+
+    Attributes:
+        reader: of the records; others may ask it for the layout and for a view of all records.
+        count: records passed.
+    """
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
+        self.reader = StepReader(paths)
+        self._generation = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self.count = 0
+        self._num_bad = self._num_skips = 0
+        self._max_norm = float("nan")
+        self._first_bad: NonfiniteStep | None = None
+        self._first_loss: float | None = None
+        self._last: np.void | None = None
+        self._before: Records | None = None
+        """The newest `WINDOW` records passed."""
+
+    def advance(self, keep_going: Callable[[], bool] = lambda: True) -> None:
+        """Take in the records written since the last call, as long as `keep_going` allows.
+
+        Raises:
+            UserError: damaged, or written by a newer version.
+        """
+        layout, dtype = self.reader.layout, self.reader.dtype
+        if layout is None or dtype is None:
+            return
+        chunk = max(CHUNK_BYTES // dtype.itemsize, 1)
+        while keep_going():
+            if self.count == 0:
+                self._leap(layout, dtype, chunk)
+            records = self.reader.read_new(chunk)
+            if self.reader.generation != self._generation:  # a resume dropped records; these are the new first ones
+                self._generation = self.reader.generation
+                self._forget()
+            if not len(records):
+                return
+            self._take(records, layout)
+            self.count += len(records)
+            self._last = records[-1]
+
+    def facts(self, state: str) -> RecordFacts:
+        """What the records passed so far say as a whole; `state` is the run's."""
+        layout, last, first = self.reader.layout, self._last, self._first_bad
+        return RecordFacts(
+            num_steps=self.count,
+            last_epoch=0 if last is None else int(last["epoch"]),
+            state=state,
+            first_nonfinite=None if first is None else replace(first, num_steps=self._num_bad),
+            num_scaler_skips=self._num_skips,
+            groups=layout.groups if layout else (),
+            frozen=layout.frozen if layout else (),
+            max_grad_norm=self._max_norm,
+            first_loss=float("nan") if self._first_loss is None else self._first_loss,
+            last_loss=float("nan") if last is None else float(last["loss"]),
+            last_step=0 if last is None else int(last["step"]),
+        )
+
+    def _leap(self, layout: RecordLayout, dtype: np.dtype[np.void], chunk: int) -> None:
+        """Pass what the overview covers, reading only its bad blocks."""
+        with contextlib.suppress(OSError), self._paths.steps.open("rb", buffering=0) as source:
+            names = series_names(dtype, layout)
+            blocks = read_blocks(self._paths, names, source, dtype)
+            if not len(blocks):
+                return
+            records = self.reader.all()
+            if len(records) < len(blocks) * BLOCK:
+                return
+            self._first_loss = float(records["loss"][0])
+            self._pass_blocks(blocks, names, records, layout, chunk)
+            self.count = len(blocks) * BLOCK
+            self._before, self._last = records[self.count - WINDOW : self.count].copy(), records[self.count - 1].copy()
+            self.reader.skip_to(self.count)
+
+    def _pass_blocks(
+        self, blocks: Blocks, names: tuple[str, ...], records: Records, layout: RecordLayout, chunk: int
+    ) -> None:
+        loss, norm = names.index("loss"), names.index("grad_norm")
+        is_bad = (blocks["bad"][:, loss] > 0) | (blocks["bad"][:, norm] > 0)
+        self._raise_norm(blocks["hi"][~is_bad, norm])
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], is_bad, [False]))))
+        for first, end in edges.reshape(-1, 2) * BLOCK:
+            for start in range(first, end, chunk):
+                self._before = records[max(start - WINDOW, 0) : start].copy()
+                self._take(records[start : min(start + chunk, end)].copy(), layout)
+
+    def _take(self, records: Records, layout: RecordLayout) -> None:
+        is_bad, is_skip = bad_steps(records)
+        self._num_skips += int(is_skip.sum())
+        if is_bad.any():
+            self._num_bad += int(is_bad.sum())
+            if self._first_bad is None:
+                index = int(is_bad.argmax())
+                before = records[max(index - WINDOW, 0) : index]
+                if self._before is not None and index < WINDOW:
+                    before = np.concatenate([self._before, before])[-WINDOW:]
+                self._first_bad = nonfinite_step(records[index], before, layout)
+        if self._first_loss is None:
+            self._first_loss = float(records["loss"][0])
+        self._raise_norm(records["grad_norm"])
+        tail = records[-WINDOW:]
+        if self._before is not None and len(tail) < WINDOW:
+            tail = np.concatenate([self._before, tail])[-WINDOW:]
+        self._before = tail.copy()
+
+    def _raise_norm(self, norms: np.ndarray[Any, Any]) -> None:
+        finite = norms[np.isfinite(norms)]
+        if len(finite):
+            self._max_norm = float(np.fmax(self._max_norm, finite.max()))
+
+
+def bad_steps(records: Records) -> tuple[Mask, Mask]:
+    """Steps that were not finite, and steps that a gradient scaler skipped by design; shape (n,) each."""
+    loss_bad = ~np.isfinite(records["loss"])
+    gradient_bad = records["nonfinite"] > 0
+    has_scaler = np.isfinite(records["amp_scale"])
+    return loss_bad | (gradient_bad & ~has_scaler), gradient_bad & has_scaler & ~loss_bad
+
+
+def nonfinite_step(row: np.void, before: Records, layout: RecordLayout) -> NonfiniteStep:
+    """What is known of a step that was not finite, and of those `before` it, shape (at most WINDOW,)."""
+    norms, ratios = before["grad_norm"], before["update_ratio"]
+    ratios = ratios[~np.isnan(ratios)]
+    return NonfiniteStep(
+        step=int(row["step"]),
+        epoch=int(row["epoch"]),
+        loss=float(row["loss"]),
+        terms=tuple(name for name in layout.terms if not np.isfinite(row[f"term.{name}"])),
+        groups=tuple(name for name in layout.groups if not np.isfinite(row[f"grad_norm.{name}"])),
+        num_parameters=int(row["nonfinite"]),
+        lr=float(row["lr"][0]),
+        norm_before=float(np.median(norms)) if len(norms) else float("nan"),
+        norm_last=float(norms[-1]) if len(norms) else float("nan"),
+        num_before=len(before),
+        update_ratio=float(ratios.max()) if len(ratios) else float("nan"),
+        num_steps=1,
+    )

@@ -1,0 +1,353 @@
+"""N901, C305, E1007, E1011, E1013: figures of a log that cannot be, each by itself or two of them together.
+
+Pure functions of a log.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.posteriors import Posteriors, balances, find_posteriors, max_posteriors
+from trainctl.engine.losses.clustering_bounds import largest_entropy, smallest_mean_entropy
+
+NONNEGATIVE = frozenset({"bce", "mse", "mae", "rmse", "supcon", "crossentropy", "huber", "smoothl1", "focal", "ce"})
+"""Losses that are sums of squares, absolute values or −ln of a probability. Not the likelihoods of densities."""
+DIVERGENCES = frozenset({"kl", "kld", "loss", "div", "divergence", "term"})
+PERCENT_FROM, FRACTION_FLOOR, FEW_CLASSES = 1.5, 0.2, 50
+"""A rate above 1.5 is in percent. One just above 1 is a fraction where nine tenths lie in [.2, 1], or where chance
+would be above 2 percent."""
+MANY_CLUSTERS = 1000
+UNDEFINED = 3
+"""Last values of a correlation that are NaN from which on it is a finding."""
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A figure that cannot be."""
+
+    series: Series
+    index: int
+    count: int
+    what: str
+    formula: str
+    is_proven: bool = True
+
+
+def _outside(series: Series, low: float, high: float, formula: str, is_proven: bool = True) -> Iterator[_Claim]:
+    """The first value outside a range by more than its rounding, if there is one."""
+    values, slack = series.values, series.slack + 1e-9
+    is_out = np.isfinite(values) & ((values + slack < low) | (values - slack > high))
+    if is_out.any():
+        index = int(is_out.argmax())
+        what = f"below {low:.4g}" if values[index] < low else f"above {high:.4g}"
+        yield _Claim(series, index, int(is_out.sum()), what, formula, is_proven)
+
+
+@rule(
+    "E1011",
+    "impossible figures",
+    section="evaluation",
+    severity=Severity.ERROR,
+    precedence=Precedence.DATA,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def impossible_figures(log: LogFacts) -> Answer:
+    """Values outside what their names allow: rates, correlations, divergences, posteriors, the clustering terms."""
+    judged = [*log.of(Kind.RATE, Kind.CORRELATION, Kind.MAX_POSTERIOR), *_divergences(log), *max_posteriors(log)]
+    if not judged:
+        return Unchecked("the log names no rate, correlation, divergence or posterior")
+    claims = [*_rate_claims(log), *_correlation_claims(log), *_divergence_claims(log), *_cluster_claims(log)]
+    if not claims:
+        return None
+    first = min(claims, key=lambda claim: not claim.is_proven)
+    others = [f"{claim.series.name} {claim.what} ({log.where(claim.series, claim.index)})" for claim in claims]
+    more = f"; also {', '.join(text for text, claim in zip(others, claims, strict=True) if claim is not first)}"
+    value = first.series.say(first.index)
+    return Hit(
+        severity=Severity.ERROR if first.is_proven else Severity.WARNING,
+        confidence=Confidence.PROVEN if first.is_proven else Confidence.LIKELY,
+        summary=f"{first.series.name} {value} is {first.what}",
+        where=f"{log.where(first.series, first.index)}: {first.count:,} of {len(first.series.values):,} values",
+        why=first.formula + (more if len(claims) > 1 else ""),
+        fix=Fix("check how that figure is computed, averaged and printed before believing any other of this log"),
+        figures={"value": float(first.series.values[first.index]), "values_outside": first.count, "kinds": len(claims)},
+    )
+
+
+def _rate_claims(log: LogFacts) -> Iterator[_Claim]:
+    for series in log.of(Kind.RATE):
+        values = series.finite
+        if not len(values):
+            continue
+        top = float(values.max())
+        if series.column.is_percent or top > PERCENT_FROM:
+            if top <= 200:  # more is a count that happens to be called so
+                yield from _outside(series, -math.inf, 100.0, "a share of all samples is at most 100 %")
+        elif top > 1:
+            certain = log.num_classes is not None and log.num_classes <= FEW_CLASSES
+            if certain or (len(values) >= 5 and ((values >= FRACTION_FLOOR) & (values <= 1)).mean() >= 0.9):
+                yield from _outside(series, -math.inf, 1.0, "a share of all samples is at most 1", certain)
+        if (values != -1).all():  # −1: COCO's word for `no such object`
+            yield from _outside(series, 0.0, math.inf, "a share of all samples is at least 0")
+
+
+def _correlation_claims(log: LogFacts) -> Iterator[_Claim]:
+    for series in log.of(Kind.CORRELATION):
+        if len(series.finite) and np.abs(series.finite).max() <= PERCENT_FROM:
+            yield from _outside(series, -1.0, 1.0, "by Cauchy and Schwarz a correlation or cosine lies in [−1, 1]")
+
+
+def _divergences(log: LogFacts) -> list[Series]:
+    named = [term for term in log.of(Kind.TERM) if term.meaning.words & {"kl", "kld"}]
+    return [term for term in named if term.meaning.words <= DIVERGENCES] + balances(log)
+
+
+def _divergence_claims(log: LogFacts) -> Iterator[_Claim]:
+    balance = balances(log)
+    for series in _divergences(log):
+        formula = "KL(p‖q) ≥ 0, unless it is estimated from single samples"
+        yield from _outside(series, 0.0, math.inf, formula, series in balance)
+    if log.num_clusters:
+        most = math.log(log.num_clusters)
+        for series in balance:
+            formula = f"KL(mean posterior ‖ uniform) ≤ ln K = ln {log.num_clusters} = {most:.4f}"
+            yield from _outside(series, -math.inf, most, formula)
+
+
+def _cluster_claims(log: LogFacts) -> Iterator[_Claim]:
+    least = 1 / log.num_clusters if log.num_clusters else 0.0
+    known = f"1/K = {least:.4g}" if log.num_clusters else "0"
+    for series in max_posteriors(log):
+        formula = f"the largest posterior lies in [{known}, 1]"
+        if series.meaning.kind is Kind.MAX_POSTERIOR:
+            yield from _outside(series, least, 1.0, formula)
+        else:
+            yield from _outside(series, -1.0, -least, f"cluster loss = −mean largest posterior; {formula}")
+
+
+@rule(
+    "E1013",
+    "contradicting posteriors",
+    section="evaluation",
+    severity=Severity.ERROR,
+    precedence=Precedence.DATA,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def contradicting_posteriors(log: LogFacts) -> Answer:
+    """Mean entropy outside what the mean largest posterior p allows: at most −p ln p − (1−p) ln((1−p)/(K−1)).
+
+    Without K: the K that it would take; more than 1000 is a warning.
+    """
+    pairs = find_posteriors(log)
+    if not pairs:
+        return Unchecked("needs mean largest posterior and mean entropy, logged at once")
+    clusters = log.num_clusters
+    answers = [_without_clusters(log, pair) if clusters is None else _bounded(log, pair, clusters) for pair in pairs]
+    return next((answer for answer in answers if isinstance(answer, Hit)), answers[0])
+
+
+def _bounded(log: LogFacts, pair: Posteriors, clusters: int) -> Answer:
+    least = 1 / clusters
+    low_n = np.clip(pair.max_posterior_n - pair.peak_slack_n, least, 1)
+    high_n = np.clip(pair.max_posterior_n + pair.peak_slack_n, least, 1)
+    most_n = np.array([largest_entropy(float(p), clusters) for p in low_n])
+    least_n = np.array([smallest_mean_entropy(float(p), clusters) for p in high_n])
+    over_n = pair.entropy_n - pair.entropy_slack_n > most_n + 1e-6
+    under_n = pair.entropy_n + pair.entropy_slack_n < least_n - 1e-6
+    wrong_n = over_n | under_n
+    if not wrong_n.any():
+        return None
+    row = int(wrong_n.argmax())
+    p, entropy = float(pair.max_posterior_n[row]), float(pair.entropy_n[row])
+    centre = min(max(p, least), 1.0)
+    bound = largest_entropy(centre, clusters) if over_n[row] else smallest_mean_entropy(centre, clusters)
+    formula = "−p·ln p − (1−p)·ln((1−p)/(K−1))" if over_n[row] else "the mixture of uniform posteriors with mean p"
+    side = "at most" if over_n[row] else "at least"
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.PROVEN,
+        summary=f"entropy {entropy:.4f} with largest posterior {p:.4f}: {side} {bound:.4f} is possible",
+        where=f"{_places(log, pair, row)}; {int(wrong_n.sum()):,} of {len(wrong_n):,} rows",
+        why=f"p = {p:.4f}, K = {clusters}: mean entropy {side} {formula} = {bound:.4f}; {_needed_clusters(p, entropy)}",
+        fix=Fix("the two figures are not of the same posteriors, or one is computed wrongly (mean, base, temperature)"),
+        figures={
+            "max_posterior": p,
+            "entropy": entropy,
+            "bound": bound,
+            "clusters": clusters,
+            "rows_wrong": int(wrong_n.sum()),
+        },
+    )
+
+
+def _places(log: LogFacts, pair: Posteriors, row: int) -> str:
+    peak, spread = int(pair.at_peak[row]), int(pair.at_spread[row])
+    return (
+        f"{log.where(pair.peak, peak)}: {pair.peak.name} {pair.peak.say(peak)}, "
+        f"{log.where(pair.spread, spread)}: {pair.spread.name} {pair.spread.say(spread)}"
+    )
+
+
+def _least_clusters(p: float, entropy: float) -> float:
+    """The K from which on an entropy goes with a largest posterior: solves h₂(p) + (1−p) ln(K−1) = H."""
+    if not 0 < p < 1:
+        return 1.0 if entropy <= 0 else math.inf
+    two = -p * math.log(p) - (1 - p) * math.log(1 - p)
+    return 1 + math.exp(min((entropy - two) / (1 - p), 700.0))
+
+
+def _needed_clusters(p: float, entropy: float) -> str:
+    needed = _least_clusters(p, entropy)
+    return f"it would take K ≥ {math.ceil(needed):,}" if needed < 1e9 else "no K would do"
+
+
+def _without_clusters(log: LogFacts, pair: Posteriors) -> Answer:
+    needed_n = np.array(
+        [
+            _least_clusters(float(p), float(entropy))
+            for p, entropy in zip(
+                pair.max_posterior_n - pair.peak_slack_n, pair.entropy_n - pair.entropy_slack_n, strict=True
+            )
+        ]
+    )
+    row = int(needed_n.argmax())
+    p, entropy = float(pair.max_posterior_n[row]), float(pair.entropy_n[row])
+    if needed_n[row] <= MANY_CLUSTERS:
+        return Unchecked("the number of clusters is not known; give it with --classes K or --preset")
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"entropy {entropy:.4f} with largest posterior {p:.4f} would take {_few(needed_n[row])} clusters",
+        where=_places(log, pair, row),
+        why="mean entropy ≤ −p·ln p − (1−p)·ln((1−p)/(K−1)); K is not known, --classes K makes it a proof",
+        fix=Fix("the two figures are not of the same posteriors, or one is computed wrongly (mean, base, temperature)"),
+        figures={"max_posterior": p, "entropy": entropy, "least_clusters": float(needed_n[row])},
+    )
+
+
+def _few(number: float) -> str:
+    return f"{math.ceil(number):,}" if number < 1e9 else "endlessly many"
+
+
+@rule(
+    "N901",
+    "loss not finite",
+    section="loss",
+    severity=Severity.ERROR,
+    precedence=Precedence.DATA,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def not_finite(log: LogFacts) -> Answer:
+    """NaN or infinity in a loss or one of its terms (a term alone, with a finite total: a warning)."""
+    losses = log.of(Kind.TOTAL, Kind.TERM)
+    if not losses:
+        return Unchecked("the log names no loss")
+    bad = [series for series in losses if not np.isfinite(series.values).all()]
+    if not bad:
+        return None
+    first = min(bad, key=lambda series: (series.meaning.kind is not Kind.TOTAL, _first_bad(series)))
+    index, values = _first_bad(first), first.values
+    after = np.isfinite(values[index:])
+    is_total = first.meaning.kind is Kind.TOTAL or not log.of(Kind.TOTAL)
+    before = f"{values[index - 1]:.4g} before it" if index else "so from its first value: the data or an operation"
+    return Hit(
+        severity=Severity.ERROR if is_total else Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"{first.name} is {values[index]:g}",
+        where=f"{log.where(first, index)}; {int((~after).sum()):,} of {len(values):,} values"
+        + ("" if len(bad) == 1 else f"; also {', '.join(series.name for series in bad if series is not first)}"),
+        why=before + ("" if after.any() else "; it never became finite again") + _norms_before(log, first, index),
+        fix=Fix(
+            "look for log(0), sqrt(0), a division by zero or NaN in the data; else a lower learning rate, clipping"
+        ),
+        figures={
+            "values_nonfinite": int((~after).sum()),
+            "value_before": float(values[index - 1]) if index else "none",
+        },
+    )
+
+
+def _first_bad(series: Series) -> int:
+    return int((~np.isfinite(series.values)).argmax())
+
+
+def _norms_before(log: LogFacts, series: Series, index: int) -> str:
+    row = int(series.rows[index])
+    for norm in log.of(Kind.GRAD_NORM):
+        before = norm.values[(norm.rows < row) & np.isfinite(norm.values)]
+        if len(before) > 5:
+            return f"; {norm.name} before it {before[-1]:.3g}, median {float(np.median(before)):.3g}"
+    return ""
+
+
+@rule(
+    "C305",
+    "wrong sign",
+    section="loss",
+    severity=Severity.ERROR,
+    precedence=Precedence.LOSS,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def wrong_sign(log: LogFacts) -> Answer:
+    """A loss that cannot be negative is."""
+    known = [
+        s for s in log.of(Kind.TERM) if s.meaning.words & NONNEGATIVE and not s.meaning.words & {"neg", "negative"}
+    ]
+    if not known:
+        return Unchecked("the log names no loss that cannot be negative")
+    claims = [claim for series in known for claim in _outside(series, 0.0, math.inf, "")]
+    if not claims:
+        return None
+    first = claims[0]
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.LIKELY,
+        summary=f"{first.series.name} {first.series.say(first.index)} is negative",
+        where=f"{log.where(first.series, first.index)}: {first.count:,} of {len(first.series.values):,} values",
+        why=f"{first.series.meaning.term}: a sum of squares, absolute values or −ln of probabilities is never below 0",
+        fix=Fix("look for a minus too many, and for targets outside [0, 1]"),
+        figures={"value": float(first.series.values[first.index]), "values_negative": first.count},
+    )
+
+
+@rule(
+    "E1007",
+    "undefined correlation",
+    section="evaluation",
+    severity=Severity.WARNING,
+    precedence=Precedence.CAPACITY,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def undefined_correlation(log: LogFacts) -> Answer:
+    """The last three values of a correlation are NaN: one side of it does not vary."""
+    series = log.of(Kind.CORRELATION)
+    if not series:
+        return Unchecked("the log names no correlation")
+    bad = [one for one in series if len(one.values) >= UNDEFINED and np.isnan(one.values[-UNDEFINED:]).all()]
+    if not bad:
+        return None
+    first = bad[0]
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{first.name} is NaN at the end",
+        where=f"{log.where(first, len(first.values) - 1)}: {int(np.isnan(first.values).sum()):,} of "
+        f"{len(first.values):,} values",
+        why="a correlation divides by the spread of both sides: the network gives every sample the same answer",
+        fix=Fix("look at the predictions themselves, then at the loss and the learning rate"),
+        figures={"values_undefined": int(np.isnan(first.values).sum())},
+        because=("N901",),
+    )

@@ -1,0 +1,1 @@
+"""Rules on what the network does with its batches, tried or recorded. Pure functions of facts."""

@@ -1,0 +1,136 @@
+"""G701–G703: whether the gradient reaches what should learn. Pure functions of evidence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ParameterFacts, PlanFacts, RecordFacts
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+
+FEW_TRAINABLE = 0.05
+ADAPTER = re.compile(r"lora|adapter|prompt|prefix_tuning|ia3", re.IGNORECASE)
+
+
+@rule(
+    "G701",
+    "nothing learns",
+    section="gradient flow",
+    severity=Severity.ERROR,
+    precedence=Precedence.MECHANICS,
+    cost=Cost.BATCH,
+    rivals=("C310",),
+)
+def nothing_learns(
+    batch: BatchFacts | None = None, records: RecordFacts | None = None, plan: PlanFacts | None = None
+) -> Answer:
+    """No trainable parameter, or none whose gradient is there and not zero."""
+    frozen = _named(batch.frozen if batch else records.frozen if records else ())
+    if batch is not None:
+        num_all, num_trainable = len(batch.parameters), len(batch.trainable)
+        if num_trainable and batch.num_with_gradient:
+            return None
+        where = f"0 of {num_trainable} trainable parameter tensors have a gradient ({num_all} in all)"
+    elif records is not None and records.num_steps:
+        num_trainable = len(records.groups)
+        if records.groups and records.max_grad_norm != 0:
+            return None
+        where = f"gradient norm 0 in all {records.num_steps} recorded steps"
+    else:
+        return Unchecked("needs a batch through the network or the records of a run")
+    if num_trainable:
+        summary, why = "no gradient reaches any parameter", "without a gradient no update changes a weight"
+        fix = Fix("attach the loss to the network: look for detach(), .item(), no_grad, a weight of 0")
+    else:
+        summary, why = f"every parameter is frozen ({frozen})", "there is nothing left to train"
+        is_configured = plan is not None and bool(plan.freeze)
+        fix = Fix("unfreeze at least one module", {"freeze": []} if is_configured else None)
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.PROVEN,
+        summary=summary,
+        where=where,
+        why=why,
+        fix=fix,
+        figures={"trainable": num_trainable, "with_gradient": 0},
+        because=("C310", "K403", "K402") if num_trainable else ("C310",),
+    )
+
+
+@rule(
+    "G702",
+    "too much is frozen",
+    section="model",
+    severity=Severity.WARNING,
+    precedence=Precedence.GRADIENT_FLOW,
+    cost=Cost.BATCH,
+)
+def over_frozen(batch: BatchFacts, plan: PlanFacts | None = None) -> Answer:
+    """Less than 5 % of the parameters trained, or only biases and normalisation, over random weights.
+
+    Weights that two freshly built networks agree on were loaded, not drawn: freezing those is transfer learning
+    and only informed about, as are adapters (by name).
+    """
+    trainable, frozen = batch.trainable, [p for p in batch.parameters if not p.trainable]
+    if not trainable:
+        return Unchecked("no parameter is trainable, see G701")
+    if not frozen:
+        return None
+    share = sum(p.numel for p in trainable) / sum(p.numel for p in batch.parameters)
+    only_small = all(len(p.shape) < 2 for p in trainable) and any(len(p.shape) > 1 for p in frozen)
+    if share >= FEW_TRAINABLE and not only_small:
+        return None
+    is_meant = _loaded_share(frozen) > 0.9 or all(ADAPTER.search(p.name) for p in trainable)
+    what = "biases and normalisation" if only_small else f"{share:.1%} of the parameters"
+    on_what = "loaded weights" if is_meant else "weights that were drawn at random"
+    return Hit(
+        severity=Severity.INFO if is_meant else Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"only {what} can learn, on top of {on_what}",
+        where=f"frozen: {_named(batch.frozen) or f'{len(frozen)} parameter tensors'}",
+        why=f"{len(trainable)} of {len(batch.parameters)} parameter tensors are trainable; the features below "
+        "stay what they were",
+        fix=Fix("unfreeze at least one encoder", {"freeze": []} if plan and plan.freeze else None),
+        figures={"trainable_share": share, "trainable": len(trainable), "parameters": len(batch.parameters)},
+    )
+
+
+@rule(
+    "G703",
+    "branch without gradient",
+    section="gradient flow",
+    severity=Severity.WARNING,
+    precedence=Precedence.MECHANICS,
+    cost=Cost.BATCH,
+)
+def branch_without_gradient(batch: BatchFacts) -> Answer:
+    """Trainable parameters that the backward pass never reached, in two batches."""
+    unreached = [p for p in batch.trainable if p.grad_norm is None]
+    if not batch.num_with_gradient:
+        return Unchecked("no parameter has a gradient, see G701")
+    if not unreached:
+        return None
+    numel = sum(p.numel for p in unreached)
+    modules = sorted({p.name.rpartition(".")[0] or p.name for p in unreached})
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"{len(unreached)} of {len(batch.trainable)} trainable parameter tensors get no gradient",
+        where=_named(modules),
+        why=f"{numel:,} parameters take part in nothing: they stay as they were drawn",
+        fix=Fix("use these modules in the forward pass, remove them, or freeze them on purpose"),
+        figures={"unreached": len(unreached), "unreached_parameters": numel},
+        because=("C310", "G701"),
+    )
+
+
+def _loaded_share(frozen: Sequence[ParameterFacts]) -> float:
+    """Share of the frozen matrices and kernels, by size, that were loaded rather than drawn."""
+    matrices = [p for p in frozen if len(p.shape) > 1]
+    total = sum(p.numel for p in matrices)
+    return sum(p.numel for p in matrices if p.is_loaded) / total if total else 0.0
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,1 @@
+"""One thin file a command, found through the table in `table.py`."""

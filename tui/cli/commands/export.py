@@ -1,0 +1,84 @@
+"""`trainctl export`: writes the records of a run, or its trained network, in a format that other programs read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.export.export import ExportFormat, export_run
+from trainctl.engine.runs.index import find_run
+from trainctl.tui.cli.commands.evaluate import Checkpoint, Weights, check_weights
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir
+from trainctl.tui.cli.past_run import checkpoint_of, past_run, run_or_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Format(StrEnum):
+    """What `--to` may ask for: the formats of the records, and that of the network."""
+
+    CSV = ExportFormat.CSV
+    JSONL = ExportFormat.JSONL
+    PARQUET = ExportFormat.PARQUET
+    TENSORBOARD = ExportFormat.TENSORBOARD
+    ONNX = "onnx"
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Name or part of it, path, or `latest`.")] = "latest",
+    to: Annotated[Format, typer.Option("--to", help="Format; onnx: the network, else the records.")] = Format.CSV,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="PATH", help="File, or folder for TensorBoard; default: the run's name."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    checkpoint: Checkpoint = "best",
+    weights: Weights = "",
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+) -> None:
+    """Write every step of a run and its validations as CSV, JSON lines, Parquet or TensorBoard events.
+
+    With --to onnx write the trained network instead, checked against torch.
+    """
+    if to is Format.ONNX:
+        typer.echo(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force))
+        return
+    if checkpoint != "best" or weights:
+        raise UserError(f"--checkpoint and --weights choose a network, not records to write as {to}", "use --to onnx")
+    paths = find_run(runs_dir, run)
+    written = export_run(paths, ExportFormat(to), out or default_out(paths.root.name, to), overwrite=force)
+    for path in written:
+        typer.echo(f"wrote {path}")
+
+
+def default_out(name: str, to: Format) -> Path:
+    """Where the export of run `name` goes: into the working directory."""
+    return Path(f"{name}-tensorboard" if to is Format.TENSORBOARD else f"{name}.{to}")
+
+
+def _export_network(
+    run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, *, overwrite: bool
+) -> str:
+    """Write the network; what was written, in a line."""
+    run, checkpoint = run_or_checkpoint(run, checkpoint)
+    past = past_run(run, runs_dir, None, ["runtime.device=cpu"])
+    source = checkpoint_of(past, checkpoint)
+    check_weights(weights)
+
+    from trainctl.engine.tasks.registry import task_type
+    from trainctl.engine.training.restore import restore
+
+    path = out or default_out(past.paths.root.name, Format.ONNX)
+    trained = restore(source, past.resolved, task_type(past.resolved.config.task), past.data, weights=weights)
+    about = trained.task.export_onnx(trained.model, path, overwrite=overwrite)
+    shapes = " -> ".join(_shapes(about[side]) for side in ("inputs", "outputs"))
+    return f"wrote {path}  {shapes}  ({trained.weights} weights of epoch {trained.about['epoch']}, {source.name})"
+
+
+def _shapes(tensors: Mapping[str, Sequence[object]]) -> str:
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in tensors.items())

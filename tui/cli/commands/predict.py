@@ -1,0 +1,87 @@
+"""`trainctl predict`: applies a checkpoint to the user's files, a line each."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainctl.tui.cli.commands.evaluate import Checkpoint, Run, Weights, check_weights
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Device, Json, RunsDir, all_overrides
+from trainctl.tui.cli.past_run import checkpoint_of, past_run, run_or_checkpoint
+
+
+def command(
+    run: Run,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files or folders to apply it to.")],
+    checkpoint: Checkpoint = "best",
+    weights: Weights = "",
+    device: Device = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    json: Json = False,
+) -> None:
+    """Apply a checkpoint to files: one line per file, in their order."""
+    run, checkpoint = run_or_checkpoint(run, checkpoint)
+    past = past_run(run, runs_dir, None, all_overrides(None, None, device))
+    path = checkpoint_of(past, checkpoint)
+    check_weights(weights)
+    found = expand(files)
+
+    from trainctl.engine.tasks.registry import task_type
+    from trainctl.engine.training.restore import predict, restore
+
+    config = past.resolved.config
+    task = task_type(config.task)
+    paths = chosen(found, files, task.file_suffixes)
+    trained = restore(path, past.resolved, task, past.data, weights=weights)
+    rows = predict(trained, paths, config.train.eval_batch_size or 2 * config.train.batch_size)
+    for file, row in zip(paths, rows, strict=True):
+        sys.stdout.write(_line(file, row, json=json) + "\n")
+
+
+def expand(files: list[Path]) -> list[Path]:
+    """The files, and those inside folders, in order.
+
+    Raises:
+        UserError: a path does not exist.
+    """
+    from trainctl.engine.errors import UserError
+
+    found: list[Path] = []
+    for path in files:
+        if path.is_dir():
+            found += sorted(inner for inner in path.rglob("*") if inner.is_file() and not inner.name.startswith("."))
+        elif path.exists():
+            found.append(path)
+        else:
+            raise UserError(f"file not found: {path}", "give files or folders that exist")
+    return found
+
+
+def chosen(found: list[Path], named: list[Path], suffixes: frozenset[str]) -> list[Path]:
+    """Every file that was named, and of those in folders what the task takes.
+
+    Raises:
+        UserError: none is left.
+    """
+    from trainctl.engine.errors import UserError
+
+    kept = [path for path in found if not suffixes or path in named or path.suffix.lower() in suffixes]
+    if not kept:
+        wanted = f" ({', '.join(sorted(suffixes))})" if suffixes else ""
+        raise UserError(f"no files in {', '.join(map(str, named))}", f"give files or folders that hold some{wanted}")
+    return kept
+
+
+def _line(file: Path, row: dict[str, float], *, json: bool) -> str:
+    if json:
+        from trainctl.engine.runs.atomic import to_json
+
+        return to_json({"file": file} | row)
+    return f"{file}  " + "  ".join(f"{name} {_figure(value)}" for name, value in row.items())
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"

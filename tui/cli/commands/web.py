@@ -1,0 +1,138 @@
+"""`trainctl ui RUN --web`: says where the cockpit can be opened in a browser, and serves it until Ctrl-C.
+
+Imports the server when it is used: it comes with the extra `web`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.charts.axis import duration
+from trainctl.tui.processes.launch import LaunchRequest
+
+COCKPIT = (sys.executable, "-m", "trainctl.tui.cli.main", "ui")
+LOOK_S = 1.0
+"""How often a cockpit looks for its server."""
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
+
+
+@dataclass(frozen=True)
+class WebOptions:
+    """How to serve.
+
+    Args:
+        host: where to listen.
+        port: 0: a free one.
+        allow_control: cockpits may send commands to the run and start others.
+        flags: further words for each cockpit.
+    """
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    allow_control: bool = False
+    flags: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, host: str | None, port: int | None, allow_control: bool, readonly: bool, flags: tuple[str, ...]
+    ) -> WebOptions:
+        """From a command line.
+
+        Raises:
+            UserError: control is allowed and refused at once.
+        """
+        if allow_control and readonly:
+            raise UserError("--allow-control and --readonly exclude each other", "give one of them")
+        return cls(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, allow_control, flags)
+
+
+def open_web(run: RunPaths | None, request: LaunchRequest, options: WebOptions) -> int:
+    """Serve a run, started first where none is named; returns the exit code.
+
+    Raises:
+        UserError: see `check_web`; or the training cannot be started.
+    """
+    from trainctl.tui.processes.launch import launch
+
+    listener = check_web(options)
+    with listener:
+        return serve_web(run if run is not None else launch(request)[0], options, listener)
+
+
+def check_web(options: WebOptions) -> socket.socket:
+    """Find out what would go wrong, before anything is started; returns the socket to serve on.
+
+    Raises:
+        UserError: the extra is missing, the port is taken, or the host is not this machine's.
+    """
+    try:
+        from trainctl.tui.processes.web import listen
+    except ModuleNotFoundError as err:
+        if err.name is None or err.name.startswith("trainctl"):
+            raise
+        hint = "install it: pip install 'trainctl-cockpit[web]'"
+        raise UserError("--web needs the extra `web` (textual-serve)", hint) from err
+    if not 0 <= options.port <= 65535:
+        raise UserError(f"--port {options.port} is no port", "give one from 1 to 65535, or 0 for a free one")
+    try:
+        return listen(options.host, options.port)
+    except OSError as err:
+        where, why = f"{options.host}:{options.port}", err.strerror or str(err)
+        raise UserError(f"cannot listen on {where}: {why}", "give another --port, or 0 for a free one") from err
+
+
+def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> int:
+    """Serve the cockpit of a run until Ctrl-C; returns the exit code."""
+    from trainctl.tui.processes.web import WebServer, is_local, new_secret
+
+    # Other users of this machine reach the port too: who may change the run must know the address.
+    secret = new_secret() if options.allow_control else ""
+    server = WebServer(cockpit_words(run, options), run.root.name, listener, secret)
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    rights = "with control" if options.allow_control else "read only"
+
+    def ready() -> None:
+        if not is_local(host):
+            what = "change" if options.allow_control else "watch"
+            reach = "and has the address " if secret else ""
+            sys.stderr.write(
+                f"trainctl: warning: everyone who reaches {name}:{port} {reach}can {what} this run, unencrypted\n"
+            )
+        sys.stdout.write(f"{run.root.name} ({rights}): http://{name}:{port}/{secret + '/' if secret else ''}\n")
+        sys.stdout.write("Each browser tab is a cockpit of its own. Ctrl-C ends the server, not the training.\n")
+        sys.stdout.flush()
+
+    visits = asyncio.run(server.visit(ready))
+    tabs = f"{visits.num_tabs} tab{'' if visits.num_tabs == 1 else 's'}"
+    sys.stdout.write(f"\nServed {tabs} in {duration(visits.seconds)}. ")
+    sys.stdout.write(f"Records are in {run.root}. Open it again with: trainctl ui {run.root}\n")
+    return ExitCode.OK
+
+
+def end_with_server() -> None:
+    """Watch over the server this cockpit belongs to: one that was killed could not tell us to close."""
+    server = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == server:
+            time.sleep(LOOK_S)
+        os._exit(ExitCode.OK)  # nobody is left to draw for
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def cockpit_words(run: RunPaths, options: WebOptions) -> Sequence[str]:
+    """Command line of the cockpit in a tab."""
+    readonly = () if options.allow_control else ("--readonly",)
+    root = run.root.resolve()
+    return (*COCKPIT, str(root), "--runs-dir", str(root.parent), *readonly, *options.flags)

@@ -1,0 +1,43 @@
+"""The table of commands: name and one line of help. A new command is one file in `commands/` and one line here.
+
+Imports none of them: `trainctl --help` is printed from this table alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CommandEntry:
+    """Where a command lives and what the overview says about it."""
+
+    module: str
+    """Dotted name of the module, imported when the command is used. Its `command` is a plain function annotated for
+    typer, or a `typer.Typer` with subcommands."""
+    help: str
+    """One line, shown by `trainctl --help`."""
+
+
+def _entry(name: str, text: str) -> CommandEntry:
+    return CommandEntry(f"trainctl.tui.cli.commands.{name.replace('-', '_')}", text)
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    name: _entry(name, text)
+    for name, text in {
+        "run": "Train: a preset, your file, or your own task.",
+        "ui": "Open the cockpit on a new or an existing run.",
+        "diagnose": "Say why a training does not work, before or after it ran.",
+        "presets": "List, show and compare presets.",
+        "runs": "List runs, newest first.",
+        "compare": "Set runs side by side: figures, configuration.",
+        "tail": "Follow a run in plain text.",
+        "send": "Ask a running training to pause, stop, save or change a value.",
+        "export": "Write records or the model in other formats.",
+        "evaluate": "Measure a checkpoint on data.",
+        "predict": "Apply a checkpoint to files.",
+        "data": "Look at the data: balance, batches, samples.",
+        "lr-find": "Sweep the learning rate and suggest one.",
+    }.items()
+}

@@ -1,0 +1,177 @@
+"""What is compared of one run: final figures, results, configuration, what its preset says of itself. No widget.
+
+Made from the view of a run and its `config.yaml`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from trainctl.engine.runs.events import Event, EventKind
+from trainctl.tui.run.results import WEIGHTS
+from trainctl.tui.run.view import RunView
+from trainctl.tui.words.verdict import state_word
+
+
+class Reached(NamedTuple):
+    """The best value of a metric in one run."""
+
+    value: float
+    epoch: int
+    step: int
+    weights: str
+    """`raw` or `ema`."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is compared of one run. Figures that are not known are NaN."""
+
+    name: str
+    preset: str
+    state: str
+    steps: int
+    epochs: int
+    """Finished epochs."""
+    seconds: float
+    samples_per_s: float
+    last_loss: float
+    """Training loss over the last finished epoch, else of the newest step."""
+    epoch_losses: tuple[tuple[int, float], ...]
+    """Mean training loss by epoch."""
+    monitor: str
+    """Metric that decides which checkpoint is best; empty while unknown."""
+    monitor_mode: str
+    """`min` or `max`; empty while unknown."""
+    validations: tuple[tuple[int, int, str, Mapping[str, float]], ...]
+    """Epoch, step, weights and metrics of each validation."""
+    findings: tuple[str, ...]
+    """Codes, each once."""
+    first_nonfinite: int | None
+    interventions: tuple[str, ...]
+    """Commands that took effect, in words."""
+    config: Mapping[str, Any] | None = None
+    """Every value by its dotted name; none where there is no readable `config.yaml`."""
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the preset says about itself."""
+
+    @property
+    def fluctuation(self) -> float:
+        """Standard deviation of the change of the training loss from epoch to epoch; NaN below three epochs."""
+        changes = np.diff([loss for _, loss in self.epoch_losses])
+        return float(np.std(changes)) if len(changes) >= 2 else math.nan
+
+    def metrics(self) -> list[str]:
+        """Names of the validation metrics in the order in which they first appeared."""
+        return list(dict.fromkeys(name for *_, values in self.validations for name in values))
+
+    def best(self, metric: str, *, lower: bool) -> Reached | None:
+        """The best value of a metric over all validations and both sets of weights; the earliest of equals."""
+        found = [
+            Reached(values[metric], epoch, step, weights)
+            for epoch, step, weights, values in self.validations
+            if math.isfinite(values.get(metric, math.nan))
+        ]
+        if not found:
+            return None
+        return min(found, key=lambda one: one.value) if lower else max(found, key=lambda one: one.value)
+
+    def epochs_to_loss(self, loss: float) -> float:
+        """First epoch whose mean training loss is at most `loss`; NaN where none is."""
+        return next((float(epoch) for epoch, mean in self.epoch_losses if mean <= loss), math.nan)
+
+
+def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFacts:
+    """What is to be compared of a run; `document` is its `config.yaml`, as `read_config` returns it."""
+    status, summary = view.status, view.summary
+    epochs = [event for event in view.of_kind(EventKind.EPOCH) if isinstance(event.data.get("train"), dict)]
+    losses = tuple((int(e.data.get("epoch") or 0), _number(e.data["train"].get("loss"))) for e in epochs)
+    newest = view.series["loss"].last if "loss" in view.series else math.nan
+    monitors = [event for event in view.of_kind(EventKind.VALIDATION) if event.data.get("monitor")]
+    best = view.best
+    return RunFacts(
+        name=view.paths.root.name,
+        preset=view.preset,
+        state=state_word(view)[0],
+        steps=view.step,
+        epochs=summary.epochs if summary else len(epochs),
+        seconds=_seconds(view, epochs),
+        samples_per_s=summary.samples_per_s if summary else status.samples_per_s if status else math.nan,
+        last_loss=losses[-1][1] if losses else newest,
+        epoch_losses=losses,
+        monitor=str(monitors[-1].data["monitor"]) if monitors else best.metric if best else "",
+        monitor_mode=str(monitors[-1].data.get("monitor_mode") or "") if monitors else "",
+        validations=tuple(_validations(view)),
+        findings=tuple(dict.fromkeys(str(e.data.get("code")) for e in view.of_kind(EventKind.FINDING))),
+        first_nonfinite=view.first_nonfinite,
+        interventions=tuple(_interventions(view)),
+        config=None if document is None else flat_values(document),
+        about=_mapping((document or {}).get("about")),
+    )
+
+
+def _seconds(view: RunView, epochs: Sequence[Event]) -> float:
+    if view.summary is not None:
+        return view.summary.seconds
+    if view.status is not None:
+        return max(view.status.heartbeat - view.status.started, 0.0)
+    return sum(_number(event.data.get("seconds")) for event in epochs) if epochs else math.nan
+
+
+def _validations(view: RunView) -> Iterable[tuple[int, int, str, Mapping[str, float]]]:
+    for event in view.of_kind(EventKind.VALIDATION):
+        for weights in WEIGHTS:
+            values = _mapping(event.data.get(weights))
+            if values:
+                numbers = {name: _number(value) for name, value in values.items()}
+                yield int(event.data.get("epoch") or 0), event.step, weights, numbers
+
+
+def _interventions(view: RunView) -> Iterable[str]:
+    for event in view.of_kind(EventKind.COMMAND):
+        effect = str(event.data.get("effect") or event.data.get("verb"))
+        if not effect.startswith("refused"):
+            yield f"step {event.step}: {effect}"
+
+
+def read_config(path: Path) -> Mapping[str, Any] | None:
+    """Content of a run's `config.yaml`; None where there is none that can be read.
+
+    As plain data: it holds every value, and a user's own task need not be imported to compare it.
+    """
+    from trainctl.engine.config.yamlfile import read_document
+    from trainctl.engine.errors import UserError
+
+    try:
+        return read_document(path).values
+    except UserError:
+        return None
+
+
+def flat_values(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value by its dotted name, preset and scale first."""
+    history = _mapping(document.get("provenance"))
+    found = {name: history[name] for name in ("preset", "scale") if name in history}
+    return found | dict(_leaves({k: v for k, v in document.items() if k not in ("about", "provenance")}, ""))
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(cast("dict[str, Any]", value), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,84 @@
+"""The pages of the comparison as text: final figures, configuration, promises. Pure; no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from trainctl.tui.compare.comparison import BEST_MARK, CompareRow, config_rows, figure_rows, has_one_loss
+from trainctl.tui.compare.facts import RunFacts
+from trainctl.tui.compare.promises import measured_words, promises_of, source_words
+
+MAX_CELL = 28
+"""Columns of a cell; a longer value is cut."""
+
+
+def figures_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[int]) -> Content:
+    """Final figures, the best of each line marked, and what was changed by hand."""
+    lines = _table(figure_rows(facts), names, inks)
+    lines += [Content(""), Content.styled(f"{BEST_MARK} best of its line", "$chart-label")]
+    if not has_one_loss(facts):
+        words = "The losses are of different kinds (see configuration) and are not ranked."
+        lines.append(Content.styled(words, "$chart-label"))
+    for run, name, ink in zip(facts, names, inks, strict=True):
+        if run.interventions:
+            lines += [Content(""), Content.styled(f"{name}, changed by hand", f"bold $series-{ink}")]
+            lines += [Content(f"  {words}") for words in run.interventions]
+    return Content("\n").join(lines)
+
+
+def config_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[int]) -> Content:
+    """What differs, a column for each run."""
+    rows = config_rows(facts)
+    lines = _table(rows, names, inks) if rows else []
+    known = [run for run in facts if run.config is not None]
+    if len(known) > 1 and not rows:
+        lines.append(Content("Nothing differs."))
+    missing = [name for run, name in zip(facts, names, strict=True) if run.config is None]
+    if missing:
+        lines.append(Content.styled(f"No readable config.yaml: {', '.join(missing)}", "$warning"))
+    return Content("\n").join(lines)
+
+
+def promises_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[int]) -> Content:
+    """Each run's promises beside what was measured."""
+    lines: list[Content] = []
+    for run, name, ink in zip(facts, names, inks, strict=True):
+        source = source_words(run)
+        head = Content.styled(f"{name}  {run.preset}", f"bold $series-{ink}")
+        lines.append(head + Content.styled(f"  {source}" if source else "", "$chart-label"))
+        promises = promises_of(run)
+        width = max((cell_len(promise.text) for promise in promises), default=0)
+        for promise in promises:
+            colour = {None: "$chart-label", True: "$success", False: "$error"}[promise.kept]
+            text = Content(f"  promised  {promise.text.ljust(width)}  ")
+            lines.append(text + Content.styled(f"{promise.verdict}  {promise.measured}".rstrip(), colour))
+        if not promises:
+            lines.append(Content.styled("  promised  nothing", "$chart-label"))
+        lines += [Content(f"  measured  {measured_words(run)}"), Content("")]
+    return Content("\n").join(lines[:-1])
+
+
+def _table(rows: Sequence[CompareRow], names: Sequence[str], inks: Sequence[int]) -> list[Content]:
+    """Names above, a line for each row; the first column as wide as its labels."""
+    shown = [[_cut(cell) for cell in row.shown()] for row in rows]
+    first = max((cell_len(row.label) for row in rows), default=0) + 2
+    widths = [max([cell_len(name), *(cell_len(cells[k]) for cells in shown)]) + 2 for k, name in enumerate(names)]
+    head = [
+        Content.styled(name.ljust(width), f"bold $series-{ink}")
+        for name, width, ink in zip(names, widths, inks, strict=True)
+    ]
+    lines = [Content("").join([Content(" " * first), *head])]
+    for row, cells in zip(rows, shown, strict=True):
+        styled = [
+            Content.styled(cell.ljust(width), "bold $success" if k in row.best else "")
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        lines.append(Content("").join([Content.styled(row.label.ljust(first), "$chart-label"), *styled]))
+    return lines
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"

@@ -1,0 +1,134 @@
+"""Judges a run by its records while the cockpit is open: in a thread of its own, never in the training.
+
+Looks at sizes of files only, until there is something new. Memory and time of a judgement do not depend on the
+length of the run. Knows no widget; the rules are imported when they are first needed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.events import Event, EventKind, is_taken_back
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.states import RunState
+
+if TYPE_CHECKING:
+    from trainctl.engine.diagnosis.records.evidence import RunEvidence
+    from trainctl.tui.health.health import Health
+
+FIRST_S = 0.6
+"""Before the first judgement: the screen and the curves come first."""
+PERIOD_S = 5.0
+"""Between two judgements of a run that goes on."""
+SHORTEST_S = 1.0
+"""Between two judgements where an epoch or the run has ended."""
+LOOK_S = 0.5
+"""Between two looks at whether there is anything new."""
+URGENT = (EventKind.EPOCH, EventKind.VALIDATION, EventKind.END, EventKind.NONFINITE, EventKind.FINDING)
+"""Events after which nobody waits for the period to pass."""
+
+
+class Monitor:
+    """Judges until stopped.
+
+    Args:
+        paths: the run.
+        deliver: called in the thread with each judgement.
+    """
+
+    def __init__(self, paths: RunPaths, deliver: Callable[[Health], object]) -> None:
+        self._paths, self._deliver = paths, deliver
+        self._stop = threading.Event()
+        self._evidence: RunEvidence | None = None
+        self._spoken: list[Event] = []
+        """`finding` events in force."""
+
+    def start(self) -> None:
+        """Begin, in a thread that does not keep the process alive; once."""
+        threading.Thread(target=self.run, name="monitor", daemon=True).start()
+
+    def stop(self) -> None:
+        """End soon; a judgement under way is not delivered."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Judge until `stop`."""
+        judged: Stamps = ()
+        self._stop.wait(FIRST_S)
+        while not self._stop.is_set():
+            stamps = _stamps(self._paths)
+            if stamps == judged:
+                self._stop.wait(LOOK_S)
+                continue
+            judged, started = stamps, time.monotonic()
+            health = self.judge()
+            if health is not None and not self._stop.is_set():
+                self._deliver(health)
+            self._rest(started)
+
+    def judge(self) -> Health | None:
+        """What the rules say now; none while there is no record."""
+        from trainctl.engine.diagnosis.differential import diagnose
+        from trainctl.tui.health.health import Health, health_of
+
+        if not self._paths.steps_layout.exists():
+            return None
+        started = time.perf_counter()
+        try:
+            evidence = self._source().read(lambda: not self._stop.is_set())
+        except UserError as err:
+            return Health(problem=str(err))
+        self._hear()
+        report = diagnose(evidence, seconds=time.perf_counter() - started)
+        facts = evidence.records
+        assert facts is not None, "the evidence of a run has its records"
+        return replace(health_of(report, self._spoken, facts.last_step), is_over=RunState(facts.state).is_over)
+
+    def _source(self) -> RunEvidence:
+        from trainctl.engine.diagnosis.records.evidence import RunEvidence
+
+        if self._evidence is None:
+            self._evidence = RunEvidence(self._paths)
+        return self._evidence
+
+    def _hear(self) -> bool:
+        """Take in what happened since; whether any of it is urgent."""
+        events = self._source().listen()
+        for event in events:
+            if event.kind is EventKind.RESUME:
+                self._spoken = [spoken for spoken in self._spoken if not is_taken_back(spoken, event)]
+            elif event.kind is EventKind.FINDING:
+                code = event.data.get("code")
+                self._spoken = [*(spoken for spoken in self._spoken if spoken.data.get("code") != code), event]
+        return any(event.kind in URGENT for event in events)
+
+    def _rest(self, started: float) -> None:
+        """Wait for the next turn, less long where an epoch or the run has ended meanwhile."""
+        is_urgent = False
+        while not self._stop.wait(LOOK_S):
+            is_urgent = self._hear() or is_urgent
+            passed = time.monotonic() - started
+            if passed >= PERIOD_S or (is_urgent and passed >= SHORTEST_S):
+                return
+
+
+Stamps = tuple[tuple[int, int], ...]
+
+
+def _stamps(paths: RunPaths) -> Stamps:
+    """Size and inode of what a judgement rests on."""
+    return tuple(_stamp(path) for path in (paths.steps, paths.events, paths.summary))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        info = path.stat()
+    except OSError:
+        return (0, 0)
+    return (info.st_size, info.st_ino)

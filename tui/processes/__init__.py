@@ -1,0 +1,1 @@
+"""Processes the cockpit starts: trainings, jobs, a web server. Never waits for them, imports no torch."""

@@ -1,0 +1,203 @@
+"""Serves the cockpit of one run to browsers, each tab with a cockpit process of its own. Touches no training.
+
+Needs the extra `web` (textual-serve, which brings the terminal for the page and aiohttp); uses nothing that has to be
+fetched from elsewhere. The only module that knows of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+import string
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from shlex import join, split
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from textual_serve.app_service import AppService
+from textual_serve.server import Server, to_int
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+MAX_TABS = 16
+"""Cockpits at a time: each is a process."""
+GRACE_S = 3.0
+"""How long a cockpit may take to close before it is ended."""
+FONT_SIZE = 15
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Visits:
+    """What a server did: tabs it opened, and seconds it was there."""
+
+    num_tabs: int
+    seconds: float
+
+
+class Tab(AppService):
+    """One cockpit process behind one browser tab."""
+
+    async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
+        # The terminal is the browser's, whatever the server was started from.
+        environment = self._build_environment(width, height) | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        self._process = await asyncio.create_subprocess_exec(
+            *split(self.command),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the server, which then closes every tab
+        )
+        self._stdin = self._process.stdin
+        return self._process
+
+    async def ended(self) -> None:
+        """Wait for the end of the process, by itself or by `end`."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def end(self) -> None:
+        """Close the cockpit; one that does not close is killed."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop(), GRACE_S)
+        process = self._process
+        if process is None:
+            return
+        try:
+            await asyncio.wait_for(process.wait(), GRACE_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+class WebServer(Server):
+    """The page, its terminal's files, and a websocket for each tab.
+
+    Args:
+        words: command line of a cockpit.
+        title: of the page.
+        listener: where to listen, already bound: a taken port was found out before.
+        secret: part of every address; empty: none.
+    """
+
+    def __init__(self, words: Sequence[str], title: str, listener: socket.socket, secret: str = "") -> None:
+        host, port = listener.getsockname()[:2]
+        super().__init__(join(words), host, port, title)
+        self._listener, self._prefix = listener, f"/{secret}" if secret else ""
+        self._is_local = is_local(host)
+        self._tabs: set[Tab] = set()
+        self._num_tabs = 0
+
+    async def visit(self, on_ready: Callable[[], object]) -> Visits:
+        """Serve until Ctrl-C or SIGTERM; then close every cockpit."""
+        began, over = time.monotonic(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, over.set)
+        runner = web.AppRunner(await self._make_app(), access_log=None, shutdown_timeout=GRACE_S)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, self._listener).start()
+            on_ready()
+            await over.wait()
+        finally:
+            # The second Ctrl-C of somebody in a hurry must not leave cockpits behind.
+            await asyncio.gather(*(tab.end() for tab in self._tabs))
+            await runner.cleanup()
+        return Visits(self._num_tabs, time.monotonic() - began)
+
+    async def _make_app(self) -> web.Application:
+        app = web.Application(middlewares=[self._refuse_strangers])
+        app.add_routes(
+            [
+                web.get(self._prefix + "/", self.handle_index),
+                web.get(self._prefix + "/ws", self.handle_websocket),
+                web.static(self._prefix + "/static", self.statics_path),
+                web.get("/download/{key}", self.handle_download),
+            ]
+        )
+        return app
+
+    @web.middleware
+    async def _refuse_strangers(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer our own page only. Any page in the same browser may connect to a port of this machine (cross-site
+        WebSocket hijacking), and a name of its own may lead there (DNS rebinding)."""
+        name = urlsplit(f"//{request.host}").hostname or ""
+        origin = request.headers.get("Origin")
+        if self._is_local and not is_local(name):
+            raise web.HTTPForbidden(text="this server answers to localhost only")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise web.HTTPForbidden(text="another page asked")
+        return await handler(request)
+
+    async def handle_index(self, request: web.Request) -> web.Response:
+        """The page."""
+        page = string.Template(files("trainctl.tui.processes").joinpath("web.html").read_text())
+        size = min(max(to_int(request.query.get("fontsize", ""), FONT_SIZE), 6), 48)
+        return web.Response(text=page.substitute(title=self.title, font_size=size), content_type="text/html")
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """A tab: its cockpit lives as long as the connection."""
+        if len(self._tabs) >= MAX_TABS:
+            raise web.HTTPServiceUnavailable(text=f"{MAX_TABS} cockpits are open already; close one")
+        width, height = (min(max(to_int(request.query.get(n, ""), 80), 2), 1000) for n in ("width", "height"))
+        connection = web.WebSocketResponse(heartbeat=15)
+        await connection.prepare(request)
+
+        async def goodbye() -> None:
+            await connection.close()
+
+        tab = Tab(
+            self.command,
+            write_bytes=connection.send_bytes,
+            write_str=connection.send_str,
+            close=goodbye,
+            download_manager=self.download_manager,
+        )
+        self._tabs.add(tab)
+        self._num_tabs += 1
+        closing = None
+        try:
+            await tab.start(width, height)
+            closing = asyncio.create_task(self._close_with(tab, connection))
+            await self._process_messages(connection, tab)
+        finally:
+            await tab.end()
+            self._tabs.discard(tab)
+            if closing is not None:
+                await closing
+        return connection
+
+    async def _close_with(self, tab: Tab, connection: web.WebSocketResponse) -> None:
+        """The page says so when its cockpit is gone, even where that could not say goodbye."""
+        await tab.ended()
+        await connection.close()
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine alone."""
+    return host in LOCAL_NAMES or host.startswith("127.")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        OSError: the port is taken, or the host is not ours.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family)
+
+
+def new_secret() -> str:
+    """What nobody guesses."""
+    return secrets.token_urlsafe(12)

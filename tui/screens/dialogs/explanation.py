@@ -1,0 +1,96 @@
+"""A finding explained, or what was checked and what was not: the words of the report. Knows nothing of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.events import Resize
+from textual.widgets import Static
+
+from trainctl.engine.diagnosis.finding import Finding, Report
+from trainctl.tui.charts.axis import short
+from trainctl.tui.health.health import Health
+from trainctl.tui.screens.dialogs.dialog import Dialog
+from trainctl.tui.widgets.findings import ReportLine, hanging
+
+FIX = "fix"
+"""Answer of a dialog in which the user wants the fix."""
+
+
+class ExplanationScreen(Dialog[str]):
+    """Lines of a report, to read and to scroll.
+
+    Args:
+        title: in the border.
+        lines: of the report.
+        can_fix: whether there is a setting that fixes it, so that `f` answers `FIX`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "fix", "fix"),
+        Binding("enter", "close", "close", show=False),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[ReportLine], *, can_fix: bool = False) -> None:
+        super().__init__()
+        self._title, self._lines, self._can_fix = title, lines, can_fix
+
+    def compose(self) -> ComposeResult:
+        """The lines and what the keys do."""
+        with VerticalScroll() as box:
+            box.border_title = self._title
+            yield Static(id="words")
+            yield Static("f applies the fix, esc closes" if self._can_fix else "esc closes", classes="hint")
+
+    def on_resize(self, event: Resize) -> None:
+        """Wrap the lines anew."""
+        width = min(int(event.size.width * 0.9), 96) - 6  # the box, its border, padding and scroll bar
+        self.query_one("#words", Static).update(hanging(self._lines, width))
+
+    def action_fix(self) -> None:
+        """Answer that the fix is wanted."""
+        if self._can_fix:
+            self.dismiss(FIX)
+
+
+def explanation(finding: Finding, findings: Sequence[Finding]) -> list[ReportLine]:
+    """All there is to say about a finding; `findings` are all that were made."""
+    from trainctl.engine.diagnosis.report import consequences, finding_lines
+
+    lines: list[ReportLine] = []
+    for line in finding_lines(finding, consequences(finding, findings)):
+        label, text = line[0][0].strip(), line[-1][0].strip()
+        if text or len(line) > 2:
+            lines.append(line)
+        if label == "why" and finding.figures:
+            lines.append((("  figures    ", "dim"), (figure_words(finding), "")))
+    if finding.consequence_of:
+        cause = next((f for f in findings if f.code == finding.consequence_of), None)
+        words = f"{finding.consequence_of} {cause.name if cause else ''}".strip()
+        lines.append((("  follows    ", "dim"), (f"from {words}: deal with that first", "")))
+    return lines
+
+
+def figure_words(finding: Finding) -> str:
+    """The figures by name, four digits each."""
+    pairs = finding.figures.items()
+    return ", ".join(f"{name} {short(value, 4) if isinstance(value, float) else value}" for name, value in pairs)
+
+
+def checks(health: Health) -> list[ReportLine]:
+    """What was checked and what was not, and why."""
+    from trainctl.engine.diagnosis.catalogue import all_rules
+    from trainctl.engine.diagnosis.report import not_checked_lines, verdict_line
+
+    if health.problem:
+        return [((health.problem, "warning"),)]
+    rules = all_rules()
+    names = ", ".join(f"{code} {rules[code].name}" for code in health.checked)
+    report = Report(health.findings, health.not_checked, health.checked, health.seconds)
+    head: list[ReportLine] = [verdict_line(report), (), (("checked      ", "ok"), (names or "nothing", ""))]
+    when: list[ReportLine] = [(), ((f"as of step {health.step}", "dim"),)] if health.step else []
+    return [*head, (), *not_checked_lines(report), *when]
