@@ -23,7 +23,7 @@ BEAT_S = 0.2
 
 def synthetic_run(root: Path) -> Any:
     """The run of the cockpit's own tests."""
-    path = Path(__file__).parents[1] / "tui" / "synthetic_run.py"
+    path = Path(__file__).parents[1] / "helpers" / "synthetic_run.py"
     spec = importlib.util.spec_from_file_location("synthetic_run", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

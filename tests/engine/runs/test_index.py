@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from test_status import NOW, STATUS
+from sample_runs import NOW, STATUS
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import create_run, find_run, list_runs, run_names, runs_root

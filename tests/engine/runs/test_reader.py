@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from sample_runs import LAYOUT, new_run, records
-from test_status import NOW, STATUS
+from sample_runs import LAYOUT, NOW, STATUS, new_run, records
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind, EventWriter

@@ -6,12 +6,11 @@ import dataclasses
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
-from sample_runs import new_run
+from sample_runs import NOW, STATUS, new_run
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import write_json_atomic
@@ -25,24 +24,6 @@ from trainctl.engine.runs.status import (
     process_start,
     read_status,
     write_status,
-)
-
-NOW = 1.75e9
-STATUS = Status(
-    state=RunState.RUNNING,
-    pid=os.getpid(),
-    host=socket.gethostname(),
-    step=10,
-    epoch=1,
-    epochs=3,
-    total_steps=300,
-    started=NOW - 60,
-    heartbeat=NOW - 1,
-    steps_per_s=5.0,
-    samples_per_s=320.0,
-    eta_s=58.0,
-    device="cpu",
-    preset="eyes/baseline",
 )
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_trainer import Poisoned
 from torch import nn
-from toy import ToyTask, reader_of, resolved, run_toy
+from toy import Poisoned, ToyTask, reader_of, resolved, run_toy
 
 from trainctl.engine.config.resolve import resolve
 from trainctl.engine.errors import ExitCode

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from test_resume import assert_same_run
+from same_run import assert_same_run
 from toy import reader_of, run_toy
 
 from trainctl.engine.config.presets import About

@@ -199,5 +199,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], name:
 
 
 def test_every_command_file_is_in_the_table() -> None:
-    files = {path for path in Path(cli.__file__).with_name("commands").glob("*.py") if "\ndef command(" in path.read_text()}
+    files = {
+        path for path in Path(cli.__file__).with_name("commands").glob("*.py") if "\ndef command(" in path.read_text()
+    }
     assert {path.stem for path in files} <= {entry.module.rpartition(".")[2] for entry in COMMANDS.values()}

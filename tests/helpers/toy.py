@@ -112,3 +112,18 @@ def reader_of(root: Path) -> RunReader:
     reader = RunReader(RunPaths(root))
     reader.poll()
     return reader
+
+
+class Poisoned(ToyTask):
+    """The loss becomes NaN with the eighth batch."""
+
+    def load(self) -> Any:
+        self.count = 0
+        return super().load()
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        output = super().step(model, batch)
+        self.count += model.training
+        if self.count < 8:
+            return output
+        return StepOutput({**output.terms, "ce": output.terms["ce"] * float("nan")}, output.columns, output.scalars)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from forks import assert_goes_on_like, fork_toy, said, state_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_fork import assert_goes_on_like, fork_toy, said, state_of
-from test_resume import OPTIONS, assert_same_run
+from same_run import OPTIONS, assert_same_run
 from toy import NUM_TRAIN, ToyTask, reader_of, resolved, run_toy
 
 from trainctl.engine.config.schema import WeightingConfig

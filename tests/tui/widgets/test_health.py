@@ -80,7 +80,7 @@ async def test_a_healthy_run_says_how_much_was_checked(live_run, size):
         health = pilot.app.session.health
         await says(pilot, f"✓ ok nothing found in {len(health.checked)} checks ({len(health.not_checked)} not checked)")
         await shows(pilot, "not checked, as of step 100")
-        assert "✓ ok  no problem seen so far" in screen_text(pilot).splitlines()[2]
+        await until(pilot, lambda: "✓ ok  no problem seen so far" in screen_text(pilot).splitlines()[2])
 
 
 @pytest.mark.parametrize("size", SIZES)

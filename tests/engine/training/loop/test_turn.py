@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_resume import assert_same_run
+from same_run import assert_same_run
 from toy import NUM_TRAIN, ToyTask, reader_of, resolved, run_toy
 
 from trainctl.engine.runs.events import EventKind

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy import NUM_TRAIN, NUM_VAL, ToyTask, reader_of, resolved, run_toy
+from toy import NUM_TRAIN, NUM_VAL, Poisoned, ToyTask, reader_of, resolved, run_toy
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.tasks.task import Batch, StepOutput
+from trainctl.engine.tasks.task import Batch
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 TRAIN = {"epochs": 3, "batch_size": 16}
@@ -122,21 +122,6 @@ def test_a_refused_number_of_epochs_leaves_the_plan(tmp_path: Path) -> None:
     run_toy(tmp_path / "run", resolved(train={"epochs": 400, "batch_size": 16}), commands=[*commands, ("stop", {})])
     effect = events(tmp_path / "run", EventKind.COMMAND)[0].data["effect"]
     assert effect.startswith("refused") or effect == "epochs 400 -> 1"
-
-
-class Poisoned(ToyTask):
-    """The loss becomes NaN with the eighth batch."""
-
-    def load(self) -> Any:
-        self.count = 0
-        return super().load()
-
-    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
-        output = super().step(model, batch)
-        self.count += model.training
-        if self.count < 8:
-            return output
-        return StepOutput({**output.terms, "ce": output.terms["ce"] * float("nan")}, output.columns, output.scalars)
 
 
 @pytest.mark.parametrize("implementation", ["fused", "foreach"])

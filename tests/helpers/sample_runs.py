@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import numpy as np
 
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.status import (
+    Status,
+)
 
 LAYOUT = RecordLayout(
     terms=("bce",),
@@ -36,3 +42,24 @@ def new_run(folder: Path, name: str = "run") -> RunPaths:
     """An empty run directory."""
     (folder / name).mkdir()
     return RunPaths(folder / name)
+
+
+NOW = 1.75e9
+
+
+STATUS = Status(
+    state=RunState.RUNNING,
+    pid=os.getpid(),
+    host=socket.gethostname(),
+    step=10,
+    epoch=1,
+    epochs=3,
+    total_steps=300,
+    started=NOW - 60,
+    heartbeat=NOW - 1,
+    steps_per_s=5.0,
+    samples_per_s=320.0,
+    eta_s=58.0,
+    device="cpu",
+    preset="eyes/baseline",
+)
