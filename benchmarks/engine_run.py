@@ -11,8 +11,9 @@ from benchmarks.gate import Gate
 from trainctl.engine.config.presets import About
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.tasks.task import Batch, Task
+from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.session import Order, train
 
 FOREVER = 1_000_000

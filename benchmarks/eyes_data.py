@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.eyes.synthetic import synthetic_eyes
 from trainctl.engine.tasks.eyes.task import EyesTask
-from trainctl.engine.tasks.task import Split, Splits
 
 NUM_VAL = 64
 

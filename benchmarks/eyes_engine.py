@@ -21,8 +21,8 @@ from benchmarks.field import measure
 from benchmarks.gate import Gate
 from benchmarks.interleave import Timings
 from benchmarks.report import Options, headline, machine, read_options, save, say, table
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.data.feed import Feed
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.training import setup
 

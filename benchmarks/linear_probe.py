@@ -22,12 +22,13 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from trainctl.engine.config.schema import TrainConfig
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.eyes.load import load_eyes
+from trainctl.engine.data.eyes.options import EyesData
 from trainctl.engine.data.weld.load import load_weld
+from trainctl.engine.data.weld.options import MODALITIES, WeldData
 from trainctl.engine.tasks.embedding_metrics import knn_classes
-from trainctl.engine.tasks.eyes.config import EyesConfig, EyesData
-from trainctl.engine.tasks.task import Split, Splits
-from trainctl.engine.tasks.weld.config import MODALITIES, WeldConfig, WeldData
 
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse regularisation strengths C."""
@@ -59,7 +60,7 @@ class Probe:
 def eyes(seed: int, samples: int | None) -> dict[str, Raw]:
     """Pixels of the built-in eyes, each scaled by mean and deviation of the training split."""
     data = EyesData() if samples is None else EyesData(samples=samples)
-    splits = load_eyes(EyesConfig(seed=seed, data=data), None)
+    splits = load_eyes(data, seed, None)
     train, val = (split.tensors["images"].flatten(1).float().div(255) for split in (splits.train, splits.val))
     return {"pixels": _raw(splits, train, val)}
 
@@ -70,7 +71,7 @@ def welds(seed: int, samples: int | None) -> dict[str, Raw]:
     The mean helps a linear classifier, as long as it is the mean of frames and not of a series.
     """
     data = WeldData() if samples is None else WeldData(samples=samples)
-    splits = load_weld(WeldConfig(seed=seed, data=data), None)
+    splits = load_weld(data, seed, None, val_batch_size=TrainConfig().validation_batch_size)
 
     def whole(split: Split) -> Tensor:
         return torch.cat([split.tensors[name].flatten(1) for name in MODALITIES], 1)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
-from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
+from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.tasks.task import Monitor, StepOutput, Task
 
 FEATURES, HIDDEN, NUM_CLASSES = 64, 128, 10
 BATCH_SIZE = 64

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainctl.engine.config.fork import fork_config
 from trainctl.engine.config.presets import find_preset, load_preset, preset_names
-from trainctl.engine.config.resolve import Resolved, ScaleName, diff, load_resolved, resolve
+from trainctl.engine.config.resolve import Resolved, ScaleName, diff
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.tasks.configured import fork_config, load_resolved, resolve
 from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.screens.dialogs.choice import Choice
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.models.weld.net import WeldNet
-from trainctl.engine.tasks.task import Split, Splits
 from trainctl.engine.tasks.weld.task import WeldTask
 
 

@@ -15,11 +15,11 @@ from benchmarks.experiments import quality
 from benchmarks.experiments.diagnoses import Diagnosis, diagnose
 from benchmarks.experiments.runs import Experiment, Measured, found, last
 from benchmarks.experiments.tables import markdown, section, spread
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.data.distortions.table import DISTORTIONS, LEVELS
 from trainctl.engine.losses.clustering_bounds import best_max_posterior, expected_batch_balance
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.tasks import regression_metrics
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.quality.task import QualityTask
 from trainctl.engine.training.device import seed_everything
 

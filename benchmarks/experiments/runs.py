@@ -17,7 +17,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from trainctl.engine.config.resolve import ScaleName, load_resolved, resolve
+from trainctl.engine.config.resolve import ScaleName
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
@@ -27,6 +27,7 @@ from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.record import Records
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Summary, read_summary
+from trainctl.engine.tasks.configured import load_resolved, resolve
 
 Curve = dict[int, float]
 """Value by epoch, counted from 1."""

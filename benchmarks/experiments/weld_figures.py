@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.experiments import weld
 from benchmarks.experiments.plots import Line, Plot, draw
 from benchmarks.experiments.runs import Curve, Experiment, Measured, found
-from trainctl.engine.config.resolve import resolve
+from trainctl.engine.tasks.configured import resolve
 
 BY_NAME = {each.name: each for each in (*weld.FLOOR, *weld.CHANGES, *weld.LOOK_ALIKES, *weld.CANDIDATES)}
 

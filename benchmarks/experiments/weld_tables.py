@@ -16,10 +16,10 @@ from benchmarks.experiments import weld
 from benchmarks.experiments.diagnoses import Diagnosis, diagnose
 from benchmarks.experiments.runs import Curve, Measured, found, last
 from benchmarks.experiments.tables import band, markdown, section, spread
-from trainctl.engine.config.resolve import load_resolved, resolve
+from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.optim.schedules import LearningRatePlan
-from trainctl.engine.tasks.weld.config import MODALITIES
+from trainctl.engine.tasks.configured import load_resolved, resolve
 from trainctl.engine.tasks.weld.task import WeldTask
 from trainctl.engine.training.restore import restore
 

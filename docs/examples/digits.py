@@ -22,10 +22,9 @@ class DigitsConfig(RunConfig):
     optimizer: OptimizerConfig = OptimizerConfig(lr=3e-3)
 
 
-class Digits(Task):
+class Digits(Task[DigitsConfig]):
     """The 1,797 digits of 8×8 pixels that scikit-learn ships."""
 
-    config_type: ClassVar[type[RunConfig]] = DigitsConfig
     monitor: ClassVar[Monitor] = Monitor("accuracy", "max")
 
     def load(self) -> Splits:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trainctl.engine.config.layers import split_override
 from trainctl.engine.config.presets import load_preset
-from trainctl.engine.config.resolve import Resolved, ScaleName, resolve, with_overrides
+from trainctl.engine.config.resolve import Resolved, ScaleName, TaskTable, resolve, with_overrides
 from trainctl.engine.config.sources import Source
 from trainctl.engine.config.yamlfile import format_value
 from trainctl.engine.errors import UserError
@@ -29,6 +29,7 @@ SAID = ("file", "environment", "command line")
 
 
 def fork_config(
+    tasks: TaskTable,
     parent: Resolved,
     *,
     preset: str | None = None,
@@ -45,6 +46,7 @@ def fork_config(
     number of epochs. What is said here overrules all of it.
 
     Args:
+        tasks: those there are.
         parent: the run that is forked.
         preset: name or path.
         scale: of the preset; none: the parent's.
@@ -64,7 +66,8 @@ def fork_config(
 
     def resolved(more: Sequence[str]) -> Resolved:
         words = [*more, *overrides]
-        return resolve(preset, scale=scale or parent.scale, files=files, environ=environ, overrides=words, task=task)
+        size = scale or parent.scale
+        return resolve(tasks, preset, scale=size, files=files, environ=environ, overrides=words, task=task)
 
     asked = resolved(())
     if asked.config.task != parent.config.task:

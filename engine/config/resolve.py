@@ -1,12 +1,12 @@
 """Resolves what was asked for into one configuration that knows where each of its values came from.
 
 Layers, weakest first: schema default, preset with what it extends, scale overlay, files, environment, command
-line. Imports a task's configuration class, never torch (a user's own task does that itself).
+line. Knows no task: a table of them is handed in, and says which class a task's configuration has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,9 +35,18 @@ from trainctl.engine.config.sources import Source, parse_source
 from trainctl.engine.config.validation import build, build_config
 from trainctl.engine.config.yamlfile import Document, dump, parse_value, read_document
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.registry import TASKS, absolute_task, config_type
 
 ScaleName = Literal["small", "full"]
+
+
+@dataclass(frozen=True)
+class TaskTable:
+    """What resolving has to know of tasks."""
+
+    built_in: Collection[str]
+    """Names of those that have presets."""
+    config_type: Callable[[str], type[RunConfig]]
+    """Class of a task's configuration, by the task's name. Raises UserError: no such task, file or class."""
 
 
 class _Provenance(Section):
@@ -80,6 +89,7 @@ class Resolved:
 
 
 def resolve(
+    tasks: TaskTable,
     preset: str | None = None,
     *,
     scale: ScaleName = "full",
@@ -91,6 +101,7 @@ def resolve(
     """The configuration of a run.
 
     Args:
+        tasks: those there are.
         preset: name or path; none: the task's recommended preset, or `balanced` where no task is named either.
         scale: `small` lays the preset's overrides for a small run over it.
         files: YAML files laid over the preset, in order.
@@ -106,12 +117,12 @@ def resolve(
     documents = [_read_file(path) for path in files]
     in_files = [name for document in documents if (name := _document_task(document)) is not None]
     wanted = named or (in_files[-1] if in_files else None)
-    loaded = _choose_preset(preset, wanted)
+    loaded = _choose_preset(tasks, preset, wanted)
     chain = loaded.chain if loaded else ()
     in_preset = [name for document in chain if (name := _document_task(document)) is not None]
     final_task = wanted or (in_preset[-1] if in_preset else "eyes")
 
-    merged = Merged(config_type(final_task))
+    merged = Merged(tasks.config_type(final_task))
     merged.apply(read_defaults(merged.config_type))
     if loaded:
         _apply_preset(merged, loaded, scale)
@@ -140,7 +151,7 @@ def with_overrides(resolved: Resolved, overrides: Sequence[str]) -> Resolved:
     return _finish(merged, resolved.preset, resolved.about, resolved.scale)
 
 
-def load_resolved(path: Path) -> Resolved:
+def load_resolved(tasks: TaskTable, path: Path) -> Resolved:
     """Read back what `Resolved.to_yaml` wrote.
 
     Raises:
@@ -152,7 +163,7 @@ def load_resolved(path: Path) -> Resolved:
     if task is None or not isinstance(history, dict):
         raise UserError(f"{path} is not the config.yaml of a run", "start a run from it with --preset")
     provenance = build(_Provenance, history, lambda below: document.at(("provenance", *below)))
-    merged = Merged(config_type(task))
+    merged = Merged(tasks.config_type(task))
     merged.apply(read_document_layer(merged.config_type, document, "file"))
     read = _finish(merged, provenance.preset, read_about(document), provenance.scale)
     try:
@@ -161,6 +172,12 @@ def load_resolved(path: Path) -> Resolved:
         raise UserError(f"{document.at(('provenance', 'sources'))}: {err}") from None
     sources = {key: written.get(key, Source("default")) for key in read.sources}
     return Resolved(read.config, sources, read.preset, read.about, read.scale)
+
+
+def absolute_task(name: str) -> str:
+    """`FILE.py:Class` with the file's whole path, so that it means the same from another folder; others as they are."""
+    where, _, class_name = name.rpartition(":")
+    return f"{Path(where).resolve()}:{class_name}" if where.endswith(".py") else name
 
 
 def diff(a: Resolved, b: Resolved) -> list[tuple[str, Any, Any]]:
@@ -198,13 +215,13 @@ def _check_scales(document: Document) -> None:
             raise UserError(f"{document.at(('scales', name))}: unknown scale {name}", "there is: small")
 
 
-def _choose_preset(preset: str | None, task: str | None) -> Preset | None:
+def _choose_preset(tasks: TaskTable, preset: str | None, task: str | None) -> Preset | None:
     """The preset to start from; none: a task's own defaults."""
     if preset is not None:
         return load_preset(preset, task)
     if task is None:
         return load_preset(DEFAULT_PRESET)
-    if task not in TASKS:
+    if task not in tasks.built_in:
         return None
     loaded = (load_preset(name) for name in preset_names(task))
     return next((candidate for candidate in loaded if candidate.about.recommended), None)

@@ -44,6 +44,11 @@ class TrainConfig(Section):
     monitor_mode: Literal["", "max", "min"] = ""
     """Whether more or less of it is better; empty: the task's choice."""
 
+    @property
+    def validation_batch_size(self) -> int:
+        """Samples per validation batch, whether it is named or follows from `batch_size`."""
+        return self.eval_batch_size or 2 * self.batch_size
+
 
 class OptimizerConfig(Section):
     """The optimiser and its constants (torch.optim names and meanings)."""

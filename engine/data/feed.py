@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from trainctl.engine.tasks.task import Batch, Split
+from trainctl.engine.data.batch import Batch, Split
 
 RESIDENT_SHARE = 0.5
 """Share of the device's free memory the data may take; the rest is for the network and its activations."""

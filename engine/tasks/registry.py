@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from trainctl.engine.config.resolve import TaskTable
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
 
@@ -46,6 +47,10 @@ def config_type(name: str) -> type[RunConfig]:
     return _users_task(name).config_type
 
 
+TABLE = TaskTable(TASKS, config_type)
+"""What `config.resolve` is handed."""
+
+
 def task_type(name: str) -> type[Task]:
     """The task class called `name`: a built-in one, `FILE.py:Class` or `module:Class`.
 
@@ -74,12 +79,6 @@ def _users_task(name: str) -> type[Task]:
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise UserError(f"{where} has no Task class {class_name!r}", "subclass trainctl.engine.tasks.task.Task")
     return found
-
-
-def absolute_task(name: str) -> str:
-    """`FILE.py:Class` with the file's whole path, so that it means the same from another folder; others as they are."""
-    where, _, class_name = name.rpartition(":")
-    return f"{Path(where).resolve()}:{class_name}" if where.endswith(".py") else name
 
 
 def _attribute(path: str) -> Any:

@@ -1,7 +1,8 @@
 """The contract between the loop and what is trained. Users implement it, the built-in tasks do too.
 
 The loop asks a task for data, a network, the loss terms of a batch and the metrics of a split; it knows
-nothing else about it. See `docs/tasks.md` for a complete example.
+nothing else about it. See `docs/tasks.md` for a complete example. `Batch`, `Split` and `Splits` belong to the data, and
+are named here too so that a task needs one import.
 """
 
 from __future__ import annotations
@@ -10,48 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, get_args, get_origin
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar, get_original_bases
 
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
 from trainctl.engine.data.thumbnails import thumbnails
 from trainctl.engine.errors import UserError
 
-Batch = dict[str, Tensor]
-"""Tensors of one batch, batch dimension first, on the device of the run."""
+__all__ = ["Batch", "ConfigT", "Monitor", "Split", "Splits", "StepOutput", "Task", "Turn"]
 
-
-@dataclass(frozen=True)
-class Split:
-    """One split of a data set, held whole in memory and gathered by index.
-
-    `tensors` share their first dimension N and live on the CPU until the trainer places them.
-    """
-
-    tensors: Mapping[str, Tensor]
-    labels: Tensor | None = None
-    """Class of each sample, int64, shape (N,); none where the task has no classes."""
-    names: Sequence[str] = ()
-    """Where each sample came from (file path or row), for messages; empty or N entries."""
-    groups: Sequence[str] = ()
-    """Person, photo or recording of each sample; empty or N entries."""
-
-    def __len__(self) -> int:
-        return len(next(iter(self.tensors.values())))
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Training and validation data, and the names of the classes (empty for regression)."""
-
-    train: Split
-    val: Split
-    classes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    """What the loader wants the user to know: files skipped, split chosen, leak check."""
+ConfigT = TypeVar("ConfigT", bound=RunConfig, default=RunConfig, covariant=True)
+"""Class of a task's configuration."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +66,8 @@ class Turn:
     """Prepared batches, on the device, of the training samples with these indices (int64, CPU), in their order."""
 
 
-class Task(ABC):
-    """Binds data, network, loss and metrics.
+class Task(ABC, Generic[ConfigT]):
+    """Binds data, network, loss and metrics. `class Mine(Task[MyConfig])` has its options in `self.config`.
 
     Args:
         config: the resolved configuration, an instance of `config_type`.
@@ -100,14 +75,22 @@ class Task(ABC):
     """
 
     config_type: ClassVar[type[RunConfig]] = RunConfig
-    """Schema of the task's configuration: subclass `RunConfig` to add options."""
+    """Schema of the task's configuration; what stands in `Task[...]`, where nothing else is said."""
     monitor: ClassVar[Monitor] = Monitor("loss", "min")
     file_suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings, in lower case, of the files that `predict` takes out of a folder; empty: all files."""
 
-    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
+    def __init__(self, config: ConfigT, data_path: Path | None = None) -> None:
         self.config = config
         self.data_path = data_path
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for base in get_original_bases(cls):
+            origin, arguments = get_origin(base), get_args(base)
+            is_named = isinstance(origin, type) and issubclass(origin, Task) and isinstance(arguments[0], type)
+            if is_named and "config_type" not in cls.__dict__:
+                cls.config_type = arguments[0]
 
     @abstractmethod
     def load(self) -> Splits:

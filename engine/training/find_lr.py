@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.optim.lr_finder import RangeTest, sweep
 from trainctl.engine.optim.optimizers import build_optimizer
-from trainctl.engine.tasks.task import Batch
 from trainctl.engine.training.loop.step import initial_weights, weighted_sum
 from trainctl.engine.training.setup import Assembly
 from trainctl.engine.training.state.state import random_state, restore_random_state

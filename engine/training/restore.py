@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Split, Splits, Task
+from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
 from trainctl.engine.training.loop.precision import Precision, place
 from trainctl.engine.training.loop.validation import validate
@@ -93,7 +94,7 @@ def evaluate(
     check_splits(splits)
     trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=splits)
     precision = Precision(config.precision, trained.device)
-    batch_size = config.train.eval_batch_size or 2 * config.train.batch_size
+    batch_size = config.train.validation_batch_size
     feed = Feed(splits.val, trained.device)
     # the task that loaded the data may have measured it (class weights), so it is the one that is asked
     metrics = validate(task, trained.model, feed, batch_size, precision, trained.loss_weights)

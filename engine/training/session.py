@@ -19,6 +19,7 @@ import torch
 
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.atomic import write_atomic
 from trainctl.engine.runs.events import EventKind, EventWriter
@@ -28,7 +29,7 @@ from trainctl.engine.runs.meta import collect_meta, read_meta, write_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Best, Summary, write_summary
-from trainctl.engine.tasks.task import Splits, Task
+from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.control import POLL_S, Inbox, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.pulse import BEAT_S, Pulse
 from trainctl.engine.training.desk.scribe import Scribe

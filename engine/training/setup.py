@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.optimizers import build_optimizer, freeze
 from trainctl.engine.optim.schedules import LearningRatePlan
-from trainctl.engine.tasks.task import Split, Splits, Task
+from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
 from trainctl.engine.training.loop.precision import Precision, place
 from trainctl.engine.training.loop.trainer import steps_per_epoch

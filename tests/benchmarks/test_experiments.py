@@ -17,7 +17,6 @@ from benchmarks.experiments import __main__ as command_line
 from benchmarks.experiments import diagnoses, plots, runs, tables, weld, weld_tables
 from benchmarks.experiments.look_alikes import OneClassBatches
 from benchmarks.experiments.runs import Experiment
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
@@ -25,6 +24,7 @@ from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
+from trainctl.engine.tasks.configured import resolve
 
 NEAR = Experiment("near", "weld/batch-32", ("loss.temperature=0.2",))
 LAYOUT = RecordLayout(terms=("supcon",), groups=(), classes=(), scalars=("mean_cosine",))

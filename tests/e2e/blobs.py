@@ -25,10 +25,9 @@ class BlobsConfig(RunConfig):
     """Validation samples: many, so that a validation takes as long as a few steps."""
 
 
-class Blobs(Task):
+class Blobs(Task[BlobsConfig]):
     """Gaussian blobs, with dropout, BatchNorm, augmentation and two loss terms."""
 
-    config_type: ClassVar[type[RunConfig]] = BlobsConfig
     monitor: ClassVar[Monitor] = Monitor("accuracy", "max")
 
     def load(self) -> Splits:
@@ -40,13 +39,11 @@ class Blobs(Task):
             x = 2 * torch.randn(count, 16, generator=generator) + y[:, None]
             return Split({"x": x, "y": y}, labels=y)
 
-        assert isinstance(self.config, BlobsConfig)
         train, val = split(self.config.num_train), split(self.config.num_val)
         return Splits(train, val, classes=tuple("abcd"))
 
     def build_model(self, splits: Splits) -> nn.Module:
         """Two hidden layers."""
-        assert isinstance(self.config, BlobsConfig)
         n = self.config.hidden
         hidden = [nn.Linear(16, n), nn.BatchNorm1d(n), nn.ReLU(), nn.Dropout(0.3), nn.Linear(n, n), nn.ReLU()]
         return nn.Sequential(*hidden, nn.Linear(n, CLASSES))

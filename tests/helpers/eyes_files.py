@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trainctl.engine.tasks.eyes.config import EyesConfig, EyesData
+from trainctl.engine.data.eyes.options import EyesData
 
 
-def config(**data: object) -> EyesConfig:
-    """Small images; `data` overrides."""
-    return EyesConfig(data=EyesData.model_validate({"image_size": (8, 16), **data}))
+def options(seed: int = 42, **data: object) -> tuple[EyesData, int]:
+    """Options of small images, which `data` overrides, and a seed."""
+    return EyesData.model_validate({"image_size": (8, 16), **data}), seed
 
 
 def picture(seed: int, size: tuple[int, int] = (8, 16)) -> Image.Image:

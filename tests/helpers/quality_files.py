@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainctl.engine.tasks.quality.config import QualityConfig
+from trainctl.engine.data.quality.options import QualityData
 
 HEADER = "dist_img,ref_img,dmos,var\n"
 
 
-def config(seed: int = 0, **data: object) -> QualityConfig:
-    """Six references of 16×16 pixels; `data` overrides."""
-    return QualityConfig.model_validate({"seed": seed, "data": {"references": 6, "image_size": 16, **data}})
+def options(seed: int = 0, **data: object) -> tuple[QualityData, int]:
+    """Six references of 16×16 pixels, which `data` overrides, and a seed."""
+    return QualityData.model_validate({"references": 6, "image_size": 16, **data}), seed
 
 
 def write_photograph(file: Path, seed: int, size: tuple[int, int] = (40, 56)) -> Path:

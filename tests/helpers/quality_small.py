@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.models.quality.net import QualityNet
 from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import QualityTask
-from trainctl.engine.tasks.task import Batch, Split, Splits
 
 SIZE, CLUSTERS = 16, 3
 SMALL: dict[str, Any] = {

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from trainctl.engine.config.presets import About
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import Monitor, StepOutput, Task
 from trainctl.engine.training.loop.trainer import Ending
 from trainctl.engine.training.session import Order, train
 

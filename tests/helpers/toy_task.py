@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainctl.engine.config.schema import RunConfig, TrainConfig
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.samplers.sampler import Sampler
-from trainctl.engine.tasks.task import Batch, Split, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import StepOutput, Task
 
 CLASSES = ("a", "b", "c", "d")
 FEATURES = 6

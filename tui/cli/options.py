@@ -99,7 +99,7 @@ def resolve_options(
     """
     import os
 
-    from trainctl.engine.config.resolve import resolve
+    from trainctl.engine.tasks.configured import resolve
 
     if data is not None and not (preset or task or config):
         _refuse_other_task(data)

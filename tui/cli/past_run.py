@@ -29,9 +29,9 @@ def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) 
     Raises:
         UserError: no such run, or it never started.
     """
-    from trainctl.engine.config.resolve import load_resolved, with_overrides
     from trainctl.engine.runs.index import find_run
     from trainctl.engine.runs.meta import read_meta
+    from trainctl.engine.tasks.configured import load_resolved, with_overrides
 
     paths = find_run(runs_dir, ref)
     meta = read_meta(paths)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from trainctl.engine.config.resolve import load_resolved
 from trainctl.engine.config.yamlfile import format_value, read_document
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.tasks.configured import load_resolved
 from trainctl.engine.tasks.registry import TASKS
 from trainctl.tui import presets
 from trainctl.tui.processes.launch import LaunchRequest

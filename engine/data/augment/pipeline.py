@@ -16,8 +16,8 @@ from trainctl.engine.data.augment.mixing import mix_batch
 from trainctl.engine.data.augment.photometric import photometric_distort
 
 if TYPE_CHECKING:
-    from trainctl.engine.tasks.eyes.config import EyesAugment
-    from trainctl.engine.tasks.task import Batch
+    from trainctl.engine.data.augment.options import EyesAugment
+    from trainctl.engine.data.batch import Batch
 
 
 def augment_eyes(batch: Batch, config: EyesAugment, generator: torch.Generator) -> Batch:

@@ -14,9 +14,9 @@ from trainctl.engine.data.progress import report
 from trainctl.engine.errors import UserError
 
 if TYPE_CHECKING:
+    from trainctl.engine.data.batch import Splits
     from trainctl.engine.data.eyes.listing import Listing
-    from trainctl.engine.tasks.eyes.config import EyesConfig
-    from trainctl.engine.tasks.task import Splits
+    from trainctl.engine.data.eyes.options import EyesData
 
 DECODING = "decoding images"
 """What is reported while images are decoded."""
@@ -28,11 +28,12 @@ Progress = Callable[[int, int], None]
 """Called with the number of images decoded so far, and of all."""
 
 
-def load_eyes(config: EyesConfig, path: Path | None, progress: Progress | None = None) -> Splits:
+def load_eyes(options: EyesData, seed: int, path: Path | None, progress: Progress | None = None) -> Splits:
     """Training and validation images of the `eyes` task.
 
     Args:
-        config: size, split and options (`config.data`), and the seed.
+        options: size, split and what to leave out.
+        seed: of the run.
         path: folder of images, `.parquet` or `.csv` file, folder of `.parquet` files; none: built-in eyes.
         progress: called now and then while images are decoded; none: whoever listens to `engine.data.progress`.
 
@@ -43,10 +44,10 @@ def load_eyes(config: EyesConfig, path: Path | None, progress: Progress | None =
         UserError: when the data cannot be used; names the file and what to do.
     """
     if path is None:
-        return _built_in(config)
+        return _built_in(options, seed)
     from trainctl.engine.data.eyes.splits import make_splits
 
-    return make_splits(_list(path), config, progress or partial(report, DECODING))
+    return make_splits(_list(path), options, seed, progress or partial(report, DECODING))
 
 
 def _list(path: Path) -> Listing:
@@ -76,25 +77,24 @@ def _list(path: Path) -> Listing:
     raise UserError(f"{path} is a file, but no .parquet or .csv", "name such a file, or a folder with open and closed")
 
 
-def _built_in(config: EyesConfig) -> Splits:
+def _built_in(options: EyesData, seed: int) -> Splits:
     """Generated eyes, split at random with the class shares kept."""
     import torch
 
+    from trainctl.engine.data.batch import Split, Splits
     from trainctl.engine.data.eyes.splits import CLASSES
     from trainctl.engine.data.eyes.synthetic import synthetic_eyes
     from trainctl.engine.data.split import stratified_split
-    from trainctl.engine.tasks.task import Split, Splits
 
-    data = config.data
-    if data.group_by is not None:
+    if options.group_by is not None:
         raise UserError(
             "the built-in eyes have no path or column to group by",
-            "remove data.group_by, or name your own data with --data",
+            "remove options.group_by, or name your own data with --data",
         )
-    if data.samples < MIN_BUILT_IN:
-        raise UserError(f"data.samples={data.samples} is too few to split", f"use at least {MIN_BUILT_IN} images")
-    images, labels = synthetic_eyes(data.samples, *data.image_size, config.seed)
-    held_out = torch.from_numpy(stratified_split(labels.numpy(), data.val_fraction, config.seed))
+    if options.samples < MIN_BUILT_IN:
+        raise UserError(f"data.samples={options.samples} is too few to split", f"use at least {MIN_BUILT_IN} images")
+    images, labels = synthetic_eyes(options.samples, *options.image_size, seed)
+    held_out = torch.from_numpy(stratified_split(labels.numpy(), options.val_fraction, seed))
 
     def part(mask: torch.Tensor) -> Split:
         rows = mask.nonzero().squeeze(1)
@@ -102,5 +102,5 @@ def _built_in(config: EyesConfig) -> Splits:
         names = [f"built-in eye {row}" for row in rows.tolist()]
         return Split(tensors, labels[rows], names)
 
-    note = f"built-in eyes: {data.samples} drawn with seed {config.seed}, split at random within each class"
+    note = f"built-in eyes: {options.samples} drawn with seed {seed}, split at random within each class"
     return Splits(part(~held_out), part(held_out), CLASSES, (note,))

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.eyes.listing import ALONE, TRAIN, UNUSED, VAL, Listing, group_keys
+from trainctl.engine.data.eyes.options import EyesData
 from trainctl.engine.data.images import Source, decode_images
 from trainctl.engine.data.leak_check import check_leak
 from trainctl.engine.data.split import grouped_split, stratified_split
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.eyes.config import EyesConfig
-from trainctl.engine.tasks.task import Split, Splits
 
 CLASSES = ("closed", "open")
 """Class names by `class_id`."""
@@ -33,63 +33,65 @@ class Plan:
     note: str
 
 
-def make_splits(listing: Listing, config: EyesConfig, progress: Callable[[int, int], None] | None = None) -> Splits:
+def make_splits(
+    listing: Listing, options: EyesData, seed: int, progress: Callable[[int, int], None] | None = None
+) -> Splits:
     """Decode the images of a listing, training ones first, into one tensor that both splits share.
 
     Raises:
         UserError: when images cannot be decoded (unless `data.skip_corrupt`), or a split lacks a class.
     """
-    plan = plan_split(listing, config)
+    plan = plan_split(listing, options, seed)
     order = np.concatenate([np.flatnonzero(plan.sides == side) for side in (TRAIN, VAL)])
     _require_both_classes(listing.class_ids[order], plan.sides[order], listing.origin, plan.groups is not None)
-    images = torch.empty(len(order), 3, *config.data.image_size, dtype=torch.uint8)
+    images = torch.empty(len(order), 3, *options.image_size, dtype=torch.uint8)
     problems = decode_images(_placed(listing, order), images, progress)
     notes = [*listing.notes, plan.note]
     if problems:
-        keep, note = _without(problems, [listing.names[row] for row in order], listing, config)
+        keep, note = _without(problems, [listing.names[row] for row in order], listing, options)
         order, images = order[keep], images[torch.from_numpy(keep)]
         _require_both_classes(listing.class_ids[order], plan.sides[order], listing.origin, plan.groups is not None)
         notes.append(note)
     num_train = int((plan.sides[order] == TRAIN).sum())
     train = _part(listing, plan, order[:num_train], images[:num_train])
     val = _part(listing, plan, order[num_train:], images[num_train:])
-    if plan.groups is None and config.data.leak_check:
+    if plan.groups is None and options.leak_check:
         leak = check_leak(train.tensors["images"], val.tensors["images"], train.names, val.names)
         notes.append(leak.note())
     return Splits(train, val, CLASSES, tuple(notes))
 
 
-def plan_split(listing: Listing, config: EyesConfig) -> Plan:
+def plan_split(listing: Listing, options: EyesData, seed: int) -> Plan:
     """Sides by group where grouping is asked for, else those of the data, else random within each class.
 
     Raises:
         UserError: when the grouping fits no image or leaves one group.
     """
-    data, sides = config.data, listing.sides
+    sides = listing.sides
     used = np.ones(len(listing.names), dtype=np.bool_) if sides is None else sides != UNUSED
     unused = int((~used).sum())
     tail = f"; {unused} images of the test split left out" if unused else ""
     if not used.any():
         raise UserError(f"{listing.origin} holds only a test split", "name a train split")
-    if data.group_by is None and sides is not None and {TRAIN, VAL} <= set(sides.tolist()):
+    if options.group_by is None and sides is not None and {TRAIN, VAL} <= set(sides.tolist()):
         return Plan(sides, None, f"split: train and val as the data names them{tail}")
     chosen = np.full(len(used), UNUSED)
     rows = np.flatnonzero(used)
-    labels, share = listing.class_ids[rows], f"{data.val_fraction:.0%}"
-    if data.group_by is None:
+    labels, share = listing.class_ids[rows], f"{options.val_fraction:.0%}"
+    if options.group_by is None:
         if min(np.bincount(labels, minlength=2)) < 2:
             raise UserError(
                 f"{listing.origin} has {_counts(labels)}", "give at least two images of each class to split"
             )
-        chosen[rows] = np.where(stratified_split(labels, data.val_fraction, config.seed), VAL, TRAIN)
+        chosen[rows] = np.where(stratified_split(labels, options.val_fraction, seed), VAL, TRAIN)
         return Plan(chosen, None, f"split: {share} held out at random within each class{tail}")
-    groups = group_keys(listing, data.group_by)
+    groups = group_keys(listing, options.group_by)
     kept = [groups[row] for row in rows]
-    chosen[rows] = np.where(grouped_split(labels, kept, data.val_fraction, config.seed), VAL, TRAIN)
+    chosen[rows] = np.where(grouped_split(labels, kept, options.val_fraction, seed), VAL, TRAIN)
     alone = sum(key.startswith(ALONE) for key in kept)
     tail += f"; {alone} images match no group and stand alone" if alone else ""
     tail += "; the split named by the data was replaced" if sides is not None else ""
-    note = f"split: about {share} held out by group ({len(set(kept))} groups by '{data.group_by}'){tail}"
+    note = f"split: about {share} held out by group ({len(set(kept))} groups by '{options.group_by}'){tail}"
     return Plan(chosen, groups, note)
 
 
@@ -103,7 +105,7 @@ def _placed(listing: Listing, order: NDArray[np.int64]) -> Iterator[tuple[int, S
 
 
 def _without(
-    problems: dict[int, str], names: Sequence[str], listing: Listing, config: EyesConfig
+    problems: dict[int, str], names: Sequence[str], listing: Listing, options: EyesData
 ) -> tuple[NDArray[np.bool_], str]:
     """Which images to keep, and a note on the others.
 
@@ -112,7 +114,7 @@ def _without(
     """
     named = [f"{names[row]} ({reason})" for row, reason in list(problems.items())[:NAMED]]
     count = f"{len(problems)} of {len(names)} images"
-    if not config.data.skip_corrupt:
+    if not options.skip_corrupt:
         raise UserError(
             f"{listing.origin}: {count} cannot be decoded, first: {named[0]}",
             "repair or remove them, or leave them out with data.skip_corrupt=true",
@@ -141,5 +143,5 @@ def _require_both_classes(labels: NDArray[np.int64], sides: NDArray[np.int64], o
     for side, name in ((TRAIN, "training"), (VAL, "validation")):
         part = labels[sides == side]
         if len(set(part.tolist())) < 2:
-            hint = "choose smaller groups with data.group_by" if grouped else "add images of the missing class"
+            hint = "choose smaller groups with options.group_by" if grouped else "add images of the missing class"
             raise UserError(f"{origin}: the {name} split has {_counts(part)}", hint)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.distortions.table import DISTORTIONS
 from trainctl.engine.data.images import cut_image, decode_images
 from trainctl.engine.data.progress import Report, report
@@ -21,10 +22,9 @@ from trainctl.engine.data.quality.kadid import IMAGES, Opinion, find_kadid, read
 from trainctl.engine.data.quality.made import PRISTINE, kinds
 from trainctl.engine.data.quality.references import made_built_in, made_of_photographs
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Split, Splits
 
 if TYPE_CHECKING:
-    from trainctl.engine.tasks.quality.config import QualityConfig
+    from trainctl.engine.data.quality.options import QualityData
 
 READING = "reading KADID-10k"
 """What is reported while the pictures of a KADID-10k folder are read."""
@@ -45,11 +45,12 @@ class _Samples:
     groups: Sequence[str]
 
 
-def load_quality(config: QualityConfig, data_path: Path | None, progress: Report | None = None) -> Splits:
+def load_quality(options: QualityData, seed: int, data_path: Path | None, progress: Report | None = None) -> Splits:
     """Training and validation pictures with their scores.
 
     Args:
-        config: references, size, split and options (`config.data`), and the seed.
+        options: references, size, split.
+        seed: of the run.
         data_path: folder of photographs, or of KADID-10k (`dmos.csv` and `images/`); none: built-in photographs.
         progress: told what is being done and how far it is; none: whoever listens to `engine.data.progress`.
 
@@ -64,10 +65,10 @@ def load_quality(config: QualityConfig, data_path: Path | None, progress: Report
     tell = progress or report
     kadid = None if data_path is None else find_kadid(data_path)
     if kadid is not None:
-        samples, notes = _kadid(kadid, config, tell)
+        samples, notes = _kadid(kadid, options, seed, tell)
     else:
-        samples, notes = _made(config, data_path, tell)
-    return _split(samples, config, notes, "tiles" if data_path is None else "reference photographs")
+        samples, notes = _made(options, seed, data_path, tell)
+    return _split(samples, options, seed, notes, "tiles" if data_path is None else "reference photographs")
 
 
 def describe_type(number: int, level: int) -> str:
@@ -93,16 +94,13 @@ def _cut_all(paths: Sequence[Path], images_NCHW: Tensor, progress: Callable[[int
         raise UserError(f"cannot use {paths[row]}: {reason}{others}", "repair or remove it, or use fewer pixels")
 
 
-def _made(config: QualityConfig, root: Path | None, tell: Report) -> tuple[_Samples, tuple[str, ...]]:
-    data = config.data
-    if data.references < 2:
+def _made(options: QualityData, seed: int, root: Path | None, tell: Report) -> tuple[_Samples, tuple[str, ...]]:
+    if options.references < 2:
         raise UserError("data.references=1 cannot be split", "use two or more")
-    if data.image_size < MIN_SIZE:
-        raise UserError(f"data.image_size={data.image_size} is too small to distort", f"use {MIN_SIZE} or more")
-    made = (
-        made_built_in(data, config.seed, tell) if root is None else made_of_photographs(data, root, config.seed, tell)
-    )
-    columns = kinds(pristine=data.pristine)
+    if options.image_size < MIN_SIZE:
+        raise UserError(f"data.image_size={options.image_size} is too small to distort", f"use {MIN_SIZE} or more")
+    made = made_built_in(options, seed, tell) if root is None else made_of_photographs(options, root, seed, tell)
+    columns = kinds(pristine=options.pristine)
     made_of = [[columns[column] for column in row] for row in made.kinds.tolist()]
     flat = [kind for row in made_of for kind in row]
     samples = _Samples(
@@ -116,18 +114,18 @@ def _made(config: QualityConfig, root: Path | None, tell: Report) -> tuple[_Samp
     return samples, made.notes
 
 
-def _kadid(root: Path, config: QualityConfig, tell: Report) -> tuple[_Samples, tuple[str, ...]]:
+def _kadid(root: Path, options: QualityData, seed: int, tell: Report) -> tuple[_Samples, tuple[str, ...]]:
     """The pictures of the table and, where asked for, the references that are there, cut to their middle."""
     opinions = read_kadid(root)
-    size, pristine = config.data.image_size, 0
+    size, pristine = options.image_size, 0
     by_reference: dict[str, list[Opinion]] = {}
     for opinion in opinions:
         by_reference.setdefault(opinion.reference, []).append(opinion)
     rows: list[Opinion] = []
     names = sorted(by_reference)
-    for name in (names[row] for row in np.random.default_rng(config.seed).permutation(len(names))):
+    for name in (names[row] for row in np.random.default_rng(seed).permutation(len(names))):
         file = root / IMAGES / name
-        if config.data.pristine and file.is_file():
+        if options.pristine and file.is_file():
             rows.append(Opinion(0, file, name, name, 0, 0, PRISTINE.score))
             pristine += 1
         rows += by_reference[name]
@@ -137,7 +135,7 @@ def _kadid(root: Path, config: QualityConfig, tell: Report) -> tuple[_Samples, t
         f"{len(opinions):,} pictures of {len(names)} references with opinions in {root}",
         f"each is cut to its middle {size}×{size} pixels; the opinions are of whole pictures (512×384)",
     ]
-    if config.data.pristine:
+    if options.pristine:
         notes.append(f"{pristine} of {len(names)} reference pictures are samples with score 1 (data.pristine)")
     samples = _Samples(
         images_NCHW,
@@ -150,15 +148,15 @@ def _kadid(root: Path, config: QualityConfig, tell: Report) -> tuple[_Samples, t
     return samples, tuple(notes)
 
 
-def _split(samples: _Samples, config: QualityConfig, notes: tuple[str, ...], what: str) -> Splits:
+def _split(samples: _Samples, options: QualityData, seed: int, notes: tuple[str, ...], what: str) -> Splits:
     """Hold out the last groups: their order was drawn from the seed."""
     groups = list(dict.fromkeys(samples.groups))
     if len(groups) < 2:
         raise UserError(f"only one reference photograph ({groups[0]}), which cannot be split", "give two or more")
-    held_out = min(max(round(config.data.val_fraction * len(groups)), 1), len(groups) - 1)
+    held_out = min(max(round(options.val_fraction * len(groups)), 1), len(groups) - 1)
     num = len(samples.groups)
     num_train = samples.groups.index(groups[-held_out])
-    shuffled = num_train + torch.randperm(num - num_train, generator=torch.Generator().manual_seed(config.seed))
+    shuffled = num_train + torch.randperm(num - num_train, generator=torch.Generator().manual_seed(seed))
     tensors = {
         "images": samples.images,
         "score": torch.tensor(samples.score, dtype=torch.float32),

@@ -23,7 +23,7 @@ from trainctl.engine.data.quality.photographs import (
 from trainctl.engine.data.threads import one_thread
 
 if TYPE_CHECKING:
-    from trainctl.engine.tasks.quality.config import QualityData
+    from trainctl.engine.data.quality.options import QualityData
 
 MAKERS = (
     "images.py",

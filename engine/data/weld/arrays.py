@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.weld.config import MODALITIES
 
 Shapes = Mapping[str, tuple[int, int]]
 Arrays = dict[str, NDArray[Any]]

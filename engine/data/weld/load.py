@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.samplers.classes import LEAST, StratifiedSampler
 from trainctl.engine.data.split import grouped_split, stratified_split
 from trainctl.engine.data.weld.arrays import Shapes, read_samples, read_whole_set
 from trainctl.engine.data.weld.manifest import TEST, TRAIN, VAL, Manifest, number_classes, parse_sides, read_manifest
+from trainctl.engine.data.weld.options import CLASSES, MODALITIES
 from trainctl.engine.data.weld.synthetic import synthetic_weld
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Split, Splits
-from trainctl.engine.tasks.weld.config import CLASSES, MODALITIES, WeldConfig
 
 if TYPE_CHECKING:
-    from trainctl.engine.tasks.weld.config import WeldData
+    from trainctl.engine.data.weld.options import WeldData
 
 MANIFEST = "manifest.csv"
 """File looked for in a folder that is named as data."""
@@ -45,12 +45,14 @@ class _Samples:
     origin: str
 
 
-def load_weld(config: WeldConfig, path: Path | None) -> Splits:
+def load_weld(options: WeldData, seed: int, path: Path | None, *, val_batch_size: int) -> Splits:
     """Training and validation welds.
 
     Args:
-        config: shapes, split and options (`config.data`), and the seed.
+        options: shapes, split, built-in variant.
+        seed: of the run.
         path: manifest CSV, folder with `manifest.csv`, or one .npz; none: built-in welds.
+        val_batch_size: samples of a validation batch.
 
     Returns:
         Splits with tensors `video`, `image`, `audio`, `sensor` (float32, zeros where missing), `present` (bool, N×4)
@@ -60,15 +62,15 @@ def load_weld(config: WeldConfig, path: Path | None) -> Splits:
     Raises:
         UserError: when the data cannot be used; names the file and what to do.
     """
-    splits = _built_in(config) if path is None else _of_user(config, path)
+    splits = _built_in(options, seed) if path is None else _of_user(options, seed, path)
     val = splits.val
     if val.labels is None or not len(val):
         return splits
-    order = stratified_order(val.labels, eval_batch_size(config), config.seed)
+    order = stratified_order(val.labels, val_batch_size, seed)
     return Splits(splits.train, _rows(val, order), splits.classes, splits.notes)
 
 
-def load_weld_labels(config: WeldConfig, path: Path) -> Splits | None:
+def load_weld_labels(options: WeldData, seed: int, path: Path) -> Splits | None:
     """Labels, names and recordings of the samples of a manifest, split as configured, where features are missing.
 
     Returns:
@@ -85,12 +87,7 @@ def load_weld_labels(config: WeldConfig, path: Path) -> Splits | None:
         return None
     rows = range(len(manifest.labels))
     note = f"labels only: {missing:,} of {len(rows):,} samples of {manifest.path} have no features"
-    return _split(_samples(manifest, rows), {}, manifest.classes, config, (note,))
-
-
-def eval_batch_size(config: WeldConfig) -> int:
-    """Samples of a validation batch, as the loop takes them."""
-    return config.train.eval_batch_size or 2 * config.train.batch_size
+    return _split(_samples(manifest, rows), {}, manifest.classes, options, seed, (note,))
 
 
 def stratified_order(labels_N: Tensor, batch_size: int, seed: int) -> Tensor:
@@ -116,8 +113,8 @@ def find_manifest(path: Path) -> Manifest | None:
     return read_manifest(file)
 
 
-def _of_user(config: WeldConfig, path: Path) -> Splits:
-    shapes = shapes_of(config.data)
+def _of_user(options: WeldData, seed: int, path: Path) -> Splits:
+    shapes = shapes_of(options)
     manifest = find_manifest(path)
     if manifest is None:
         whole = read_whole_set(path, shapes)
@@ -125,9 +122,9 @@ def _of_user(config: WeldConfig, path: Path) -> Splits:
         where = [f"{path} sample {row}" for row in range(len(labels))]
         sides = None if whole.splits is None else parse_sides(whole.splits, where)
         samples = _Samples(labels, sides, [], where, str(path))
-        return _split(samples, whole.tensors, classes, config, ())
-    kept, files, notes = _media(manifest, config.data)
-    return _split(_samples(manifest, kept), read_samples(files, shapes), manifest.classes, config, notes)
+        return _split(samples, whole.tensors, classes, options, seed, ())
+    kept, files, notes = _media(manifest, options)
+    return _split(_samples(manifest, kept), read_samples(files, shapes), manifest.classes, options, seed, notes)
 
 
 def _samples(manifest: Manifest, rows: Sequence[int]) -> _Samples:
@@ -163,9 +160,14 @@ def _media(manifest: Manifest, data: WeldData) -> tuple[list[int], list[Path], t
 
 
 def _split(
-    samples: _Samples, tensors: dict[str, Tensor], classes: tuple[str, ...], config: WeldConfig, notes: tuple[str, ...]
+    samples: _Samples,
+    tensors: dict[str, Tensor],
+    classes: tuple[str, ...],
+    options: WeldData,
+    seed: int,
+    notes: tuple[str, ...],
 ) -> Splits:
-    in_val_N, used_N, note = _choose_sides(samples, config)
+    in_val_N, used_N, note = _choose_sides(samples, options, seed)
     labels_N = torch.tensor(samples.labels)
     whole = Split({**tensors, "labels": labels_N}, labels_N, samples.names, samples.groups)
     in_val, used = torch.from_numpy(in_val_N), torch.from_numpy(used_N)
@@ -173,26 +175,26 @@ def _split(
     return Splits(_rows(whole, train), _rows(whole, val), classes, (*notes, note))
 
 
-def _choose_sides(samples: _Samples, config: WeldConfig) -> tuple[np.ndarray, np.ndarray, str]:  # type: ignore[type-arg]
+def _choose_sides(samples: _Samples, options: WeldData, seed: int) -> tuple[np.ndarray, np.ndarray, str]:  # type: ignore[type-arg]
     """Which samples are for validation, which are used at all, and why."""
-    data, num = config.data, len(samples.labels)
+    num = len(samples.labels)
     sides = np.array(samples.sides or [TRAIN] * num)
-    share, labels = f"{data.val_fraction:.0%}", np.array(samples.labels)
-    if data.split == "given" and VAL in sides:
+    share, labels = f"{options.val_fraction:.0%}", np.array(samples.labels)
+    if options.split == "given" and VAL in sides:
         tests = int((sides == TEST).sum())
         tail = f"; {tests:,} samples of the test split left out" if tests else ""
         return sides == VAL, sides != TEST, f"split: TRAIN and VAL as the data names them{tail}"
-    used = np.ones(num, dtype=np.bool_) if data.split != "given" else sides != TEST
+    used = np.ones(num, dtype=np.bool_) if options.split != "given" else sides != TEST
     rows, in_val = np.flatnonzero(used), np.zeros(num, dtype=np.bool_)
     if len(rows) < 2:
         raise UserError(f"{samples.origin} has {len(rows)} samples to split", "give more")
-    if data.split == "grouped":
+    if options.split == "grouped":
         if not samples.groups:
             raise UserError(f"{samples.origin} has no column DIRECTORY to group by", "use data.split=stratified")
         groups = [samples.groups[row] for row in rows]
-        in_val[rows] = grouped_split(labels[rows], groups, data.val_fraction, config.seed)
+        in_val[rows] = grouped_split(labels[rows], groups, options.val_fraction, seed)
         return in_val, used, f"split: about {share} held out by recording ({len(set(groups))} recordings)"
-    in_val[rows] = stratified_split(labels[rows], data.val_fraction, config.seed)
+    in_val[rows] = stratified_split(labels[rows], options.val_fraction, seed)
     return in_val, used, f"split: {share} held out at random within each class"
 
 
@@ -227,21 +229,20 @@ def _shared(num: int, parts: int) -> list[int]:
     return [num // parts + (part < num % parts) for part in range(parts)]
 
 
-def _built_in(config: WeldConfig) -> Splits:
-    data = config.data
-    train, val = built_in_counts(data)
+def _built_in(options: WeldData, seed: int) -> Splits:
+    train, val = built_in_counts(options)
     if min(*train, *val) < LEAST:
         raise UserError(
-            f"data.samples={data.samples}, data.val_samples={data.val_samples}: fewer than {LEAST} of a class",
+            f"data.samples={options.samples}, data.val_samples={options.val_samples}: fewer than {LEAST} of a class",
             f"use {LEAST * len(CLASSES)} or more of each",
         )
 
     def drawn(name: str, counts: Sequence[int], seed: int) -> Split:
-        tensors, labels_N = synthetic_weld(counts, shapes_of(data), data.missing, seed)
+        tensors, labels_N = synthetic_weld(counts, shapes_of(options), options.missing, seed)
         names = [f"built-in {name} weld {row}" for row in range(len(labels_N))]
         return Split({**tensors, "labels": labels_N}, labels_N, names)
 
-    used = CLASSES[: len(IMBALANCED)] if data.variant == "550-10-8" else CLASSES
-    note = f"built-in welds ({data.variant}): {sum(train)} for training, {sum(val)} for validation, seed {config.seed}"
-    splits = drawn("training", train, 2 * config.seed), drawn("validation", val, 2 * config.seed + 1)
+    used = CLASSES[: len(IMBALANCED)] if options.variant == "550-10-8" else CLASSES
+    note = f"built-in welds ({options.variant}): {sum(train)} for training, {sum(val)} for validation, seed {seed}"
+    splits = drawn("training", train, 2 * seed), drawn("validation", val, 2 * seed + 1)
     return Splits(*splits, used, (note,))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainctl.engine.data.csv_table import read_csv
+from trainctl.engine.data.weld.options import CLASSES
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.weld.config import CLASSES
 
 NEEDED = ("CATEGORY", "SUBDIRS")
 TRAIN, VAL, TEST = "train", "val", "test"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from trainctl.engine.tasks.weld.config import MODALITIES
+from trainctl.engine.data.weld.options import MODALITIES
 
 NUM_PATTERNS = 6
 PATTERN = 11.0

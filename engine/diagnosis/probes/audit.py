@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.diagnosis.facts.evidence import TensorFacts
 from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.probes.data import measure_groups, measure_labels, measure_leak, tensor_facts
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Batch, Split, Splits, Task
+from trainctl.engine.tasks.task import Task
 
 SECTIONS = ("balance", "sampler", "tensors", "samples")
 """Parts of an audit, in the order in which they are ready."""

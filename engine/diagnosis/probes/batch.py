@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ParameterFacts, SamplerFacts
 from trainctl.engine.diagnosis.probes.clusters import measure_clusters
 from trainctl.engine.diagnosis.probes.contrast import measure_contrast
@@ -20,7 +21,7 @@ from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.optim.optimizers import freeze
-from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import StepOutput, Task
 
 MAX_SAMPLES = 512
 """Larger batches are thinned evenly: the probe asks where the gradient goes, not how large the batch is."""

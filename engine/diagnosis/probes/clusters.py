@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, Components, RefitProbe
 from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.errors import UserError
 from trainctl.engine.models.quality.gmm import VARIANCE_FLOOR, DiagonalGmm
 from trainctl.engine.models.quality.gmm_fit import agreement, fit_mixture, set_parameters
-from trainctl.engine.tasks.task import Batch, StepOutput, Task
+from trainctl.engine.tasks.task import StepOutput, Task
 
 COLUMN, SCORE = "log_posteriors", "score"
 TERMS = ("cluster", "balance", "entropy")

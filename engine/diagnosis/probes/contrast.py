@@ -7,10 +7,11 @@ import math
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.diagnosis.facts.contrast import TERMS
 from trainctl.engine.diagnosis.facts.evidence import ContrastFacts
 from trainctl.engine.diagnosis.probes.debug import find_labels
-from trainctl.engine.tasks.task import Batch, StepOutput
+from trainctl.engine.tasks.task import StepOutput
 
 EMBEDDINGS = ("embedding", "embeddings", "z")
 """Names of the column that holds them."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.diagnosis.facts.evidence import (
     DataFacts,
     GroupFacts,
@@ -23,7 +24,6 @@ from trainctl.engine.diagnosis.facts.evidence import (
     TensorFacts,
 )
 from trainctl.engine.diagnosis.probes.isolation import Deadline
-from trainctl.engine.tasks.task import Split, Splits
 
 CHUNK_BYTES = 1 << 24
 STATISTICS_SAMPLES = 4096

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.diagnosis.probes.data import tensor_facts
-from trainctl.engine.tasks.task import Batch, StepOutput
+from trainctl.engine.tasks.task import StepOutput
 
 LABEL_NAMES = ("labels", "label", "targets", "target", "y")
 PREFIX, INDENT = "[DEBUG] ", "[DEBUG]         "

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.diagnosis.facts.evidence import ExpectedLoss
 from trainctl.engine.diagnosis.facts.statistics import uninformed_bce, uninformed_cross_entropy
-from trainctl.engine.tasks.task import Splits, Task
+from trainctl.engine.tasks.task import Task
 
 CROSS_ENTROPY_NAMES = ("ce", "cross_entropy", "nll")
 BCE_NAMES = ("bce", "binary_cross_entropy")

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
 from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
@@ -21,7 +22,7 @@ from trainctl.engine.diagnosis.probes.data import measure_data, measure_labels, 
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Splits, Task
+from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, describe_device
 
 BUDGET_S = 30.0

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.diagnosis.facts.evidence import SamplerFacts
-from trainctl.engine.tasks.task import Splits, Task
+from trainctl.engine.tasks.task import Task
 
 NUM_BATCHES, MAX_EPOCHS = 50, 50
 """Batches to look at, and the most epochs it takes to collect them."""

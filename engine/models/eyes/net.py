@@ -18,7 +18,7 @@ from trainctl.engine.models.eyes.heads import TOKEN_HEADS, build_head, resolve_h
 from trainctl.engine.models.eyes.stages import block_plans, num_halvings
 
 if TYPE_CHECKING:
-    from trainctl.engine.tasks.eyes.config import EyesModel
+    from trainctl.engine.models.eyes.options import EyesModel
 
 BACKBONES = {"baseline": eyes_baseline, "inverted_se": eyes_inverted_se, "convnext": eyes_convnext}
 MAX_CHANNELS = 8192

@@ -19,7 +19,7 @@ from trainctl.engine.models.quality.gmm_fit import fit_mixture, set_parameters
 from trainctl.engine.models.resnet import ResNet18
 
 if TYPE_CHECKING:
-    from trainctl.engine.tasks.quality.config import QualityModel
+    from trainctl.engine.models.quality.options import QualityModel
 
 STRIDE, LEAST_IMAGE_SIZE = 32, 16
 """Pixels of a picture to one position of the last map, and the least side that leaves half a position."""

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.models.tokens import mlp
 from trainctl.engine.models.weld.encoders import Standardise, build_encoder
-from trainctl.engine.tasks.weld.config import MODALITIES
 
 if TYPE_CHECKING:
-    from trainctl.engine.tasks.weld.config import WeldData, WeldModel
+    from trainctl.engine.data.weld.options import WeldData
+    from trainctl.engine.models.weld.options import WeldModel
 
 
 class CrossAttention(nn.Module):

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.augment.pipeline import augment_eyes
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.data.eyes.splits import CLASSES
 from trainctl.engine.data.images import SUFFIXES, decode_images
@@ -24,7 +24,7 @@ from trainctl.engine.losses.focal import focal, focal_prob
 from trainctl.engine.models.eyes.net import EyesNet, build_eyes_net, check_shape
 from trainctl.engine.tasks.binary_metrics import best_constant, binary_metrics
 from trainctl.engine.tasks.eyes.config import EyesConfig
-from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import Monitor, StepOutput, Task
 
 OPEN = 1
 """Class number of an open eye; 0 is closed."""
@@ -32,7 +32,7 @@ MAX_BLOCK_GROUPS = 10
 """With more blocks than this, neighbours share a group of the gradient norms."""
 
 
-class EyesTask(Task):
+class EyesTask(Task[EyesConfig]):
     """Open or closed eye: one logit per image.
 
     Batches hold `images` (uint8 as stored, float in [0, 1] once prepared, (B, 3, H, W)) and `labels` (int64, 1 is
@@ -42,15 +42,11 @@ class EyesTask(Task):
         UserError: the network cannot be built for the image size. Said here, before any data is read.
     """
 
-    config_type: ClassVar[type[RunConfig]] = EyesConfig
     monitor: ClassVar[Monitor] = Monitor("f1", "max")
     file_suffixes: ClassVar[frozenset[str]] = SUFFIXES
 
-    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
-        if not isinstance(config, EyesConfig):
-            raise ValueError(f"the eyes task takes an EyesConfig, not {type(config).__name__}")
+    def __init__(self, config: EyesConfig, data_path: Path | None = None) -> None:
         super().__init__(config, data_path)
-        self.options = config
         self.pos_weight: float | None = None
         """Weight of the open class in the loss; none: to be computed by `load`."""
         if config.loss.pos_weight != "auto":
@@ -59,15 +55,15 @@ class EyesTask(Task):
 
     def load(self) -> Splits:
         """Read or draw the images, and weigh the classes by the training split."""
-        splits = load_eyes(self.options, self.data_path)
-        if self.options.loss.name == "bce" and self.options.loss.pos_weight == "auto":
+        splits = load_eyes(self.config.data, self.config.seed, self.data_path)
+        if self.config.loss.name == "bce" and self.config.loss.pos_weight == "auto":
             self.pos_weight = auto_pos_weight(splits.train)
         return splits
 
     def build_model(self, splits: Splits) -> EyesNet:
         """A fresh network for the configured image size."""
         del splits
-        return build_eyes_net(self.options.model, self.options.data.image_size)
+        return build_eyes_net(self.config.model, self.config.data.image_size)
 
     def prepare(self, batch: Batch) -> Batch:
         """Images from uint8 to float32 in [0, 1], in one pass over memory."""
@@ -78,14 +74,14 @@ class EyesTask(Task):
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Flips, photometric distortion, CLAHE, crops, Mixup and CutMix, as configured."""
-        return augment_eyes(batch, self.options.augment, generator)
+        return augment_eyes(batch, self.config.augment, generator)
 
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Term `bce` or `focal`; columns `prob` (P(open)), `target` (the label, also under Mixup) and `logit`."""
         logits_B = model(batch["images"])
         targets_B = batch.get("targets", batch["labels"])
         return StepOutput(
-            terms={self.options.loss.name: self.loss(logits_B, targets_B)},
+            terms={self.config.loss.name: self.loss(logits_B, targets_B)},
             columns={
                 "prob": self.prob_open(logits_B.detach()),
                 "target": batch["labels"],
@@ -95,7 +91,7 @@ class EyesTask(Task):
 
     def loss(self, logits_B: Tensor, targets_B: Tensor) -> Tensor:
         """The configured loss, a scalar; targets in [0, 1], 1 is open."""
-        options = self.options.loss
+        options = self.config.loss
         if options.name == "focal":
             return focal(logits_B, targets_B, options.smoothing, options.gamma)
         if self.pos_weight is None:
@@ -104,7 +100,7 @@ class EyesTask(Task):
 
     def prob_open(self, logits_B: Tensor) -> Tensor:
         """P(open) as the loss means it: σ(z) for `bce`, σ(2z) for `focal`."""
-        return focal_prob(logits_B) if self.options.loss.name == "focal" else bce_prob(logits_B)
+        return focal_prob(logits_B) if self.config.loss.name == "focal" else bce_prob(logits_B)
 
     def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
         """Accuracy, precision, recall, F1 at 0.5, AUROC and positive rate; undefined ones are NaN."""
@@ -138,7 +134,7 @@ class EyesTask(Task):
         Raises:
             UserError: names the first image that cannot be decoded.
         """
-        images_BCHW = torch.empty(len(paths), 3, *self.options.data.image_size, dtype=torch.uint8)
+        images_BCHW = torch.empty(len(paths), 3, *self.config.data.image_size, dtype=torch.uint8)
         problems = decode_images(enumerate(paths), images_BCHW)
         if problems:
             row, reason = next(iter(problems.items()))
@@ -154,8 +150,7 @@ class EyesTask(Task):
         """`images -> prob_open`; see `trainctl.engine.tasks.eyes.export.export_onnx`."""
         from trainctl.engine.tasks.eyes.export import export_onnx
 
-        # pyright sees this class under two paths, by its folder and by the name it installs under
-        return export_onnx(self, model, path, overwrite=overwrite)  # pyright: ignore[reportArgumentType]
+        return export_onnx(self.config, model, self.prob_open, path, overwrite=overwrite)
 
     def module_groups(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
         """`stem`, `block0` … (neighbours together where there are many), `head`."""

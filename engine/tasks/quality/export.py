@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from trainctl.engine.data.quality.options import SCORE_MEANING
 from trainctl.engine.tasks.onnx_export import ImageNetwork, export_images
-from trainctl.engine.tasks.quality.config import SCORE_MEANING, QualityConfig
+from trainctl.engine.tasks.quality.config import QualityConfig
 
 
 class Score(nn.Module):

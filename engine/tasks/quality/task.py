@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.images import SUFFIXES
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
@@ -22,7 +22,7 @@ from trainctl.engine.models.quality.net import QualityNet
 from trainctl.engine.tasks import regression_metrics
 from trainctl.engine.tasks.quality import refit
 from trainctl.engine.tasks.quality.config import QualityConfig
-from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task, Turn
+from trainctl.engine.tasks.task import Monitor, StepOutput, Task, Turn
 
 AVERAGE = "balance_average"
 """Buffer of the network: moving average of the mean posterior, where the loss is over that."""
@@ -32,37 +32,30 @@ WEIGHTS = {"quality": 1.0, "cluster": 0.1, "balance": 1.0, "entropy": 0.1}
 """Of the document's recommended configuration."""
 
 
-class QualityTask(Task):
+class QualityTask(Task[QualityConfig]):
     """The opinion score of a picture, 0 (bad) to 1 (pristine).
 
     Batches hold `images` (uint8 as stored, float in [0, 1] once prepared, (B, 3, S, S)), `score` (float32, (B,)),
     `type` and `level` of the distortion (int64, (B,)).
     """
 
-    config_type: ClassVar[type[RunConfig]] = QualityConfig
     monitor: ClassVar[Monitor] = Monitor("srcc", "max")
     file_suffixes: ClassVar[frozenset[str]] = SUFFIXES
 
-    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
-        if not isinstance(config, QualityConfig):
-            raise ValueError(f"the quality task takes a QualityConfig, not {type(config).__name__}")
-        super().__init__(config, data_path)
-        self.options = config
-
     def load(self) -> Splits:
         """Distort reference photographs, or read a KADID-10k folder."""
-        return load_quality(self.options, self.data_path)
+        return load_quality(self.config.data, self.config.seed, self.data_path)
 
     def build_model(self, splits: Splits) -> QualityNet:
         """A fresh network; its mixture is fitted to the features of training samples, where there are any."""
-        options = self.options.model
-        model = QualityNet(options, self.options.data.image_size)
-        if self.options.loss.balance_over == "average":
+        options = self.config.model
+        model = QualityNet(options, self.config.data.image_size)
+        if self.config.loss.balance_over == "average":
             model.register_buffer(AVERAGE, torch.full((options.clusters,), 1 / options.clusters))
         if splits.train.tensors and options.initialisation == "sklearn":
-            rows = refit.some_samples(len(splits.train), self.options)
+            rows = refit.some_samples(len(splits.train), self.config)
             images = splits.train.tensors["images"]
-            model.initialise_mixture((images[part] / 255 for part in rows.split(CHUNK)), self.options.seed)
+            model.initialise_mixture((images[part] / 255 for part in rows.split(CHUNK)), self.config.seed)
         return model
 
     def default_weights(self) -> Mapping[str, float]:
@@ -76,11 +69,11 @@ class QualityTask(Task):
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Horizontal flips, which leave quality as it is."""
-        if not self.options.augment.hflip:
+        if not self.config.augment.hflip:
             return batch
         images_BCHW = batch["images"]
         drawn_B = torch.empty(len(images_BCHW), device=images_BCHW.device).uniform_(generator=generator)
-        is_flipped = (drawn_B < self.options.augment.hflip)[:, None, None, None]
+        is_flipped = (drawn_B < self.config.augment.hflip)[:, None, None, None]
         return {**batch, "images": torch.where(is_flipped, images_BCHW.flip(3), images_BCHW)}
 
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:
@@ -91,7 +84,7 @@ class QualityTask(Task):
         images_BCHW, target_B = batch["images"], batch["score"]
         score_B, log_posteriors_BK = model(images_BCHW)
         quality = F.mse_loss(score_B.float(), target_B)
-        if self.options.loss.fgsm and torch.is_grad_enabled():
+        if self.config.loss.fgsm and torch.is_grad_enabled():
             quality = (quality + self._adversarial(model, images_BCHW, target_B)) / 2
         terms = {
             "quality": quality,
@@ -156,7 +149,7 @@ class QualityTask(Task):
         Raises:
             UserError: names the first file that cannot be decoded or is smaller than the network's pictures.
         """
-        return {"images": read_photographs(paths, self.options.data.image_size)}
+        return {"images": read_photographs(paths, self.config.data.image_size)}
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """`score` (B,), 0 to 1, and the `cluster` (B,) of each picture."""
@@ -167,14 +160,14 @@ class QualityTask(Task):
         """`images -> score`; see `trainctl.engine.tasks.quality.export.export_onnx`."""
         from trainctl.engine.tasks.quality.export import export_onnx
 
-        return export_onnx(self.options, model, path, overwrite=overwrite)
+        return export_onnx(self.config, model, path, overwrite=overwrite)
 
     def end_epoch(self, turn: Turn) -> Mapping[str, Any] | None:
         """Fit the mixture anew, as `refit` says."""
-        options = self.options.refit
+        options = self.config.refit
         if options.mode == "none" or turn.epoch % options.every:
             return None
-        return refit.refit(turn, self.options)
+        return refit.refit(turn, self.config)
 
     def _adversarial(self, model: nn.Module, images_BCHW: Tensor, target_B: Tensor) -> Tensor:
         """Quality loss of the images moved against the network (fast gradient sign)."""
@@ -183,15 +176,15 @@ class QualityTask(Task):
         loss = F.mse_loss(model(moved_BCHW)[0].float(), target_B, reduction="sum")
         (gradient_BCHW,) = torch.autograd.grad(loss, moved_BCHW)
         with torch.no_grad():
-            moved_BCHW = (images_BCHW + self.options.loss.fgsm * gradient_BCHW.sign()).clamp_(0, 1)
+            moved_BCHW = (images_BCHW + self.config.loss.fgsm * gradient_BCHW.sign()).clamp_(0, 1)
         return F.mse_loss(model(moved_BCHW)[0].float(), target_B)
 
     def _balance(self, model: nn.Module, log_posteriors_BK: Tensor) -> Tensor:
         """Of the batch, or of a moving average that the network keeps with its weights."""
-        if self.options.loss.balance_over == "batch" or not torch.is_grad_enabled():
+        if self.config.loss.balance_over == "batch" or not torch.is_grad_enabled():
             return balance_loss(log_posteriors_BK)
         average_K = model.get_buffer(AVERAGE)
-        loss, new_K = balance_loss_over_average(log_posteriors_BK, average_K, self.options.loss.balance_momentum)
+        loss, new_K = balance_loss_over_average(log_posteriors_BK, average_K, self.config.loss.balance_momentum)
         average_K.copy_(new_K)
         return loss
 

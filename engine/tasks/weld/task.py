@@ -14,52 +14,53 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.samplers.classes import StratifiedSampler, make_sampler
 from trainctl.engine.data.samplers.sampler import Sampler
-from trainctl.engine.data.weld.load import eval_batch_size, load_weld, load_weld_labels
+from trainctl.engine.data.weld.load import load_weld, load_weld_labels
+from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.losses import supcon_bounds
 from trainctl.engine.losses.supcon import anchor_losses, supcon
 from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.tasks import embedding_metrics
-from trainctl.engine.tasks.task import Batch, Monitor, Split, Splits, StepOutput, Task
-from trainctl.engine.tasks.weld.config import MODALITIES, WeldConfig
+from trainctl.engine.tasks.task import Monitor, StepOutput, Task
+from trainctl.engine.tasks.weld.config import WeldConfig
 
 MAX_COMPARED = 8192
 """With more validation samples than this the worst are not looked for: every pair would have to be compared."""
 
 
-class WeldTask(Task):
+class WeldTask(Task[WeldConfig]):
     """An embedding in which welds of one class lie together.
 
     Batches hold `video`, `image`, `audio`, `sensor` (float32, (B, rows, features), zeros where missing), `present`
     (bool, (B, 4)) and `labels` (int64, (B,)).
     """
 
-    config_type: ClassVar[type[RunConfig]] = WeldConfig
     monitor: ClassVar[Monitor] = Monitor("knn_accuracy", "max")
 
-    def __init__(self, config: RunConfig, data_path: Path | None = None) -> None:
-        if not isinstance(config, WeldConfig):
-            raise ValueError(f"the weld task takes a WeldConfig, not {type(config).__name__}")
+    def __init__(self, config: WeldConfig, data_path: Path | None = None) -> None:
         super().__init__(config, data_path)
-        self.options = config
         self._classes: tuple[str, ...] = ()
         self._centroids: Tensor | None = None  # of the split whose sample losses were asked for last
 
     def load(self) -> Splits:
         """Read or draw the welds; validation batches are stratified."""
-        splits = load_weld(self.options, self.data_path)
+        config = self.config
+        batch_size = config.train.validation_batch_size
+        splits = load_weld(config.data, config.seed, self.data_path, val_batch_size=batch_size)
         self._classes = splits.classes
         return splits
 
     def load_labels(self) -> Splits | None:
         """What the manifest says, where features are missing."""
-        return None if self.data_path is None else load_weld_labels(self.options, self.data_path)
+        if self.data_path is None:
+            return None
+        return load_weld_labels(self.config.data, self.config.seed, self.data_path)
 
     def build_model(self, splits: Splits) -> WeldNet:
         """A fresh network; its input scales are those of the training split, where that holds samples."""
-        model = WeldNet(self.options.model, self.options.data, len(splits.classes) if self.options.loss.ce else None)
+        model = WeldNet(self.config.model, self.config.data, len(splits.classes) if self.config.loss.ce else None)
         if splits.train.tensors:
             model.fit_scales(splits.train.tensors)
         return model
@@ -67,19 +68,19 @@ class WeldTask(Task):
     def sampler(self, split: Split) -> Sampler:
         """As `data.sampler` says."""
         assert split.labels is not None
-        data, train = self.options.data, self.options.train
+        data, train = self.config.data, self.config.train
         return make_sampler(
             data.sampler,
             split.labels,
             train.batch_size,
-            self.options.seed,
+            self.config.seed,
             per_class=data.per_class,
             drop_last=train.drop_last,
         )
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Noise on every array, and modalities hidden, as configured."""
-        options = self.options.augment
+        options = self.config.augment
         batch = dict(batch)
         if options.noise:
             for name in MODALITIES:
@@ -96,9 +97,9 @@ class WeldTask(Task):
         """
         # Gathered over ranks in training only: there every rank brings a batch of the same size.
         labels_B, embeddings_BE = batch["labels"], model(batch)
-        result = supcon(embeddings_BE, labels_B, self.options.loss.temperature, join_ranks=torch.is_grad_enabled())
+        result = supcon(embeddings_BE, labels_B, self.config.loss.temperature, join_ranks=torch.is_grad_enabled())
         terms = {"supcon": result.loss}
-        if self.options.loss.ce:
+        if self.config.loss.ce:
             terms["ce"] = F.cross_entropy(_classifier(model)(embeddings_BE).float(), labels_B)
         return StepOutput(
             terms=terms,
@@ -124,7 +125,7 @@ class WeldTask(Task):
         accuracy, macro_f1 = embedding_metrics.accuracy_and_f1(knn, labels_N)
         centroid = embedding_metrics.centroid_classes(embeddings_NE, labels_N)
         loss, normalised = embedding_metrics.supcon_metrics(
-            embeddings_NE, labels_N, self._batches(labels_N), self.options.loss.temperature
+            embeddings_NE, labels_N, self._batches(labels_N), self.config.loss.temperature
         )
         values = (accuracy, macro_f1, embedding_metrics.accuracy_and_f1(centroid, labels_N)[0], loss, normalised)
         return dict(zip(names, values, strict=True))
@@ -138,11 +139,11 @@ class WeldTask(Task):
             "knn_accuracy": share,
             "centroid_accuracy": share,
             "macro_f1": 2 * share / (1 + share) / num_classes,
-            "supcon": supcon_bounds.collapse_value(min(self.options.train.batch_size, len(split))),
+            "supcon": supcon_bounds.collapse_value(min(self.config.train.batch_size, len(split))),
             "supcon_normalised": 1.0,
         }
-        if not self.options.loss.ce:
-            sizes = [len(part) for part in split.labels.split(eval_batch_size(self.options))]
+        if not self.config.loss.ce:
+            sizes = [len(part) for part in split.labels.split(self.config.train.validation_batch_size)]
             found["loss"] = sum(size * supcon_bounds.collapse_value(size) for size in sizes) / len(split)
         return found
 
@@ -152,7 +153,7 @@ class WeldTask(Task):
         if len(labels_N) > MAX_COMPARED:
             return None
         self._centroids = embedding_metrics.centroids(embeddings_NE, labels_N)
-        return anchor_losses(embeddings_NE, labels_N, self.options.loss.temperature)
+        return anchor_losses(embeddings_NE, labels_N, self.config.loss.temperature)
 
     def describe_samples(self, columns: Mapping[str, Tensor]) -> Sequence[tuple[str, str]]:
         """The class, and the class whose mean direction in the split is nearest."""
@@ -174,8 +175,8 @@ class WeldTask(Task):
 
     def _batches(self, labels_N: Tensor) -> list[Tensor]:
         """Stratified batches of a split, always the same; the whole split where it is smaller than one."""
-        size = min(self.options.train.batch_size, len(labels_N))
-        batches = StratifiedSampler(labels_N, size, self.options.seed).batches(0)
+        size = min(self.config.train.batch_size, len(labels_N))
+        batches = StratifiedSampler(labels_N, size, self.config.seed).batches(0)
         return [rows.to(labels_N.device) for rows in batches]
 
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Batch, StepOutput, Task
+from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.record.recorder import Recorder

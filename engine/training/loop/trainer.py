@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.errors import ExitCode
@@ -27,7 +28,7 @@ from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.samples import write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepReader
-from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task, Turn
+from trainctl.engine.tasks.task import StepOutput, Task, Turn
 from trainctl.engine.training.desk.control import EXIT_OF_SIGNAL, POLL_S, Inbox, Signals, apply_setting
 from trainctl.engine.training.desk.pulse import Pulse
 from trainctl.engine.training.desk.scribe import Scribe
@@ -201,7 +202,7 @@ class Trainer:
 
     def _let_task_change(self) -> None:
         """Let the task change the network between epochs; what that did to the metrics goes on record at once."""
-        state, batch_size = self.state, self._eval_batch_size
+        state, batch_size = self.state, self.config.train.validation_batch_size
         turn = Turn(
             epoch=state.progress.epoch,
             model=state.model,
@@ -303,10 +304,6 @@ class Trainer:
 
     # --- validation and checkpoints -----------------------------------------------------------------------
 
-    @property
-    def _eval_batch_size(self) -> int:
-        return self.config.train.eval_batch_size or 2 * self.config.train.batch_size
-
     def _validate(
         self, *, for_best: bool = False, for_schedule: bool = False, after: EventKind | None = None
     ) -> dict[str, float]:
@@ -327,7 +324,7 @@ class Trainer:
                 self.task,
                 network,
                 self._val_feed,
-                self._eval_batch_size,
+                self.config.train.validation_batch_size,
                 self.precision,
                 state.weighting.configured,  # not those of the epoch: losses of two epochs must compare
                 listeners.get(name),

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.batch import Split
 from trainctl.engine.runs.samples import NUM_KEPT, WorstSamples
-from trainctl.engine.tasks.task import Split, Task
+from trainctl.engine.tasks.task import Task
 
 
 def worst_samples(

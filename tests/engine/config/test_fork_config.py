@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from trainctl.engine.config.fork import fork_config
-from trainctl.engine.config.resolve import diff, resolve
+from trainctl.engine.config.resolve import diff
 from trainctl.engine.config.sources import Source
 from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.configured import fork_config, resolve
 
 SAID = [
     "seed=7",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.configured import resolve
 
 
 def complaint_about_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from trainctl.engine.config import presets
 from trainctl.engine.config.presets import find_preset, load_preset, preset_names
-from trainctl.engine.config.resolve import diff, resolve
+from trainctl.engine.config.resolve import diff
 from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.registry import TASKS
 
 EYES = ["eyes/aggressive", "eyes/balanced", "eyes/conservative", "eyes/current"]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trainctl.engine.config.resolve import Resolved, diff, load_resolved, resolve, with_overrides
+from trainctl.engine.config.resolve import Resolved, diff
 from trainctl.engine.config.sources import Source
 from trainctl.engine.config.yamlfile import format_value
 from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.configured import load_resolved, resolve, with_overrides
 from trainctl.engine.tasks.eyes.config import EyesConfig
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

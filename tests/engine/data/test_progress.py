@@ -22,5 +22,5 @@ def test_only_who_listens_is_told() -> None:
 def test_decoding_eyes_is_reported(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     with reporting_to(lambda *news: told.append(news)):
-        load_eyes(eyes_files.config(), eyes_files.write_classes(tmp_path))
+        load_eyes(*eyes_files.options(), eyes_files.write_classes(tmp_path))
     assert told[-1] == ("decoding images", 20, 20)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from trainctl.engine.config.presets import preset_names
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.probes.preflight import gather
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.registry import task_type
 
 SMALL = ["runtime.device=cpu", "data.references=6", "data.image_size=32", "data.cache=false"]

@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.eyes.config import EyesConfig
-from trainctl.engine.tasks.eyes.export import export_onnx
 from trainctl.engine.tasks.eyes.task import EyesTask
-from trainctl.engine.tasks.task import Split, Splits
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -45,7 +44,7 @@ def task_and_model(arch: str = "baseline", head: str = "auto", loss: str = "bce"
 @pytest.mark.parametrize("head", ["auto", "avg", "avgmax_mlp", "transformer", "mlp_mixer"])
 def test_every_backbone_and_head_computes_the_same_in_onnxruntime(arch: str, head: str, tmp_path: Path) -> None:
     task, model = task_and_model(arch, head, "focal")
-    about = export_onnx(task, model, tmp_path / "eyes.onnx")
+    about = task.export_onnx(model, tmp_path / "eyes.onnx")
     assert about["max_abs_difference"] < 1e-5
     session = onnxruntime.InferenceSession(tmp_path / "eyes.onnx")
     images = torch.rand(7, 3, *SIZE)
@@ -59,7 +58,7 @@ def test_every_backbone_and_head_computes_the_same_in_onnxruntime(arch: str, hea
 @pytest.mark.parametrize("loss", ["bce", "focal"])
 def test_the_probability_is_that_of_the_loss(loss: str, tmp_path: Path) -> None:
     task, model = task_and_model(loss=loss)
-    export_onnx(task, model, tmp_path / "eyes.onnx")
+    task.export_onnx(model, tmp_path / "eyes.onnx")
     images = torch.rand(1, 3, *SIZE)
     (prob,) = onnxruntime.InferenceSession(tmp_path / "eyes.onnx").run(None, {"images": images.numpy()})
     logit = model.eval()(images).item()
@@ -70,7 +69,7 @@ def test_the_probability_is_that_of_the_loss(loss: str, tmp_path: Path) -> None:
 def test_the_model_and_the_random_numbers_of_the_run_are_left_as_they_were(tmp_path: Path) -> None:
     task, model = task_and_model()
     before, random = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
-    export_onnx(task, model, tmp_path / "eyes.onnx")
+    task.export_onnx(model, tmp_path / "eyes.onnx")
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
@@ -81,16 +80,16 @@ def test_an_existing_file_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> N
     path = tmp_path / "eyes.onnx"
     path.write_text("mine")
     with pytest.raises(UserError, match=r"eyes\.onnx exists"):
-        export_onnx(task, model, path)
+        task.export_onnx(model, path)
     assert path.read_text() == "mine"
-    assert export_onnx(task, model, path, overwrite=True)["bytes"] == path.stat().st_size
+    assert task.export_onnx(model, path, overwrite=True)["bytes"] == path.stat().st_size
 
 
 def test_a_diverged_network_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     task, model = task_and_model()
     nn.init.constant_(next(model.parameters()), float("nan"))
     with pytest.raises(UserError, match="not finite"):
-        export_onnx(task, model, tmp_path / "eyes.onnx")
+        task.export_onnx(model, tmp_path / "eyes.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,12 +99,12 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     task, model = task_and_model()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match=r"onnxruntime; pip install 'trainctl-cockpit\[onnx\]'"):
-        export_onnx(task, model, tmp_path / "eyes.onnx")
+        task.export_onnx(model, tmp_path / "eyes.onnx")
 
 
 def test_the_file_says_what_it_takes_and_gives(tmp_path: Path) -> None:
     task, model = task_and_model()
-    export_onnx(task, model, tmp_path / "eyes.onnx")
+    task.export_onnx(model, tmp_path / "eyes.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "eyes.onnx")
     (images,), (prob,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.shape, images.type) == ("images", ["N", 3, *SIZE], "tensor(float)")

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import bce
 from trainctl.engine.losses.focal import focal
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.eyes.task import EyesTask, auto_pos_weight
 from trainctl.engine.tasks.registry import task_type
-from trainctl.engine.tasks.task import Split, Splits
 
 IMAGE_SIZE = (16, 24)
 
@@ -112,9 +111,8 @@ def test_an_impossible_shape_is_refused_before_any_data_is_read() -> None:
         EyesTask(EyesConfig.model_validate({"model": {"head": "transformer"}}), Path("/does/not/exist"))
 
 
-def test_a_configuration_of_another_task_is_a_programming_error() -> None:
-    with pytest.raises(ValueError, match="EyesConfig"):
-        EyesTask(RunConfig())
+def test_its_configuration_is_of_the_class_it_names() -> None:
+    assert EyesTask.config_type is EyesConfig
 
 
 def test_module_groups_cover_every_parameter_once_under_readable_names() -> None:

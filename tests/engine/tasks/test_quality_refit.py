@@ -11,9 +11,10 @@ import torch
 from quality_small import CLUSTERS, built, pictures
 from torch import Tensor
 
+from trainctl.engine.data.batch import Batch, Split
 from trainctl.engine.models.quality.net import QualityNet
 from trainctl.engine.tasks.quality.task import QualityTask
-from trainctl.engine.tasks.task import Batch, Split, Turn
+from trainctl.engine.tasks.task import Turn
 
 TRAIN = Split(pictures(96))
 PARTS = ("means", "log_variances", "log_weights")

@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainctl.engine.config.presets import preset_names
-from trainctl.engine.config.resolve import resolve
-from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.clustering import balance_loss, cluster_loss, entropy_loss
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.quality.task import AVERAGE, WEIGHTS, QualityTask
 from trainctl.engine.tasks.registry import task_type
-from trainctl.engine.tasks.task import Batch, Split, Splits
 from trainctl.engine.training.setup import assemble_run
+from trainctl.engine.tasks.quality.config import QualityConfig
 
 EMPTY = Split({})
 
@@ -43,8 +43,7 @@ def total(terms: dict[str, Tensor] | Any) -> Tensor:
 def test_the_registry_finds_it() -> None:
     assert task_type("quality") is QualityTask
     assert (QualityTask.monitor.metric, QualityTask.monitor.mode) == ("srcc", "max")
-    with pytest.raises(ValueError, match="QualityConfig"):
-        QualityTask(RunConfig())
+    assert QualityTask.config_type is QualityConfig
 
 
 def test_a_step_gives_the_four_terms_of_the_document() -> None:

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import nn
 
-from trainctl.engine.config.resolve import resolve
-from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.samplers.classes import MPerClassSampler, StratifiedSampler
 from trainctl.engine.data.samplers.sampler import RandomSampler
+from trainctl.engine.data.weld.options import CLASSES
 from trainctl.engine.losses.supcon import supcon
 from trainctl.engine.losses.supcon_bounds import single_class_floor
 from trainctl.engine.optim.schedules import LearningRatePlan
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.registry import task_type
-from trainctl.engine.tasks.task import Splits
-from trainctl.engine.tasks.weld.config import CLASSES, WeldConfig
+from trainctl.engine.tasks.weld.config import WeldConfig
 from trainctl.engine.tasks.weld.task import WeldTask
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.setup import assemble_run
@@ -74,9 +74,8 @@ def test_the_registry_finds_it() -> None:
     assert (WeldTask.monitor.metric, WeldTask.monitor.mode) == ("knn_accuracy", "max")
 
 
-def test_a_configuration_of_another_task_is_a_programming_error() -> None:
-    with pytest.raises(ValueError, match="WeldConfig"):
-        WeldTask(RunConfig())
+def test_its_configuration_is_of_the_class_it_names() -> None:
+    assert WeldTask.config_type is WeldConfig
 
 
 def test_a_step_gives_the_loss_and_what_the_pairs_of_the_batch_were() -> None:

@@ -14,10 +14,11 @@ from same_run import SCHEDULES, same
 from torch import nn
 from toy import NUM_TRAIN, ToyTask, reader_of, resolved, run_toy
 
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.tasks.task import Splits, Task
+from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.fork import Origin, inherit
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.state.checkpoint import load_checkpoint

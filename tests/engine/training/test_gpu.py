@@ -11,10 +11,11 @@ import torch
 from torch import nn
 from toy import Poisoned, ToyTask, reader_of, resolved, run_toy
 
-from trainctl.engine.config.resolve import resolve
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.errors import ExitCode
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.eyes.task import EyesTask
-from trainctl.engine.tasks.task import Batch, StepOutput
+from trainctl.engine.tasks.task import StepOutput
 from trainctl.engine.training.loop import trainer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]

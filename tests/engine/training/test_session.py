@@ -13,11 +13,12 @@ import torch
 from torch import nn
 from toy import NUM_TRAIN, ToyTask, reader_of, resolved, run_toy
 
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.tasks.task import Batch, StepOutput
+from trainctl.engine.tasks.task import StepOutput
 from trainctl.engine.training.desk.control import Signals, requeue_slurm_job
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 

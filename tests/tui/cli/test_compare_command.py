@@ -9,9 +9,9 @@ import sys
 import pytest
 from sample_run_directories import SampleRun
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.cli.main import run_command_line
 
 A, B = "20260101-120000-eyes-balanced-00aa", "20260102-120000-eyes-aggressive-00bb"

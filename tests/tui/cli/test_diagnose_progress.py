@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.diagnosis.catalogue import SECTIONS
 from trainctl.engine.diagnosis.finding import Report
 from trainctl.engine.runs.index import create_run
 from trainctl.engine.runs.meta import write_meta
+from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.cli.main import run_command_line
 
 TASK = """

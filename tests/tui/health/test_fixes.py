@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trainctl.engine.config.resolve import load_resolved, resolve
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb, check_args
+from trainctl.engine.tasks.configured import load_resolved, resolve
 from trainctl.tui import presets
 from trainctl.tui.health.fixes import live_commands, plan_fix
 from trainctl.tui.processes.launch import LaunchRequest

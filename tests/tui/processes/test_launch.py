@@ -57,8 +57,8 @@ def test_the_training_gets_its_directory_options_and_the_environment_it_was_give
 @pytest.fixture
 def parent(runs_dir: Path) -> Path:
     """A run directory with a configuration and a newest checkpoint."""
-    from trainctl.engine.config.resolve import resolve
     from trainctl.engine.runs.index import create_run
+    from trainctl.engine.tasks.configured import resolve
 
     run = create_run(runs_dir, "eyes/balanced")
     run.config.write_text(resolve("eyes/balanced", scale="small", overrides=["seed=7"]).to_yaml(), encoding="utf-8")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, until
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, toasts, until
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.runs.meta import write_meta
+from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.raster import Glyphs

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, toasts, until
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, NotChecked, Report, Severity
+from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.processes import jobs
 from trainctl.tui.screens.jobs.diagnose import DiagnoseScreen, of_configuration, of_records

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.runs.meta import write_meta
 from trainctl.engine.runs.states import RunState
+from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.sweep import Sweep
 from trainctl.tui.processes import jobs

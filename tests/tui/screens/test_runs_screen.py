@@ -197,7 +197,7 @@ def launched(monkeypatch):
 
 def configured(run) -> None:
     """Its `config.yaml`, as a trainer writes it."""
-    from trainctl.engine.config.resolve import resolve
+    from trainctl.engine.tasks.configured import resolve
 
     run.paths.config.write_text(resolve(run.preset).to_yaml())
 

@@ -9,9 +9,9 @@ import pytest
 from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
 from textual.pilot import Pilot
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
+from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.health import monitor
 from trainctl.tui.processes.launch import LaunchRequest

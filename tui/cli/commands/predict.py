@@ -36,7 +36,7 @@ def command(
     task = task_type(config.task)
     paths = chosen(found, files, task.file_suffixes)
     trained = restore(path, past.resolved, task, past.data, weights=weights)
-    rows = predict(trained, paths, config.train.eval_batch_size or 2 * config.train.batch_size)
+    rows = predict(trained, paths, config.train.validation_batch_size)
     for file, row in zip(paths, rows, strict=True):
         sys.stdout.write(_line(file, row, json=json) + "\n")
 

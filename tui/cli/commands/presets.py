@@ -87,8 +87,9 @@ def diff_command(
     as_json: Json = False,
 ) -> None:
     """Print where two presets lead to different values."""
-    from trainctl.engine.config.resolve import diff, resolve
+    from trainctl.engine.config.resolve import diff
     from trainctl.engine.config.yamlfile import format_value
+    from trainctl.engine.tasks.configured import resolve
 
     left, right = resolve(a, scale=scale), resolve(b, scale=scale)
     found = diff(left, right)

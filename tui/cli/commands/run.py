@@ -198,7 +198,7 @@ def _forked(
 def _fork_options(
     parent: Resolved, *, preset: str | None, scale: ScaleChoice, files: Sequence[Path], overrides: Sequence[str]
 ) -> Resolved:
-    from trainctl.engine.config.fork import fork_config
+    from trainctl.engine.tasks.configured import fork_config
 
     size = None if scale is ScaleChoice.AUTO else scale.on("")
     return fork_config(parent, preset=preset, scale=size, files=files, environ=os.environ, overrides=overrides)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.augment.options import EyesAugment
 from trainctl.engine.data.augment.pipeline import augment_eyes
-from trainctl.engine.tasks.eyes.config import EyesAugment
 
 EVERYTHING = EyesAugment(clahe=0.3, crop_padding=2, mixup_alpha=0.2, cutmix_alpha=1.0)
 NOTHING = EyesAugment(hflip=0, photometric=0, clahe=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from eyes_files import config, write_images
+from eyes_files import options, write_images
 
 from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.errors import UserError
@@ -22,7 +22,7 @@ def write_csv(root: Path, header: str = "path,class_id", extra: str = "", count:
 
 
 def test_rows_become_images_with_paths_relative_to_the_file(tmp_path: Path) -> None:
-    splits = load_eyes(config(), write_csv(tmp_path))
+    splits = load_eyes(*options(), write_csv(tmp_path))
     assert (len(splits.train), len(splits.val)) == (8, 2)
     for split in (splits.train, splits.val):
         numbers = [int(name.split("_")[1].split(".")[0]) for name in split.names]
@@ -34,21 +34,21 @@ def test_a_split_column_is_followed(tmp_path: Path) -> None:
     file.write_text(
         file.read_text().replace("eye_8.png,0,train", "eye_8.png,0,val").replace("9.png,1,train", "9.png,1,val")
     )
-    assert list(load_eyes(config(), file).val.names) == ["images/eye_8.png", "images/eye_9.png"]
+    assert list(load_eyes(*options(), file).val.names) == ["images/eye_8.png", "images/eye_9.png"]
 
 
 def test_a_column_can_group(tmp_path: Path) -> None:
     file = write_csv(tmp_path, "path,class_id,person", ",", count=12)
     lines = file.read_text().splitlines()
     file.write_text("\n".join([lines[0], *(f"{line}p{k // 4}" for k, line in enumerate(lines[1:]))]))
-    splits = load_eyes(config(group_by="person"), file)
+    splits = load_eyes(*options(group_by="person"), file)
     assert set(splits.train.groups).isdisjoint(splits.val.groups)
     assert set(splits.train.groups) | set(splits.val.groups) == {"p0", "p1", "p2"}
 
 
 def test_grouping_replaces_the_split_of_the_data_and_says_so(tmp_path: Path) -> None:
     file = write_csv(tmp_path, "path,class_id,split", ",train")
-    notes = load_eyes(config(group_by=r"eye_(\d)"), file).notes
+    notes = load_eyes(*options(group_by=r"eye_(\d)"), file).notes
     assert any("the split named by the data was replaced" in note for note in notes)
 
 
@@ -57,38 +57,38 @@ def test_a_class_id_outside_0_and_1_is_named_with_its_line(tmp_path: Path, value
     file = write_csv(tmp_path)
     file.write_text(file.read_text().replace("eye_3.png,1", f"eye_3.png,{value}"))
     with pytest.raises(UserError, match=f"eyes.csv line 5: class_id is '{value}'"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
 
 
 def test_a_missing_column_is_named_beside_those_found(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no column class_id \(found: path, label\)"):
-        load_eyes(config(), write_csv(tmp_path, "path,label"))
+        load_eyes(*options(), write_csv(tmp_path, "path,label"))
 
 
 def test_an_unknown_split_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 2: unknown split 'dev'"):
-        load_eyes(config(), write_csv(tmp_path, "path,class_id,split", ",dev"))
+        load_eyes(*options(), write_csv(tmp_path, "path,class_id,split", ",dev"))
 
 
 def test_a_row_of_another_length_is_named(tmp_path: Path) -> None:
     file = write_csv(tmp_path)
     file.write_text(file.read_text() + "a.png,1,2\n")
     with pytest.raises(UserError, match="line 12: 3 values for 2 columns"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
 
 
 def test_an_empty_path_is_named(tmp_path: Path) -> None:
     file = write_csv(tmp_path)
     file.write_text(file.read_text() + ",1\n")
     with pytest.raises(UserError, match="line 12: path is empty"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
 
 
 def test_missing_images_are_named_and_counted(tmp_path: Path) -> None:
     file = write_csv(tmp_path)
     (tmp_path / "images" / "eye_0.png").unlink()
     with pytest.raises(UserError, match=r"1 of 10 images cannot be decoded, first: images/eye_0.png \(no such file\)"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
 
 
 @pytest.mark.parametrize("content", [b"path,class_id\n\xff\xfe\xfa,1\n", b'path,class_id\n"a,1\n'])
@@ -96,7 +96,7 @@ def test_an_unreadable_csv_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "bad.csv"
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"cannot read .*bad.csv as CSV"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
 
 
 @pytest.mark.parametrize(("content", "message"), [("", "found: none"), ("path,class_id\n", "has no rows")])
@@ -104,11 +104,11 @@ def test_an_empty_csv_is_refused(tmp_path: Path, content: str, message: str) -> 
     file = tmp_path / "empty.csv"
     file.write_text(content)
     with pytest.raises(UserError, match=message):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
 
 
 def test_one_class_in_a_split_is_refused(tmp_path: Path) -> None:
     file = write_csv(tmp_path, "path,class_id,split", ",train")
     file.write_text(file.read_text().replace("eye_8.png,0,train", "eye_8.png,0,val"))
     with pytest.raises(UserError, match="the validation split has 1 closed and 0 open eyes"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from eyes_files import config, picture, write_images
+from eyes_files import options, picture, write_images
 
 from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.errors import UserError
@@ -44,7 +44,7 @@ def write(file: Path, table: dict[str, list[Any]]) -> Path:
 
 
 def test_embedded_images_are_decoded_in_order(tmp_path: Path) -> None:
-    splits = load_eyes(config(), write(tmp_path / "eyes.parquet", columns()))
+    splits = load_eyes(*options(), write(tmp_path / "eyes.parquet", columns()))
     assert (len(splits.train), len(splits.val)) == (8, 2)
     assert list(splits.val.names) == ["images/eye_8.png", "images/eye_9.png"]
     for k, image in enumerate(splits.train.tensors["images"]):
@@ -55,7 +55,7 @@ def test_without_bytes_the_paths_are_read_relative_to_the_file(tmp_path: Path) -
     table = columns()
     del table["image_bytes"]
     write_images(tmp_path / "images", 10)
-    splits = load_eyes(config(), write(tmp_path / "eyes.parquet", table))
+    splits = load_eyes(*options(), write(tmp_path / "eyes.parquet", table))
     assert np.array_equal(splits.train.tensors["images"][3].permute(1, 2, 0).numpy(), np.asarray(picture(3)))
 
 
@@ -63,14 +63,14 @@ def test_a_row_without_bytes_falls_back_to_its_path(tmp_path: Path) -> None:
     table = columns()
     table["image_bytes"][4] = None
     write_images(tmp_path / "images", 5)
-    splits = load_eyes(config(), write(tmp_path / "eyes.parquet", table))
+    splits = load_eyes(*options(), write(tmp_path / "eyes.parquet", table))
     assert np.array_equal(splits.train.tensors["images"][4].permute(1, 2, 0).numpy(), np.asarray(picture(4)))
 
 
 def test_a_folder_of_files_is_one_data_set(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", columns(6))
     write(tmp_path / "b.parquet", columns(4, first=6))
-    splits = load_eyes(config(), tmp_path)
+    splits = load_eyes(*options(), tmp_path)
     assert (len(splits.train), len(splits.val)) == (6, 4)
     assert splits.val.names[-1] == "images/eye_9.png"
 
@@ -80,7 +80,7 @@ def test_a_column_that_only_some_files_have_is_filled_up(tmp_path: Path) -> None
     del first["source"]
     write(tmp_path / "a.parquet", first)
     write(tmp_path / "b.parquet", second)
-    splits = load_eyes(config(group_by="source"), tmp_path)
+    splits = load_eyes(*options(group_by="source"), tmp_path)
     assert set(splits.train.groups).isdisjoint(splits.val.groups)
     assert any("6 images match no group" in note for note in splits.notes)
 
@@ -88,7 +88,7 @@ def test_a_column_that_only_some_files_have_is_filled_up(tmp_path: Path) -> None
 def test_no_split_column_means_a_random_split(tmp_path: Path) -> None:
     table = columns()
     del table["split"]
-    notes = load_eyes(config(), write(tmp_path / "eyes.parquet", table)).notes
+    notes = load_eyes(*options(), write(tmp_path / "eyes.parquet", table)).notes
     assert any("held out at random" in note for note in notes)
 
 
@@ -96,35 +96,35 @@ def test_a_class_id_outside_0_and_1_is_named_with_its_row(tmp_path: Path) -> Non
     table = columns()
     table["class_id"][6] = 7
     with pytest.raises(UserError, match=r"eyes.parquet row 7: class_id is 7; use 0 for closed"):
-        load_eyes(config(), write(tmp_path / "eyes.parquet", table))
+        load_eyes(*options(), write(tmp_path / "eyes.parquet", table))
 
 
 def test_a_label_that_contradicts_the_class_id_is_named(tmp_path: Path) -> None:
     table = columns()
     table["label"][2] = "open"
     with pytest.raises(UserError, match="row 3: label is 'open' but class_id is 0"):
-        load_eyes(config(), write(tmp_path / "eyes.parquet", table))
+        load_eyes(*options(), write(tmp_path / "eyes.parquet", table))
 
 
 def test_a_missing_column_is_named_beside_those_found(tmp_path: Path) -> None:
     table = columns()
     del table["class_id"]
     with pytest.raises(UserError, match=r"has no column class_id \(found: split, label, image_path"):
-        load_eyes(config(), write(tmp_path / "eyes.parquet", table))
+        load_eyes(*options(), write(tmp_path / "eyes.parquet", table))
 
 
 def test_an_unknown_split_is_named(tmp_path: Path) -> None:
     table = columns()
     table["split"][0] = "holdout"
     with pytest.raises(UserError, match="row 1: unknown split 'holdout'"):
-        load_eyes(config(), write(tmp_path / "eyes.parquet", table))
+        load_eyes(*options(), write(tmp_path / "eyes.parquet", table))
 
 
 def test_image_bytes_of_another_type_are_refused(tmp_path: Path) -> None:
     table = columns()
     table["image_bytes"] = ["text"] * 10
     with pytest.raises(UserError, match="image_bytes is string"):
-        load_eyes(config(), write(tmp_path / "eyes.parquet", table))
+        load_eyes(*options(), write(tmp_path / "eyes.parquet", table))
 
 
 @pytest.mark.parametrize("keep", [0, 10, 3000])
@@ -132,7 +132,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
     file = write(tmp_path / "eyes.parquet", columns())
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(UserError, match=r"eyes.parquet is no complete Parquet file: .*again") as caught:
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
     assert "\n" not in str(caught.value)
 
 
@@ -144,14 +144,14 @@ def test_a_damaged_page_is_named(tmp_path: Path) -> None:
     content[start : start + 40] = bytes(40)
     file.write_bytes(bytes(content))
     with pytest.raises(UserError, match=r"eyes.parquet is no complete Parquet file"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)
 
 
 def test_no_rows_are_refused(tmp_path: Path) -> None:
     table = {"class_id": pa.array([], pa.int64()), "image_path": pa.array([], pa.string())}
     pq.write_table(pa.table(table), tmp_path / "eyes.parquet")
     with pytest.raises(UserError, match="has no rows"):
-        load_eyes(config(), tmp_path / "eyes.parquet")
+        load_eyes(*options(), tmp_path / "eyes.parquet")
 
 
 def test_corrupt_bytes_are_named_and_can_be_skipped(tmp_path: Path) -> None:
@@ -159,12 +159,12 @@ def test_corrupt_bytes_are_named_and_can_be_skipped(tmp_path: Path) -> None:
     table["image_bytes"][1] = b"nonsense"
     file = write(tmp_path / "eyes.parquet", table)
     with pytest.raises(UserError, match=r"1 of 10 images cannot be decoded, first: images/eye_1.png \(not an image\)"):
-        load_eyes(config(), file)
-    assert len(load_eyes(config(skip_corrupt=True), file).train) == 7
+        load_eyes(*options(), file)
+    assert len(load_eyes(*options(skip_corrupt=True), file).train) == 7
 
 
 def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(tmp_path / "eyes.parquet", columns())
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"needs pyarrow.*pip install 'trainctl-cockpit\[parquet\]'"):
-        load_eyes(config(), file)
+        load_eyes(*options(), file)

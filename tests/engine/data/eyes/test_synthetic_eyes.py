@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from trainctl.engine.data.eyes.load import load_eyes
+from trainctl.engine.data.eyes.options import EyesData
 from trainctl.engine.data.eyes.parameters import RANGES, draw_openness, draw_parameters
 from trainctl.engine.data.eyes.synthetic import CHUNK, synthetic_eyes
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.eyes.config import EyesConfig, EyesData
 
 
 def test_the_same_seed_draws_the_same_eyes() -> None:
@@ -64,7 +64,7 @@ def test_an_open_eye_shows_more_contrast_inside_than_a_closed_one_but_mean_brigh
 
 
 def test_built_in_data_is_split_within_each_class() -> None:
-    splits = load_eyes(EyesConfig(data=EyesData(samples=500, image_size=(8, 16))), None)
+    splits = load_eyes(EyesData(samples=500, image_size=(8, 16)), 42, None)
     assert splits.classes == ("closed", "open")
     assert (len(splits.train), len(splits.val)) == (400, 100)
     assert splits.val.labels is not None
@@ -76,9 +76,9 @@ def test_built_in_data_is_split_within_each_class() -> None:
 
 def test_built_in_data_cannot_be_grouped() -> None:
     with pytest.raises(UserError, match="no path or column to group by"):
-        load_eyes(EyesConfig(data=EyesData(group_by="x")), None)
+        load_eyes(EyesData(group_by="x"), 42, None)
 
 
 def test_too_few_built_in_samples_are_refused() -> None:
     with pytest.raises(UserError, match="too few"):
-        load_eyes(EyesConfig(data=EyesData(samples=3)), None)
+        load_eyes(EyesData(samples=3), 42, None)

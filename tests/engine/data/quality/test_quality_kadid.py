@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from quality_files import HEADER, config, write_kadid, write_photograph
+from quality_files import HEADER, options, write_kadid, write_photograph
 
 from trainctl.engine.data.quality.kadid import find_kadid, read_kadid
 from trainctl.engine.data.quality.load import load_quality
@@ -22,7 +22,7 @@ def test_opinions_are_rescaled_and_kinds_read_from_the_names(tmp_path: Path) -> 
 
 
 def test_splits_hold_the_middle_of_the_pictures_by_reference(tmp_path: Path) -> None:
-    splits = load_quality(config(val_fraction=0.25), write_kadid(tmp_path))
+    splits = load_quality(*options(val_fraction=0.25), write_kadid(tmp_path))
     assert (len(splits.train), len(splits.val)) == (15, 5)
     assert not set(splits.train.groups) & set(splits.val.groups)
     row = list(splits.train.names).index(f"{splits.train.groups[0][:-4]}_10_02.png")
@@ -36,7 +36,7 @@ def test_splits_hold_the_middle_of_the_pictures_by_reference(tmp_path: Path) -> 
 def test_references_are_samples_with_score_1_only_where_asked_for(tmp_path: Path) -> None:
     root = write_kadid(tmp_path)
     (root / "images" / "I02.png").unlink()
-    with_them, without = load_quality(config(), root), load_quality(config(pristine=False), root)
+    with_them, without = load_quality(*options(), root), load_quality(*options(pristine=False), root)
     pristine = [
         score
         for split in (with_them.train, with_them.val)
@@ -91,9 +91,9 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_a_picture_smaller_than_the_cut_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"images/I0._?.*\.png: 32×24 pixels are fewer than 28×28 \(20 such files\)"):
-        load_quality(config(image_size=28), write_kadid(tmp_path))
+        load_quality(*options(image_size=28), write_kadid(tmp_path))
 
 
 def test_a_single_reference_cannot_be_split(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"only one reference photograph \(I01.png\)"):
-        load_quality(config(), write_kadid(tmp_path, references=1))
+        load_quality(*options(), write_kadid(tmp_path, references=1))

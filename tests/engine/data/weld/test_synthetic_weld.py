@@ -9,8 +9,8 @@ import torch
 from sklearn.linear_model import RidgeClassifier
 
 from trainctl.engine.data.weld.load import shapes_of
+from trainctl.engine.data.weld.options import CLASSES, MODALITIES, WeldData
 from trainctl.engine.data.weld.synthetic import _pattern_of, synthetic_weld
-from trainctl.engine.tasks.weld.config import CLASSES, MODALITIES, WeldData
 
 SMALL = {"video": (2, 16), "image": (5, 12), "audio": (1, 12), "sensor": (32, 6)}
 

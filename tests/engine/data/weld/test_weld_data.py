@@ -9,18 +9,26 @@ import numpy as np
 import pytest
 import torch
 
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.weld.arrays import read_arrays, resampled
 from trainctl.engine.data.weld.load import built_in_counts, find_manifest, load_weld, load_weld_labels
 from trainctl.engine.data.weld.manifest import number_classes, read_manifest
+from trainctl.engine.data.weld.options import CLASSES, WeldData
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.weld.config import CLASSES, WeldConfig, WeldData
 
 SHAPES = {"video": [2, 8], "image": [5, 6], "audio": [1, 6], "sensor": [16, 3]}
 HEADER = "CATEGORY,WELD_TYPE,DIRECTORY,SUBDIRS,SPLIT\n"
 
 
-def config_with(**data: Any) -> WeldConfig:
-    return WeldConfig.model_validate({"train": {"batch_size": 4}, "data": {**SHAPES, "samples": 24, **data}})
+SEED = 42
+
+
+def options_with(**data: Any) -> WeldData:
+    return WeldData.model_validate({**SHAPES, "samples": 24, **data})
+
+
+def loaded(options: WeldData, path: Path | None) -> Splits:
+    return load_weld(options, SEED, path, val_batch_size=8)
 
 
 def arrays_of(row: int, leave_out: str = "") -> dict[str, Any]:
@@ -48,7 +56,7 @@ def rows() -> list[tuple[str, str, str, str]]:
 
 
 def test_a_manifest_gives_classes_sides_and_features(tmp_path: Path, rows: list[Any]) -> None:
-    splits = load_weld(config_with(), write_set(tmp_path, rows))
+    splits = loaded(options_with(), write_set(tmp_path, rows))
     assert (len(splits.train), len(splits.val)) == (12, 6)
     assert splits.classes == CLASSES
     assert splits.train.labels is not None
@@ -61,11 +69,11 @@ def test_a_manifest_gives_classes_sides_and_features(tmp_path: Path, rows: list[
 
 
 def test_the_manifest_may_be_named_itself(tmp_path: Path, rows: list[Any]) -> None:
-    assert len(load_weld(config_with(), write_set(tmp_path, rows) / "manifest.csv").train) == 12
+    assert len(loaded(options_with(), write_set(tmp_path, rows) / "manifest.csv").train) == 12
 
 
 def test_validation_batches_are_stratified_in_order(tmp_path: Path, rows: list[Any]) -> None:
-    val = load_weld(config_with(split="stratified", val_fraction=0.5), write_set(tmp_path, rows)).val
+    val = loaded(options_with(split="stratified", val_fraction=0.5), write_set(tmp_path, rows)).val
     assert val.labels is not None
     for batch in val.labels.split(8)[:-1]:
         assert len(batch.unique()) == 3
@@ -79,7 +87,7 @@ def test_labels_and_splits_can_be_read_without_any_media(tmp_path: Path, rows: l
 
 def test_absent_media_are_said_in_one_line_with_what_was_looked_for(tmp_path: Path, rows: list[Any]) -> None:
     with pytest.raises(UserError) as caught:
-        load_weld(config_with(), write_set(tmp_path, rows, media=False))
+        loaded(options_with(), write_set(tmp_path, rows, media=False))
     assert str(caught.value) == (
         f"21 of 21 samples of {tmp_path}/manifest.csv have no features (looked for {tmp_path}/Good_0/08-17-00.npz, "
         f"{tmp_path}/Good_0/08-17-01.npz …); save video/image/audio/sensor of each as SUBDIRS.npz beside the manifest"
@@ -88,7 +96,7 @@ def test_absent_media_are_said_in_one_line_with_what_was_looked_for(tmp_path: Pa
 
 def test_labels_alone_are_split_as_configured_where_features_are_missing(tmp_path: Path, rows: list[Any]) -> None:
     path = write_set(tmp_path, rows, media=False)
-    splits = load_weld_labels(config_with(), path)
+    splits = load_weld_labels(options_with(), SEED, path)
     assert splits is not None
     assert (list(splits.train.tensors), len(splits.train), len(splits.val)) == (["labels"], 12, 6)
     assert splits.notes[0] == f"labels only: 21 of 21 samples of {path}/manifest.csv have no features"
@@ -96,36 +104,36 @@ def test_labels_alone_are_split_as_configured_where_features_are_missing(tmp_pat
 
 
 def test_labels_alone_are_not_offered_where_nothing_is_missing(tmp_path: Path, rows: list[Any]) -> None:
-    assert load_weld_labels(config_with(), write_set(tmp_path, rows)) is None
+    assert load_weld_labels(options_with(), SEED, write_set(tmp_path, rows)) is None
     np.savez(tmp_path / "welds.npz", label=np.zeros(3), **arrays_of(0))
-    assert load_weld_labels(config_with(), tmp_path / "welds.npz") is None
+    assert load_weld_labels(options_with(), SEED, tmp_path / "welds.npz") is None
 
 
 def test_single_missing_samples_may_be_left_out_on_request(tmp_path: Path, rows: list[Any]) -> None:
     write_set(tmp_path, rows)
     (tmp_path / f"{rows[0][2]}.npz").unlink()
     with pytest.raises(UserError, match=r"1 of 21 samples .* data\.skip_missing=true"):
-        load_weld(config_with(), tmp_path)
-    splits = load_weld(config_with(skip_missing=True), tmp_path)
+        loaded(options_with(), tmp_path)
+    splits = loaded(options_with(skip_missing=True), tmp_path)
     assert len(splits.train) == 11 and "1 of 21" in splits.notes[0]
 
 
 def test_a_sample_without_a_modality_is_marked_and_holds_zeros(tmp_path: Path, rows: list[Any]) -> None:
     write_set(tmp_path, rows)
     np.savez(tmp_path / f"{rows[0][2]}.npz", **arrays_of(0, leave_out="audio"))
-    train = load_weld(config_with(), tmp_path).train
+    train = loaded(options_with(), tmp_path).train
     assert train.tensors["present"][0].tolist() == [True, True, False, True]
     assert not train.tensors["audio"][0].any()
 
 
 def test_a_split_can_be_made_anew_by_recording(tmp_path: Path, rows: list[Any]) -> None:
-    splits = load_weld(config_with(split="grouped", val_fraction=0.3), write_set(tmp_path, rows))
+    splits = loaded(options_with(split="grouped", val_fraction=0.3), write_set(tmp_path, rows))
     assert not set(splits.train.groups) & set(splits.val.groups)
     assert len(splits.train) + len(splits.val) == 21
 
 
 def test_a_split_made_anew_uses_the_test_samples_too(tmp_path: Path, rows: list[Any]) -> None:
-    splits = load_weld(config_with(split="stratified"), write_set(tmp_path, rows))
+    splits = loaded(options_with(split="stratified"), write_set(tmp_path, rows))
     assert len(splits.train) + len(splits.val) == 21
 
 
@@ -167,7 +175,7 @@ def test_one_file_holds_all_samples_and_nan_marks_a_missing_modality(tmp_path: P
     audio[3] = np.nan
     split = np.array(["train"] * 8 + ["val"] * 4)
     np.savez(tmp_path / "welds.npz", **whole_set(audio=audio, split=split, sensor=None))
-    splits = load_weld(config_with(), tmp_path / "welds.npz")
+    splits = loaded(options_with(), tmp_path / "welds.npz")
     assert (len(splits.train), len(splits.val), splits.classes) == (8, 4, CLASSES)
     present = splits.train.tensors["present"]
     assert present[3].tolist() == [True, True, False, False] and present[0].tolist() == [True, True, True, False]
@@ -189,7 +197,7 @@ def test_one_file_holds_all_samples_and_nan_marks_a_missing_modality(tmp_path: P
 def test_a_wrong_array_is_said_in_one_line(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     np.savez(tmp_path / "welds.npz", **whole_set(**changes))
     with pytest.raises(UserError) as caught:
-        load_weld(config_with(), tmp_path / "welds.npz")
+        loaded(options_with(), tmp_path / "welds.npz")
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -198,7 +206,7 @@ def test_a_sample_without_any_modality_is_refused(tmp_path: Path) -> None:
     video[5] = np.nan
     np.savez(tmp_path / "welds.npz", **whole_set(video=video, image=None, audio=None, sensor=None))
     with pytest.raises(UserError, match="sample 5 has no modality"):
-        load_weld(config_with(), tmp_path / "welds.npz")
+        loaded(options_with(), tmp_path / "welds.npz")
 
 
 def test_a_file_that_is_no_archive_or_holds_objects_is_refused_without_a_traceback(tmp_path: Path) -> None:
@@ -215,7 +223,7 @@ def test_a_file_that_is_no_archive_or_holds_objects_is_refused_without_a_traceba
 def test_a_path_that_holds_no_welds_is_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "x.txt").write_text("", encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        load_weld(config_with(), tmp_path / name)
+        loaded(options_with(), tmp_path / name)
 
 
 def test_rows_are_taken_at_even_distances_or_repeated() -> None:
@@ -243,7 +251,7 @@ def test_the_variants_have_the_counts_of_the_documents(variant: Any, train: list
 
 
 def test_the_built_in_splits_share_no_sample_and_hold_the_classes_of_the_variant() -> None:
-    splits = load_weld(config_with(variant="one-class-train", val_samples=24, missing=0.0), None)
+    splits = loaded(options_with(variant="one-class-train", val_samples=24, missing=0.0), None)
     assert splits.train.labels is not None and splits.val.labels is not None
     assert splits.train.labels.unique().tolist() == [0]
     assert len(splits.val.labels.unique()) == 12
@@ -252,4 +260,4 @@ def test_the_built_in_splits_share_no_sample_and_hold_the_classes_of_the_variant
 
 def test_too_few_built_in_samples_are_refused() -> None:
     with pytest.raises(UserError, match="fewer than 2 of a class; use 24 or more of each"):
-        load_weld(config_with(samples=23), None)
+        loaded(options_with(samples=23), None)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from toy_task import ToyTask, make_split, make_splits
 
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.diagnosis.probes.audit import MAX_SHOWN, SECTIONS, audit, balance, preview, sampler_audit
 from trainctl.engine.runs.atomic import to_json
-from trainctl.engine.tasks.task import Split, Splits
 
 
 def found(task: ToyTask) -> dict:

@@ -164,8 +164,8 @@ def test_events_are_heard_once_whether_the_evidence_was_read_or_not(tmp_path: Pa
 
 
 def test_the_plan_is_read_without_the_users_task(tmp_path: Path) -> None:
-    from trainctl.engine.config.resolve import resolve
     from trainctl.engine.diagnosis.facts.plan import plan_facts
+    from trainctl.engine.tasks.configured import resolve
 
     resolved = resolve("eyes/balanced", overrides=["train.epochs=7", "loss.pos_weight=3", "loss.name=bce"])
     paths = written(tmp_path, rows(10))

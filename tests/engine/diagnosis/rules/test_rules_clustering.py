@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from toy_task import ToyTask, config, make_split
 
 from trainctl.engine.config.schema import RunConfig, Section
+from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, Components
@@ -30,7 +31,7 @@ from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import StepWriter
-from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import StepOutput, Task
 
 K = 4
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from toy_task import ToyTask, config, make_split
 
 from trainctl.engine.config.presets import preset_names
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.facts.contrast import anchors_with_positive, least_across, same_class_share
 from trainctl.engine.diagnosis.facts.statistics import expected_with_positive, least_batch_size
@@ -30,8 +30,9 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import collect_meta, write_meta
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import StepWriter
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.registry import task_type
-from trainctl.engine.tasks.task import Batch, Splits, StepOutput, Task
+from trainctl.engine.tasks.task import StepOutput, Task
 
 TWELVE = tuple(f"c{k}" for k in range(12))
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from toy_task import ToyNet, ToyTask, config, make_split, make_splits
 
+from trainctl.engine.data.batch import Splits
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding, Report, Severity
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Splits, Task
+from trainctl.engine.tasks.task import Task
 
 
 def examine(task: Task) -> Report:

@@ -11,8 +11,8 @@ from torch import nn
 from trainctl.engine.errors import UserError
 from trainctl.engine.models.eyes.heads import TokenGrid
 from trainctl.engine.models.eyes.net import build_eyes_net, check_shape, map_size
+from trainctl.engine.models.eyes.options import EyesModel
 from trainctl.engine.models.tokens import SelfAttention
-from trainctl.engine.tasks.eyes.config import EyesModel
 
 ARCHS = ("baseline", "inverted_se", "convnext")
 HEADS = ("avg", "avgmax_mlp", "transformer", "mlp_mixer")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trainctl.engine.errors import UserError
 from trainctl.engine.models.quality.gmm_fit import fit_mixture, parameters_of
 from trainctl.engine.models.quality.net import QualityNet, batch_statistics
-from trainctl.engine.tasks.quality.config import QualityModel
+from trainctl.engine.models.quality.options import QualityModel
 
 
 def network(**options: Any) -> QualityNet:

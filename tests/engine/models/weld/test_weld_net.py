@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.weld.options import MODALITIES, WeldData
 from trainctl.engine.models.weld.encoders import Standardise, build_encoder
 from trainctl.engine.models.weld.net import WeldNet
+from trainctl.engine.models.weld.options import WeldModel
 from trainctl.engine.optim.optimizers import freeze
-from trainctl.engine.tasks.weld.config import MODALITIES, WeldData, WeldModel
 
 DATA = WeldData(video=(2, 8), image=(5, 6), audio=(1, 6), sensor=(18, 3))
 

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from toy import NUM_TRAIN, NUM_VAL, Poisoned, ToyTask, reader_of, resolved, run_toy
 
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.tasks.task import Batch
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 TRAIN = {"epochs": 3, "batch_size": 16}

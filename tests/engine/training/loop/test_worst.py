@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from toy import ToyTask, resolved, run_toy
 
+from trainctl.engine.data.batch import Batch, Split
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.samples import read_samples
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.eyes.task import EyesTask
-from trainctl.engine.tasks.task import Batch, Split, StepOutput
+from trainctl.engine.tasks.task import StepOutput
 from trainctl.engine.training.loop.worst import worst_samples
 
 

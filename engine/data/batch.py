@@ -1,0 +1,41 @@
+"""What data is made of: batches, splits and both splits of a data set. Knows no source, no task and no loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+"""Tensors of one batch, batch dimension first, on the device of the run."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set, held whole in memory and gathered by index.
+
+    `tensors` share their first dimension N and live on the CPU until the trainer places them.
+    """
+
+    tensors: Mapping[str, Tensor]
+    labels: Tensor | None = None
+    """Class of each sample, int64, shape (N,); none where the task has no classes."""
+    names: Sequence[str] = ()
+    """Where each sample came from (file path or row), for messages; empty or N entries."""
+    groups: Sequence[str] = ()
+    """Person, photo or recording of each sample; empty or N entries."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training and validation data, and the names of the classes (empty for regression)."""
+
+    train: Split
+    val: Split
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the loader wants the user to know: files skipped, split chosen, leak check."""
