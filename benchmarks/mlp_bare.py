@@ -22,6 +22,7 @@ from trainctl.engine.config.schema import RecordConfig
 from trainctl.engine.data.samplers.sampler import RandomSampler
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.record.assemble import HostRow, RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
@@ -48,7 +49,8 @@ def recorded(gate: Gate, device: str, root: Path) -> None:
     meter, scribe = _meter(model), Scribe()
     root.mkdir(parents=True)
     scribe.start()
-    recorder = Recorder(RunPaths(root), _plan(meter), torch.device(device), scribe)
+    plan = _plan(meter)
+    recorder = Recorder(StepWriter(RunPaths(root), plan.layout), plan, torch.device(device), scribe)
     gate.settle = recorder.flush
     _train(gate, model, meter, device, measure=True, recorder=recorder)
 
@@ -113,7 +115,7 @@ def _note(step: int, epoch: int, indices: Tensor, started: float, ready: float, 
         time=time.time(),
         data_s=ready - started,
         step_s=time.perf_counter() - started,
-        lrs=(LEARNING_RATE,),
+        lr=LEARNING_RATE,
         weights=(1.0,),
         clip=math.nan,
         batch_size=BATCH_SIZE,

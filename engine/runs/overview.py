@@ -34,11 +34,13 @@ class OverviewWriter:
     Args:
         paths: the run; `steps.bin` is there.
         layout: what a record holds.
+        dtype: the records' type as the file has it.
     """
 
-    def __init__(self, paths: RunPaths, layout: RecordLayout) -> None:
+    def __init__(self, paths: RunPaths, layout: RecordLayout, dtype: np.dtype[np.void]) -> None:
         self._paths, self._layout = paths, layout
-        self._names = series_names(layout.dtype, layout)
+        self._records_dtype = dtype
+        self._names = series_names(dtype, layout)
         self._dtype = block_dtype(len(self._names))
         self._source: BinaryIO | None = None
         self._start: float | None = None
@@ -70,8 +72,8 @@ class OverviewWriter:
             if self._descriptor < 0:
                 self._create()
             if self._start is None:
-                self._start = float(read_records(self._source, self._layout.dtype, 0, 1)["time"][0])
-            records = read_records(self._source, self._layout.dtype, self.num_blocks * BLOCK, new * BLOCK)
+                self._start = float(read_records(self._source, self._records_dtype, 0, 1)["time"][0])
+            records = read_records(self._source, self._records_dtype, self.num_blocks * BLOCK, new * BLOCK)
             write_all(self._descriptor, sum_up(records, self._layout, self._start).tobytes())
             self.num_blocks += new
 
@@ -91,7 +93,7 @@ class OverviewWriter:
             return 0
         try:
             with self._paths.overview.open("rb", buffering=0) as file:
-                fitting = _num_fitting(file, self._dtype, self._source, self._layout.dtype)
+                fitting = _num_fitting(file, self._dtype, self._source, self._records_dtype)
         except FileNotFoundError:
             return 0
         self._open(fitting)

@@ -6,7 +6,7 @@ All fields are little-endian and of fixed width, so record k of a run lies at by
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,3 +93,15 @@ class RecordLayout:
             frozen=tuple(data.get("frozen", ())),
             units=dict(data.get("units", {})),
         )
+
+
+class RecordSink(Protocol):
+    """Where step records go."""
+
+    def append(self, records: Records) -> None:
+        """Keep whole records, shape (k,). Raises UserError: the disk refuses."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes; again is harmless."""
+        ...

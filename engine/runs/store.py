@@ -19,6 +19,8 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewWriter
 from trainctl.engine.runs.record import RecordLayout, Records
 
+VARIABLE = ("terms", "groups", "classes", "scalars", "frozen")
+"""Parts of a layout that follow from configuration and data, and must be the same on a resume."""
 COPY_BLOCK = 4 << 20
 """Bytes moved at once when a resume shortens the store."""
 
@@ -34,6 +36,7 @@ class StepWriter:
     Attributes:
         count: records in the file.
         dropped: records a resume removed.
+        left_out: columns of the layout that the file lacks because an older version began it; they are not kept.
 
     Raises:
         UserError: the run has records already, or on a resume another layout; the disk refuses.
@@ -41,12 +44,14 @@ class StepWriter:
 
     def __init__(self, paths: RunPaths, layout: RecordLayout, keep: int | None = None) -> None:
         self._path = paths.steps
-        self._dtype = layout.dtype
+        self._given = self._dtype = layout.dtype
         self.dropped = 0
+        self.left_out: tuple[str, ...] = ()
         if keep is None:
             _refuse_existing(paths)
         else:
-            _refuse_other_layout(paths, layout)
+            self._dtype = _dtype_of_resumed(paths, layout)
+            self.left_out = tuple(name for name in layout.dtype.names or () if name not in (self._dtype.names or ()))
             self.dropped = _shorten(paths.steps, self._dtype, keep)
         if not paths.steps_layout.exists() or keep is None:
             write_json_atomic(paths.steps_layout, layout.to_json())
@@ -54,7 +59,7 @@ class StepWriter:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o666)
         self.count = os.fstat(self._descriptor).st_size // self._dtype.itemsize
-        self._overview = OverviewWriter(paths, layout)
+        self._overview = OverviewWriter(paths, layout, self._dtype)
 
     def append(self, records: Records) -> None:
         """Append whole records, shape (k,), of the layout's type.
@@ -62,7 +67,8 @@ class StepWriter:
         Raises:
             UserError: the disk refuses; the file then ends at the last block written whole.
         """
-        assert records.dtype == self._dtype, "records of another layout"
+        assert records.dtype == self._given, "records of another layout"
+        records = _as(records, self._dtype)
         with disk_errors(self._path):
             try:
                 write_all(self._descriptor, records.tobytes())
@@ -244,15 +250,39 @@ def _refuse_existing(paths: RunPaths) -> None:
         raise UserError(f"{paths.root} already holds a run", "resume it, or start a new one")
 
 
-def _refuse_other_layout(paths: RunPaths, layout: RecordLayout) -> None:
+def _dtype_of_resumed(paths: RunPaths, layout: RecordLayout) -> np.dtype[np.void]:
+    """The type of the records in the file, which an older version may have begun with fewer columns.
+
+    Raises:
+        UserError: the parts that the configuration decides are others.
+    """
     existing, wanted = read_json(paths.steps_layout), layout.to_json()
-    if existing is None or existing == wanted:
-        return
-    changed = [key for key in wanted if existing.get(key) != wanted[key] and key not in ("fields", "itemsize")]
-    names = ", ".join(changed) or "fields"
-    raise UserError(
-        f"{paths.root} was recorded with another {names}", "resume with its own configuration, or start a new run"
-    )
+    if existing is None:
+        return layout.dtype
+    changed = [key for key in VARIABLE if list(existing.get(key, ())) != wanted[key]]
+    changed += ["lr_groups"] if existing.get("lr_groups") != wanted["lr_groups"] else []
+    if changed:
+        raise UserError(
+            f"{paths.root} was recorded with another {', '.join(changed)}",
+            "resume with its own configuration, or start a new run",
+        )
+    try:
+        return dtype_from_json(existing)
+    except (KeyError, TypeError, ValueError) as err:
+        raise DamagedFileError(f"cannot read {paths.steps_layout}: {err!r}") from err
+
+
+def _as(records: Records, dtype: np.dtype[np.void]) -> Records:
+    """The columns that another version's records have; NaN (a count: 0) in those that are written no more."""
+    if records.dtype == dtype:
+        return records
+    kept = np.zeros(len(records), dtype)
+    for name in dtype.names or ():
+        if name in (records.dtype.names or ()):
+            kept[name] = records[name]
+        elif dtype[name].base.kind == "f":
+            kept[name] = np.nan
+    return kept
 
 
 def _shorten(path: Path, dtype: np.dtype[np.void], keep: int) -> int:

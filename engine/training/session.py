@@ -21,23 +21,24 @@ from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.errors import ExitCode, UserError
-from trainctl.engine.runs.atomic import write_atomic
-from trainctl.engine.runs.events import EventKind, EventWriter
+from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
-from trainctl.engine.runs.meta import collect_meta, read_meta, write_meta
+from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
-from trainctl.engine.runs.summary import Best, Summary, write_summary
+from trainctl.engine.runs.summary import Best, Summary
 from trainctl.engine.tasks.task import Task
-from trainctl.engine.training.desk.control import POLL_S, Inbox, Signals, requeue_slurm_job
-from trainctl.engine.training.desk.pulse import BEAT_S, Pulse
-from trainctl.engine.training.desk.scribe import Scribe
+from trainctl.engine.training.desk.control import POLL_S, Signals, requeue_slurm_job
+from trainctl.engine.training.desk.desk import desk_of
+from trainctl.engine.training.desk.pulse import BEAT_S
+from trainctl.engine.training.desk.run_writer import Ending, RunWriter
 from trainctl.engine.training.device import describe_device
 from trainctl.engine.training.fork import Inheritance, Origin, inherit, refuse_finished
+from trainctl.engine.training.loop.keeping import checkpoint_about
 from trainctl.engine.training.loop.referee import monitor_of
 from trainctl.engine.training.loop.step import Observer
-from trainctl.engine.training.loop.trainer import Desk, Ending, Trainer, checkpoint_about
+from trainctl.engine.training.loop.trainer import Trainer
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.state.checkpoint import load_checkpoint, save_checkpoint
 
@@ -92,11 +93,9 @@ class _Sitting:
         self, order: Order, assembly: Assembly, paths: RunPaths, signals: Signals, inheritance: Inheritance | None
     ) -> None:
         self.order, self.assembly, self.paths, self.inheritance = order, assembly, paths, inheritance
-        self.scribe = Scribe()
-        self.events = EventWriter(paths)
-        self.pulse = Pulse(paths, order.resolved.preset, describe_device(assembly.device))
-        inbox = Inbox(paths, skip_existing=order.is_resumed)
-        self.desk = Desk(paths, self.scribe, self.pulse, self.events, inbox, signals, order.is_resumed)
+        self.writer = RunWriter(paths)
+        device = describe_device(assembly.device)
+        self.desk = desk_of(self.writer, order.resolved.preset, device, signals, is_resumed=order.is_resumed)
 
     def train(self) -> Ending:
         """Restore, write what is written once, train, sum up."""
@@ -127,14 +126,14 @@ class _Sitting:
             self._take_back()
         progress = self.assembly.state.progress
         if self.order.is_resumed or self.inheritance is not None:
-            self.pulse.step, self.pulse.epoch = progress.step, progress.epoch + 1
+            self.desk.pulse.step, self.desk.pulse.epoch = progress.step, progress.epoch + 1
         self._write_once()
-        self.pulse.beat()
+        self.desk.pulse.beat()
         if self.order.on_open is not None:
             self.order.on_open(self.paths)
-        self.scribe.every(POLL_S, self.desk.inbox.poll)
-        self.scribe.every(BEAT_S, self.pulse.beat)
-        self.scribe.start()
+        self.desk.scribe.every(POLL_S, self.desk.inbox.poll)
+        self.desk.scribe.every(BEAT_S, self.desk.pulse.beat)
+        self.desk.scribe.start()
 
     def _make_trainer(self) -> Trainer:
         a, make = self.assembly, self.order.make_observer
@@ -179,12 +178,24 @@ class _Sitting:
         dropped = count_after(self.paths, progress.step)
         # The event first: who follows the run learns what happened before the records are gone.
         data = {"from_step": progress.step, "from_epoch": progress.epoch, "dropped": dropped}
-        self.events.append(EventKind.RESUME, progress.step, **data)
+        self.writer.event(EventKind.RESUME, progress.step, **data)
         drop_after(self.paths, progress.step)
 
     def _write_once(self) -> None:
+        a, resolved, writer = self.assembly, self.order.resolved, self.writer
+        step, about = a.state.progress.step, self._about()
+        # A run that was killed before it had a meta.json has not begun: what starts now is its beginning.
+        is_new = not self.order.is_resumed or not self.paths.meta.exists()
+        writer.begin(resolved.to_yaml(), step, about if is_new else None)
+        if is_new:
+            if self.inheritance is not None:
+                self._write_inheritance(self.inheritance)
+            writer.meta(self.order.argv or sys.argv, resolved.config.seed, about)
+        writer.notes(EventKind.NOTE, step, a.splits.notes)
+
+    def _about(self) -> dict[str, Any]:
+        """What the run is, for the event that starts it and for `meta.json`."""
         a, resolved = self.assembly, self.order.resolved
-        write_atomic(self.paths.config, resolved.to_yaml().encode())
         about: dict[str, Any] = {
             "preset": resolved.preset,
             "task": resolved.config.task,
@@ -201,34 +212,24 @@ class _Sitting:
             "constant": dict(a.task.constant_metrics(a.splits.val)),
             "expected": resolved.about.expected,
         }
-        if self.inheritance is not None:
-            about["forked_from"] = self.inheritance.about
-        step = a.state.progress.step
-        if not self.order.is_resumed or not self.paths.meta.exists():
-            self.events.append(EventKind.START, step, **about)
-            if self.inheritance is not None:
-                self._write_inheritance(self.inheritance)
-            # Last: a run with meta.json can be resumed, one that was killed before is none yet.
-            write_meta(self.paths, collect_meta(self.order.argv or sys.argv, resolved.config.seed, about))
-        for note in a.splits.notes:
-            self.events.append(EventKind.NOTE, step, text=note)
+        return about if self.inheritance is None else about | {"forked_from": self.inheritance.about}
 
     def _write_inheritance(self, inheritance: Inheritance) -> None:
         """Say what was taken over, and keep it: from here on the fork needs its parent no more."""
         state, config = self.assembly.state, self.order.resolved.config
-        for kind, texts in ((EventKind.NOTE, inheritance.notes), (EventKind.WARNING, inheritance.warnings)):
-            for text in texts:
-                self.events.append(kind, state.progress.step, text=text)
+        step = state.progress.step
+        self.writer.notes(EventKind.NOTE, step, inheritance.notes)
+        self.writer.notes(EventKind.WARNING, step, inheritance.warnings)
         if inheritance.best is not None:
             save_checkpoint(self.paths.best, inheritance.best["state"], inheritance.best["about"])
-        save_checkpoint(self.paths.latest, state.state_dict(), checkpoint_about(config, self.assembly.splits, state))
-        self.events.append(EventKind.CHECKPOINT, state.progress.step, which="latest")
+        about = checkpoint_about(config, self.assembly.splits, state)
+        self.writer.checkpoint("latest", step, state.state_dict(), about)
 
     def _requeue(self) -> None:
         said = requeue_slurm_job(self.order.environ)
         if said:
             kind = EventKind.WARNING if said.startswith("cannot") else EventKind.NOTE
-            self.events.append(kind, self.assembly.state.progress.step, text=said)
+            self.writer.event(kind, self.assembly.state.progress.step, text=said)
 
     def _end(self, ending: Ending, trainer: Trainer | None, *, best_effort: bool = False) -> None:
         """Stop the background thread, then write the last words in this one, as many as the disk takes.
@@ -236,22 +237,17 @@ class _Sitting:
         Raises:
             UserError: the disk refuses, unless it is `best_effort`.
         """
-        self.scribe.close()
+        self.desk.scribe.close()
         if trainer is not None:
             trainer.close()
         step = self.assembly.state.progress.step
         summary = summarize(self.assembly, self.order.resolved.config, self.paths, ending)
-        words: list[Callable[[], object]] = [
-            lambda: self.pulse.enter(ending.state, ending.reason),
-            lambda: self.events.append(EventKind.END, step, state=str(ending.state), exit_reason=ending.reason),
-            lambda: write_summary(self.paths, summary),
-        ]
         refused: list[UserError] = []
-        for write in words:
-            try:
-                write()
-            except UserError as err:
-                refused.append(err)
+        try:
+            self.desk.pulse.enter(ending.state, ending.reason)
+        except UserError as err:
+            refused.append(err)
+        refused += self.writer.end(ending, step, summary)
         if refused and not best_effort:
             raise refused[0]
 

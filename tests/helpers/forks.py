@@ -12,8 +12,8 @@ from toy import ToyTask, reader_of, resolved
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.task import Task
+from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.fork import Origin
-from trainctl.engine.training.loop.trainer import Ending
 from trainctl.engine.training.session import Order, train
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 

@@ -18,7 +18,7 @@ from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.tasks.task import Monitor, StepOutput, Task
-from trainctl.engine.training.loop.trainer import Ending
+from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.session import Order, train
 
 NUM_TRAIN, NUM_VAL, NUM_CLASSES = 90, 30, 3

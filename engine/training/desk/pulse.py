@@ -7,10 +7,10 @@ import socket
 import time
 from collections import deque
 
-from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.record import Records
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.runs.status import Status, write_status
-from trainctl.engine.training.record.assemble import Array
+from trainctl.engine.runs.status import Status
+from trainctl.engine.training.desk.run_writer import RunWriter
 
 BEAT_S = 1.0
 WINDOW_S = 10.0
@@ -20,8 +20,8 @@ WINDOW_S = 10.0
 class Pulse:
     """Holds what the status says. The loop sets `state`, `total_steps`, `epochs`; records bring the rest."""
 
-    def __init__(self, paths: RunPaths, preset: str, device: str) -> None:
-        self._paths, self._preset, self._device = paths, preset, device
+    def __init__(self, writer: RunWriter, preset: str, device: str) -> None:
+        self._writer, self._preset, self._device = writer, preset, device
         self.state = RunState.STARTING
         self.message = ""
         self.epochs = 0
@@ -31,7 +31,7 @@ class Pulse:
         self._started = time.time()
         self._recent: deque[tuple[float, int, int]] = deque()
 
-    def hear(self, records: Array) -> None:
+    def hear(self, records: Records) -> None:
         """Take note of a block of new records."""
         last = records[-1]
         self.step, self.epoch = int(last["step"]), int(last["epoch"])
@@ -45,8 +45,7 @@ class Pulse:
         steps_per_s = sum(steps for _, steps, _ in self._recent) / seconds if seconds else 0.0
         samples_per_s = sum(samples for _, _, samples in self._recent) / seconds if seconds else 0.0
         remaining = max(self.total_steps - self.step, 0)
-        write_status(
-            self._paths,
+        self._writer.status(
             Status(
                 state=self.state,
                 pid=os.getpid(),

@@ -24,7 +24,7 @@ class HostRow(NamedTuple):
     time: float
     data_s: float
     step_s: float
-    lrs: tuple[float, ...]
+    lr: float
     weights: tuple[float, ...]
     clip: float
     batch_size: int
@@ -86,9 +86,12 @@ def assemble(plan: RowPlan, rows: Array, notes: Sequence[HostRow]) -> Array:
 
 
 def _fill_host(records: Array, notes: Sequence[HostRow]) -> None:
-    for name in ("step", "epoch", "time", "data_s", "step_s", "clip", "batch_size"):
-        records[name] = [getattr(note, name) for note in notes]
-    records["lr"] = [note.lrs for note in notes]
+    """Every column that has a note of its name."""
+    for name in HostRow._fields:
+        if name in (records.dtype.names or ()):
+            column = records[name]
+            values = np.array([getattr(note, name) for note in notes])
+            column[...] = values.reshape(-1, *(1 for _ in column.shape[1:]))  # one rate for all parameter groups
 
 
 def _fill_norms(records: Array, norms: Array, plan: RowPlan) -> None:

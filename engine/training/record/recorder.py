@@ -1,6 +1,6 @@
 """Keeps every step without ever making the loop wait: device scalars through the ring, host values beside them.
 
-Knows records and files, no network and no task. `assemble` says what a record holds.
+Knows records, no file format, no network and no task. `assemble` says what a record holds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.store import StepWriter
+from trainctl.engine.runs.record import RecordSink
 from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.record.assemble import Array, HostRow, RowPlan, assemble
 from trainctl.engine.training.record.ring import Block, DeviceRing
@@ -25,27 +24,24 @@ class Recorder:
     """Records of one run.
 
     Args:
-        paths: the run directory.
+        sink: where whole records go.
         plan: columns of a row.
         device: where the scalars are.
         scribe: thread that writes.
-        keep: on a resume, the step after which older records are dropped; none: a new run.
         listener: called in the scribe's thread with each block of new records.
     """
 
     def __init__(
         self,
-        paths: RunPaths,
+        sink: RecordSink,
         plan: RowPlan,
         device: torch.device,
         scribe: Scribe,
-        *,
-        keep: int | None = None,
         listener: Callable[[Array], None] | None = None,
     ) -> None:
         self.plan = plan
         self._ring = DeviceRing(plan.width, plan.num_guarded, device)
-        self._writer = StepWriter(paths, plan.layout, keep)
+        self._sink = sink
         self._scribe = scribe
         self._listener = listener
         self._notes: list[HostRow] = []
@@ -89,7 +85,7 @@ class Recorder:
 
     def close(self) -> None:
         """Close the file. Flush first."""
-        self._writer.close()
+        self._sink.close()
 
     def _store(self, block: Block, notes: list[HostRow]) -> None:
         if self._lost is not None:
@@ -97,7 +93,7 @@ class Recorder:
         with np.errstate(all="ignore"):  # non-finite values are data here
             records = assemble(self.plan, block.rows().numpy(), notes)
         try:
-            self._writer.append(records)
+            self._sink.append(records)
         except Exception as err:
             self._lost = err
             raise

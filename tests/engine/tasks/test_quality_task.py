@@ -21,10 +21,10 @@ from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.clustering import balance_loss, cluster_loss, entropy_loss
 from trainctl.engine.tasks.configured import resolve
+from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import AVERAGE, WEIGHTS, QualityTask
 from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.training.setup import assemble_run
-from trainctl.engine.tasks.quality.config import QualityConfig
 
 EMPTY = Split({})
 

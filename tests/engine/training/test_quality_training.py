@@ -19,7 +19,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.samples import read_samples
 from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import QualityTask
-from trainctl.engine.training.loop.trainer import Ending
+from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.session import Order, train
 
 SECTIONS: dict[str, Any] = {

@@ -66,11 +66,11 @@ def test_an_epoch_that_ends_after_a_resume_has_the_means_of_its_own_steps(tmp_pa
 
 
 def test_a_checkpoint_is_never_ahead_of_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainctl.engine.training.loop import trainer
+    from trainctl.engine.training.desk import run_writer
     from trainctl.engine.training.record import recorder
 
     ahead: list[int] = []
-    save = trainer.save_checkpoint
+    save = run_writer.save_checkpoint
 
     def look(path: Path, state: dict[str, Any], about: dict[str, Any]) -> None:
         records = reader_of(path.parent).steps.all()
@@ -78,7 +78,7 @@ def test_a_checkpoint_is_never_ahead_of_the_records(tmp_path: Path, monkeypatch:
         save(path, state, about)
 
     monkeypatch.setattr(recorder, "FLUSH_S", 1e9)  # nothing is handed over by itself
-    monkeypatch.setattr(trainer, "save_checkpoint", look)
+    monkeypatch.setattr(run_writer, "save_checkpoint", look)
     run_toy(tmp_path / "run", resolved(train=TRAIN, checkpoint={"every_s": 1e-9, "epoch_every_s": 0.0}))
     assert len(ahead) > 3 * STEPS
     assert set(ahead) == {0}

@@ -75,7 +75,7 @@ def without_overview(paths: RunPaths) -> None:
 
 def with_overview(paths: RunPaths, count: int) -> int:
     """Blocks in the overview."""
-    writer = OverviewWriter(paths, LAYOUT)
+    writer = OverviewWriter(paths, LAYOUT, LAYOUT.dtype)
     writer.finish(count)
     writer.close()
     return writer.num_blocks

@@ -1,0 +1,43 @@
+"""The desk: what connects the loop to the outside. Holds the parts together; does nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.training.desk.control import Inbox, Signals
+from trainctl.engine.training.desk.pulse import Pulse
+from trainctl.engine.training.desk.run_writer import RunWriter, SilentWriter
+from trainctl.engine.training.desk.scribe import Scribe
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Files, background thread, commands, signals."""
+
+    writer: RunWriter
+    scribe: Scribe
+    pulse: Pulse
+    inbox: Inbox
+    signals: Signals
+    is_resumed: bool = False
+    """Whether records of an earlier sitting are in the run directory."""
+
+
+def desk_of(writer: RunWriter, preset: str, device: str, signals: Signals, *, is_resumed: bool = False) -> Desk:
+    """The desk of a run that is written by `writer`.
+
+    Args:
+        writer: of the run directory.
+        preset: name, for the status.
+        device: in words, for the status.
+        signals: those of the process.
+        is_resumed: see `Desk`; commands of an earlier sitting are then not obeyed again.
+    """
+    inbox = Inbox(writer.paths, skip_existing=is_resumed)
+    return Desk(writer, Scribe(), Pulse(writer, preset, device), inbox, signals, is_resumed)
+
+
+def silent_desk(paths: RunPaths, signals: Signals) -> Desk:
+    """A desk that writes nothing. It hears what is asked of the run, as every process that trains it must."""
+    return desk_of(SilentWriter(paths), "", "", signals)

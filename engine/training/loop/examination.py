@@ -1,0 +1,118 @@
+"""Measures raw and averaged weights between epochs or when asked, and says what follows from it.
+
+Knows networks and metrics; what ends the run is the loop's business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Splits
+from trainctl.engine.data.feed import Feed
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.tasks.task import Task
+from trainctl.engine.training.desk.desk import Desk
+from trainctl.engine.training.loop.keeping import Keeping
+from trainctl.engine.training.loop.precision import Precision
+from trainctl.engine.training.loop.referee import Referee
+from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.loop.worst import worst_samples
+from trainctl.engine.training.state.state import TrainState
+
+
+class Examination:
+    """Validations of one run.
+
+    Attributes:
+        validated_at: step of the newest validation; -1 before the first.
+        reason_to_stop: why the run should end, from the newest validation that the plan asked for; none: go on.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        splits: Splits,
+        feed: Feed,
+        state: TrainState,
+        config: RunConfig,
+        precision: Precision,
+        desk: Desk,
+        keeping: Keeping,
+        announce_plan: Callable[[], None],
+    ) -> None:
+        self._task, self._splits, self._feed, self._state = task, splits, feed, state
+        self._config, self._precision, self._desk, self._keeping = config, precision, desk, keeping
+        self._announce_plan = announce_plan
+        self.referee = Referee(task, config, state)
+        self.validated_at = -1
+        self.reason_to_stop: str | None = None
+
+    def measure(
+        self, *, for_best: bool = False, for_schedule: bool = False, after: EventKind | None = None
+    ) -> dict[str, float]:
+        """Measure raw and averaged weights; returns the raw metrics.
+
+        Args:
+            for_best: the result may become the best. One that was merely asked for changes nothing of the run: with
+                one more validation it would be another run.
+            for_schedule: plateau and early stopping hear of it.
+            after: what changed the network since the validation at the same step.
+        """
+        state, step, before = self._state, self._state.progress.step, self._desk.pulse.state
+        self._desk.pulse.enter(RunState.VALIDATING)
+        started = time.perf_counter()
+        networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
+        listeners = {"raw": self._keep_worst}
+        results = {
+            name: validate(
+                self._task,
+                network,
+                self._feed,
+                self._config.train.validation_batch_size,
+                self._precision,
+                state.weighting.configured,  # not those of the epoch: losses of two epochs must compare
+                listeners.get(name),
+            )
+            for name, network in networks.items()
+        }
+        state.last_metrics = results
+        self.validated_at = step
+        is_best = for_best and self.referee.is_best(results)
+        self._desk.writer.event(
+            EventKind.VALIDATION,
+            step,
+            epoch=state.progress.epoch,
+            **results,
+            best=is_best,
+            monitor=self.referee.monitor.metric,
+            monitor_mode=self.referee.monitor.mode,
+            seconds=time.perf_counter() - started,
+            **({} if after is None else {"after": str(after)}),
+        )
+        # Heard before the best is saved, so that a fork of it starts with the rate that follows from it.
+        if for_schedule:
+            self._heed(results["raw"], is_best=is_best)
+        if is_best:
+            self._keeping.save("best")
+        self._desk.pulse.enter(before)
+        return results["raw"]
+
+    def _heed(self, metrics: Mapping[str, float], *, is_best: bool) -> None:
+        """Let plateau and early stopping hear of a validation."""
+        # The raw weights are those being trained, so they decide over the rate; the best may be the averaged ones.
+        cut = self.referee.cut_lr(metrics)
+        if cut is not None:
+            self._desk.writer.event(EventKind.LR, self._state.progress.step, **{"from": cut[0], "to": cut[1]})
+            self._announce_plan()
+        self.reason_to_stop = self.referee.reason_to_stop(is_best=is_best)
+
+    def _keep_worst(self, columns: Mapping[str, Tensor]) -> None:
+        progress = self._state.progress
+        worst = worst_samples(self._task, self._splits.val, columns, step=progress.step, epoch=progress.epoch)
+        if worst is not None:
+            self._desk.writer.samples(worst)

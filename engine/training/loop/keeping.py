@@ -1,0 +1,146 @@
+"""What the loop keeps: the records of its steps and its two checkpoints, and the alarm when they turn non-finite.
+
+Knows state and desk, no epochs and no commands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.data.batch import Splits
+from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.tasks.task import StepOutput, Task
+from trainctl.engine.training.desk.desk import Desk
+from trainctl.engine.training.loop.step import check_terms, initial_weights
+from trainctl.engine.training.record.assemble import RowPlan
+from trainctl.engine.training.record.gradients import GradientMeter
+from trainctl.engine.training.record.recorder import Recorder
+from trainctl.engine.training.state.state import TrainState
+
+
+class Keeping:
+    """Records and checkpoints of one run.
+
+    Attributes:
+        alarm: step of the first record that is not finite, set in the scribe's thread; none: all is well.
+        saved_at: when the newest `latest` was written, on the monotonic clock.
+    """
+
+    def __init__(
+        self, task: Task, splits: Splits, state: TrainState, config: RunConfig, device: torch.device, desk: Desk
+    ) -> None:
+        self._task, self._splits, self._state, self._config, self._desk = task, splits, state, config, desk
+        self._device = device
+        self._recorder: Recorder | None = None
+        self.alarm: int | None = None
+        self.saved_at = time.monotonic()
+
+    def opener(self, meter: GradientMeter) -> Callable[[StepOutput], Recorder]:
+        """What makes the recorder from the first output of the network, whose names fix what a record holds."""
+
+        def open_recorder(output: StepOutput) -> Recorder:
+            self._check_and_weigh(output)
+            plan = self._row_plan(output, meter)
+            keep = self._state.progress.step if self._desk.is_resumed else None
+            sink = self._desk.writer.records(plan.layout, keep)
+            self._recorder = Recorder(sink, plan, self._device, self._desk.scribe, self._hear)
+            return self._recorder
+
+        return open_recorder
+
+    def flush(self) -> None:
+        """Wait until every complete step is in the file, and the alarm has been raised if it must."""
+        if self._recorder is not None:
+            self._recorder.flush()
+
+    def close(self) -> None:
+        """Close the records; harmless when none were opened."""
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def save(self, which: str) -> bool:
+        """Write a checkpoint, unless the newest records say that the run has fallen ill; whether it was written."""
+        # A resume goes on behind the checkpoint, so the records up to it must be in the file first. And only when
+        # they are there has anybody looked whether they are finite: an ill network never replaces a sound one.
+        self.flush()
+        if self.alarm is not None:
+            return False
+        about = checkpoint_about(self._config, self._splits, self._state)
+        if which == "best":
+            about["weights"] = self._state.best.weights
+        self._desk.writer.checkpoint(which, self._state.progress.step, self._state.state_dict(), about)
+        if which == "latest":
+            self.saved_at = time.monotonic()
+        return True
+
+    def epoch_means(self, epoch: int) -> dict[str, float]:
+        """Mean over an epoch's records, see `epoch_means`. Flush first."""
+        return epoch_means(self._desk.writer.recorded(), epoch)
+
+    def _check_and_weigh(self, output: StepOutput) -> None:
+        # Only now are the names of the terms known, so only now can an option that names another be refused.
+        weighting = self._config.weighting
+        for option, named in (("weighting.ramp", weighting.ramp), ("weighting.delay", weighting.delay)):
+            check_terms(option, named, output.terms)
+        self._state.weighting.open(initial_weights(self._task, output.terms, self._config.loss_weights))
+        self._state.weigh()
+
+    def _row_plan(self, output: StepOutput, meter: GradientMeter) -> RowPlan:
+        labels = self._splits.train.labels
+        layout = RecordLayout(
+            terms=tuple(output.terms),
+            groups=tuple(meter.groups),
+            lr_groups=len(self._state.optimizer.param_groups),
+            classes=self._splits.classes if labels is not None else (),
+            scalars=tuple(output.scalars),
+            frozen=tuple(meter.frozen),
+        )
+        return RowPlan(
+            layout=layout,
+            group_of=tuple(meter.group_of),
+            has_amp_scale=self._state.scaler is not None,
+            labels=None if labels is None else labels.numpy(),
+        )
+
+    def _hear(self, records: Records) -> None:
+        """In the scribe's thread: pulse, weights, and the alarm for what is not finite."""
+        self._desk.pulse.hear(records)
+        self._state.weighting.hear(records)
+        if self.alarm is None and self._config.health.stop_on_nonfinite:
+            bad = ~np.isfinite(records["loss"])
+            if self._state.scaler is None:  # a scaler overflows now and then, skips the update and goes on
+                bad |= records["nonfinite"] > 0
+            if bad.any():
+                self.alarm = int(records["step"][bad.argmax()])
+
+
+def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState) -> dict[str, Any]:
+    """What a checkpoint of the raw weights says of itself."""
+    return {
+        "task": config.task,
+        "classes": list(splits.classes),
+        "step": state.progress.step,
+        "epoch": state.progress.epoch,
+        "metrics": state.last_metrics,
+        "weights": "raw",
+    }
+
+
+def epoch_means(records: Records, epoch: int) -> dict[str, float]:
+    """Mean over an epoch's records, weighted by batch size, of the loss and of each raw term.
+
+    Empty where the run took no step of the epoch: it was forked at its very end.
+    """
+    if len(records) == 0:
+        return {}
+    first, end = np.searchsorted(records["epoch"], [epoch, epoch + 1])
+    part = records[int(first) : int(end)]
+    sizes = part["batch_size"].astype(np.float64)
+    names = ["loss", *(name for name in records.dtype.names or () if name.startswith("term."))]
+    return {name.removeprefix("term."): float((part[name] * sizes).sum() / sizes.sum()) for name in names}

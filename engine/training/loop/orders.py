@@ -1,0 +1,135 @@
+"""What the run is told between two steps: commands, signals, the alarm, the step limit. Decides whether it ends.
+
+Knows the desk and the state; how a validation or a checkpoint is made is asked of others.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from trainctl.engine.config.schema import RunConfig
+from trainctl.engine.errors import ExitCode
+from trainctl.engine.runs.commands import Command, Verb
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.training.desk.control import EXIT_OF_SIGNAL, POLL_S, apply_setting
+from trainctl.engine.training.desk.desk import Desk
+from trainctl.engine.training.desk.run_writer import Ending
+from trainctl.engine.training.loop.examination import Examination
+from trainctl.engine.training.loop.keeping import Keeping
+from trainctl.engine.training.state.state import TrainState
+
+
+class Orders:
+    """What one run is told.
+
+    Attributes:
+        ending: why the run ends after this step; none: it goes on.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        config: RunConfig,
+        desk: Desk,
+        keeping: Keeping,
+        examination: Examination,
+        announce_plan: Callable[[], None],
+    ) -> None:
+        self._state, self._config, self._desk = state, config, desk
+        self._keeping, self._examination, self._announce_plan = keeping, examination, announce_plan
+        self.ending: Ending | None = None
+
+    def finish(self, reason: str) -> None:
+        """End the run as finished, unless it ends for another reason already."""
+        self.ending = self.ending or Ending(RunState.FINISHED, reason, ExitCode.OK)
+
+    def listen(self) -> None:
+        """Obey what has arrived. Costs a few attribute look-ups when nothing has."""
+        desk = self._desk
+        while desk.inbox:
+            self._obey(desk.inbox.take())
+        # After the commands: whoever asks for something and then ends the process gets both.
+        if desk.signals.received is not None:
+            self._obey_signal()
+        if self._keeping.alarm is not None and self.ending is None:
+            self.stop_nonfinite(self._keeping.alarm)
+        if desk.scribe.error is not None:  # the thread's, raised here: only this one can end the run in good order
+            desk.scribe.raise_error()
+        every_s = self._config.checkpoint.every_s
+        if every_s and time.monotonic() - self._keeping.saved_at >= every_s:
+            self._keeping.save("latest")
+        limit = self._config.train.max_steps
+        if limit is not None and self._state.progress.step >= limit:
+            self.finish(f"max_steps={limit} reached")
+
+    def stop_nonfinite(self, step: int) -> None:
+        """End the run for a loss or gradient that is not finite, whatever else it would have ended for."""
+        text = f"loss or gradient not finite at step {step}; no update was applied since"
+        self._desk.writer.event(EventKind.NONFINITE, step, text=text)
+        self.ending = Ending(RunState.FAILED, text, ExitCode.RUN_FAILED)
+
+    def _obey(self, command: Command) -> None:
+        effect = str(command.verb)
+        match command.verb:
+            case Verb.PAUSE:
+                self._acknowledge(command, "paused")  # before it pauses: whoever asked sees it take effect
+                self._pause()
+                return
+            case Verb.STOP:
+                self.ending = self.ending or Ending(RunState.STOPPED, "stopped on request", ExitCode.STOPPED)
+                effect = "stopping after this step"
+            case Verb.CHECKPOINT:
+                is_saved = self._keeping.save("latest")
+                effect = "checkpoint written" if is_saved else "refused: the newest step is not finite"
+            case Verb.VALIDATE:
+                metrics = self._examination.measure()
+                metric = self._examination.referee.monitor.metric
+                effect = f"validated: {metric} {metrics.get(metric, math.nan):.4f}"
+            case Verb.SET:
+                effect = apply_setting(command.args, self._state)
+                self._announce_plan()
+            case Verb.RESUME:
+                effect = "was not paused"
+        self._acknowledge(command, effect)
+
+    def _pause(self) -> None:
+        # A paused process may be killed for its memory: what it has done so far is safe first.
+        self._keeping.save("latest")
+        self._desk.pulse.enter(RunState.PAUSED)
+        waiting = True
+        while waiting and self._desk.signals.received is None and self.ending is None:
+            self._desk.inbox.wait(POLL_S)
+            self._desk.scribe.raise_error()
+            if self._desk.inbox:
+                waiting = self._obey_paused(self._desk.inbox.take())
+        self._desk.pulse.enter(RunState.RUNNING)
+
+    def _obey_paused(self, command: Command) -> bool:
+        """Whether the run stays paused."""
+        if command.verb is Verb.RESUME:
+            self._acknowledge(command, "resumed")
+            return False
+        if command.verb is Verb.PAUSE:
+            self._acknowledge(command, "is paused already")
+        else:
+            self._obey(command)
+        return True
+
+    def _acknowledge(self, command: Command, effect: str) -> None:
+        self._desk.writer.event(
+            EventKind.COMMAND,
+            self._state.progress.step,
+            id=command.id,
+            verb=str(command.verb),
+            args=command.args,
+            effect=effect,
+        )
+
+    def _obey_signal(self) -> None:
+        received = self._desk.signals.received
+        assert received is not None
+        code = EXIT_OF_SIGNAL.get(received, ExitCode.STOPPED)
+        self.ending = Ending(RunState.PREEMPTED, f"received {received.name}", code)
