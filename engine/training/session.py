@@ -209,7 +209,7 @@ class _Sitting:
                 self._write_inheritance(self.inheritance)
             # Last: a run with meta.json can be resumed, one that was killed before is none yet.
             write_meta(self.paths, collect_meta(self.order.argv or sys.argv, resolved.config.seed, about))
-        for note in a.splits.notes:
+        for note in (*a.splits.notes, *a.notes):
             self.events.append(EventKind.NOTE, step, text=note)
 
     def _write_inheritance(self, inheritance: Inheritance) -> None:
