@@ -8,11 +8,10 @@ what it costs is a copy of a few channels.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 MIN_CHANNELS = 16
 """The kernel works on blocks of 8 (AVX2) or 16 (AVX-512) channels, and overruns with fewer than a block."""
@@ -39,7 +38,7 @@ def unknown_pointwise(model: nn.Module) -> list[str]:
     """
     layers = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     known = {id(p) for module in model.modules() if isinstance(module, layers) for p in module.parameters()}
-    return [name for name, p in model.named_parameters() if id(p) not in known and not is_lazy(p) and _is_small(p)]
+    return [name for name, p in model.named_parameters() if id(p) not in known and _is_small(p)]
 
 
 def _is_small(weight: Tensor) -> bool:
@@ -55,10 +54,8 @@ def guard_convolutions(model: nn.Module) -> None:
 def keep_contiguous(module: nn.Module) -> None:
     """Make a convolution work on contiguous data, whatever layout it is given: either of the two brings the kernel."""
     for weight in module.parameters():
-        if not is_lazy(weight):
-            weight.data = contiguous(weight.data)
-    if _contiguous_input not in module._forward_pre_hooks.values():
-        module.register_forward_pre_hook(_contiguous_input)
+        weight.data = contiguous(weight.data)
+    module.register_forward_pre_hook(_contiguous_input)
 
 
 def contiguous(values: Tensor) -> Tensor:
@@ -69,4 +66,4 @@ def contiguous(values: Tensor) -> Tensor:
 
 
 def _contiguous_input(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(contiguous(cast(Tensor, x)) if isinstance(x, Tensor) else x for x in args)
+    return tuple(contiguous(x) if isinstance(x, Tensor) else x for x in args)
