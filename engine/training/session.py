@@ -191,7 +191,7 @@ class _Sitting:
             if self.inheritance is not None:
                 self._write_inheritance(self.inheritance)
             writer.meta(self.order.argv or sys.argv, resolved.config.seed, about)
-        writer.notes(EventKind.NOTE, step, a.splits.notes)
+        writer.notes(EventKind.NOTE, step, (*a.splits.notes, *a.notes))
 
     def _about(self) -> dict[str, Any]:
         """What the run is, for the event that starts it and for `meta.json`."""

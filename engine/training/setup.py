@@ -18,7 +18,7 @@ from trainctl.engine.optim.optimizers import build_optimizer, freeze
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
-from trainctl.engine.training.loop.precision import Precision, place
+from trainctl.engine.training.loop.precision import Precision, compile_options, layout_notes, place
 from trainctl.engine.training.loop.trainer import steps_per_epoch
 from trainctl.engine.training.state.state import TrainState
 from trainctl.engine.training.state.weighting import Weighting
@@ -35,6 +35,8 @@ class Assembly:
     device: torch.device
     num_parameters: int
     num_trainable: int
+    notes: tuple[str, ...] = ()
+    """What the user should know of how it was built."""
 
 
 def assemble_run(config: RunConfig, task_type: type[Task], data_path: Path | None) -> Assembly:
@@ -71,7 +73,7 @@ def assemble_run(config: RunConfig, task_type: type[Task], data_path: Path | Non
         weighting=Weighting(config.weighting),
     )
     if config.precision.compile:
-        model.compile()
+        model.compile(options=compile_options(model, device))
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return Assembly(
         task=task,
@@ -81,6 +83,7 @@ def assemble_run(config: RunConfig, task_type: type[Task], data_path: Path | Non
         device=device,
         num_parameters=sum(size for size, _ in sizes),
         num_trainable=sum(size for size, trained in sizes if trained),
+        notes=tuple(layout_notes(model, config.precision, device)),
     )
 
 

@@ -61,7 +61,8 @@ def test_photographs_are_told_apart_one_line_each(capsys: pytest.CaptureFixture[
     found = predict(capsys, "eyes")
     assert list(found) == sorted(str(path) for path in Path("eyes").rglob("*.jpg"))
     right = [(prob > 0.5) == ("open" in file) for file, prob in found.items()]
-    assert np.mean(right) > 0.9
+    # Six seeds get all of them right, whatever the CPU; guessing gets 48 right with probability .5 each, ± .07.
+    assert np.mean(right) > 0.8
     run_command_line(["predict", "latest", "eyes/open/00.jpg"])
     assert capsys.readouterr().out == f"eyes/open/00.jpg  prob_open {found['eyes/open/00.jpg']:.4f}\n"
 
@@ -92,7 +93,7 @@ def test_the_exported_network_predicts_what_predict_does(
     images_NCHW = np.stack([np.asarray(image, np.float32).transpose(2, 0, 1) / 255 for image in photographs])
     (probs_N,) = onnxruntime.InferenceSession(path).run(["prob_open"], {"images": images_NCHW})
     np.testing.assert_allclose(probs_N, list(found.values()), atol=1e-4)
-    assert np.ptp(probs_N) > 0.2
+    assert np.ptp(probs_N) > 0.05  # no constant: an agreement to 1e-4 would say nothing (.38 to .84 over seeds)
 
 
 def test_an_exported_network_is_not_overwritten(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.optim.optimizers import freeze
 from trainctl.engine.tasks.task import StepOutput, Task
+from trainctl.engine.training.layout import guard_convolutions
 
 MAX_SAMPLES = 512
 """Larger batches are thinned evenly: the probe asks where the gradient goes, not how large the batch is."""
@@ -64,6 +65,8 @@ def measure_batch(
         if model is None:
             freeze(fresh, task.config.freeze)
         fresh = fresh.to(device).train()
+        if device.type == "cpu":
+            guard_convolutions(fresh)
         fresh.zero_grad(set_to_none=True)
         bench = Bench(task, splits, fresh, device, _weights(task))
         loaded = _loaded_parameters(bench, seed) if model is None else {}

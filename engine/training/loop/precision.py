@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from trainctl.engine.config.schema import PrecisionConfig
 from trainctl.engine.errors import UserError
+from trainctl.engine.training.layout import guard_convolutions, strided_pointwise, unknown_pointwise
 
+WHY = "could write outside its memory in channels-last on a CPU (docs/upstream.md)"
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -46,6 +48,29 @@ class Precision:
 
 
 def place(model: nn.Module, config: PrecisionConfig, device: torch.device) -> nn.Module:
-    """The network on its device, in NHWC layout where that is asked for."""
-    layout = torch.channels_last if config.channels_last else torch.preserve_format
-    return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+    """The network on its device, in NHWC layout where that is asked for and safe (`layout`)."""
+    is_guarded = device.type == "cpu"
+    wanted = config.channels_last and not (is_guarded and unknown_pointwise(model))
+    layout = torch.channels_last if wanted else torch.preserve_format
+    model = model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+    if is_guarded:
+        guard_convolutions(model)
+    return model
+
+
+def compile_options(model: nn.Module, device: torch.device) -> dict[str, bool] | None:
+    """For `torch.compile`: on a CPU it would give every convolution channels-last, the guarded ones too."""
+    is_guarded = device.type == "cpu" and bool(strided_pointwise(model) or unknown_pointwise(model))
+    return {"layout_optimization": False} if is_guarded else None
+
+
+def layout_notes(model: nn.Module, config: PrecisionConfig, device: torch.device) -> list[str]:
+    """What `place` did not do as configured, for the user."""
+    if device.type != "cpu" or not config.channels_last:
+        return []
+    if unknown := unknown_pointwise(model):
+        return [f"the network stays contiguous: with {unknown[0]} a strided 1x1 convolution {WHY}"]
+    if guarded := list(strided_pointwise(model)):
+        names = ", ".join(guarded[:3]) + (f" and {len(guarded) - 3} more" if len(guarded) > 3 else "")
+        return [f"{names}: contiguous, because a strided 1x1 convolution of few channels {WHY}"]
+    return []

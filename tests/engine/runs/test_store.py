@@ -283,11 +283,12 @@ def test_ten_million_records_open_without_being_read(tmp_path):
         file.truncate(count * LAYOUT.dtype.itemsize)
         file.seek((count - 1) * LAYOUT.dtype.itemsize)
         file.write(last.tobytes())
-    began = time.perf_counter()
+    # Not by the clock, which tells of the machine: it takes half a millisecond, and a second where all is read.
+    began = time.thread_time()
     view = StepReader(paths).all()
     reader = StepReader(paths)
     reader.skip_to(count - 1)
     assert_same(reader.read_new(), last)
     assert len(view) == count
     assert view[-1]["step"] == count
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 0.2

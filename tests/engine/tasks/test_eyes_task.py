@@ -132,6 +132,7 @@ def test_many_blocks_share_at_most_twelve_groups() -> None:
 
 
 def test_a_few_steps_learn_to_tell_bright_from_dark() -> None:
+    """Fifteen seeds end between .96 and 1, whatever the CPU; chance is .5 ± .1 for 16 against 16."""
     torch.manual_seed(0)
     task = task_with({"name": "focal"})
     labels = torch.arange(32) % 2
@@ -143,7 +144,7 @@ def test_a_few_steps_learn_to_tell_bright_from_dark() -> None:
         optimizer.zero_grad()
         task.step(model, {"images": images, "labels": labels}).terms["focal"].backward()
         optimizer.step()
-    assert task.metrics(task.step(model, {"images": images, "labels": labels}).columns)["auroc"] > 0.95
+    assert task.metrics(task.step(model, {"images": images, "labels": labels}).columns)["auroc"] > 0.8
 
 
 def test_augmentation_follows_the_configuration_and_feeds_the_loss() -> None:

@@ -114,12 +114,14 @@ def test_the_sampler_is_the_configured_one(name: str, kind: type) -> None:
 
 def test_with_one_class_the_loss_goes_to_its_floor_and_nothing_is_learned() -> None:
     losses, metrics = trained(6, data={"variant": "one-class-train", "sampler": "random"})
+    # The floor is reached to 1e-3 for all seeds tried; neighbours agree in .12 to .15 by chance, which is a twelfth.
     assert losses[-1] == pytest.approx(single_class_floor(24), abs=5e-3)
     assert metrics["knn_accuracy"] < 0.3
 
 
 def test_with_twelve_classes_it_learns() -> None:
     losses, metrics = trained(25)
+    # Half way between what three seeds reach on any CPU (.83 to .91, the loss a hundredth) and chance (.08, all of it).
     assert losses[-1] < losses[0] / 3
     assert metrics["knn_accuracy"] > 0.4 and metrics["macro_f1"] > 0.4 and metrics["centroid_accuracy"] > 0.4
     assert metrics["supcon_normalised"] < 0.9

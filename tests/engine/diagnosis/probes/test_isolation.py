@@ -13,6 +13,7 @@ from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.probes.batch import measure_batch
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.preflight import gather
+from trainctl.engine.tasks.task import Splits
 
 
 def draws() -> tuple[float, float, float]:
@@ -62,6 +63,21 @@ def test_a_network_that_is_looked_at_stays_bit_for_bit_as_it_was() -> None:
     assert model.encoder[0].weight.grad is None
     assert not model.training
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_the_network_that_is_looked_at_is_kept_from_the_kernel_that_training_is_kept_from() -> None:
+    layer, seen = torch.nn.Conv2d(4, 8, 1, 2), list[torch.Tensor]()
+
+    class Strided(ToyTask):
+        def build_model(self, splits: Splits) -> torch.nn.Module:
+            model = super().build_model(splits)
+            model.add_module("narrow", layer)
+            return model
+
+    measure_batch(Strided(), make_splits(), torch.device("cpu"))
+    layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    layer(torch.rand(2, 4, 6, 6).to(memory_format=torch.channels_last))
+    assert not seen[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_the_same_batch_and_network_are_probed_as_a_run_would_begin_with() -> None:

@@ -188,10 +188,16 @@ def test_early_stopping_ends_a_run_that_does_not_improve(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])
 def test_mixed_precision_trains_and_records_its_scale(tmp_path: Path, amp: str) -> None:
-    run_toy(tmp_path / "run", resolved(train=TRAIN, precision={"amp": amp}))
-    records = reader_of(tmp_path / "run").steps.all()
+    """As the full precision does, step by step.
+
+    Over six seeds the losses are at most 1.3 % apart, on any CPU; a network that stood still is 7 to 11 % off. Whether
+    the loss falls within 15 steps is luck, and so not asked (for one seed in five it does not).
+    """
+    for name in (amp, "off"):
+        run_toy(tmp_path / name, resolved(train=TRAIN, precision={"amp": name}))
+    records, exact = (reader_of(tmp_path / name).steps.all() for name in (amp, "off"))
     assert np.isfinite(records["amp_scale"]).all() == (amp == "fp16")
-    assert records["loss"][-5:].mean() < records["loss"][:5].mean()
+    np.testing.assert_allclose(records["loss"], exact["loss"], rtol=0.03)
 
 
 def test_accumulation_is_the_larger_batch(tmp_path: Path) -> None:
