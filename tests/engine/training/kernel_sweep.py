@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from trainctl.engine.config.resolve import resolve
 from trainctl.engine.config.schema import PrecisionConfig
 from trainctl.engine.data.feed import Feed
+from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.training.loop.precision import place
 from trainctl.engine.training.setup import assemble_run
