@@ -11,10 +11,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-
-def is_distributed() -> bool:
-    """Whether there is more than one rank to join."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+from trainctl.engine.ranks import present_ranks
 
 
 def gather_with_grad(local_BD: Tensor) -> Tensor:
@@ -29,7 +26,7 @@ def gather_with_grad(local_BD: Tensor) -> Tensor:
 
 def gather(local_B: Tensor) -> Tensor:
     """`gather_with_grad` for what has no gradient, e.g. labels."""
-    parts = [torch.empty_like(local_B) for _ in range(dist.get_world_size())]
+    parts = [torch.empty_like(local_B) for _ in range(present_ranks().size)]
     dist.all_gather(parts, local_B.contiguous())
     return torch.cat(parts)
 
@@ -48,5 +45,6 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        start = dist.get_rank() * ctx.size
-        return gradients[0][start : start + ctx.size] * dist.get_world_size()
+        ranks = present_ranks()
+        start = ranks.rank * ctx.size
+        return gradients[0][start : start + ctx.size] * ranks.size

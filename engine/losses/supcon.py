@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainctl.engine.losses.gather import gather, gather_with_grad, is_distributed
+from trainctl.engine.losses.gather import gather, gather_with_grad
 from trainctl.engine.losses.numerics import at_least_float32
+from trainctl.engine.ranks import present_ranks
 
 NORM_EPS = 1e-6
 """Embeddings shorter than this are not scaled up to length 1: their direction is noise."""
@@ -47,7 +48,7 @@ def supcon(embeddings_BD: Tensor, labels_B: Tensor, temperature: float = 0.07, *
     """
     with torch.autocast(embeddings_BD.device.type, enabled=False):
         units_BD = F.normalize(at_least_float32(embeddings_BD), dim=1, eps=NORM_EPS)
-        if join_ranks and is_distributed():
+        if join_ranks and not present_ranks().is_alone:
             units_BD, labels_B = gather_with_grad(units_BD), gather(labels_B)
         return _all_pairs(units_BD, labels_B, temperature)
 

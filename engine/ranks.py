@@ -1,0 +1,38 @@
+"""Which of how many processes this one is. Alone, everything here is the identity.
+
+Knows torch.distributed only, and starts nothing: whoever launched the processes has said who they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import distributed as dist
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is nobody to agree with."""
+        return self.size == 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the run directory; the others have a silent desk."""
+        return self.rank == 0
+
+
+ALONE = Ranks()
+
+
+def present_ranks() -> Ranks:
+    """Who this process is, as torch.distributed has it; alone where nothing is distributed."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return ALONE
+    return Ranks(dist.get_rank(), dist.get_world_size())
