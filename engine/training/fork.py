@@ -110,16 +110,19 @@ class _Heir:
         self._refuse_other_network()
         self.state.model.load_state_dict(self.source["model"])
         self.result.notes.append(f"forked from {self.about('run')} at step {self.about('step')}")
+        # After the network: moments are matched by the names of its parameters.
         self._take_optimizer()
         self._take_averages()
         if self.state.scaler and self.source["scaler"]:
             self.state.scaler.load_state_dict(self.source["scaler"])
+        # The position first: which weight a ramped term has depends on the epoch.
         self._take_position()
         self._take_live_changes()
         self._take_verdicts()
         if self.data_words:
             text = f"the data or its split is not the parent's ({self.data_words})"
             self.result.warnings.append(f"{text}: what is validated on may have been trained on")
+        # Last, because whatever was built or loaded above may have drawn some.
         self._take_random_numbers()
         return self.result
 
@@ -192,6 +195,7 @@ class _Heir:
         plateau = PlateauState(**theirs["plateau"])
         factor = float(theirs["scale"]) * plateau.factor
         if not self.is_changed("optimizer.lr", "schedule"):
+            # The cuts, not what led to them: a plateau under another configuration is not the parent's plateau.
             plan.scale, plan.plateau = float(theirs["scale"]), PlateauState(factor=plateau.factor)
         elif factor != 1:
             self.result.notes.append(

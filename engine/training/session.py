@@ -73,6 +73,7 @@ def train(order: Order) -> Ending:
         with signals.setting_up():
             assembly = assemble_run(order.resolved.config, order.task_type, order.data_path)
             inheritance = _inherit(order, assembly)
+        # Only now: whatever could be refused was, so there is no directory of a run that never trained.
         paths = order.open_run()
         with RunLock(paths):
             return _Sitting(order, assembly, paths, signals, inheritance).train()
@@ -128,6 +129,7 @@ class _Sitting:
         if self.order.is_resumed or self.inheritance is not None:
             self.desk.pulse.step, self.desk.pulse.epoch = progress.step, progress.epoch + 1
         self._write_once()
+        # A status before anybody is shown the directory, and in this thread: the other one may take its time.
         self.desk.pulse.beat()
         if self.order.on_open is not None:
             self.order.on_open(self.paths)
@@ -237,6 +239,7 @@ class _Sitting:
         Raises:
             UserError: the disk refuses, unless it is `best_effort`.
         """
+        # First, so that no heartbeat writes over the last status.
         self.desk.scribe.close()
         if trainer is not None:
             trainer.close()

@@ -72,7 +72,8 @@ class Stepper:
         # Forward and backward, the loss averaged over the batches so that accumulation does not change its scale.
         terms, scalars = self._accumulate(batches)
 
-        # Measured before clipping, and written as one row by one operation.
+        # Measured before clipping, and written as one row by one operation. Unscaled first: a norm of scaled
+        # gradients would tell the scaler's factor, and clipping would clip by it.
         if self.state.scaler is not None:
             self.state.scaler.unscale_(self.state.optimizer)
         norms = self.meter.norms()
@@ -80,6 +81,7 @@ class Stepper:
         assert self.recorder is not None
         guard = self.recorder.write([*terms, *norms, *([] if scale is None else [scale]), *scalars])
 
+        # After it was measured: the record says what the gradient was, the optimiser gets what it may have.
         if self.state.clip is not None:
             self.meter.clip(guard[len(terms) :].norm(), self.state.clip)
 
@@ -90,7 +92,9 @@ class Stepper:
         if measure:
             self.recorder.annotate(self.meter.update_ratio(before))
 
+        # Let go of now, so that the next forward pass has their memory.
         self.meter.clear()
+        # The average is of weights as updates left them. Where one was skipped they are the old ones, and the run ends.
         if self.state.ema is not None:
             self.state.ema.update()
         return measure
@@ -107,14 +111,17 @@ class Stepper:
             if len(batches) > 1:
                 loss = loss / len(batches)
             self.precision.scaled(loss).backward()
+            # What is recorded of accumulated batches is their mean, as the gradient is.
             terms = _add(terms, output.terms, len(batches))
             scalars = _add(scalars, output.scalars, len(batches))
+            # Behind the backward pass and before the update: gradients, and the weights they belong to.
             if self._observer is not None:
                 self._observer(self.state.progress.step + 1, batch, output, self.state.model)
         return terms, scalars
 
     def _update(self, guard: Tensor, lr: float) -> None:
         optimizer, scaler = self.state.optimizer, self.state.scaler
+        # Set at each step from the plan, a function of the step alone: nothing to restore, nothing that drifts.
         for group in optimizer.param_groups:
             group["lr"] = lr
         if scaler is not None:

@@ -104,10 +104,10 @@ class TrainState:
         self.weighting.load_state_dict(saved_weighting(state))
         self.clip = state["clip"]
         self.progress = Progress(**state["progress"])
-        self.weigh()
+        self.weigh()  # after the position: a ramped weight depends on the epoch
         self.best = Best(**state["best"])
         self.last_metrics = state["last_metrics"]
-        restore_random_state(state["rng"])
+        restore_random_state(state["rng"])  # last: whatever was restored above may have drawn some
 
     def weigh(self) -> None:
         """Give each loss term the weight it has in the epoch that is under way, or comes next."""
