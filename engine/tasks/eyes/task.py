@@ -19,11 +19,11 @@ from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.data.eyes.splits import CLASSES
 from trainctl.engine.data.images import SUFFIXES, decode_images
 from trainctl.engine.errors import UserError
-from trainctl.engine.losses.bce import bce, bce_prob, pos_weight_of
-from trainctl.engine.losses.focal import focal, focal_prob
+from trainctl.engine.losses.bce import pos_weight_of
 from trainctl.engine.models.eyes.net import EyesNet, build_eyes_net, check_shape
 from trainctl.engine.tasks.binary_metrics import best_constant, binary_metrics
 from trainctl.engine.tasks.eyes.config import EyesConfig
+from trainctl.engine.tasks.eyes.terms import TERMS
 from trainctl.engine.tasks.task import Monitor, StepOutput, Task
 
 OPEN = 1
@@ -47,6 +47,7 @@ class EyesTask(Task[EyesConfig]):
 
     def __init__(self, config: EyesConfig, data_path: Path | None = None) -> None:
         super().__init__(config, data_path)
+        self._term = TERMS[config.loss.name]
         self.pos_weight: float | None = None
         """Weight of the open class in the loss; none: to be computed by `load`."""
         if config.loss.pos_weight != "auto":
@@ -56,7 +57,7 @@ class EyesTask(Task[EyesConfig]):
     def load(self) -> Splits:
         """Read or draw the images, and weigh the classes by the training split."""
         splits = load_eyes(self.config.data, self.config.seed, self.data_path)
-        if self.config.loss.name == "bce" and self.config.loss.pos_weight == "auto":
+        if self._term.weighs_classes and self.config.loss.pos_weight == "auto":
             self.pos_weight = auto_pos_weight(splits.train)
         return splits
 
@@ -91,16 +92,11 @@ class EyesTask(Task[EyesConfig]):
 
     def loss(self, logits_B: Tensor, targets_B: Tensor) -> Tensor:
         """The configured loss, a scalar; targets in [0, 1], 1 is open."""
-        options = self.config.loss
-        if options.name == "focal":
-            return focal(logits_B, targets_B, options.smoothing, options.gamma)
-        if self.pos_weight is None:
-            raise ValueError("pos_weight is computed from the training split: call load() first")
-        return bce(logits_B, targets_B, self.pos_weight)
+        return self._term.loss(logits_B, targets_B, self.config.loss, self.pos_weight)
 
     def prob_open(self, logits_B: Tensor) -> Tensor:
         """P(open) as the loss means it: σ(z) for `bce`, σ(2z) for `focal`."""
-        return focal_prob(logits_B) if self.config.loss.name == "focal" else bce_prob(logits_B)
+        return self._term.prob(logits_B)
 
     def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
         """Accuracy, precision, recall, F1 at 0.5, AUROC and positive rate; undefined ones are NaN."""
