@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.experiments import quality
+from benchmarks.experiments import quality_cases as quality
 from benchmarks.experiments.plots import Line, Plot, draw
 from benchmarks.experiments.runs import Curve, Experiment, Measured, found
 

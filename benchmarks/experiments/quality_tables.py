@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.experiments import quality
+from benchmarks.experiments import quality_cases as quality
 from benchmarks.experiments.diagnoses import Diagnosis, diagnose
 from benchmarks.experiments.runs import Experiment, Measured, found, last
 from benchmarks.experiments.tables import markdown, section, spread

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.experiments import weld
+from benchmarks.experiments import weld_cases as weld
 from benchmarks.experiments.plots import Line, Plot, draw
 from benchmarks.experiments.runs import Curve, Experiment, Measured, found
 from trainctl.engine.tasks.configured import resolve

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks import linear_probe
-from benchmarks.experiments import weld
+from benchmarks.experiments import weld_cases as weld
 from benchmarks.experiments.diagnoses import Diagnosis, diagnose
 from benchmarks.experiments.runs import Curve, Measured, found, last
 from benchmarks.experiments.tables import band, markdown, section, spread

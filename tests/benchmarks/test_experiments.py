@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.experiments import __main__ as command_line
-from benchmarks.experiments import diagnoses, plots, runs, tables, weld, weld_tables
+from benchmarks.experiments import diagnoses, plots, runs, tables, weld_tables
+from benchmarks.experiments import weld_cases as weld
 from benchmarks.experiments.look_alikes import OneClassBatches
 from benchmarks.experiments.runs import Experiment
 from trainctl.engine.errors import UserError
