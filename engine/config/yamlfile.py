@@ -16,6 +16,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import read_limited
 
 KeyPath = tuple[str, ...]
 """Keys from the root to a value."""
@@ -67,6 +68,12 @@ for _name, _pattern, _first in _CORE:
         _class.add_implicit_resolver(_TAG + _name, re.compile(_pattern), _first)
 
 
+MAX_BYTES = 4 << 20
+"""Of a file."""
+MAX_VALUES, MAX_DEPTH = 100_000, 64
+"""Of a document. A few aliases of aliases can stand for billions of values."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A YAML mapping and where its values stand."""
@@ -93,13 +100,13 @@ def read_document(path: Path) -> Document:
         UserError: the file cannot be read, or is not a YAML mapping; names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_limited(path, MAX_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"file not found: {path}") from None
     except UnicodeDecodeError as err:
         raise UserError(f"{path}: not UTF-8 text (byte {err.start})") from None
-    except OSError as err:
-        raise UserError(f"cannot read {path}: {err.strerror}") from None
+    except (OSError, ValueError) as err:
+        raise UserError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}") from None
     return parse_document(text, str(path))
 
 
@@ -155,6 +162,9 @@ def _compose(text: str, name: str) -> Node | None:
         raise UserError(f"{name}:{line}: not valid YAML: {err.problem or err.context}") from None
     except yaml.YAMLError as err:
         raise UserError(f"{name}: not valid YAML: {' '.join(str(err).split())}") from None
+    except (RecursionError, ValueError) as err:
+        why = "it is nested too deeply" if isinstance(err, RecursionError) else str(err)
+        raise UserError(f"{name}: not valid YAML: {why}") from None
 
 
 def _line(node: Node) -> int:
@@ -168,9 +178,14 @@ class _Construct:
         self._name = name
         self._lines = lines
         self._open: list[Node] = []
+        self._count = 0
 
     def value(self, node: Node, path: KeyPath) -> Any:
         """The value of a node at this path."""
+        self._count += 1
+        if self._count > MAX_VALUES or len(self._open) > MAX_DEPTH:
+            what = "more values" if self._count > MAX_VALUES else "values nested more deeply"
+            raise self._error(node, f"{what} than a configuration has (aliases count each time)")
         if isinstance(node, ScalarNode):
             return self._scalar(node)
         if any(node is above for above in self._open):

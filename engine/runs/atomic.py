@@ -15,12 +15,16 @@ import shutil
 import threading
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_regular, parse_json, read_limited
 from trainctl.engine.runs.states import SCHEMA
+
+MAX_BYTES = 16 << 20
+"""Of a small file: the description of ten thousand columns has two."""
 
 
 class DamagedFileError(UserError):
@@ -101,16 +105,31 @@ def read_json(path: Path) -> dict[str, Any] | None:
         UserError: written by a newer version.
     """
     try:
-        data: Any = json.loads(path.read_bytes())
+        data: Any = parse_json(read_limited(path, MAX_BYTES, follow=False))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as err:
-        raise DamagedFileError(f"cannot read {path}: {err}") from err
+        raise DamagedFileError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}") from err
     if not isinstance(data, dict):
         raise DamagedFileError(f"cannot read {path}: not a JSON object")
     found = cast("dict[str, Any]", data)
     check_schema(found, path)
     return found
+
+
+def open_own(path: Path) -> BinaryIO:
+    """A file of a run, for reading.
+
+    Raises:
+        FileNotFoundError: there is none yet.
+        DamagedFileError: what is there is no regular file, or cannot be opened.
+    """
+    try:
+        return open_regular(path, follow=False)
+    except FileNotFoundError:
+        raise
+    except OSError as err:
+        raise DamagedFileError(f"cannot read {path}: {err.strerror or err}") from err
 
 
 def check_schema(data: Mapping[str, Any], path: Path) -> None:
@@ -120,7 +139,7 @@ def check_schema(data: Mapping[str, Any], path: Path) -> None:
         UserError: `data["schema"]` is above ours.
     """
     schema = data.get("schema", SCHEMA)
-    if not isinstance(schema, int):
+    if not isinstance(schema, int) or isinstance(schema, bool):
         raise DamagedFileError(f"cannot read {path}: schema is {schema!r}")
     if schema > SCHEMA:
         raise UserError(

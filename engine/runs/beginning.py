@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainctl.engine.files import read_limited
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import LOCK_NAME
 from trainctl.engine.runs.status import CRASHED_AFTER_S, SILENT_AFTER_S, Liveness, is_alive, process_start
@@ -40,7 +41,7 @@ def beginning(paths: RunPaths, meta: Mapping[str, Any] | None, now: float) -> tu
 def _patience_s(lock: Path, meta: Mapping[str, Any] | None) -> float:
     """Silence after which the run counts as crashed, in seconds."""
     try:
-        pid, written = int(lock.read_text()), lock.stat().st_mtime
+        pid, written = int(read_limited(lock, 64, follow=False)), lock.stat().st_mtime
     except (OSError, ValueError):
         return CRASHED_AFTER_S  # it prepares its data, or never got that far
     host = None if meta is None else meta.get("host")

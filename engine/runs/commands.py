@@ -120,8 +120,18 @@ def send_command(paths: RunPaths, verb: Verb | str, args: dict[str, Any], sender
     return identity
 
 
+MOST_EPOCHS = 10**9
+"""With more than this the number of steps no longer fits what is written of it."""
+MAX_BYTES = 1 << 20
+"""Read at a time: a few thousand commands."""
+MAX_KNOWN = 1 << 16
+"""Identities that are remembered."""
+
+
 class CommandReader:
     """Follows what is asked of a run. What it returns has been checked; anything else is skipped and counted.
+
+    Each command is returned once, by its identity: also where the file is written anew with what it held before.
 
     Args:
         paths: the run.
@@ -131,8 +141,16 @@ class CommandReader:
     def __init__(self, paths: RunPaths, *, skip_existing: bool = False) -> None:
         self._lines = LineReader(paths.commands)
         self._refused = 0
+        self._known: dict[str, None] = {}
         if skip_existing:
-            self._lines.skip_existing()
+            self.read_new()
+            while self._lines.has_more:
+                self.read_new()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the last reading stopped at its limit."""
+        return self._lines.has_more
 
     @property
     def skipped(self) -> int:
@@ -140,10 +158,22 @@ class CommandReader:
         return self._lines.skipped + self._refused
 
     def read_new(self) -> list[Command]:
-        """Commands asked since the last call, in order."""
-        parsed = [_parse_line(line) for line in self._lines.read_new()]
+        """Commands asked since the last call, in order.
+
+        Raises:
+            DamagedFileError: what is there is no file.
+        """
+        parsed = [_parse_line(line) for line in self._lines.read_new(MAX_BYTES)]
         self._refused += parsed.count(None)
-        return [command for command in parsed if command is not None]
+        return [command for command in parsed if command is not None and self._is_new(command)]
+
+    def _is_new(self, command: Command) -> bool:
+        if command.id in self._known:
+            return False
+        self._known[command.id] = None
+        if len(self._known) > MAX_KNOWN:  # the oldest goes first
+            del self._known[next(iter(self._known))]
+        return True
 
 
 def _parse_line(line: dict[str, Any]) -> Command | None:
@@ -193,7 +223,7 @@ def _number(name: str, text: str) -> float:
 def _check_value(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise UserError(f"set {name}: {value!r} is not a finite number", USAGE)
-    if name == "epochs" and (not isinstance(value, int) or value < 1):
+    if name == "epochs" and (not isinstance(value, int) or not 1 <= value <= MOST_EPOCHS):
         raise UserError(f"set epochs: {value} is not a whole number from 1", "e.g. set epochs 30")
     if name in ("lr", "clip") and value <= 0:
         raise UserError(f"set {name}: {value} is not above 0", USAGE)

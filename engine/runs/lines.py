@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
-from trainctl.engine.runs.atomic import disk_errors, to_json, write_all
+from trainctl.engine.files import parse_json
+from trainctl.engine.runs.atomic import disk_errors, open_own, to_json, write_all
+
+MAX_LINE = 4 << 20
+"""Bytes of a line; a longer one is none of ours and is passed over."""
+CHUNK = 1 << 20
 
 
 def append_line(path: Path, value: dict[str, Any]) -> None:
@@ -33,7 +37,7 @@ class LineReader:
     """Follows a file of JSON lines.
 
     Attributes:
-        skipped: lines that were not a JSON object.
+        skipped: lines that were not a JSON object, or too long for one.
         generation: how often the file shrank; reading then starts over.
         has_more: whether the last reading stopped at its limit.
     """
@@ -49,7 +53,10 @@ class LineReader:
         """The objects of the lines completed since the last call; a torn last line waits for its end.
 
         Args:
-            max_bytes: about how much to read at most; a longer line is read whole.
+            max_bytes: about how much to read at most; a longer line is read whole, up to `MAX_LINE`.
+
+        Raises:
+            DamagedFileError: what is there is no file.
         """
         lines = self._complete_lines(max_bytes)
         parsed = [_parse(line) for line in lines if line.strip()]
@@ -62,7 +69,7 @@ class LineReader:
 
     def _complete_lines(self, max_bytes: int | None = None) -> list[bytes]:
         try:
-            with self.path.open("rb") as file:
+            with open_own(self.path) as file:
                 size = os.fstat(file.fileno()).st_size
                 if size < self._offset:
                     self.generation += 1
@@ -70,7 +77,9 @@ class LineReader:
                 file.seek(self._offset)
                 data = file.read(size - self._offset if max_bytes is None else min(size - self._offset, max_bytes))
                 if b"\n" not in data:
-                    data += file.readline(size - self._offset - len(data))
+                    data += file.readline(min(size - self._offset, MAX_LINE) - len(data))
+                if b"\n" not in data and len(data) >= MAX_LINE:
+                    data = self._pass_over(file, size)
         except FileNotFoundError:
             return []
         end = data.rfind(b"\n") + 1
@@ -78,10 +87,22 @@ class LineReader:
         self._offset += end
         return data[:end].splitlines()
 
+    def _pass_over(self, file: BinaryIO, size: int) -> bytes:
+        """Go on behind a line that is too long; what was read of the next ones is nothing yet."""
+        self.skipped += 1
+        while self._offset < size:
+            file.seek(self._offset)
+            chunk = file.read(min(CHUNK, size - self._offset))
+            end = chunk.find(b"\n") + 1
+            self._offset += end or len(chunk)
+            if end:
+                break
+        return b""
+
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        value: Any = json.loads(line)
-    except (ValueError, RecursionError):
+        value: Any = parse_json(line)
+    except ValueError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_regular
 from trainctl.engine.runs.atomic import read_json, write_all, write_json_atomic
 from trainctl.engine.runs.blocks import BLOCK, Blocks, Overview, block_dtype, sum_up
 from trainctl.engine.runs.layout import RunPaths
@@ -48,7 +49,7 @@ class OverviewWriter:
         self._broken = False
         self.num_blocks = 0
         with self._giving_up():
-            self._source = paths.steps.open("rb", buffering=0)
+            self._source = open_regular(paths.steps, follow=False)
             self.num_blocks = self._take_over()
 
     def advance(self, count: int, appended: int) -> None:
@@ -92,7 +93,7 @@ class OverviewWriter:
         if not _describes(self._paths, self._names):
             return 0
         try:
-            with self._paths.overview.open("rb", buffering=0) as file:
+            with open_regular(self._paths.overview, follow=False) as file:
                 fitting = _num_fitting(file, self._dtype, self._source, self._records_dtype)
         except FileNotFoundError:
             return 0
@@ -138,7 +139,7 @@ class OverviewReader:
     def __init__(self, paths: RunPaths, layout: RecordLayout, dtype: np.dtype[np.void]) -> None:
         self._layout, self._dtype = layout, dtype
         self._names = series_names(dtype, layout)
-        self._source = paths.steps.open("rb", buffering=0)
+        self._source = open_regular(paths.steps, follow=False)
         self.num_records = os.fstat(self._source.fileno()).st_size // dtype.itemsize
         self._first = read_records(self._source, dtype, 0, min(self.num_records, 1))
         self._parts = [read_blocks(paths, self._names, self._source, dtype)]
@@ -195,7 +196,7 @@ def read_blocks(paths: RunPaths, names: tuple[str, ...], source: BinaryIO, dtype
     try:
         if not _describes(paths, names):
             return np.empty(0, blocks)
-        with paths.overview.open("rb", buffering=0) as file:
+        with open_regular(paths.overview, follow=False) as file:
             return read_records(file, blocks, 0, _num_fitting(file, blocks, source, dtype))
     except OSError:
         return np.empty(0, blocks)

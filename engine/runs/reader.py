@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trainctl.engine.runs.atomic import DamagedFileError
+from trainctl.engine.files import read_limited
+from trainctl.engine.runs.atomic import MAX_BYTES, DamagedFileError
 from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.events import Event, EventReader, current_events
 from trainctl.engine.runs.layout import RunPaths
@@ -101,7 +102,11 @@ class RunReader:
         return self._event_reader.has_more
 
     def _poll_events(self, max_bytes: int | None) -> bool:
-        new = self._event_reader.read_new(max_bytes)
+        try:
+            new = self._event_reader.read_new(max_bytes)
+        except DamagedFileError as err:
+            self.problems[self.paths.events.name] = str(err)
+            return False
         if self._event_reader.generation != self._event_generation:
             self._event_generation = self._event_reader.generation
             self.events = []
@@ -131,6 +136,6 @@ class RunReader:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
-    except OSError:
+        return read_limited(path, MAX_BYTES, follow=False).decode(errors="replace")
+    except (OSError, ValueError):
         return ""

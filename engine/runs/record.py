@@ -6,7 +6,7 @@ All fields are little-endian and of fixed width, so record k of a run lies at by
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,14 +85,20 @@ class RecordLayout:
     def from_json(cls, data: dict[str, Any]) -> RecordLayout:
         """The layout written by `to_json`. The caller has checked the schema version."""
         return cls(
-            terms=tuple(data["terms"]),
-            groups=tuple(data["groups"]),
+            terms=_names(data["terms"]),
+            groups=_names(data["groups"]),
             lr_groups=int(data["lr_groups"]),
-            classes=tuple(data["classes"]),
-            scalars=tuple(data["scalars"]),
-            frozen=tuple(data.get("frozen", ())),
+            classes=_names(data["classes"]),
+            scalars=_names(data["scalars"]),
+            frozen=_names(data.get("frozen", ())),
             units=dict(data.get("units", {})),
         )
+
+
+def _names(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in cast("list[Any]", values)):
+        raise ValueError(f"{str(values)[:40]!r} is no list of names")
+    return tuple(cast("list[str]", values))
 
 
 class RecordSink(Protocol):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import read_limited
 from trainctl.engine.runs.atomic import DamagedFileError, write_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import SCHEMA
 
 NUM_KEPT = 12
 """Samples that are kept."""
+MAX_BYTES = 16 << 20
+"""Of the file, packed or not: twelve small pictures have a hundredth of it."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,18 @@ def read_samples(paths: RunPaths) -> WorstSamples | None:
         UserError: a newer version wrote it.
     """
     try:
-        with np.load(io.BytesIO(paths.samples.read_bytes()), allow_pickle=False) as arrays:
+        content = io.BytesIO(read_limited(paths.samples, MAX_BYTES, follow=False))
+        with zipfile.ZipFile(content) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_BYTES // 1_000_000} MB")
+        with np.load(content, allow_pickle=False) as arrays:
             return _read(arrays, paths)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as err:
-        raise DamagedFileError(f"cannot read {paths.samples}: {err}") from err
+    except UserError:
+        raise
+    except Exception as err:  # zipfile, zlib and NumPy raise nearly anything, by content
+        raise DamagedFileError(f"cannot read {paths.samples}: {getattr(err, 'strerror', None) or err}") from err
 
 
 def _read(arrays: Any, paths: RunPaths) -> WorstSamples:

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import bisect
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.atomic import DamagedFileError, disk_errors, read_json, write_all, write_json_atomic
+from trainctl.engine.runs.atomic import DamagedFileError, disk_errors, open_own, read_json, write_all, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewWriter
 from trainctl.engine.runs.record import RecordLayout, Records
 
 VARIABLE = ("terms", "groups", "classes", "scalars", "frozen")
 """Parts of a layout that follow from configuration and data, and must be the same on a resume."""
+FIELD_TYPES = ("<u4", "<u8", "<i4", "<i8", "<f4", "<f8")
+"""What a field of a record may be."""
+MAX_FIELDS, MAX_ENTRIES = 1 << 16, 1 << 16
+"""Of a record, and of a field."""
 COPY_BLOCK = 4 << 20
 """Bytes moved at once when a resume shortens the store."""
 
@@ -134,7 +139,7 @@ class StepReader:
         if dtype is None:
             return np.empty(0, np.dtype([("step", "<u4")]))
         try:
-            with self._paths.steps.open("rb") as file:
+            with open_own(self._paths.steps) as file:
                 return self._read_from(file, dtype, limit)
         except FileNotFoundError:
             return self._read_nothing(dtype)
@@ -148,7 +153,7 @@ class StepReader:
         if dtype is None:
             return np.empty(0, np.dtype([("step", "<u4")]))
         try:
-            with self._paths.steps.open("rb") as file:
+            with open_own(self._paths.steps) as file:
                 return _map(file, dtype)
         except FileNotFoundError:
             return np.empty(0, dtype)
@@ -203,7 +208,7 @@ class StepReader:
             return
         try:
             self._dtype = dtype_from_json(data)
-            self._layout = RecordLayout.from_json(data)
+            self._layout = _fitting(RecordLayout.from_json(data), self._dtype)
         except (KeyError, TypeError, ValueError) as err:
             self._dtype = None
             raise DamagedFileError(f"cannot read {self._paths.steps_layout}: {err!r}") from err
@@ -215,11 +220,40 @@ def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:
     Raises:
         KeyError, TypeError, ValueError: not a description of a record.
     """
-    fields = [(str(name), str(code), tuple(shape)) for name, code, shape in data["fields"]]
-    dtype: np.dtype[np.void] = np.dtype([entry if entry[2] else entry[:2] for entry in fields])
+    fields = [_field(*entry) for entry in data["fields"]]
+    if not 0 < len(fields) <= MAX_FIELDS:
+        raise ValueError(f"it has {len(fields)} fields")
+    dtype: np.dtype[np.void] = np.dtype(fields)
     if dtype.itemsize != data["itemsize"]:
         raise ValueError(f"fields have {dtype.itemsize} bytes, itemsize says {data['itemsize']}")
     return dtype
+
+
+def _fitting(layout: RecordLayout, dtype: np.dtype[np.void]) -> RecordLayout:
+    """The layout without the parts that its records have no fields for, as those of another version may not."""
+    fields = dtype.names or ()
+    has_classes = "classes" not in fields or dtype["classes"].shape == (len(layout.classes),)
+    return replace(
+        layout,
+        terms=tuple(name for name in layout.terms if f"term.{name}" in fields and f"weight.{name}" in fields),
+        groups=tuple(name for name in layout.groups if f"grad_norm.{name}" in fields),
+        scalars=tuple(name for name in layout.scalars if f"scalar.{name}" in fields),
+        classes=layout.classes if has_classes else (),
+    )
+
+
+def _field(name: Any, code: Any, shape: Any) -> tuple[Any, ...]:
+    """One field of a record. Numbers of fixed width and nothing else: an object would be a pointer from the file.
+
+    Raises:
+        ValueError: another type or shape.
+    """
+    if not isinstance(name, str) or code not in FIELD_TYPES:
+        raise ValueError(f"field {name!r} is of type {code!r}")
+    sizes: list[Any] = list(shape)
+    if len(sizes) > 1 or not all(type(size) is int and 0 < size <= MAX_ENTRIES for size in sizes):
+        raise ValueError(f"field {name} has shape {sizes}")
+    return (name, code, tuple(sizes)) if sizes else (name, code)
 
 
 def count_after(paths: RunPaths, step: int) -> int:
@@ -289,7 +323,7 @@ def _shorten(path: Path, dtype: np.dtype[np.void], keep: int) -> int:
     """Leave the records up to step `keep`; returns how many were dropped."""
     if not path.exists():
         return 0
-    with path.open("rb") as file:
+    with open_own(path) as file:
         records = _map(file, dtype)
         kept = bisect.bisect_right(range(len(records)), keep, key=lambda k: int(records["step"][k]))
         with disk_errors(path):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_regular
 from trainctl.engine.runs.events import Event
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
@@ -37,7 +38,7 @@ class ConsoleTail:
     def read_new(self) -> tuple[str, ...]:
         """Lines completed since the last call. A carriage return overwrites, as in a terminal."""
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path, follow=False) as file:
                 size = file.seek(0, 2)
                 start = max(size - CONSOLE_TAIL, 0) if self._offset is None else min(self._offset, size)
                 file.seek(start)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trainctl.engine.diagnosis.facts.evidence import NonfiniteStep, RecordFacts
+from trainctl.engine.files import open_regular
 from trainctl.engine.runs.blocks import BLOCK, Blocks
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import read_blocks
@@ -98,7 +99,7 @@ class RecordScan:
 
     def _leap(self, layout: RecordLayout, dtype: np.dtype[np.void], chunk: int) -> None:
         """Pass what the overview covers, reading only its bad blocks."""
-        with contextlib.suppress(OSError), self._paths.steps.open("rb", buffering=0) as source:
+        with contextlib.suppress(OSError), open_regular(self._paths.steps, follow=False) as source:
             names = series_names(dtype, layout)
             blocks = read_blocks(self._paths, names, source, dtype)
             if not len(blocks):

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from trainctl.engine.errors import ExitCode
+from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.commands import Command, CommandReader
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.state.state import TrainState
@@ -29,19 +30,44 @@ EXIT_OF_SIGNAL = {
 
 
 class Inbox:
-    """Commands that arrived and wait for the next step boundary."""
+    """Commands that arrived and wait for the next step boundary.
 
-    def __init__(self, paths: RunPaths, *, skip_existing: bool) -> None:
-        self._reader = CommandReader(paths, skip_existing=skip_existing)
+    Args:
+        paths: the run.
+        skip_existing: pass over what was asked before now, as a resume must.
+        complain: told, from the scribe's thread, what is wrong with the file; once for each new fault.
+    """
+
+    def __init__(self, paths: RunPaths, *, skip_existing: bool, complain: Callable[[str], None]) -> None:
+        self._reader = CommandReader(paths)
+        self._complain, self._skipped, self._fault = complain, 0, ""
         self._waiting: deque[Command] = deque()
         self._arrived = threading.Event()
+        if skip_existing:
+            self._read()
+            while self._reader.has_more:
+                self._read()
 
     def poll(self) -> None:
-        """Read the file; called by the scribe."""
-        commands = self._reader.read_new()
+        """Read the file; called by the scribe. Whatever lies there, it never ends a training."""
+        commands = self._read()
         if commands:
             self._waiting.extend(commands)
             self._arrived.set()
+
+    def _read(self) -> list[Command]:
+        fault, commands = "", list[Command]()
+        try:
+            commands = self._reader.read_new()
+        except DamagedFileError as err:
+            fault = f"{err}: this run cannot be asked for anything"
+        if self._reader.skipped > self._skipped:
+            fault = f"{self._reader.skipped - self._skipped} lines that are no command were passed over"
+            self._skipped = self._reader.skipped
+        if fault and fault != self._fault:
+            self._complain(fault)
+        self._fault = fault
+        return commands
 
     def __bool__(self) -> bool:
         return bool(self._waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.desk.control import Inbox, Signals
 from trainctl.engine.training.desk.pulse import Pulse
@@ -34,8 +35,13 @@ def desk_of(writer: RunWriter, preset: str, device: str, signals: Signals, *, is
         signals: those of the process.
         is_resumed: see `Desk`; commands of an earlier sitting are then not obeyed again.
     """
-    inbox = Inbox(writer.paths, skip_existing=is_resumed)
-    return Desk(writer, Scribe(), Pulse(writer, preset, device), inbox, signals, is_resumed)
+    pulse = Pulse(writer, preset, device)
+
+    def complain(text: str) -> None:
+        writer.event(EventKind.WARNING, pulse.step, text=text)
+
+    inbox = Inbox(writer.paths, skip_existing=is_resumed, complain=complain)
+    return Desk(writer, Scribe(), pulse, inbox, signals, is_resumed)
 
 
 def silent_desk(paths: RunPaths, signals: Signals) -> Desk:

@@ -21,6 +21,9 @@ from trainctl.engine.training.loop.examination import Examination
 from trainctl.engine.training.loop.keeping import Keeping
 from trainctl.engine.training.state.state import TrainState
 
+MOST_AT_ONCE = 8
+"""Commands obeyed between two steps: whoever asks for a hundred thousand things must not stop the training."""
+
 
 class Orders:
     """What one run is told.
@@ -49,7 +52,9 @@ class Orders:
     def listen(self) -> None:
         """Obey what has arrived. Costs a few attribute look-ups when nothing has."""
         desk = self._desk
-        while desk.inbox:
+        for _ in range(MOST_AT_ONCE):
+            if not desk.inbox:
+                break
             self._obey(desk.inbox.take())
         # After the commands: whoever asks for something and then ends the process gets both.
         if desk.signals.received is not None:

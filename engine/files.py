@@ -1,0 +1,114 @@
+"""Opens and parses files that somebody else may have made. Knows nothing of what they mean.
+
+A run directory, a configuration or a log can come from anywhere. So: regular files only, opened without waiting (a pipe
+would block, a device never ends), no more bytes than such a file can sensibly have, and numbers and text that the rest
+of the program can work with. What does not fit is an OSError or a ValueError whose text says why, in one line.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+LARGEST = 2**63 - 1
+"""Whole number: what fits 64 bits."""
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+_SUSPECT = re.compile(rb"\d{19}|[eE]\+?\d{3}|NaN|Infinity")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """The file at `path`, for reading, unbuffered like any other; never waits for whoever is at its other end.
+
+    Args:
+        path: the file.
+        follow: whether it may be a link. In a directory that came from elsewhere a link can point at anything.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it is no regular file, or cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as err:
+        if err.errno == errno.ELOOP and not follow:
+            raise OSError(errno.ELOOP, "it is a link, not a file") from err
+        raise
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_limited(path: Path, most: int, *, follow: bool = True) -> bytes:
+    """The whole content of a regular file.
+
+    Raises:
+        FileNotFoundError, OSError: as `open_regular`.
+        ValueError: it has more than `most` bytes.
+    """
+    with open_regular(path, follow=follow) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most // 1_000_000} MB")
+    return content
+
+
+def parse_json(text: bytes) -> Any:
+    """A JSON value as the standard has it: no NaN and no infinity, numbers of 64 bits, text that can be encoded.
+
+    Raises:
+        ValueError: not JSON, a number out of range, or deeper than Python can follow.
+    """
+    # Calling back for every number takes twice as long: only where one might be out of range.
+    hooks: dict[str, Any] = {} if _SUSPECT.search(text) is None else _STRICT
+    try:
+        value: Any = json.loads(text, **hooks)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return _mended(value) if _SURROGATE.search(text) else value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or abs(int(digits)) > LARGEST:
+        raise ValueError(f"the number {digits[:6]}… is out of range")
+    return int(digits)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:12]} is out of range")
+    return value
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON value")
+
+
+_STRICT: dict[str, Any] = {"parse_int": _integer, "parse_float": _number, "parse_constant": _refuse_constant}
+
+
+def _mended(value: Any) -> Any:
+    """With halves of surrogate pairs replaced: they cannot be written to a terminal or a file."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_mended(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
