@@ -38,6 +38,7 @@ from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.run.session import Session
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.screens.dialogs.command_search import CommandSearch
+from trainctl.tui.textual_private import as_if_pushed, num_unwritten
 
 MAX_UNWRITTEN = 2
 """Pieces of output that may wait for the terminal when the next picture is made."""
@@ -95,8 +96,8 @@ class CockpitApp(App[None]):
         self._theme_changed(self.current_theme)
         self.set_keymap(self._keys)
         if isinstance(self.screen, CockpitScreen):
-            # As if it had been pushed: else it could not be switched for another.
-            self.screen._push_result_callback(self.screen, None)  # pyright: ignore[reportPrivateUsage]
+            # Else it could not be switched for another.
+            as_if_pushed(self.screen)
             self._begin_to_follow(self.screen.session, self.screen)
         elif self._first_run is not None:
             await self._replay(self._first_run)
@@ -108,8 +109,8 @@ class CockpitApp(App[None]):
         if self._first_run is None or self._begins_with_replay:
             return super().get_default_screen()
         screen = self._cockpit_of(Session(self._first_run, readonly=self._readonly, feed=self._first_feed))
-        # As if it had been pushed: another run's screen takes its place.
-        screen._push_result_callback(screen, None)  # pyright: ignore[reportPrivateUsage]
+        # Another run's screen may take its place.
+        as_if_pushed(screen)
         return screen
 
     def _begin_with_theme(self) -> None:
@@ -284,13 +285,6 @@ class CockpitApp(App[None]):
         """The main screen, while there is something to draw on: not while it is being taken down."""
         screens = (screen for screen in self.screen_stack if isinstance(screen, CockpitScreen))
         return next((screen for screen in screens if screen.log_panel.is_attached), None)
-
-
-def num_unwritten(app: App[None]) -> int:
-    """Pieces of output that wait for the terminal; 0 where the driver does not tell."""
-    writer = getattr(app._driver, "_writer_thread", None)  # pyright: ignore[reportPrivateUsage]
-    queue = getattr(writer, "_queue", None)
-    return queue.qsize() if queue is not None else 0
 
 
 def _folder_of(run: RunPaths | None) -> Path:

@@ -7,8 +7,9 @@ to the terminal whole several times a second. Knows no chart.
 from __future__ import annotations
 
 from textual.content import Content
-from textual.geometry import Region
 from textual.widget import Widget
+
+from trainctl.tui import textual_private
 
 
 class Framed(Widget):
@@ -16,24 +17,8 @@ class Framed(Widget):
 
     def set_title(self, title: Content) -> None:
         """Text in the upper border."""
-        if _same(self._border_title, title):
-            return
-        if self.is_mounted:
-            self._border_title = title
-            self.refresh(Region(-1, -1, self.size.width + 2, 1))
-        else:
-            self.border_title = title
+        textual_private.set_title(self, title)
 
     def set_subtitle(self, subtitle: Content) -> None:
         """Text in the lower border."""
-        if _same(self._border_subtitle, subtitle):
-            return
-        if self.is_mounted:
-            self._border_subtitle = subtitle
-            self.refresh(Region(-1, self.size.height, self.size.width + 2, 1))
-        else:
-            self.border_subtitle = subtitle
-
-
-def _same(present: Content | None, wanted: Content) -> bool:
-    return present is not None and present.plain == wanted.plain and present.spans == wanted.spans
+        textual_private.set_subtitle(self, subtitle)

@@ -11,12 +11,13 @@ from textual import events
 from textual.app import App
 from textual.command import CommandPalette
 
-from trainctl.tui.app import MAX_UNWRITTEN, CockpitApp, num_unwritten
+from trainctl.tui.app import MAX_UNWRITTEN, CockpitApp
 from trainctl.tui.messages import AttachRequested
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.screens.dialogs.choice import Choice, ChoiceScreen
 from trainctl.tui.screens.dialogs.help import HelpScreen
 from trainctl.tui.screens.replay import ReplayScreen
+from trainctl.tui.textual_private import num_unwritten
 
 
 def hit(app: App[None], *keys: str) -> None:
