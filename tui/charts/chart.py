@@ -20,7 +20,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from trainctl.tui.charts.drawing import Drawing, draw
-from trainctl.tui.charts.framed import Framed
+from trainctl.tui.charts.framed import Framed, frame_css
 from trainctl.tui.charts.inks import (
     BAD_INK,
     BAND_INK,
@@ -84,10 +84,9 @@ class Chart(Framed, Pointable, can_focus=True):
         *_CLASSES.values(),
         *(f"chart--series-{k}" for k in range(NUM_SERIES_COLOURS)),
     }
-    DEFAULT_CSS = """
-    Chart { height: 1fr; border: round $chart-border; border-title-color: $foreground;
-            border-subtitle-color: $chart-label; }
-    Chart:focus { border: round $accent; }
+    DEFAULT_CSS = (
+        frame_css("Chart")
+        + """
     Chart > .chart--bad { color: $chart-bad; text-style: bold; }
     Chart > .chart--span { color: $chart-span; }
     Chart > .chart--band { color: $chart-span; }
@@ -106,6 +105,7 @@ class Chart(Framed, Pointable, can_focus=True):
     Chart > .chart--series-6 { color: $series-6; }
     Chart > .chart--series-7 { color: $series-7; }
     """
+    )
 
     def __init__(self, *, id: str | None = None) -> None:
         self._styles: dict[int, Style] = {}

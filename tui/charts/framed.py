@@ -12,6 +12,20 @@ from textual.widget import Widget
 from trainctl.tui import textual_private
 
 
+def frame_css(widget: str, more: str = "") -> str:
+    """The rules of every bordered panel, for the `DEFAULT_CSS` of one.
+
+    Args:
+        widget: name of its class.
+        more: further declarations, each with its semicolon; they overrule those of the frame.
+    """
+    return f"""
+    {widget} {{ height: 1fr; border: round $chart-border; border-title-color: $foreground;
+                border-subtitle-color: $chart-label; {more} }}
+    {widget}:focus {{ border: round $accent; }}
+    """
+
+
 class Framed(Widget):
     """A widget with a border of one cell all round."""
 

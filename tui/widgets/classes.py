@@ -13,6 +13,7 @@ from textual.widget import Widget
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.run.scene import Scene
@@ -30,11 +31,7 @@ class ClassPanel(Widget, can_focus=True):
     """A bar per class: share over the epoch so far; a tick where the data set has it; the batch in figures."""
 
     heading: ClassVar[str] = "Classes"
-    DEFAULT_CSS = """
-    ClassPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground;
-                 border-subtitle-color: $warning; }
-    ClassPanel:focus { border: round $accent; }
-    """
+    DEFAULT_CSS = frame_css("ClassPanel", "border-subtitle-color: $warning;")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

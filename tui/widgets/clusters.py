@@ -17,6 +17,7 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.drawing import Drawing, draw
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.charts.inks import BAD_INK, DIM_INK, MARK_INK
 from trainctl.tui.charts.legend import entries
 from trainctl.tui.charts.plot import Line
@@ -66,11 +67,7 @@ class ClusterPanel(Widget, can_focus=True):
     """A bar per component over the newest epoch, a tick where all would be equal, and the posteriors over time."""
 
     heading: ClassVar[str] = "Clusters"
-    DEFAULT_CSS = """
-    ClusterPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground;
-                   border-subtitle-color: $chart-label; }
-    ClusterPanel:focus { border: round $accent; }
-    """
+    DEFAULT_CSS = frame_css("ClusterPanel")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.content import Content
 from textual.message import Message
 
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.findings import FindingList
@@ -25,11 +26,7 @@ class HealthPanel(FindingList, can_focus=True):
     """Verdict and findings. Enter on a finding explains it, on the verdict says what was checked."""
 
     heading: ClassVar[str] = "Health"
-    DEFAULT_CSS = """
-    HealthPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground; padding: 0;
-                  border-subtitle-color: $chart-label; }
-    HealthPanel:focus { border: round $accent; }
-    """
+    DEFAULT_CSS = frame_css("HealthPanel", "padding: 0;")
 
     class ExplanationAsked(Message):
         """The user wants a finding explained; none: what was checked and what was not."""

@@ -23,6 +23,7 @@ from textual.visual import Visual
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.header import COLOURS
@@ -72,11 +73,10 @@ class LogPanel(ScrollView, can_focus=True):
     """Console and events in the order they arrived. Follows its end, unless an earlier line is looked at."""
 
     heading: ClassVar[str] = "Log"
-    DEFAULT_CSS = """
-    LogPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground; background: $background;
-               scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: scroll; padding: 0; }
-    LogPanel:focus { border: round $accent; }
-    """
+    DEFAULT_CSS = frame_css(
+        "LogPanel",
+        "background: $background; padding: 0; scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: scroll;",
+    )
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -13,6 +13,7 @@ from textual.content import Content
 
 from trainctl.engine.runs.index import RunInfo
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.rows import Row, RowList
@@ -27,11 +28,7 @@ class ShelfPanel(RowList):
     """Presets of the run's task, then the newest runs. Enter starts or opens what is chosen; space lays a run over."""
 
     heading: ClassVar[str] = "Presets and runs"
-    DEFAULT_CSS = """
-    ShelfPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground; background: $background;
-                 border-subtitle-color: $chart-label; }
-    ShelfPanel:focus { border: round $accent; }
-    """
+    DEFAULT_CSS = frame_css("ShelfPanel", "background: $background;")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, empty="reading presets and runs")

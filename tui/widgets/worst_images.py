@@ -8,6 +8,7 @@ from textual.content import Content
 
 from trainctl.engine.runs.samples import WorstSamples
 from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
@@ -17,11 +18,7 @@ class WorstPanel(Pictures, can_focus=True):
     """The worst first, as many as fit; all of them when the panel fills the screen."""
 
     heading: ClassVar[str] = "Worst samples"
-    DEFAULT_CSS = """
-    WorstPanel { height: 1fr; border: round $chart-border; border-title-color: $foreground;
-                 border-subtitle-color: $chart-label; }
-    WorstPanel:focus { border: round $accent; }
-    """
+    DEFAULT_CSS = frame_css("WorstPanel")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
