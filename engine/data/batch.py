@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 Batch = dict[str, Tensor]
 """Tensors of one batch, batch dimension first, on the device of the run."""
+
+
+def with_float_images(batch: Batch) -> Batch:
+    """The batch with its `images` from uint8 to float32 in [0, 1], in one pass over memory; floats stay as they are."""
+    images_BCHW = batch["images"]
+    return {**batch, "images": images_BCHW / 255} if images_BCHW.dtype == torch.uint8 else batch
 
 
 @dataclass(frozen=True)

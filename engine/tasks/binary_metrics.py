@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from trainctl.engine.tasks.mean_ranks import mean_ranks
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -66,9 +68,7 @@ def auroc(scores_N: Floats, positive_N: Bools) -> float:
     negatives = len(positive_N) - positives
     if not positives or not negatives:
         return math.nan
-    _, place_N, count_U = np.unique(scores_N, return_inverse=True, return_counts=True)
-    rank_U = np.cumsum(count_U) - (count_U - 1) / 2
-    rank_sum = float(rank_U[place_N[positive_N]].sum())
+    rank_sum = float(mean_ranks(scores_N)[positive_N].sum())
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainctl.engine.tasks.mean_ranks import mean_ranks
+
 Floats = NDArray[np.float64]
 
 
@@ -20,7 +22,7 @@ def srcc(prediction_N: Tensor, target_N: Tensor) -> float:
     prediction, target = _floats(prediction_N), _floats(target_N)
     if not _varies(prediction) or not _varies(target):
         return math.nan
-    return _correlation(_ranks(prediction), _ranks(target))
+    return _correlation(mean_ranks(prediction), mean_ranks(target))
 
 
 def plcc(prediction_N: Tensor, target_N: Tensor) -> float:
@@ -44,12 +46,6 @@ def _floats(values_N: Tensor) -> Floats:
 def _varies(values: Floats) -> bool:
     """Finite, and not all the same; the deviation would not do, the mean of equal numbers being rounded."""
     return bool(values.size > 1 and np.isfinite(values).all() and values.min() < values.max())
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks from 1, the mean rank for equal values."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
 def _correlation(left: Floats, right: Floats) -> float:

@@ -84,12 +84,8 @@ def open_cockpit(
             feed = RunFeed(run)
             feed.read_ahead()
         from trainctl.tui.app import CockpitApp
-        from trainctl.tui.charts.chart import Chart
-        from trainctl.tui.charts.raster import Glyphs
 
-        # The font of the Linux console has no braille.
-        Chart.glyphs = Glyphs(glyphs or ("ascii" if os.environ.get("TERM") == "linux" else "braille"))
-        Chart.plain_ink = "NO_COLOR" in os.environ
+        _choose_drawing(glyphs)
         app = CockpitApp(run, request, readonly, keymap, replay, feed)
     if is_in_browser():
         from trainctl.tui.cli.commands.web import end_with_server
@@ -103,6 +99,16 @@ def open_cockpit(
     if app.session is not None and not is_in_browser():
         sys.stdout.write(app.session.farewell() + "\n")
     return app.return_code or 0
+
+
+def _choose_drawing(glyphs: str) -> None:
+    """What charts are drawn with, as `open_cockpit` is told or else as the terminal can."""
+    from trainctl.tui.charts.chart import Chart
+    from trainctl.tui.charts.raster import Glyphs
+
+    # The font of the Linux console has no braille.
+    Chart.glyphs = Glyphs(glyphs or ("ascii" if os.environ.get("TERM") == "linux" else "braille"))
+    Chart.plain_ink = "NO_COLOR" in os.environ
 
 
 def is_in_browser() -> bool:

@@ -1,20 +1,21 @@
 """Options and arguments that several commands share, declared once so that they mean the same everywhere.
 
-A command takes them as annotations: `def command(preset: Preset = None, data: Data = None) -> None`. Knows
-the words of the command line only; what they lead to is decided in the engine.
+A command takes them as annotations, `def command(device: Device = None) -> None`, or, where they are many, as one
+object: a dataclass whose fields are annotated so, see `command_line.takes`. Knows the words of the command line only;
+what they lead to is in `configured.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from trainctl.engine.config.resolve import Resolved
+ScaleName = Literal["small", "full"]
 
 
 class ScaleChoice(StrEnum):
@@ -25,7 +26,7 @@ class ScaleChoice(StrEnum):
     SMALL = "small"
     FULL = "full"
 
-    def on(self, device_type: str) -> Literal["small", "full"]:
+    def on(self, device_type: str) -> ScaleName:
         """The scale on a device of this type (`cpu`, `cuda`, `mps`)."""
         if self is ScaleChoice.AUTO:
             return "small" if device_type == "cpu" else "full"
@@ -68,6 +69,13 @@ RunsDir = Annotated[
     Path,
     typer.Option("--runs-dir", metavar="DIR", envvar="TRAINCTL_RUNS_DIR", help="Folder that holds the runs."),
 ]
+TrainedRun = Annotated[
+    str, typer.Argument(metavar="RUN", help="Name, path, unique part of a name, `latest`, or a checkpoint file.")
+]
+Checkpoint = Annotated[str, typer.Option("--checkpoint", metavar="best|latest|FILE", help="Which checkpoint.")]
+Weights = Annotated[
+    str, typer.Option("--weights", metavar="raw|ema", help="Which weights; default: the better of the two.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
@@ -82,39 +90,31 @@ def all_overrides(
     return [*from_device, *(sets or ()), *(positional or ())]
 
 
-def resolve_options(
-    preset: str | None = None,
-    *,
-    scale: Literal["small", "full"] = "full",
-    config: Sequence[Path] | None = None,
-    overrides: Sequence[str] = (),
-    task: str | None = None,
-    data: Path | None = None,
-) -> Resolved:
-    """The configuration a command line asks for, environment included.
+@dataclass(frozen=True)
+class ConfigurationOptions:
+    """Options of a command that needs a configuration: where it comes from, on which data and device."""
 
-    Raises:
-        UserError: an unknown preset, key or file, a value that does not fit, or no word of the task while `data` is
-            plainly that of another one than the default preset's.
-    """
-    import os
+    preset: Preset = None
+    task: Task = None
+    config: Config = None
+    sets: Set = None
+    data: Data = None
+    scale: Scale = ScaleChoice.AUTO
+    device: Device = None
 
-    from trainctl.engine.tasks.configured import resolve
-
-    if data is not None and not (preset or task or config):
-        _refuse_other_task(data)
-    return resolve(preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task)
+    @property
+    def assignments(self) -> list[str]:
+        """Every KEY=VALUE of the command line in the order in which they apply."""
+        return all_overrides(self.sets, device=self.device)
 
 
-def _refuse_other_task(data: Path) -> None:
-    from trainctl.engine.config.presets import DEFAULT_PRESET, preset_names
-    from trainctl.engine.errors import UserError
-    from trainctl.engine.tasks.recognise import recognise_task
+@dataclass(frozen=True)
+class OverridableOptions(ConfigurationOptions):
+    """The same for a command whose arguments are overrides."""
 
-    found = recognise_task(data)
-    if found is not None and found[0] != DEFAULT_PRESET.partition("/")[0]:
-        task, sign = found
-        names = ", ".join(preset_names(task))
-        raise UserError(
-            f"{data} is data of the task {task} ({sign})", f"name one of its presets with --preset: {names}"
-        )
+    overrides: Overrides = None
+
+    @property
+    def assignments(self) -> list[str]:
+        """As in the base class; the arguments come last."""
+        return all_overrides(self.sets, self.overrides, self.device)

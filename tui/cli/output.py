@@ -6,6 +6,7 @@ Colour is rich's decision (`NO_COLOR`, `TERM=dumb`); a pipe gets whole lines wit
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ GAP = 2
 """Spaces between columns."""
 LEAST_ROOM = 16
 """A last piece with fewer columns than this is left to the terminal to wrap."""
+
+STYLES = {"ok": "green", "warning": "yellow", "error": "bold red", "info": "cyan", "bar": "cyan", "dim": "dim",
+          "bold": "bold"}  # fmt: skip
+"""Rich styles of the meanings that lines of the engine and of `tui.words` carry."""
 
 Cell = tuple[str, str]
 """Text and its rich style (empty: none)."""
@@ -41,6 +46,11 @@ def print_lines(lines: Iterable[Sequence[Cell]]) -> None:
             start = Text(" " * start.cell_len)
 
 
+def print_meant(lines: Iterable[Sequence[Cell]]) -> None:
+    """Print lines whose pieces carry a meaning in place of a style, see `STYLES`."""
+    print_lines([(text, STYLES.get(meaning, "")) for text, meaning in line] for line in lines)
+
+
 def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
     """Rows with every column but the last padded to its widest cell."""
     from rich.cells import cell_len
@@ -60,6 +70,14 @@ def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
 def print_json(value: Any) -> None:
     """Print one JSON document. A number that JSON lacks (infinity, NaN) becomes null."""
     typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def tell(**progress: Any) -> None:
+    """Say how far a command is: a JSON line on standard error, for a program that shows it as it comes."""
+    from trainctl.engine.runs.atomic import to_json
+
+    sys.stderr.write(to_json(progress) + "\n")
+    sys.stderr.flush()
 
 
 def _finite(value: Any) -> Any:

@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainctl.engine.errors import UserError
+from trainctl.tui.cli.configured import Configured
 
 if TYPE_CHECKING:
-    from trainctl.engine.config.resolve import Resolved
     from trainctl.engine.runs.layout import RunPaths
 
 
 @dataclass(frozen=True)
-class PastRun:
-    """A run with something to evaluate."""
+class PastRun(Configured):
+    """A run with something to evaluate; `data` is what it was trained on, unless other data was named."""
 
     paths: RunPaths
-    resolved: Resolved
-    data: Path | None
-    """The data it was trained on; none: the task's built-in data."""
 
 
 def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) -> PastRun:
@@ -39,15 +36,27 @@ def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) 
         raise UserError(f"{paths.root} has no meta.json, it never started", "start a new run")
     resolved = with_overrides(load_resolved(paths.config), overrides)
     recorded = meta.get("data")
-    return PastRun(paths, resolved, data or (Path(recorded) if recorded else None))
+    return PastRun(resolved, data or (Path(recorded) if recorded else None), paths)
 
 
-def run_or_checkpoint(ref: str, checkpoint: str) -> tuple[str, str]:
-    """Where `ref` is a checkpoint file, the folder it lies in and the file; else both as they are.
+def trained_run(
+    ref: str, runs_dir: Path, checkpoint: str, weights: str, *, data: Path | None = None, overrides: list[str]
+) -> tuple[PastRun, Path]:
+    """The run called `ref`, or that of the checkpoint file `ref`, and the checkpoint that is asked for.
 
     Raises:
-        UserError: `ref` is a file, and another checkpoint is asked for as well.
+        UserError: no such run, checkpoint or weights; `ref` is a file, and another checkpoint is asked for as well.
     """
+    ref, checkpoint = _run_or_checkpoint(ref, checkpoint)
+    run = past_run(ref, runs_dir, data, overrides)
+    path = _checkpoint_of(run, checkpoint)
+    if weights not in ("", "raw", "ema"):
+        raise UserError(f"--weights {weights}: no such weights", "use raw or ema")
+    return run, path
+
+
+def _run_or_checkpoint(ref: str, checkpoint: str) -> tuple[str, str]:
+    """Where `ref` is a checkpoint file, the folder it lies in and the file; else both as they are."""
     path = Path(ref)
     if not path.is_file():
         return ref, checkpoint
@@ -56,12 +65,8 @@ def run_or_checkpoint(ref: str, checkpoint: str) -> tuple[str, str]:
     return str(path.parent), str(path)
 
 
-def checkpoint_of(run: PastRun, name: str) -> Path:
-    """`latest_model.pth` or `best_model.pth` of the run, or a path.
-
-    Raises:
-        UserError: the run has no such checkpoint.
-    """
+def _checkpoint_of(run: PastRun, name: str) -> Path:
+    """`latest_model.pth` or `best_model.pth` of the run, or a path."""
     named = {"best": run.paths.best, "latest": run.paths.latest}
     path = named.get(name, Path(name))
     if not path.is_file():

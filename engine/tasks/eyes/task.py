@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.data.augment.pipeline import augment_eyes
-from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.data.batch import Batch, Split, Splits, with_float_images
 from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.data.eyes.splits import CLASSES
 from trainctl.engine.data.images import SUFFIXES, decode_images
@@ -67,11 +67,8 @@ class EyesTask(Task[EyesConfig]):
         return build_eyes_net(self.config.model, self.config.data.image_size)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Images from uint8 to float32 in [0, 1], in one pass over memory."""
-        images_BCHW = batch["images"]
-        if images_BCHW.dtype != torch.uint8:
-            return batch
-        return {**batch, "images": images_BCHW / 255}
+        """Images as floats in [0, 1]."""
+        return with_float_images(batch)
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Flips, photometric distortion, CLAHE, crops, Mixup and CutMix, as configured."""

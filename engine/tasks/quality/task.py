@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.data.batch import Batch, Split, Splits, with_float_images
 from trainctl.engine.data.images import SUFFIXES
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
@@ -63,9 +63,8 @@ class QualityTask(Task[QualityConfig]):
         return WEIGHTS
 
     def prepare(self, batch: Batch) -> Batch:
-        """Images from uint8 to float32 in [0, 1]."""
-        images_BCHW = batch["images"]
-        return batch if images_BCHW.dtype != torch.uint8 else {**batch, "images": images_BCHW / 255}
+        """Images as floats in [0, 1]."""
+        return with_float_images(batch)
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Horizontal flips, which leave quality as it is."""

@@ -9,17 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from log_files import SAMPLE
 
 from trainctl.tui.cli.main import run_command_line
-
-SAMPLE = """Train Loss: 0.0234
-  - Quality Loss: 0.0180    # 应该持续下降
-  - Cluster Loss: -0.8500   # 应该在[-0.9, -0.7]范围
-  - Balance Loss: 0.0234    # 应该逐渐减小到<0.05
-  - Entropy Loss: -1.8500   # 应该相对稳定
-Val Loss: 0.0269
-SRCC: 0.7678                # 应该持续提升
-"""
 
 
 @pytest.fixture

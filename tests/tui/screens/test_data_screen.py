@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
+from job_pages import jobs_say, open_page
 from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, toasts, until
 
 from trainctl.engine.runs.meta import write_meta
@@ -15,19 +16,7 @@ from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.raster import Glyphs
-from trainctl.tui.processes import jobs
 from trainctl.tui.screens.jobs.data import DataScreen, SamplesView, tiles_of, unpacked
-
-TALK = """
-import json, sys, time
-for line in json.loads(sys.argv[-1]):
-    if line == "wait":
-        time.sleep(30)
-    else:
-        print(line, file=sys.stderr, flush=True)
-if line.startswith("trainctl"):
-    sys.exit(2)
-"""
 
 
 def picture(value: int) -> dict:
@@ -82,21 +71,7 @@ def parts(*names: str, **changes) -> list[str]:
 @pytest.fixture
 def talk(monkeypatch):
     """Jobs say prepared lines instead of running trainctl; gives the command lines they were started with."""
-    started: list[tuple[str, ...]] = []
-
-    def prepare(lines: list[str]) -> list[tuple[str, ...]]:
-        start = jobs.Job.start
-
-        def told(job: jobs.Job) -> None:
-            started.append(job.words)
-            job.words = (json.dumps(lines),)
-            start(job)
-
-        monkeypatch.setattr(jobs.Job, "start", told)
-        monkeypatch.setattr(jobs, "COMMAND", (sys.executable, "-S", "-c", TALK))
-        return started
-
-    return prepare
+    return partial(jobs_say, monkeypatch)
 
 
 @pytest.fixture
@@ -107,10 +82,7 @@ def own_run(live_run):
     return live_run
 
 
-async def opened(pilot) -> None:
-    await shows(pilot, "step 100/200")
-    await pilot.press("i")
-    await until(pilot, lambda: isinstance(pilot.app.screen, DataScreen))
+opened = partial(open_page, key="i", kind=DataScreen)
 
 
 async def looked_through(pilot) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
+from job_pages import jobs_say, open_page
 from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
 
 from trainctl.engine.runs.meta import write_meta
@@ -14,24 +15,12 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.sweep import Sweep
-from trainctl.tui.processes import jobs
 from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.screens.dialogs.choice import ChoiceScreen
 from trainctl.tui.screens.jobs.lr_finder import LrFinderScreen, found_rows, sweep_of
 from trainctl.tui.widgets.sweep import SweepChart
 
 ABOUT = {"configured": 2e-4, "start": 1e-7, "end": 10.0, "total": 100, "device": "cpu"}
-TALK = """
-import json, sys, time
-for text in json.loads(sys.argv[-1]):
-    kind, _, rest = text.partition(":")
-    if kind == "wait":
-        time.sleep(float(rest))
-    elif kind == "end":
-        sys.exit(int(rest))
-    else:
-        print(rest, file=sys.stderr if kind == "err" else sys.stdout, flush=True)
-"""
 
 
 def swept(count: int = 90) -> dict:
@@ -57,21 +46,7 @@ HALF = say({"stage": "sweep", **swept(48), **ABOUT})
 @pytest.fixture
 def talk(monkeypatch):
     """Jobs say prepared lines instead of running trainctl; gives the command lines they were started with."""
-    started: list[tuple[str, ...]] = []
-
-    def prepare(*lines: str) -> list[tuple[str, ...]]:
-        start = jobs.Job.start
-
-        def told(job: jobs.Job) -> None:
-            started.append(job.words)
-            job.words = (json.dumps(list(lines)),)
-            start(job)
-
-        monkeypatch.setattr(jobs.Job, "start", told)
-        monkeypatch.setattr(jobs, "COMMAND", (sys.executable, "-S", "-c", TALK))
-        return started
-
-    return prepare
+    return lambda *lines: jobs_say(monkeypatch, lines)
 
 
 @pytest.fixture
@@ -87,10 +62,7 @@ def request(run) -> LaunchRequest:
     return LaunchRequest(run.paths.root.parent)
 
 
-async def opened(pilot) -> None:
-    await shows(pilot, "step 100/200")
-    await pilot.press("n")
-    await until(pilot, lambda: isinstance(pilot.app.screen, LrFinderScreen))
+opened = partial(open_page, key="n", kind=LrFinderScreen)
 
 
 async def swept_through(pilot) -> None:

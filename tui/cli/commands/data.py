@@ -5,74 +5,48 @@ Asks the engine and prints its answer; with `--json` the pictures of the samples
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from trainctl.tui.cli.commands.run import device_type
-from trainctl.tui.cli.options import (
-    Config,
-    Data,
-    Device,
-    Json,
-    Overrides,
-    Preset,
-    Scale,
-    ScaleChoice,
-    Set,
-    Task,
-    all_overrides,
-    resolve_options,
-)
-from trainctl.tui.cli.output import print_json, print_lines
+from trainctl.tui.cli.command_line import takes
+from trainctl.tui.cli.configured import configured
+from trainctl.tui.cli.options import Json, OverridableOptions
+from trainctl.tui.cli.output import print_json, print_meant, tell
 
-STYLES = {"ok": "green", "warning": "yellow", "error": "bold red", "bar": "cyan", "dim": "dim", "bold": "bold"}
 WIDTH = 100
 """Columns that the text takes at most."""
 
 
-def command(
-    overrides: Overrides = None,
-    preset: Preset = None,
-    task: Task = None,
-    config: Config = None,
-    sets: Set = None,
-    data: Data = None,
-    scale: Scale = ScaleChoice.AUTO,
-    device: Device = None,
-    json: Json = False,
+@dataclass(frozen=True)
+class DataOptions(OverridableOptions):
+    """The options of `trainctl data`."""
+
+    json: Json = False
     progress: Annotated[
         bool, typer.Option("--progress", help="Print each part on standard error when it is ready, a JSON line each.")
-    ] = False,
-) -> None:
+    ] = False
+
+
+@takes(DataOptions)
+def command(options: DataOptions) -> None:
     """Look at the data as training will see it: class balance, batches, tensors, samples."""
-    size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
-    words = all_overrides(sets, overrides, device)
-    resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task, data=data)
-    title = f"{resolved.preset}, {data or 'built-in data'}"
-    if progress:
-        _tell({"section": "loading", "title": title})
+    wanted = configured(options)
+    if options.progress:
+        tell(section="loading", title=wanted.title)
 
     from trainctl.engine.diagnosis.probes.audit import audit
-    from trainctl.engine.tasks.registry import task_type
 
     sections: dict[str, Any] = {}
-    for name, section in audit(task_type(resolved.config.task)(resolved.config, data)):
+    for name, section in audit(wanted.task_type(wanted.resolved.config, wanted.data)):
         sections[name] = section
-        if progress:
-            _tell({"section": name, "found": section})
-    if json:
-        print_json({"title": title, **sections})
+        if options.progress:
+            tell(section=name, found=section)
+    if options.json:
+        print_json({"title": wanted.title, **sections})
     else:
-        _print(title, sections)
-
-
-def _tell(progress: dict[str, Any]) -> None:
-    from trainctl.engine.runs.atomic import to_json
-
-    sys.stderr.write(to_json(progress) + "\n")
-    sys.stderr.flush()
+        _print(wanted.title, sections)
 
 
 def _print(title: str, sections: dict[str, Any]) -> None:
@@ -84,4 +58,4 @@ def _print(title: str, sections: dict[str, Any]) -> None:
     lines: Lines = [((title, "bold"),)]
     for name, section in sections.items():
         lines += [(("", ""),), ((TITLES[name], "bold"),), *section_lines(name, section, width)]
-    print_lines([(text, STYLES.get(style, "")) for text, style in line] for line in lines)
+    print_meant(lines)

@@ -11,9 +11,8 @@ import typer
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
-from trainctl.tui.cli.commands.evaluate import Checkpoint, Weights, check_weights
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir
-from trainctl.tui.cli.past_run import checkpoint_of, past_run, run_or_checkpoint
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Weights
+from trainctl.tui.cli.past_run import trained_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,16 +64,12 @@ def _export_network(
     run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, *, overwrite: bool
 ) -> str:
     """Write the network; what was written, in a line."""
-    run, checkpoint = run_or_checkpoint(run, checkpoint)
-    past = past_run(run, runs_dir, None, ["runtime.device=cpu"])
-    source = checkpoint_of(past, checkpoint)
-    check_weights(weights)
+    past, source = trained_run(run, runs_dir, checkpoint, weights, overrides=["runtime.device=cpu"])
 
-    from trainctl.engine.tasks.registry import task_type
     from trainctl.engine.training.restore import restore
 
     path = out or default_out(past.paths.root.name, Format.ONNX)
-    trained = restore(source, past.resolved, task_type(past.resolved.config.task), past.data, weights=weights)
+    trained = restore(source, past.resolved, past.task_type, past.data, weights=weights)
     about = trained.task.export_onnx(trained.model, path, overwrite=overwrite)
     shapes = " -> ".join(_shapes(about[side]) for side in ("inputs", "outputs"))
     return f"wrote {path}  {shapes}  ({trained.weights} weights of epoch {trained.about['epoch']}, {source.name})"

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainctl.tui.cli.commands.run import device_type
-from trainctl.tui.cli.options import (
-    Config,
-    Data,
-    Device,
-    Json,
-    Overrides,
-    Preset,
-    Scale,
-    ScaleChoice,
-    Set,
-    Task,
-    all_overrides,
-    resolve_options,
-)
+from trainctl.engine.errors import UserError
+from trainctl.tui.cli.command_line import takes
+from trainctl.tui.cli.configured import Configured, configured
+from trainctl.tui.cli.options import Json, OverridableOptions
+from trainctl.tui.cli.output import tell
 
 if TYPE_CHECKING:
     from trainctl.engine.optim.lr_finder import RangeTest
@@ -31,59 +22,53 @@ ROWS = 20
 BAR = 40
 
 
-def command(
-    overrides: Overrides = None,
-    preset: Preset = None,
-    task: Task = None,
-    config: Config = None,
-    sets: Set = None,
-    data: Data = None,
-    scale: Scale = ScaleChoice.AUTO,
-    device: Device = None,
-    start: Annotated[float, typer.Option("--start", help="First learning rate.")] = 1e-7,
-    end: Annotated[float, typer.Option("--end", help="Last learning rate.")] = 10.0,
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the sweep.", min=10)] = 100,
-    json: Json = False,
+@dataclass(frozen=True)
+class LrFindOptions(OverridableOptions):
+    """The options of `trainctl lr-find`."""
+
+    start: Annotated[float, typer.Option("--start", help="First learning rate.")] = 1e-7
+    end: Annotated[float, typer.Option("--end", help="Last learning rate.")] = 10.0
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the sweep.", min=10)] = 100
+    json: Json = False
     progress: Annotated[
         bool, typer.Option("--progress", help="Say on standard error how far it is, a JSON line each.")
-    ] = False,
-) -> None:
-    """Sweep the learning rate over a few steps on a copy of the network, and suggest one."""
-    from trainctl.engine.errors import UserError
+    ] = False
 
+
+@takes(LrFindOptions)
+def command(options: LrFindOptions) -> None:
+    """Sweep the learning rate over a few steps on a copy of the network, and suggest one."""
+    start, end = options.start, options.end
     if not 0 < start < end or not math.isfinite(end):
         raise UserError(f"--start {start:g} --end {end:g}: not a range", "give 0 < start < end")
-    size = scale.on(device_type(device))
-    words = all_overrides(sets, overrides, device)
-    resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task, data=data)
+    wanted = configured(options)
+    present = wanted.resolved.config.optimizer.lr
+    about: dict[str, Any] = {"configured": present, "start": start, "end": end, "total": options.steps}
+    result = _sweep(wanted, options, about)
+    sys.stdout.write(_report(result, present, about if options.json else None) + "\n")
 
+
+def _sweep(wanted: Configured, options: LrFindOptions, about: dict[str, Any]) -> RangeTest:
+    """Sweep; adds to what is known about it on which device."""
     from trainctl.engine.optim.lr_finder import smooth
-    from trainctl.engine.tasks.registry import task_type
     from trainctl.engine.training.device import describe_device
     from trainctl.engine.training.find_lr import find_lr
     from trainctl.engine.training.setup import assemble_run
 
-    present = resolved.config.optimizer.lr
-    about: dict[str, Any] = {"configured": present, "start": start, "end": end, "total": steps}
-    if progress:
-        _tell(stage="loading", **about)
-    assembly = assemble_run(resolved.config, task_type(resolved.config.task), data)
+    if options.progress:
+        tell(stage="loading", **about)
+    config = wanted.resolved.config
+    assembly = assemble_run(config, wanted.task_type, wanted.data)
     about["device"] = describe_device(assembly.device)
 
-    def tell(lrs: list[float], losses: list[float]) -> None:
-        _tell(stage="sweep", lrs=lrs, losses=losses, smoothed=smooth(losses), **about)
+    def tell_sweep(lrs: list[float], losses: list[float]) -> None:
+        tell(stage="sweep", lrs=lrs, losses=losses, smoothed=smooth(losses), **about)
 
-    if progress:
-        tell([], [])
-    result = find_lr(assembly, resolved.config, start, end, steps, tell if progress else None)
-    sys.stdout.write(_report(result, present, about if json else None) + "\n")
-
-
-def _tell(**progress: Any) -> None:
-    from trainctl.engine.runs.atomic import to_json
-
-    sys.stderr.write(to_json(progress) + "\n")
-    sys.stderr.flush()
+    if options.progress:
+        tell_sweep([], [])
+    return find_lr(
+        assembly, config, options.start, options.end, options.steps, tell_sweep if options.progress else None
+    )
 
 
 def _report(result: RangeTest, present: float, about: dict[str, Any] | None) -> str:

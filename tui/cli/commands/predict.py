@@ -8,13 +8,21 @@ from typing import Annotated
 
 import typer
 
-from trainctl.tui.cli.commands.evaluate import Checkpoint, Run, Weights, check_weights
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Device, Json, RunsDir, all_overrides
-from trainctl.tui.cli.past_run import checkpoint_of, past_run, run_or_checkpoint
+from trainctl.tui.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Checkpoint,
+    Device,
+    Json,
+    RunsDir,
+    TrainedRun,
+    Weights,
+    all_overrides,
+)
+from trainctl.tui.cli.past_run import trained_run
 
 
 def command(
-    run: Run,
+    run: TrainedRun,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files or folders to apply it to.")],
     checkpoint: Checkpoint = "best",
     weights: Weights = "",
@@ -23,20 +31,15 @@ def command(
     json: Json = False,
 ) -> None:
     """Apply a checkpoint to files: one line per file, in their order."""
-    run, checkpoint = run_or_checkpoint(run, checkpoint)
-    past = past_run(run, runs_dir, None, all_overrides(None, None, device))
-    path = checkpoint_of(past, checkpoint)
-    check_weights(weights)
+    past, path = trained_run(run, runs_dir, checkpoint, weights, overrides=all_overrides(None, None, device))
     found = expand(files)
 
-    from trainctl.engine.tasks.registry import task_type
     from trainctl.engine.training.restore import predict, restore
 
-    config = past.resolved.config
-    task = task_type(config.task)
+    task = past.task_type
     paths = chosen(found, files, task.file_suffixes)
     trained = restore(path, past.resolved, task, past.data, weights=weights)
-    rows = predict(trained, paths, config.train.validation_batch_size)
+    rows = predict(trained, paths, past.resolved.config.train.validation_batch_size)
     for file, row in zip(paths, rows, strict=True):
         sys.stdout.write(_line(file, row, json=json) + "\n")
 

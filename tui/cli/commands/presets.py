@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainctl.tui.cli.options import Json, Overrides, Set, Task, all_overrides, resolve_options
+from trainctl.tui.cli.configured import resolve_options
+from trainctl.tui.cli.options import Json, Overrides, ScaleName, Set, Task, all_overrides
 from trainctl.tui.cli.output import Cell, align, print_json, print_lines
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 command = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=HELP)
 
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="Preset, by name or as a YAML file.")]
-Size = Annotated[Literal["small", "full"], typer.Option("--scale", help="Size of the run.")]
+Size = Annotated[ScaleName, typer.Option("--scale", help="Size of the run.")]
 
 
 @command.callback(invoke_without_command=True)

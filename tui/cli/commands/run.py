@@ -9,32 +9,18 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainctl.engine.errors import ExitCode, UserError
-from trainctl.tui.cli.options import (
-    DEFAULT_RUNS_DIR,
-    Config,
-    Data,
-    Device,
-    Json,
-    Overrides,
-    Preset,
-    RunsDir,
-    Scale,
-    ScaleChoice,
-    Set,
-    Task,
-    all_overrides,
-    resolve_options,
-)
+from trainctl.tui.cli.command_line import takes
+from trainctl.tui.cli.configured import Configured, configured
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, OverridableOptions, RunsDir, ScaleChoice
 
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
@@ -52,11 +38,10 @@ class ForkPoint(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be trained, where it is written, on which data."""
+    """What is to be trained, and where it is written."""
 
-    resolved: Resolved
+    configured: Configured
     open_run: Callable[[], RunPaths]
-    data: Path | None
     is_resumed: bool = False
     parent: PastRun | None = None
     """The run that is forked."""
@@ -64,69 +49,67 @@ class Target:
     """The parent's checkpoint that the fork starts from."""
 
 
-def command(
-    overrides: Overrides = None,
-    preset: Preset = None,
-    task: Task = None,
-    config: Config = None,
-    sets: Set = None,
-    data: Data = None,
+@dataclass(frozen=True)
+class RunOptions(OverridableOptions):
+    """The options of `trainctl run`."""
+
     group_by: Annotated[
         str | None,
         typer.Option("--group-by", metavar="REGEX|COLUMN", help="Keep images of one person or photo together."),
-    ] = None,
+    ] = None
     skip_corrupt: Annotated[
         bool, typer.Option("--skip-corrupt", help="Leave out files that cannot be read; they are named.")
-    ] = False,
-    scale: Scale = ScaleChoice.AUTO,
-    device: Device = None,
+    ] = False
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: name, path or `latest`.")
-    ] = None,
+    ] = None
     fork: Annotated[
         str | None,
         typer.Option(
             "--fork", metavar="RUN", help="Start a new run from a checkpoint of RUN, with changes: preset, overrides."
         ),
-    ] = None,
+    ] = None
     fork_from: Annotated[
         ForkPoint | None, typer.Option("--from", help="Which checkpoint to fork; default: latest.", show_default=False)
-    ] = None,
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    ] = None
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR
     run_dir: Annotated[
         Path | None,
         typer.Option("--run-dir", metavar="DIR", help="Write into this directory instead of a new one.", hidden=True),
-    ] = None,
-    json: Json = False,
+    ] = None
+    json: Json = False
     debug: Annotated[
         bool, typer.Option("--debug", help="Print classes, statistics and gradients of the first batches.")
-    ] = False,
-) -> None:
+    ] = False
+
+    @property
+    def assignments(self) -> list[str]:
+        """As in the base class; what is said about the data comes last."""
+        return super().assignments + _data_overrides(self.group_by, skip_corrupt=self.skip_corrupt)
+
+
+@takes(RunOptions, first=("preset", "task", "config", "sets", "data", "group_by", "skip_corrupt"))
+def command(options: RunOptions) -> None:
     """Train: a preset, your file, or your own task.
 
     Without options this trains `eyes/balanced` on built-in data.
     """
     from trainctl.tui.cli.live.streams import ending_at_once
 
-    words = all_overrides(sets, overrides, device)
-    words += _data_overrides(group_by, skip_corrupt=skip_corrupt)
-    if fork_from is not None and fork is None:
+    if options.fork_from is not None and options.fork is None:
         raise UserError("--from says which checkpoint to fork", "name the run with --fork RUN")
     with ending_at_once():
-        if resume is not None:
-            _refuse_with_resume(preset=preset, task=task, config=config, run_dir=run_dir, fork=fork)
-            target = _resumed(resume, runs_dir, words, data)
-        elif fork is not None:
-            if task is not None:
-                raise UserError("a fork keeps the task of its run", "leave out --task, or start a new run")
-            resolve = partial(_fork_options, preset=preset, scale=scale, files=config or (), overrides=words)
-            target = _forked(fork, fork_from or ForkPoint.LATEST, runs_dir, run_dir, data, resolve)
-        else:
-            size = scale.on(device_type(device) if scale is ScaleChoice.AUTO else "")
-            resolved = resolve_options(preset, scale=size, config=config, overrides=words, task=task, data=data)
-            target = Target(resolved, _opener(runs_dir, run_dir, resolved.preset), data)
-        code = _train(target, json=json, debug=debug)
+        code = _train(_target(options), json=options.json, debug=options.debug)
     raise typer.Exit(code)
+
+
+def _target(options: RunOptions) -> Target:
+    if options.resume is not None:
+        return _resumed(options.resume, options)
+    if options.fork is not None:
+        return _forked(options.fork, options)
+    wanted = configured(options)
+    return Target(wanted, _opener(options.runs_dir, options.run_dir, wanted.resolved.preset))
 
 
 def _data_overrides(group_by: str | None, *, skip_corrupt: bool) -> list[str]:
@@ -136,22 +119,13 @@ def _data_overrides(group_by: str | None, *, skip_corrupt: bool) -> list[str]:
     return grouped + ["data.skip_corrupt=true"] * skip_corrupt
 
 
-def _refuse_with_resume(**options: Any) -> None:
-    if options.pop("fork"):
+def _refuse_with_resume(options: RunOptions) -> None:
+    if options.fork:
         raise UserError("--resume goes on with a run, --fork starts a new one from it", "leave out one of them")
-    for name, value in options.items():
-        if value:
+    for name in ("preset", "task", "config", "run_dir"):
+        if getattr(options, name):
             flag = "--" + name.replace("_", "-")
             raise UserError(f"--resume goes on with the run's own configuration, not with {flag}", f"leave out {flag}")
-
-
-def device_type(device: str | None) -> str:
-    """Type of the device an option means: cpu, cuda, mps. Imports torch only to find out what `auto` is here."""
-    if device not in (None, "auto"):
-        return device.partition(":")[0]
-    from trainctl.engine.training.device import choose_device
-
-    return choose_device("auto").type
 
 
 def _opener(runs_dir: Path, run_dir: Path | None, preset: str) -> Callable[[], RunPaths]:
@@ -166,42 +140,47 @@ def _opener(runs_dir: Path, run_dir: Path | None, preset: str) -> Callable[[], R
     return lambda: paths
 
 
-def _resumed(ref: str, runs_dir: Path, overrides: list[str], data: Path | None) -> Target:
+def _resumed(ref: str, options: RunOptions) -> Target:
     from trainctl.tui.cli.past_run import past_run
 
-    past = past_run(ref, runs_dir, data, overrides)
-    return Target(past.resolved, lambda: past.paths, past.data, is_resumed=True)
+    _refuse_with_resume(options)
+    past = past_run(ref, options.runs_dir, options.data, options.assignments)
+    return Target(past, lambda: past.paths, is_resumed=True)
 
 
-def _forked(
-    ref: str,
-    point: ForkPoint,
-    runs_dir: Path,
-    run_dir: Path | None,
-    data: Path | None,
-    resolve: Callable[[Resolved], Resolved],
-) -> Target:
+def _forked(ref: str, options: RunOptions) -> Target:
     from trainctl.tui.cli.past_run import past_run
 
-    parent = past_run(ref, runs_dir, None, [])
-    checkpoint = parent.paths.best if point is ForkPoint.BEST else parent.paths.latest
+    if options.task is not None:
+        raise UserError("a fork keeps the task of its run", "leave out --task, or start a new run")
+    parent = past_run(ref, options.runs_dir, None, [])
+    checkpoint = _fork_checkpoint(parent.paths, options.fork_from or ForkPoint.LATEST)
+    resolved = _fork_config(parent.resolved, options)
+    opener = _opener(options.runs_dir, options.run_dir, resolved.preset)
+    return Target(Configured(resolved, options.data or parent.data), opener, parent=parent, checkpoint=checkpoint)
+
+
+def _fork_checkpoint(parent: RunPaths, point: ForkPoint) -> Path:
+    checkpoint = parent.best if point is ForkPoint.BEST else parent.latest
     if not checkpoint.is_file():
         other = ForkPoint.LATEST if point is ForkPoint.BEST else ForkPoint.BEST
-        has_other = (parent.paths.best if other is ForkPoint.BEST else parent.paths.latest).is_file()
+        has_other = (parent.best if other is ForkPoint.BEST else parent.latest).is_file()
         hint = f"use --from {other}" if has_other else "let it write one first (trainctl send RUN checkpoint)"
-        raise UserError(f"{parent.paths.root} has no {point} checkpoint to fork from", hint)
-    resolved = resolve(parent.resolved)
-    opener = _opener(runs_dir, run_dir, resolved.preset)
-    return Target(resolved, opener, data or parent.data, parent=parent, checkpoint=checkpoint)
+        raise UserError(f"{parent.root} has no {point} checkpoint to fork from", hint)
+    return checkpoint
 
 
-def _fork_options(
-    parent: Resolved, *, preset: str | None, scale: ScaleChoice, files: Sequence[Path], overrides: Sequence[str]
-) -> Resolved:
+def _fork_config(parent: Resolved, options: RunOptions) -> Resolved:
     from trainctl.engine.tasks.configured import fork_config
 
-    size = None if scale is ScaleChoice.AUTO else scale.on("")
-    return fork_config(parent, preset=preset, scale=size, files=files, environ=os.environ, overrides=overrides)
+    return fork_config(
+        parent,
+        preset=options.preset,
+        scale=None if options.scale is ScaleChoice.AUTO else options.scale.on(""),
+        files=options.config or (),
+        environ=os.environ,
+        overrides=options.assignments,
+    )
 
 
 def _train(target: Target, *, json: bool, debug: bool) -> int:
@@ -217,7 +196,6 @@ def _train(target: Target, *, json: bool, debug: bool) -> int:
 
 
 def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool) -> int:
-    from trainctl.engine.tasks.registry import task_type
     from trainctl.engine.training.fork import Origin
     from trainctl.engine.training.session import Order, train
     from trainctl.tui.cli.live.display import Display
@@ -236,9 +214,9 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
     if parent is not None and target.checkpoint is not None:
         origin = Origin(parent.paths, target.checkpoint, parent.resolved, parent.data)
     order = Order(
-        resolved=target.resolved,
-        task_type=task_type(target.resolved.config.task),
-        data_path=target.data,
+        resolved=target.configured.resolved,
+        task_type=target.configured.task_type,
+        data_path=target.configured.data,
         open_run=target.open_run,
         is_resumed=target.is_resumed,
         origin=origin,

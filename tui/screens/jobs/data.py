@@ -7,29 +7,23 @@ when it is ready.
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
 
-from trainctl.engine.errors import UserError
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.processes.jobs import Job
-from trainctl.tui.widgets.key_bar import KeyBar
+from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
 from trainctl.tui.words.data import TITLES, Lines, section_lines
 
-TICK_S = 0.5
 SECTIONS = ("balance", "sampler", "tensors", "samples")
 STYLES = {"ok": "$success", "warning": "$warning", "error": "bold $error", "bar": "$series-0", "dim": "$chart-label",
           "bold": "bold"}  # fmt: skip
@@ -82,7 +76,7 @@ class SamplesView(Pictures):
     """
 
 
-class DataScreen(Screen[None]):
+class DataScreen(JobPage[None]):
     """Looks through the data and shows it.
 
     Args:
@@ -92,89 +86,53 @@ class DataScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "back"),
+        CLOSE,
         Binding("1", "section('balance')", "balance"),
         Binding("2", "section('sampler')", "batches"),
         Binding("3", "section('tensors')", "tensors"),
         Binding("4", "section('samples')", "samples"),
         Binding("a", "augmented", "augmented"),
-        Binding("r", "again", "again"),
+        AGAIN,
     ]
     DEFAULT_CSS = """
-    DataScreen { background: $background; }
-    DataScreen > #title { height: 1; background: $panel; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     DataScreen > #parts { height: 1fr; scrollbar-size-vertical: 1; }
     """
+    job_name = "looking at the data"
 
     def __init__(self, title: str, words: Sequence[str], environ: Mapping[str, str]) -> None:
-        super().__init__()
-        self._title, self._words, self._environ = title, tuple(words), environ
-        self._job: Job | None = None
-        self._failure = ""
+        super().__init__(words, environ)
+        self._title = title
         self._found: dict[str, dict[str, Any]] = {}
         self._is_augmented = False
-        self._started, self._seconds = time.monotonic(), 0.0
 
-    def compose(self) -> ComposeResult:
-        """Title, then the parts, one below the other."""
-        yield Static(id="title", markup=False)
+    def compose_page(self) -> Iterable[Widget]:
+        """The parts, one below the other."""
         with VerticalScroll(id="parts"):
             for section in SECTIONS[:-1]:
                 yield SectionView(section)
             yield SamplesView(id="samples")
-        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Let the parts have the keys."""
         self.query_one("#parts").focus()
-        self.set_interval(TICK_S, self._show_title)
         self._name_samples()
-        self.action_again()
-
-    def on_unmount(self) -> None:
-        """End what is under way."""
-        if self._job is not None:
-            self._job.close()
 
     # --- the job ------------------------------------------------------------------------------------------
 
-    def action_again(self) -> None:
-        """Look through the data anew."""
-        if self._job is not None:
-            self._job.close()
-        self._failure, self._seconds, self._started = "", 0.0, time.monotonic()
+    def forget(self) -> None:
+        """Every part is missing again."""
         self._found = {}
-        self._job = Job(self, self._words, self._environ)
-        try:
-            self._job.start()
-        except UserError as err:
-            self._failure = str(err)
-        self._show_title()
 
-    def on_job_said(self, message: Job.Said) -> None:
+    def hear(self, data: dict[str, Any]) -> None:
         """A part is ready."""
-        data = message.data
-        if message.job is not self._job or message.stream != "err" or data is None:
-            return
         if data.get("section") in SECTIONS:
             self._show_section(str(data["section"]), data["found"])
-        self._show_title()
 
-    def on_job_ended(self, message: Job.Ended) -> None:
-        """Say why parts are missing, where they are."""
-        if message.job is not self._job:
-            return
-        self._seconds = time.monotonic() - self._started
-        if message.code != 0:
-            complaint = message.complaint.removeprefix("trainctl: error: ")
-            self._failure = complaint or f"looking at the data ended with code {message.code}"
-        self._show_title()
+    def is_complete(self, message: Job.Ended) -> bool:
+        """The parts came on the way."""
+        return message.code == 0
 
     # --- keys -----------------------------------------------------------------------------------------------
-
-    def action_close(self) -> None:
-        """Back to the cockpit."""
-        self.dismiss()
 
     def action_section(self, section: str) -> None:
         """Go to a part."""
@@ -205,20 +163,16 @@ class DataScreen(Screen[None]):
         parts = [Content.styled(f"4 {TITLES['samples']}", "bold"), Content.styled(f"  {how}", "$chart-label")]
         view.border_title = Content("").join(parts)
 
-    def _show_title(self) -> None:
-        parts = [Content.styled("Data", "bold"), self._state(), Content.styled(self._title, "$chart-label")]
-        self.query_one("#title", Static).update(Content("  ").join(parts))
+    def title_parts(self) -> Iterable[Content]:
+        """How far it is, whose data it is."""
+        words = f"looked through in {duration(self.spent_s)}" if self.is_done else self._work()
+        return Content.styled("Data", "bold"), self.state(words), Content.styled(self._title, "$chart-label")
 
-    def _state(self) -> Content:
-        if self._failure:
-            return Content.styled(f"× {self._failure}", "bold $error")
-        if self._seconds:
-            return Content.styled(f"✓ looked through in {duration(self._seconds)}", "$success")
+    def _work(self) -> str:
         missing = [TITLES[section].lower() for section in SECTIONS if section not in self._found]
-        spent = duration(time.monotonic() - self._started)
         if len(missing) == len(SECTIONS):
-            return Content(f"loading, {spent}")
-        return Content(f"{missing[0] if missing else 'finishing'}, {spent}")
+            return "loading"
+        return missing[0] if missing else "finishing"
 
 
 def tiles_of(found: Mapping[str, Any], *, augmented: bool) -> list[Tile]:

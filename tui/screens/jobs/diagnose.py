@@ -5,28 +5,24 @@ The diagnosis runs as a `trainctl` command in a process of its own, which ends w
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Resize
-from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
 from trainctl.engine.diagnosis.finding import Finding, Report
-from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.health.health import Health, health_of
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.screens.dialogs.explanation import FIX, ExplanationScreen, checks, explanation
+from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
 from trainctl.tui.widgets.findings import STYLES, FindingList, ReportLine, hanging
-from trainctl.tui.widgets.key_bar import KeyBar
 
-TICK_S = 0.5
 REST = "rest"
 """Name of the line that says what was checked."""
 
@@ -57,7 +53,7 @@ def of_configuration(run: RunPaths) -> Order:
     return Order(run, f"preflight of the configuration of {run.root.name}", words)
 
 
-class DiagnoseScreen(Screen["Finding | None"]):
+class DiagnoseScreen(JobPage["Finding | None"]):
     """Runs a diagnosis and shows it. Answers with the finding whose fix is wanted.
 
     Args:
@@ -66,47 +62,34 @@ class DiagnoseScreen(Screen["Finding | None"]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "back"),
+        CLOSE,
         Binding("f", "fix", "fix"),
-        Binding("r", "again", "again"),
+        AGAIN,
     ]
     DEFAULT_CSS = """
-    DiagnoseScreen { background: $background; }
-    DiagnoseScreen > #title { height: 1; background: $panel; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     DiagnoseScreen > #sections { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     DiagnoseScreen > FindingList { height: 1fr; border: round $chart-border; border-title-color: $foreground; }
     DiagnoseScreen > FindingList:focus { border: round $accent; }
     """
+    job_name = "the diagnosis"
 
     def __init__(self, order: Order, environ: Mapping[str, str]) -> None:
-        super().__init__()
-        self._order, self._environ = order, environ
+        super().__init__(order.words, environ)
+        self._order = order
         self._lines: dict[str, ReportLine] = {}
         self._work, self._title = "starting", order.title
-        self._started = time.monotonic()
         self._report: Report | None = None
-        self._failure = ""
-        self._job: Job | None = None
 
-    def compose(self) -> ComposeResult:
-        """What is diagnosed, the sections, the findings."""
-        yield Static(id="title", markup=False)
+    def compose_page(self) -> Iterable[Widget]:
+        """The sections, the findings."""
         yield Static(id="sections", markup=False)
         findings = FindingList(id="findings")
         findings.border_title = Content.styled("Findings", "bold")
         yield findings
-        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Let the findings have the keys."""
         self.query_one(FindingList).focus()
-        self.set_interval(TICK_S, self._show_title)
-        self.action_again()
-
-    def on_unmount(self) -> None:
-        """End what is under way."""
-        if self._job is not None:
-            self._job.close()
 
     def on_resize(self, event: Resize) -> None:
         """Wrap the findings anew."""
@@ -114,24 +97,12 @@ class DiagnoseScreen(Screen["Finding | None"]):
 
     # --- the job ------------------------------------------------------------------------------------------
 
-    def action_again(self) -> None:
-        """Begin anew."""
-        if self._job is not None:
-            self._job.close()
-        self._lines, self._report, self._failure = {}, None, ""
-        self._work, self._started = "starting", time.monotonic()
-        self._job = Job(self, self._order.words, self._environ)
-        try:
-            self._job.start()
-        except UserError as err:
-            self._failure = str(err)
-        self._show()
+    def forget(self) -> None:
+        """Nothing is judged yet."""
+        self._lines, self._report, self._work = {}, None, "starting"
 
-    def on_job_said(self, message: Job.Said) -> None:
+    def hear(self, data: dict[str, Any]) -> None:
         """A part begins, a section is judged, or the report is there."""
-        data = message.data
-        if message.job is not self._job or message.stream != "err" or data is None:
-            return
         if data.get("event") == "work":
             self._work = str(data["part"])
         elif data.get("event") == "section":
@@ -139,27 +110,24 @@ class DiagnoseScreen(Screen["Finding | None"]):
         elif data.get("event") == "report":
             self._report = Report.from_plain(data["report"])
             self._title = str(data["title"]).replace(str(self._order.run.root), self._order.run.root.name)
-        self._show()
 
-    def on_job_ended(self, message: Job.Ended) -> None:
-        """Say why there is no report, where there is none."""
-        if message.job is self._job and self._report is None:
-            complaint = message.complaint.removeprefix("trainctl: error: ")
-            self._failure = complaint or f"the diagnosis ended with code {message.code}"
-            self._show()
+    def is_complete(self, message: Job.Ended) -> bool:
+        """The report came on the way; its exit code says what was found."""
+        return self._report is not None
 
     # --- what is seen ---------------------------------------------------------------------------------------
 
-    def _show(self) -> None:
-        self._show_title()
+    def show(self) -> None:
+        """Title, sections, findings."""
+        self.show_title()
         self._show_sections()
         self._show_findings(self.size.width - 6)
 
-    def _show_title(self) -> None:
-        is_done = self._report is not None or bool(self._failure)
-        doing = "" if is_done else f"{self._work}… {time.monotonic() - self._started:.0f} s  "
-        words = [Content("Diagnosis  "), Content.styled(doing, "$warning"), Content.styled(self._title, "bold")]
-        self.query_one("#title", Static).update(Content("").join(words))
+    def title_parts(self) -> Iterable[Content]:
+        """What is measured, what is diagnosed."""
+        is_over = self._report is not None or bool(self._failure)
+        doing = () if is_over else (Content.styled(f"{self._work}… {self.spent_s:.0f} s", "$warning"),)
+        return Content("Diagnosis"), *doing, Content.styled(self._title, "bold")
 
     def _show_sections(self) -> None:
         from trainctl.engine.diagnosis.catalogue import SECTIONS
@@ -222,7 +190,3 @@ class DiagnoseScreen(Screen["Finding | None"]):
             self.notify(words, severity="warning", markup=False)
         else:
             self.dismiss(chosen)
-
-    def action_close(self) -> None:
-        """Back to the run; a diagnosis under way ends."""
-        self.dismiss(None)

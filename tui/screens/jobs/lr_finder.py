@@ -6,14 +6,12 @@ its files.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from trainctl.engine.errors import UserError
@@ -21,14 +19,13 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.charts.sweep import RateMark, Sweep, as_numbers
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.run.session import Session
-from trainctl.tui.widgets.key_bar import KeyBar
+from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
 from trainctl.tui.widgets.sweep import SweepChart
 
-TICK_S = 0.5
 SUGGESTED, STEEPEST, END, DIVERGES, CONFIGURED = "S", "F", "E", "D", "C"
 
 
-class LrFinderScreen(Screen["float | None"]):
+class LrFinderScreen(JobPage["float | None"]):
     """Sweeps and shows. Answers with the learning rate that a new run should have.
 
     Args:
@@ -38,87 +35,48 @@ class LrFinderScreen(Screen["float | None"]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "back"),
+        CLOSE,
         Binding("enter", "use", "new run with it"),
         Binding("l", "send", "set it now"),
-        Binding("r", "again", "again"),
+        AGAIN,
     ]
     DEFAULT_CSS = """
-    LrFinderScreen { background: $background; }
-    LrFinderScreen > #title { height: 1; background: $panel; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     LrFinderScreen > #found { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
+    job_name = "the sweep"
 
     def __init__(self, session: Session, words: Sequence[str], environ: Mapping[str, str]) -> None:
-        super().__init__()
-        self._session, self._words, self._environ = session, tuple(words), environ
+        super().__init__(words, environ)
+        self._session = session
         self._data: dict[str, Any] = {}
-        self._job: Job | None = None
-        self._failure, self._is_done = "", False
-        self._started = time.monotonic()
-        self._seconds = 0.0
 
-    def compose(self) -> ComposeResult:
-        """Title, chart, what was found."""
-        yield Static(id="title", markup=False)
+    def compose_page(self) -> Iterable[Widget]:
+        """Chart, what was found."""
         yield SweepChart(id="sweep")
         yield Static(id="found", markup=False)
-        yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Begin."""
-        self.set_interval(TICK_S, self._show_title)
-        self.action_again()
-
-    def on_unmount(self) -> None:
-        """End what is under way."""
-        if self._job is not None:
-            self._job.close()
 
     @property
     def suggestion(self) -> float | None:
         """The suggested learning rate, in two digits; none before the end, or where the loss never fell."""
-        value = self._data.get("suggestion") if self._is_done else None
+        value = self._data.get("suggestion") if self.is_done else None
         return None if value is None else float(f"{value:.2g}")
 
     # --- the job ------------------------------------------------------------------------------------------
 
-    def on_job_said(self, message: Job.Said) -> None:
-        """The sweep has come further."""
-        if message.job is self._job and message.stream == "err" and message.data is not None:
-            self._data = message.data
-            self._show()
+    def forget(self) -> None:
+        """Nothing is known of the sweep that begins."""
+        self._data = {}
 
-    def on_job_ended(self, message: Job.Ended) -> None:
-        """Show the result, or say why there is none."""
-        if message.job is not self._job:
-            return
-        self._seconds = time.monotonic() - self._started
-        if message.data is not None:
-            self._data, self._is_done = message.data, True
-        else:
-            complaint = message.complaint.removeprefix("trainctl: error: ")
-            self._failure = complaint or f"the sweep ended with code {message.code}"
-        self._show()
+    def hear(self, data: dict[str, Any]) -> None:
+        """The sweep has come further."""
+        self._data = data
+
+    def is_complete(self, message: Job.Ended) -> bool:
+        """The sweep as a whole, with what was found in it."""
+        self._data = message.data or self._data
+        return message.data is not None
 
     # --- keys -----------------------------------------------------------------------------------------------
-
-    def action_again(self) -> None:
-        """Begin anew."""
-        if self._job is not None:
-            self._job.close()
-        self._data, self._failure, self._is_done = {}, "", False
-        self._started = time.monotonic()
-        self._job = Job(self, self._words, self._environ)
-        try:
-            self._job.start()
-        except UserError as err:
-            self._failure = str(err)
-        self._show()
-
-    def action_close(self) -> None:
-        """Back to the cockpit."""
-        self.dismiss(None)
 
     def action_use(self) -> None:
         """Answer with the suggestion; what a new run would change is shown before it starts."""
@@ -144,7 +102,7 @@ class LrFinderScreen(Screen["float | None"]):
             self._say(str(err))
             return None
         if self.suggestion is None:
-            self._say("there is no suggestion" if self._is_done or self._failure else "the sweep is not done yet")
+            self._say("there is no suggestion" if self.is_done or self._failure else "the sweep is not done yet")
         return self.suggestion
 
     def _say(self, text: str) -> None:
@@ -152,39 +110,34 @@ class LrFinderScreen(Screen["float | None"]):
 
     # --- what is seen ---------------------------------------------------------------------------------------
 
-    def _show(self) -> None:
-        self._show_title()
+    def show(self) -> None:
+        """Title, chart, what was found."""
+        self.show_title()
         if "start" in self._data:
             self.query_one(SweepChart).show_sweep(sweep_of(self._data, self.suggestion))
         self.query_one("#found", Static).update(Content("\n").join(self._found()))
 
-    def _show_title(self) -> None:
-        self.query_one("#title", Static).update(Content("  ").join([Content.styled("Find lr", "bold"), self._state()]))
+    def title_parts(self) -> Iterable[Content]:
+        """How far it is."""
+        return Content.styled("Find lr", "bold"), self.state(self._work())
 
-    def _state(self) -> Content:
-        if self._failure:
-            return Content.styled(f"× {self._failure}", "bold $error")
+    def _work(self) -> str:
         data = self._data
-        if self._is_done:
-            return Content.styled(
-                f"✓ {len(data['lrs'])} steps in {duration(self._seconds)} on {data['device']}", "$success"
-            )
-        spent = duration(time.monotonic() - self._started)
+        if self.is_done:
+            return f"{len(data['lrs'])} steps in {duration(self.spent_s)} on {data['device']}"
         if "lrs" not in data:
-            return Content(f"loading the data and the network, {spent}")
+            return "loading the data and the network"
         words = f"step {len(data['lrs'])} of {data['total']}"
-        if data["lrs"]:
-            words += f", learning rate {data['lrs'][-1]:.1e}"
-        return Content(f"{words}, {spent}")
+        return words + (f", learning rate {data['lrs'][-1]:.1e}" if data["lrs"] else "")
 
     def _found(self) -> list[Content]:
         lines = [_line(*row) for row in found_rows(self._data, self.suggestion)] if "lrs" in self._data else []
-        if self._is_done and self.suggestion is None:
+        if self.is_done and self.suggestion is None:
             lines.append(
                 Content.styled("! the loss never fell: no suggestion; d says why it may not learn", "$warning")
             )
         view = self._session.view
-        if not view.is_over and not self._is_done and not self._failure:
+        if not view.is_over and not self.is_done and not self._failure:
             where = view.status.device if view.status else "this machine"
             words = f"– it runs beside the training on {where}: both are slower meanwhile; the run is not touched"
             lines.append(Content.styled(words, "$chart-label"))
