@@ -99,7 +99,7 @@ async def shows(pilot: Pilot[None], text: str) -> None:
 
 async def take(picture: Picture, run: RunPaths, runs_dir: Path) -> str:
     """The picture as SVG, without the fonts it would fetch from elsewhere. Nothing is remembered from the last one."""
-    memory_path(os.environ).unlink(missing_ok=True)
+    memory_path().unlink(missing_ok=True)
     app = CockpitApp(run, LaunchRequest(runs_dir, environ=dict(os.environ)))
     async with app.run_test(size=picture.size) as pilot:
         app.theme = picture.theme

@@ -81,7 +81,7 @@ class CockpitApp(App[None]):
         self._begins_with_replay = replay
         self._follower: Follower | None = None
         self._keys = dict(keymap or {})
-        self._memory_path = memory_path(environ)
+        self._memory_path = memory_path()
         self._memory = load_memory(self._memory_path)
         self._begin_with_theme()
         self.overlays = Overlays(

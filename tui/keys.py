@@ -16,6 +16,7 @@ from typing import cast
 from textual.keys import REPLACED_KEYS, Keys
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.user_folders import user_folder
 from trainctl.tui.actions import ACTIONS
 
 RESERVED = {"escape", "enter", "tab", "shift+tab", "ctrl+p", "ctrl+c", *"123456789"}
@@ -24,10 +25,9 @@ MODIFIERS = {"ctrl", "shift", "alt", "super", "meta", "hyper"}
 _NAMED = {key.value for key in Keys} | set(REPLACED_KEYS) | set(REPLACED_KEYS.values())
 
 
-def keys_path(environ: Mapping[str, str]) -> Path:
-    """Where the file is looked for when none is named (XDG base directory specification)."""
-    config = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(config) / "trainctl" / "keys.yaml"
+def keys_path() -> Path:
+    """Where the file is looked for when none is named."""
+    return user_folder("config") / "keys.yaml"
 
 
 def load_keymap(path: Path, *, must_exist: bool) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from trainctl.engine.user_folders import user_folder
 from trainctl.tui.run.scene import MAX_SMOOTHING, LossMode, Unit
 
 
@@ -75,7 +76,6 @@ def _memory(data: Mapping[str, Any]) -> Memory:
     return memory
 
 
-def memory_path(environ: Mapping[str, str]) -> Path:
+def memory_path() -> Path:
     """Where it is kept."""
-    state = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "trainctl" / "cockpit.json"
+    return user_folder("state") / "cockpit.json"

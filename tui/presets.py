@@ -12,21 +12,20 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.configured import fork_config, load_resolved, resolve
 from trainctl.tui.processes.launch import LaunchRequest
-from trainctl.tui.screens.dialogs.choice import Choice
 
 
-def preset_choices(present: str) -> list[Choice]:
-    """Every preset, those of the present one's task first, the present one marked."""
+def preset_choices(present: str) -> list[tuple[str, str, str]]:
+    """Every preset, those of the present one's task first, the present one marked: its name, a line, a second one."""
     task = present.partition("/")[0]
     names = sorted(preset_names(), key=lambda name: (not name.startswith(f"{task}/"), name))
     return [_choice(name, present) for name in names]
 
 
-def _choice(name: str, present: str) -> Choice:
+def _choice(name: str, present: str) -> tuple[str, str, str]:
     about = load_preset(name).about
     tags = [tag for tag, holds in (("present", name == present), ("recommended", about.recommended)) if holds]
     label = f"{'●' if name == present else ' '} {name}" + (f"  ({', '.join(tags)})" if tags else "")
-    return Choice(name, label, about.summary)
+    return name, label, about.summary
 
 
 def present_configuration(config: Path, request: LaunchRequest | None) -> Resolved | None:

@@ -60,8 +60,9 @@ def test_no_two_actions_share_a_key():
     assert len(keys) == len(set(keys))
 
 
-def test_the_usual_place_follows_xdg():
-    assert keys_path({"XDG_CONFIG_HOME": "/x"}) == Path("/x/trainctl/keys.yaml")
+def test_the_usual_place_follows_xdg(monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/x")
+    assert keys_path() == Path("/x/trainctl/keys.yaml")
 
 
 async def test_a_key_of_ones_own_acts_and_the_old_one_does_not(live_run):

@@ -33,8 +33,9 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path):
     Memory().save(tmp_path / "file" / "cockpit.json")
 
 
-def test_the_place_follows_xdg():
-    assert memory_path({"XDG_STATE_HOME": "/x"}) == Path("/x/trainctl/cockpit.json")
+def test_the_place_follows_xdg(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/x")
+    assert memory_path() == Path("/x/trainctl/cockpit.json")
 
 
 async def test_looks_are_the_same_the_next_time(live_run):

@@ -99,7 +99,7 @@ def choose_theme(theme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.setattr(Chart, "plain_ink", True)
     else:
-        Memory(theme=theme).save(memory_path({"XDG_STATE_HOME": str(tmp_path / "state")}))
+        Memory(theme=theme).save(memory_path())
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -73,7 +73,7 @@ def open_cockpit(
     """
     from trainctl.tui.keys import keys_path, load_keymap
 
-    keymap = load_keymap(keys or keys_path(os.environ), must_exist=keys is not None)
+    keymap = load_keymap(keys or keys_path(), must_exist=keys is not None)
     if not sys.stdout.isatty() and not is_in_browser():
         raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
     with resting_collector():

@@ -12,14 +12,12 @@ from typing import Any
 
 import typer
 
+from trainctl.tui.words.styles import TERMINAL
+
 GAP = 2
 """Spaces between columns."""
 LEAST_ROOM = 16
 """A last piece with fewer columns than this is left to the terminal to wrap."""
-
-STYLES = {"ok": "green", "warning": "yellow", "error": "bold red", "info": "cyan", "bar": "cyan", "dim": "dim",
-          "bold": "bold"}  # fmt: skip
-"""Rich styles of the meanings that lines of the engine and of `tui.words` carry."""
 
 Cell = tuple[str, str]
 """Text and its rich style (empty: none)."""
@@ -47,8 +45,8 @@ def print_lines(lines: Iterable[Sequence[Cell]]) -> None:
 
 
 def print_meant(lines: Iterable[Sequence[Cell]]) -> None:
-    """Print lines whose pieces carry a meaning in place of a style, see `STYLES`."""
-    print_lines([(text, STYLES.get(meaning, "")) for text, meaning in line] for line in lines)
+    """Print lines whose pieces carry a meaning in place of a style, see `words.styles`."""
+    print_lines([(text, TERMINAL.get(meaning, "")) for text, meaning in line] for line in lines)
 
 
 def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:

@@ -13,24 +13,13 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from trainctl.tui.widgets.header import COLOURS
+from trainctl.tui.words.styles import COCKPIT, SEVERITIES
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
 
 ReportLine = Sequence[tuple[str, str]]
 """Pieces of text, each with the name of its style, as `engine.diagnosis.report` builds them."""
-
-STYLES = {
-    "ok": "$success",
-    "warning": "$warning",
-    "error": "bold $error",
-    "info": "$secondary",
-    "dim": "$chart-label",
-    "bold": "bold",
-}
-"""Of the report's styles."""
-
 
 LEAST_ROOM = 32
 """Columns below which a text goes under its label, not beside it."""
@@ -78,7 +67,7 @@ def finding_summary(finding: Finding) -> Content:
 
     severity = SEVERITY[finding.severity]
     follows = "└ " if finding.consequence_of else ""
-    head = Content.styled(f"{follows}{severity.symbol} {finding.code} {finding.name}", f"bold {COLOURS[severity]}")
+    head = Content.styled(f"{follows}{severity.symbol} {finding.code} {finding.name}", f"bold {SEVERITIES[severity]}")
     parts = [head, Content(f" — {finding.summary}" if finding.summary else "")]
     if finding.consequence_of:
         parts.append(Content.styled(f" (follows from {finding.consequence_of})", "$chart-label"))
@@ -96,11 +85,11 @@ def _rows(line: ReportLine, width: int) -> list[Content]:
     if not line:
         return [Content("")]
     *starts, (text, style) = line
-    start = Content("").join([Content.styled(piece, STYLES.get(name, "")) for piece, name in starts])
+    start = Content("").join([Content.styled(piece, COCKPIT.get(name, "")) for piece, name in starts])
     indent = start.cell_length
     if width - indent < LEAST_ROOM:  # no room beside it: under it
         start, indent, starts = Content("").join([start.rstrip(), Content("\n    ")]), 4, []
     parts = textwrap.wrap(text, max(width - indent, 8), break_on_hyphens=False) or [""]
-    rows = [Content("").join([start, Content.styled(parts[0], STYLES.get(style, ""))])]
+    rows = [Content("").join([start, Content.styled(parts[0], COCKPIT.get(style, ""))])]
     rest = [Content(" " * indent + part) for part in parts[1:]]
-    return [*rows, *(row.stylize(STYLES[style]) if style in STYLES else row for row in rest)]
+    return [*rows, *(row.stylize(COCKPIT[style]) if style in COCKPIT else row for row in rest)]

@@ -12,18 +12,11 @@ from textual.widget import Widget
 
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.run.view import RunView
-from trainctl.tui.words.verdict import Severity, alive_words, state_word, verdict
+from trainctl.tui.words.styles import SEVERITIES
+from trainctl.tui.words.verdict import alive_words, state_word, verdict
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
-
-COLOURS = {
-    Severity.OK: "$success",
-    Severity.NOTE: "$secondary",
-    Severity.WARNING: "$warning",
-    Severity.ERROR: "$error",
-}
-"""Colour of each severity, everywhere in the cockpit."""
 
 
 class RunHeader(Widget):
@@ -66,8 +59,8 @@ def identity_line(view: RunView, width: int) -> Content:
     """State, preset and name of the run on the left; sign of life on the right."""
     word, severity = state_word(view)
     alive, how = alive_words(view)
-    badge = Content.styled(f" {word.upper()} ", f"bold $background on {COLOURS[severity]}")
-    right = Content.styled(alive, COLOURS[how])
+    badge = Content.styled(f" {word.upper()} ", f"bold $background on {SEVERITIES[severity]}")
+    right = Content.styled(alive, SEVERITIES[how])
     name = view.paths.root.name
     preset = view.preset
     room = width - badge.cell_length - right.cell_length - cell_len(preset) - 6
@@ -125,7 +118,7 @@ def verdict_line(view: RunView, last_words: str, width: int, findings: Sequence[
     asked = f"asked: {', '.join(view.asked.values())}" if view.asked and not view.is_over else ""
     room = max(width - len(head) - (len(asked) + 2 if asked else 0), 1)
     text = found.text if cell_len(found.text) <= room else found.text[: room - 1] + "…"
-    left = Content.styled(head + text, f"bold {COLOURS[found.severity]}")
+    left = Content.styled(head + text, f"bold {SEVERITIES[found.severity]}")
     if not asked:
         return left
     gap = max(width - left.cell_length - len(asked), 1)

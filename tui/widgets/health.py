@@ -11,7 +11,7 @@ from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.findings import FindingList
-from trainctl.tui.widgets.header import COLOURS
+from trainctl.tui.words.styles import SEVERITIES
 from trainctl.tui.words.verdict import Severity
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class HealthPanel(FindingList, can_focus=True):
             return
         self._shown = content
         severity, words = verdict_words(health)
-        line = Content.styled(f"{severity.symbol} {severity.value}  {words}", f"bold {COLOURS[severity]}")
+        line = Content.styled(f"{severity.symbol} {severity.value}  {words}", f"bold {SEVERITIES[severity]}")
         self.show_findings([(VERDICT, line)], health.findings)
 
     def on_option_list_option_selected(self, event: FindingList.OptionSelected) -> None:

@@ -26,9 +26,8 @@ from trainctl.engine.runs.events import Event
 from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
-from trainctl.tui.widgets.header import COLOURS
 from trainctl.tui.words.events import event_words
-from trainctl.tui.words.verdict import Severity
+from trainctl.tui.words.styles import LOG
 
 MAX_LINES = 2000
 REMEMBERED = 64
@@ -37,7 +36,6 @@ MIN_ECHO = 12
 """Characters below which a line is never taken for an echo."""
 MIN_WIDTH = 20
 """Columns below which lines are cut off, not wrapped."""
-STYLES = COLOURS | {Severity.NOTE: "$foreground", Severity.ERROR: f"bold {COLOURS[Severity.ERROR]}"}
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)])
 
 
@@ -55,7 +53,7 @@ class _Line:
         severity, words = event_words(self.entry)
         clock = time.strftime("%H:%M:%S", time.localtime(self.entry.time))
         words = words.translate(_CONTROLS)
-        return (f"{clock} step {self.entry.step:<6} ", "$chart-label"), (f"{severity.symbol} {words}", STYLES[severity])
+        return (f"{clock} step {self.entry.step:<6} ", "$chart-label"), (f"{severity.symbol} {words}", LOG[severity])
 
     @cached_property
     def plain(self) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.runs.atomic import to_json, write_all
+from trainctl.engine.user_folders import user_folder
 
 LIMIT_BYTES = 4 << 30
 """Room for all entries; those unused for longest make way."""
@@ -38,19 +39,12 @@ class Entry:
     about: Mapping[str, Any]
 
 
-def cache_root(environ: Mapping[str, str] | None = None) -> Path | None:
-    """Folder of all entries: `$XDG_CACHE_HOME/trainctl/quality`, else `~/.cache/trainctl/quality`.
-
-    Returns:
-        None where there is no home. A relative $XDG_CACHE_HOME counts as unset (XDG base directory specification).
-    """
-    named = (os.environ if environ is None else environ).get("XDG_CACHE_HOME", "")
-    if not Path(named).is_absolute():
-        try:
-            named = str(Path.home() / ".cache")
-        except RuntimeError:
-            return None
-    return Path(named) / "trainctl" / "quality"
+def cache_root() -> Path | None:
+    """Folder of all entries, `quality` in the user's cache; None where there is no home."""
+    try:
+        return user_folder("cache") / "quality"
+    except RuntimeError:
+        return None
 
 
 def load_entry(root: Path, key: str) -> Entry | None:

@@ -13,9 +13,7 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.cli.live.lines import Record, class_line, fold, term_figures
 from trainctl.tui.cli.live.region import Piece
 from trainctl.tui.words.events import figures, number
-from trainctl.tui.words.verdict import Severity
 
-BLOCK_STYLES = {Severity.OK: "green", Severity.NOTE: "", Severity.WARNING: "warning", Severity.ERROR: "error"}
 LARGEST, BAR_SMALLEST, BAR_LARGEST = 100, 8, 40
 """Columns: of the block (a wider one is not read faster), and of the bar."""
 

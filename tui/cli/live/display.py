@@ -15,10 +15,11 @@ from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
-from trainctl.tui.cli.live.block import BLOCK_STYLES, live_block
+from trainctl.tui.cli.live.block import live_block
 from trainctl.tui.cli.live.console_log import ConsoleLog, write_straight
 from trainctl.tui.cli.live.lines import Record, event_line, fold
 from trainctl.tui.cli.live.region import LiveRegion, terminal_width
+from trainctl.tui.words.styles import BLOCK
 
 POLL_S = 0.25
 
@@ -105,7 +106,7 @@ class LiveView:
             if line is not None:
                 severity, text = line
                 self._log.line(text)
-                style = BLOCK_STYLES[severity] or ("dim" if event.kind is EventKind.NOTE else "")
+                style = BLOCK[severity] or ("dim" if event.kind is EventKind.NOTE else "")
                 self._region.write_above(*([(row, style)] for row in fold(text, width)))
         self._last = last if last is not None else self._last
         if self._last is not None and reader.status is not None and reader.steps.layout is not None:

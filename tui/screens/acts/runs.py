@@ -76,7 +76,8 @@ class OtherRunsActions(CockpitBase):
 
         try:
             full = presets.full_name(present)
-            self.app.call_from_thread(self._show_presets, presets.preset_choices(full), full)
+            choices = [Choice(*one) for one in presets.preset_choices(full)]
+            self.app.call_from_thread(self._show_presets, choices, full)
         except UserError as err:
             self.app.call_from_thread(self.say, str(err), Severity.WARNING)
 

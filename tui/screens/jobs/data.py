@@ -23,10 +23,9 @@ from trainctl.tui.processes.jobs import Job
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
 from trainctl.tui.words.data import TITLES, Lines, section_lines
+from trainctl.tui.words.styles import COCKPIT
 
 SECTIONS = ("balance", "sampler", "tensors", "samples")
-STYLES = {"ok": "$success", "warning": "$warning", "error": "bold $error", "bar": "$series-0", "dim": "$chart-label",
-          "bold": "bold"}  # fmt: skip
 
 
 class SectionView(Widget):
@@ -56,7 +55,7 @@ class SectionView(Widget):
         return Content("\n").join(
             [
                 Content("").join(
-                    [Content.styled(text, STYLES[style]) if style else Content(text) for text, style in line]
+                    [Content.styled(text, COCKPIT[style]) if style else Content(text) for text, style in line]
                 )
                 for line in self._lines(self.size.width)
             ]

@@ -21,7 +21,8 @@ from trainctl.tui.health.health import Health, health_of
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.screens.dialogs.explanation import FIX, ExplanationScreen, checks, explanation
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
-from trainctl.tui.widgets.findings import STYLES, FindingList, ReportLine, hanging
+from trainctl.tui.widgets.findings import FindingList, ReportLine, hanging
+from trainctl.tui.words.styles import COCKPIT
 
 REST = "rest"
 """Name of the line that says what was checked."""
@@ -133,7 +134,9 @@ class DiagnoseScreen(JobPage["Finding | None"]):
         from trainctl.engine.diagnosis.catalogue import SECTIONS
 
         rows = [self._lines.get(name, (("· ", "dim"), (f"{name}  …", "dim"))) for name in SECTIONS]
-        lines = [Content("").join([Content.styled(text, STYLES.get(style, "")) for text, style in row]) for row in rows]
+        lines = [
+            Content("").join([Content.styled(text, COCKPIT.get(style, "")) for text, style in row]) for row in rows
+        ]
         self.query_one("#sections", Static).update(Content("\n").join(lines))
 
     def _show_findings(self, width: int) -> None:

@@ -99,8 +99,8 @@ def test_a_place_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
 
 def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", "/somebody")
-    assert cache_root({"XDG_CACHE_HOME": "/fast"}) == Path("/fast/trainctl/quality")
-    assert cache_root({}) == Path("/somebody/.cache/trainctl/quality")
-    assert cache_root({"XDG_CACHE_HOME": "relative"}) == Path("/somebody/.cache/trainctl/quality")
+    for named, root in (("", "/somebody/.cache"), ("relative", "/somebody/.cache"), ("/fast", "/fast")):
+        monkeypatch.setenv("XDG_CACHE_HOME", named)
+        assert cache_root() == Path(root) / "trainctl" / "quality"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_root() == tmp_path / "trainctl" / "quality"
