@@ -73,6 +73,7 @@ class OtherRunsActions(CockpitBase):
     def _read_presets(self, present: str) -> None:
         """In a thread: the configuration schema takes longer to import than a key may take to be answered."""
         from trainctl.tui import presets
+        from trainctl.tui.screens.dialogs.choice import Choice
 
         try:
             full = presets.full_name(present)
