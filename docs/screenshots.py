@@ -80,7 +80,7 @@ def train(runs_dir: Path, preset: str) -> None:
 
 def text_of(pilot: Pilot[None]) -> str:
     """The characters on the screen."""
-    strips = pilot.app.screen._compositor.render_strips()
+    strips = pilot.app.screen._compositor.render_strips()  # pyright: ignore[reportPrivateUsage]
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 

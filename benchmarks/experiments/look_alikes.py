@@ -41,7 +41,7 @@ class SingleClassSampler(WeldTask):
     def sampler(self, split: Split) -> Sampler:
         """Batches of one class."""
         assert split.labels is not None
-        return OneClassBatches(split.labels, self.options.train.batch_size, self.options.seed)
+        return OneClassBatches(split.labels, self.config.train.batch_size, self.config.seed)
 
 
 class CollapsedEmbedding(WeldTask):

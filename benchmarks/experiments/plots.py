@@ -56,9 +56,9 @@ class Plot:
 
 def draw(plots: Sequence[Plot], path: Path) -> None:
     """Draw the plots beside each other into an SVG file, over what is there. Needs the extra `docs`."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+    from matplotlib import rc_context  # pyright: ignore[reportMissingImports]
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # pyright: ignore[reportMissingImports]
+    from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6 * len(plots), 3.1), layout="constrained")

@@ -20,6 +20,7 @@ from trainctl.engine.losses.clustering_bounds import best_max_posterior, expecte
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.tasks import regression_metrics
 from trainctl.engine.tasks.configured import resolve
+from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import QualityTask
 from trainctl.engine.training.device import seed_everything
 
@@ -233,6 +234,7 @@ def gradients(data: Path | None) -> str:
 
 def _term_gradients(experiment: Experiment, data: Path | None) -> dict[str, list[float]]:
     config = experiment.config(quality.SELECTION_SEEDS[0])
+    assert isinstance(config, QualityConfig)
     seed_everything(config.seed)
     task = QualityTask(config, data)
     splits = task.load()

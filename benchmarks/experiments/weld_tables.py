@@ -20,6 +20,7 @@ from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.tasks.configured import load_resolved, resolve
+from trainctl.engine.tasks.weld.config import WeldConfig
 from trainctl.engine.tasks.weld.task import WeldTask
 from trainctl.engine.training.restore import restore
 
@@ -150,6 +151,7 @@ def _greatest_difference(run: Measured, other: Measured) -> float:
 def embedding_lengths(run: Measured) -> tuple[float, float]:
     """Mean and standard deviation of the lengths of validation embeddings before they are scaled to length 1."""
     resolved = load_resolved(run.paths.config)
+    assert isinstance(resolved.config, WeldConfig)
     splits = WeldTask(resolved.config).load()
     trained = restore(run.paths.latest, resolved, WeldTask, None, weights="raw", splits=splits)
     with torch.inference_mode():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_a_finished_run_is_whole(tmp_path: Path):
     assert [event.step for event in run.events if event.kind == "validation"] == [10_000, 20_000]
 
 
-def test_paint_tells_every_program_apart(stand_in):
+def test_paint_tells_every_program_apart(stand_in: None):
     assert set(values(paint.measure(rounds=1, steps=600))) == {
         "python alone",
         "minimal Textual app, first paint",
@@ -75,35 +75,35 @@ def test_paint_tells_every_program_apart(stand_in):
     }
 
 
-def test_keys_are_answered_one_by_one(stand_in, monkeypatch: pytest.MonkeyPatch):
+def test_keys_are_answered_one_by_one(stand_in: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(keys, "SETTLE_S", 0.01)
     monkeypatch.setattr(keys, "PAUSES_S", (0.001, 0.002))
     found = values(keys.measure(presses=5, steps_per_s=1000, history=10))
     assert found["cockpit, p50 of 5"] <= found["cockpit, p99 of 5"] <= found["cockpit, max of 5"]
 
 
-def test_a_program_that_waits_takes_no_processor(stand_in):
+def test_a_program_that_waits_takes_no_processor(stand_in: None):
     found = values(cpu.measure(windows=2, window_s=0.05, settle_s=0.0, steps_per_s=1000, history=600))
     assert found["cockpit, finished run"] < 50
 
 
-def test_long_runs_are_opened_and_weighed(stand_in, monkeypatch: pytest.MonkeyPatch):
+def test_long_runs_are_opened_and_weighed(stand_in: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(long_run, "QUIET_WINDOW_S", 0.05)
     found = values(long_run.measure(rounds=1, steps=700, peers_steps=600))
     assert found["700 steps: anonymous"] < found["700 steps: resident"]
     assert "600 x 12: last step shown" in found
 
 
-def test_memory_of_a_program_that_keeps_nothing_is_flat(stand_in, monkeypatch: pytest.MonkeyPatch):
+def test_memory_of_a_program_that_keeps_nothing_is_flat(stand_in: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "SAMPLE_S", 0.03)
     monkeypatch.setattr(memory, "SETTLE_S", 0.01)
     found = values(memory.measure(steps=4000, steps_per_s=20_000))
     assert found["resident at 4000 live steps"] == pytest.approx(found["resident at the first paint"], rel=0.3)
 
 
-def test_slowdown_compares_windows_of_one_training(stand_in, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_slowdown_compares_windows_of_one_training(stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     @contextmanager
-    def training(folder: Path, name: str) -> Iterator[Path]:
+    def training(folder: Path, name: str) -> Generator[Path]:
         with programs.writer(folder / name, 5000, history=10) as pid:
             yield folder / name
         assert not Path(f"/proc/{pid}").exists()
@@ -134,7 +134,7 @@ def test_the_table_says_what_is_missed(capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["cockpit", "minimal"])
-def test_the_real_programs_show_what_the_benchmarks_look_for(tmp_path: Path, who):
+def test_the_real_programs_show_what_the_benchmarks_look_for(tmp_path: Path, who: str):
     run = finished_run(tmp_path / "run", 600)
     with Terminal(programs.cockpit(run) if who == "cockpit" else programs.MINIMAL) as terminal:
         if who == "cockpit":

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from benchmarks.experiments import __main__ as command_line
 from benchmarks.experiments import diagnoses, plots, runs, tables, weld_tables
 from benchmarks.experiments import weld_cases as weld
-from benchmarks.experiments.look_alikes import OneClassBatches
+from benchmarks.experiments.look_alikes import OneClassBatches, SingleClassSampler
 from benchmarks.experiments.runs import Experiment
+from trainctl.engine.data.batch import Split
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
@@ -26,6 +27,7 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.engine.tasks.configured import resolve
+from trainctl.engine.tasks.weld.config import WeldConfig
 
 NEAR = Experiment("near", "weld/batch-32", ("loss.temperature=0.2",))
 LAYOUT = RecordLayout(terms=("supcon",), groups=(), classes=(), scalars=("mean_cosine",))
@@ -175,6 +177,13 @@ def test_the_planted_sampler_gives_batches_of_one_class_and_every_sample_once() 
     assert len(batches) == len(OneClassBatches(labels, 4, 3)) == 24
     assert all(len(labels[rows].unique()) == 1 for rows in batches)
     assert sorted(torch.cat(batches).tolist()) == list(range(96))
+
+
+def test_the_task_with_the_planted_sampler_draws_batches_of_the_configured_size() -> None:
+    config = resolve("weld/batch-32").config
+    assert isinstance(config, WeldConfig)
+    split = Split({}, torch.arange(96) % 2)
+    assert [len(rows) for rows in SingleClassSampler(config).sampler(split).batches(0)] == [32, 32]
 
 
 def test_the_planned_learning_rates_stand_beside_the_promised() -> None:

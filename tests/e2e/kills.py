@@ -183,7 +183,9 @@ def assert_same_run(one: RunPaths, other: RunPaths) -> int:
     steps = len(records[0])
     for part in records:
         assert part["step"].tolist() == list(range(1, steps + 1))
-    for name in records[0].dtype.names:
+    names = records[0].dtype.names
+    assert names
+    for name in names:
         if name not in HOST_CLOCK:
             np.testing.assert_array_equal(records[0][name], records[1][name], err_msg=name)
     told = [[_told(event) for event in _results(run)] for run in (one, other)]

@@ -6,6 +6,7 @@ after its imports: its own pid, files, signal handlers and exit code. `cold=True
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -99,7 +100,7 @@ class Sittings:
 
 def serve() -> None:
     """Answer requests, one JSON line each, until there are no more."""
-    import torch._dynamo  # noqa: F401  # an optimiser imports it when it is built
+    importlib.import_module("torch._dynamo")  # an optimiser imports it when it is built
 
     for line in sys.stdin:
         request = json.loads(line)

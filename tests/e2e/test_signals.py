@@ -172,15 +172,18 @@ def test_a_wrong_command_line_ends_with_2(tmp_path: Path, sittings: Sittings) ->
     assert not (tmp_path / "runs").exists()
 
 
-def trainctl(*words: str, **streams: Any) -> subprocess.Popen[bytes]:
+def trainctl(
+    *words: str, output: int | None = None, preexec_fn: Callable[[], None] | None = None
+) -> subprocess.Popen[bytes]:
     """A process from nothing, for what only a real start shows."""
-    return subprocess.Popen([sys.executable, "-c", STARTER, *words], env={**os.environ, **ONE_THREAD}, **streams)
+    command, environ = [sys.executable, "-c", STARTER, *words], {**os.environ, **ONE_THREAD}
+    return subprocess.Popen(command, env=environ, stdout=output, stderr=output, preexec_fn=preexec_fn)
 
 
 @pytest.mark.slow
 def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path: Path) -> None:
     words = argv(tmp_path, "train.epochs=3", task=trouble("Talkative"))
-    process = trainctl(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = trainctl(*words, output=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
     process.stdout.close()

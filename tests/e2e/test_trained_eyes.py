@@ -89,7 +89,7 @@ def test_the_exported_network_predicts_what_predict_does(
     assert out.startswith(f"wrote {path}  images Nx3x16x32 -> prob_open N  ({weights} weights of epoch ")
     found = predict(capsys, "eyes", "--weights", weights)
     # decoded and resized by Pillow here, so that a mistake in our own decoding shows
-    photographs = [Image.open(file).resize(SIZE[::-1], Image.Resampling.BILINEAR) for file in found]
+    photographs = [Image.open(file).resize((SIZE[1], SIZE[0]), Image.Resampling.BILINEAR) for file in found]
     images_NCHW = np.stack([np.asarray(image, np.float32).transpose(2, 0, 1) / 255 for image in photographs])
     (probs_N,) = onnxruntime.InferenceSession(path).run(["prob_open"], {"images": images_NCHW})
     np.testing.assert_allclose(probs_N, list(found.values()), atol=1e-4)

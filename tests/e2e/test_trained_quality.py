@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
 
 
-def predict(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, float]]:
+def predict(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
     capsys.readouterr()
     assert run_command_line(["predict", "latest", "--json", *words]) == ExitCode.OK
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]

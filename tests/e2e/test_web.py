@@ -9,15 +9,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pretender import pretender
 
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.cli.main import run_command_line
+
+if TYPE_CHECKING:
+    from aiohttp import ClientWebSocketResponse
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs the extra `web`")
 pytest.importorskip("textual_serve", reason="needs the extra `web`")
@@ -68,7 +72,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPaths]:
         yield paths
 
 
-async def until_text(tab: aiohttp.ClientWebSocketResponse, text: str) -> None:
+async def until_text(tab: ClientWebSocketResponse, text: str) -> None:
     """Read what the cockpit draws until this is drawn."""
     drawn, limit = b"", time.monotonic() + PATIENCE_S
     while text.encode() not in drawn:
@@ -78,7 +82,7 @@ async def until_text(tab: aiohttp.ClientWebSocketResponse, text: str) -> None:
         drawn += message.data if isinstance(message.data, bytes) else message.data.encode()
 
 
-async def until(holds) -> None:
+async def until(holds: Callable[[], object]) -> None:
     limit = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < limit
@@ -171,13 +175,17 @@ def test_a_host_that_others_reach_is_warned_of(run: RunPaths) -> None:
         (["--allow-control", "--readonly"], "exclude each other"),
     ],
 )
-def test_what_cannot_be_served_is_said_in_a_line(run: RunPaths, capsys, words: list[str], said: str) -> None:
+def test_what_cannot_be_served_is_said_in_a_line(
+    run: RunPaths, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
     assert run_command_line(["ui", str(run.root), "--web", *words]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1
 
 
-def test_a_taken_port_is_said_in_a_line_and_nothing_is_started(tmp_path: Path, capsys) -> None:
+def test_a_taken_port_is_said_in_a_line_and_nothing_is_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         words = ["ui", "--preset", "eyes/balanced", "--runs-dir", str(tmp_path / "runs"), "--web", "--port", str(port)]
@@ -187,19 +195,21 @@ def test_a_taken_port_is_said_in_a_line_and_nothing_is_started(tmp_path: Path, c
     assert not (tmp_path / "runs").exists()
 
 
-def test_without_the_extra_the_command_that_installs_it_is_named(run: RunPaths, capsys, monkeypatch) -> None:
+def test_without_the_extra_the_command_that_installs_it_is_named(
+    run: RunPaths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "trainctl.tui.processes.web", raising=False)
     monkeypatch.setitem(sys.modules, "textual_serve.app_service", None)
     assert run_command_line(["ui", str(run.root), "--web"]) == 2
     assert "pip install 'trainctl-cockpit[web]'" in capsys.readouterr().err
 
 
-def test_options_of_the_server_need_web(run: RunPaths, capsys) -> None:
+def test_options_of_the_server_need_web(run: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["ui", str(run.root), "--port", "9000"]) == 2
     assert "add --web" in capsys.readouterr().err
 
 
-def test_without_a_run_one_is_started_and_served(tmp_path: Path, monkeypatch) -> None:
+def test_without_a_run_one_is_started_and_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trainctl.tui.cli.commands.web as module
     import trainctl.tui.processes.launch
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ class Shell:
         """Exit code, standard output, standard error."""
         self._capsys.readouterr()
         code = run_command_line([str(word) for word in words])
-        return code, *self._capsys.readouterr()
+        out, err = self._capsys.readouterr()
+        return code, out, err
 
     def ok(self, *words: str | Path) -> str:
         """Standard output of a line that must succeed."""
@@ -335,7 +337,7 @@ class Malicious:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[Any, ...]:
         return (open, (str(self.path), "w"))
 
 

@@ -76,7 +76,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "a link to a device": lambda path: path.symlink_to("/dev/zero"),
     "a link to itself": lambda path: path.symlink_to(path.name),
     "a link to nothing": lambda path: path.symlink_to("nowhere"),
-    "empty": lambda path: path.write_bytes(b"") and None,
+    "empty": lambda path: path.touch(),
 }
 
 

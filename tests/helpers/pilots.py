@@ -5,12 +5,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
+from present import present
 from textual.pilot import Pilot
+from textual.screen import Screen
 
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.app import CockpitApp
+from trainctl.tui.run.session import Session
 from trainctl.tui.screens.cockpit import CockpitScreen
 
 SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
+ScreenT = TypeVar("ScreenT", bound=Screen[Any])
+
+
+class RunOnDisk(Protocol):
+    """Anything that lies in a run directory."""
+
+    @property
+    def paths(self) -> RunPaths: ...
 
 
 def screen_text(pilot: Pilot[None]) -> str:
@@ -32,7 +46,7 @@ async def shows(pilot: Pilot[None], text: str) -> None:
     await until(pilot, lambda: text in screen_text(pilot))
 
 
-def commands(run) -> list[dict]:
+def commands(run: RunOnDisk) -> list[dict[str, Any]]:
     """What was asked of the run."""
     path = run.paths.commands
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -41,6 +55,23 @@ def commands(run) -> list[dict]:
 def toasts(pilot: Pilot[None]) -> list[str]:
     """What popped up."""
     return [note.message for note in pilot.app._notifications]
+
+
+def cockpit_app(pilot: Pilot[None]) -> CockpitApp:
+    """The app as what it is: a pilot only knows that it flies some app."""
+    assert isinstance(pilot.app, CockpitApp)
+    return pilot.app
+
+
+def session_of(pilot: Pilot[None]) -> Session:
+    """The run that is looked at, live or replayed."""
+    return present(cockpit_app(pilot).session)
+
+
+def screen_as(pilot: Pilot[None], kind: type[ScreenT]) -> ScreenT:
+    """The screen in front, which is one of this kind."""
+    assert isinstance(pilot.app.screen, kind)
+    return pilot.app.screen
 
 
 def cockpit(pilot: Pilot[None]) -> CockpitScreen:

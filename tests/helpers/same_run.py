@@ -51,6 +51,8 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert same(states[0][key], states[1][key]), key
     records = [reader_of(root).steps.all() for root in (one, other)]
     assert len(records[0]) == len(records[1])
-    for name in records[0].dtype.names:
+    names = records[0].dtype.names
+    assert names
+    for name in names:
         if name not in HOST_CLOCK:
             np.testing.assert_array_equal(records[0][name], records[1][name], err_msg=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,7 @@ class SyntheticRun:
         """Print into the console."""
         with self.paths.console.open("a") as file:
             file.write(text + "\n")
+
+
+NewRun = Callable[..., SyntheticRun]
+"""Makes runs: takes what `SyntheticRun` takes but its folder."""

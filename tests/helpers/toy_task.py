@@ -58,7 +58,8 @@ class ListSampler:
 
 def config(**train: Any) -> RunConfig:
     """Batches of 16, 20 epochs: 500 steps."""
-    return RunConfig(task="toy", train=TrainConfig(**{"batch_size": 16, "epochs": 20, **train}))
+    options: dict[str, Any] = {"batch_size": 16, "epochs": 20, **train}
+    return RunConfig(task="toy", train=TrainConfig(**options))
 
 
 class ToyTask(Task):

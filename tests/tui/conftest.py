@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from synthetic_run import SyntheticRun
+from synthetic_run import NewRun, SyntheticRun
 
 from trainctl.engine.runs.index import create_run
 from trainctl.engine.runs.layout import RunPaths
@@ -25,7 +24,7 @@ def empty_run(runs_dir: Path) -> RunPaths:
 
 
 @pytest.fixture
-def new_run(runs_dir: Path) -> Callable[..., SyntheticRun]:
+def new_run(runs_dir: Path) -> NewRun:
     """Makes synthetic runs."""
     return lambda **options: SyntheticRun(runs_dir, **options)
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pilots import LARGE, MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
-from synthetic_run import SyntheticRun
+from pilots import LARGE, MEDIUM, SMALL, cockpit, commands, screen_text, session_of, shows, toasts, until
+from present import present
+from synthetic_run import NewRun, SyntheticRun
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
@@ -24,7 +26,7 @@ from trainctl.tui.widgets.loss import LossPanel
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
-async def test_a_glance_says_state_progress_and_verdict(live_run, size):
+async def test_a_glance_says_state_progress_and_verdict(live_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "step 100/200 50%")
         text = screen_text(pilot)
@@ -34,7 +36,7 @@ async def test_a_glance_says_state_progress_and_verdict(live_run, size):
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
-async def test_every_key_of_the_footer_fits(live_run, size):
+async def test_every_key_of_the_footer_fits(live_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "q quit")
         last = screen_text(pilot).splitlines()[-1]
@@ -43,7 +45,7 @@ async def test_every_key_of_the_footer_fits(live_run, size):
         ] == []
 
 
-async def test_loss_shows_total_terms_and_validation(live_run):
+async def test_loss_shows_total_terms_and_validation(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "val ema 0.45")
         text = screen_text(pilot)
@@ -55,7 +57,7 @@ async def test_loss_shows_total_terms_and_validation(live_run):
         assert drawn.count("●") == 2 and drawn.count("◆") == 2
 
 
-async def test_learning_rate_shows_the_plan_ahead_and_where_we_are(live_run):
+async def test_learning_rate_shows_the_plan_ahead_and_where_we_are(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "warmup 20 steps")
         drawn = pilot.app.screen.query_one(LearningRatePanel).as_text()
@@ -64,13 +66,13 @@ async def test_learning_rate_shows_the_plan_ahead_and_where_we_are(live_run):
         assert any(0x2800 < ord(char) < 0x2900 for line in right_half for char in line)
 
 
-async def test_gradients_name_the_clip_norm_and_what_is_frozen(live_run):
+async def test_gradients_name_the_clip_norm_and_what_is_frozen(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "clip at 5 · frozen: teacher")
         assert "stem" in screen_text(pilot) and "head" in screen_text(pilot)
 
 
-async def test_classes_show_shares_and_the_batch(live_run):
+async def test_classes_show_shares_and_the_batch(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "closed █")
         row = next(line for line in screen_text(pilot).splitlines() if "closed █" in line)
@@ -81,10 +83,10 @@ async def test_classes_show_shares_and_the_batch(live_run):
 
 def live_run_counts(pilot: Pilot[None]) -> np.ndarray:
     """Class counts of the epoch in progress."""
-    return pilot.app.session.view.epoch_counts
+    return present(session_of(pilot).view.epoch_counts)
 
 
-async def test_a_class_that_an_epoch_never_saw_is_named(new_run):
+async def test_a_class_that_an_epoch_never_saw_is_named(new_run: NewRun):
     run = new_run().begin()
     run.train(60, classes=[0, 64])
     async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
@@ -92,7 +94,7 @@ async def test_a_class_that_an_epoch_never_saw_is_named(new_run):
         await shows(pilot, "! warning  no sample of closed in the last epoch")
 
 
-async def test_the_log_holds_console_and_events(live_run):
+async def test_the_log_holds_console_and_events(live_run: SyntheticRun):
     live_run.say("loading 1000 images")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "loading 1000 images")
@@ -101,7 +103,7 @@ async def test_the_log_holds_console_and_events(live_run):
         await shows(pilot, "epoch 2  val    loss 0.4  f1 0.9")
 
 
-async def test_records_written_later_appear(live_run):
+async def test_records_written_later_appear(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "step 100/200")
         live_run.train(20)
@@ -111,13 +113,13 @@ async def test_records_written_later_appear(live_run):
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
-async def test_an_empty_run_says_starting(empty_run, size):
+async def test_an_empty_run_says_starting(empty_run: RunPaths, size: tuple[int, int]):
     async with CockpitApp(empty_run).run_test(size=size) as pilot:
         await shows(pilot, "STARTING")
         assert "no step yet" in screen_text(pilot)
 
 
-async def test_a_half_written_run_is_shown_as_far_as_it_goes(live_run):
+async def test_a_half_written_run_is_shown_as_far_as_it_goes(live_run: SyntheticRun):
     live_run.paths.meta.write_text("{")
     with live_run.paths.steps.open("ab") as file:
         file.write(b"torn")
@@ -126,7 +128,7 @@ async def test_a_half_written_run_is_shown_as_far_as_it_goes(live_run):
         assert "! warning" in screen_text(pilot)
 
 
-async def test_a_crashed_run_says_so(live_run):
+async def test_a_crashed_run_says_so(live_run: SyntheticRun):
     live_run.status(RunState.RUNNING, process_start=1, heartbeat=time.time() - 40)
     live_run.say("RuntimeError: boom")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
@@ -135,7 +137,7 @@ async def test_a_crashed_run_says_so(live_run):
         assert "RuntimeError: boom" in screen_text(pilot)
 
 
-async def test_a_loss_that_is_not_finite_is_an_error_and_marked(live_run):
+async def test_a_loss_that_is_not_finite_is_an_error_and_marked(live_run: SyntheticRun):
     live_run.train(1, loss=np.nan)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "× error  the loss is not finite at step 101")
@@ -144,7 +146,9 @@ async def test_a_loss_that_is_not_finite_is_an_error_and_marked(live_run):
 
 @pytest.mark.parametrize(("key", "verb"), [("space", "pause"), ("s", "stop"), ("c", "checkpoint"), ("v", "validate")])
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
-async def test_a_key_asks_the_run_and_the_acknowledgement_is_shown(live_run, key, verb, size):
+async def test_a_key_asks_the_run_and_the_acknowledgement_is_shown(
+    live_run: SyntheticRun, key: str, verb: str, size: tuple[int, int]
+):
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press(key)
@@ -153,10 +157,10 @@ async def test_a_key_asks_the_run_and_the_acknowledgement_is_shown(live_run, key
         assert command["verb"] == verb and command["sender"] == "cockpit"
         live_run.events.append(EventKind.COMMAND, 101, id=command["id"], verb=verb, args={}, effect="it took effect")
         await until(pilot, lambda: any(f"step 101: {verb}: it took effect" in text for text in toasts(pilot)))
-        assert pilot.app.session.view.asked == {}
+        assert session_of(pilot).view.asked == {}
 
 
-async def test_space_resumes_a_paused_run(live_run):
+async def test_space_resumes_a_paused_run(live_run: SyntheticRun):
     live_run.status(RunState.PAUSED)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "PAUSED")
@@ -167,7 +171,9 @@ async def test_space_resumes_a_paused_run(live_run):
 @pytest.mark.parametrize(
     ("typed", "op", "value"), [("0.25", "mul", 0.25), ("x0.25", "mul", 0.25), ("=3e-4", "set", 3e-4)]
 )
-async def test_a_typed_learning_rate_is_a_factor_unless_it_says_equals(live_run, typed, op, value):
+async def test_a_typed_learning_rate_is_a_factor_unless_it_says_equals(
+    live_run: SyntheticRun, typed: str, op: str, value: float
+):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("l")
@@ -177,7 +183,7 @@ async def test_a_typed_learning_rate_is_a_factor_unless_it_says_equals(live_run,
         assert commands(live_run)[0]["args"] == {"name": "lr", "op": op, "value": value}
 
 
-async def test_a_learning_rate_that_makes_no_sense_is_explained_and_not_sent(live_run):
+async def test_a_learning_rate_that_makes_no_sense_is_explained_and_not_sent(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("l")
@@ -188,7 +194,7 @@ async def test_a_learning_rate_that_makes_no_sense_is_explained_and_not_sent(liv
         assert commands(live_run) == []
 
 
-async def test_y_makes_the_axis_of_the_chosen_panel_logarithmic(live_run):
+async def test_y_makes_the_axis_of_the_chosen_panel_logarithmic(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("y")
@@ -200,7 +206,7 @@ async def test_y_makes_the_axis_of_the_chosen_panel_logarithmic(live_run):
         await shows(pilot, "Gradient norm log")
 
 
-async def test_m_lets_a_panel_fill_the_screen_and_back(live_run):
+async def test_m_lets_a_panel_fill_the_screen_and_back(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "Gradient norm")
         await pilot.press("m")
@@ -211,15 +217,15 @@ async def test_m_lets_a_panel_fill_the_screen_and_back(live_run):
 
 
 @pytest.mark.parametrize("number", range(1, 8))
-async def test_any_panel_fills_a_small_screen(live_run, number):
+async def test_any_panel_fills_a_small_screen(live_run: SyntheticRun, number: int):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press(str(number), "m")
         await until(pilot, lambda: pilot.app.screen.maximized is not None)
-        await until(pilot, lambda: pilot.app.screen.maximized.outer_size.height >= 18)
+        await until(pilot, lambda: present(pilot.app.screen.maximized).outer_size.height >= 18)
 
 
-async def test_help_lists_every_key(live_run):
+async def test_help_lists_every_key(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("question_mark")
@@ -230,14 +236,14 @@ async def test_help_lists_every_key(live_run):
         assert pilot.app.screen is cockpit(pilot)
 
 
-async def test_keys_of_the_cockpit_do_nothing_under_a_dialog(live_run):
+async def test_keys_of_the_cockpit_do_nothing_under_a_dialog(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("question_mark", "s", "c", "v")
         assert commands(live_run) == []
 
 
-async def test_the_palette_offers_the_same_actions(live_run):
+async def test_the_palette_offers_the_same_actions(live_run: SyntheticRun):
     app = CockpitApp(live_run.paths)
     async with app.run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
@@ -245,7 +251,7 @@ async def test_the_palette_offers_the_same_actions(live_run):
         assert all(f"{action.label} ({action.shown_key})" in titles for action in ACTIONS)
 
 
-async def test_a_finding_of_the_palette_acts(live_run):
+async def test_a_finding_of_the_palette_acts(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("ctrl+p")
@@ -257,7 +263,7 @@ async def test_a_finding_of_the_palette_acts(live_run):
 
 
 @pytest.mark.parametrize("key", ["space", "s", "c", "v", "l"])
-async def test_readonly_refuses_and_says_so(live_run, key):
+async def test_readonly_refuses_and_says_so(live_run: SyntheticRun, key: str):
     async with CockpitApp(live_run.paths, readonly=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press(key)
@@ -265,7 +271,7 @@ async def test_readonly_refuses_and_says_so(live_run, key):
         assert commands(live_run) == []
 
 
-async def test_a_run_that_is_over_takes_no_commands(live_run):
+async def test_a_run_that_is_over_takes_no_commands(live_run: SyntheticRun):
     live_run.status(RunState.FINISHED)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "FINISHED")
@@ -274,7 +280,7 @@ async def test_a_run_that_is_over_takes_no_commands(live_run):
         assert commands(live_run) == []
 
 
-async def test_a_preset_shows_the_difference_before_it_starts(live_run, tmp_path):
+async def test_a_preset_shows_the_difference_before_it_starts(live_run: SyntheticRun, tmp_path: Path):
     request = LaunchRequest(live_run.paths.root.parent, preset="eyes/balanced")
     async with CockpitApp(live_run.paths, request).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
@@ -292,7 +298,7 @@ async def test_a_preset_shows_the_difference_before_it_starts(live_run, tmp_path
         assert len(list(live_run.paths.root.parent.glob("*eyes*"))) == 1
 
 
-async def test_choosing_a_preset_starts_a_new_run_and_shows_it(live_run, monkeypatch):
+async def test_choosing_a_preset_starts_a_new_run_and_shows_it(live_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch):
     started: list[LaunchRequest] = []
 
     def fake(request: LaunchRequest):
@@ -314,7 +320,7 @@ async def test_choosing_a_preset_starts_a_new_run_and_shows_it(live_run, monkeyp
 
 
 @pytest.mark.parametrize(("downs", "verbs"), [(0, []), (1, ["stop"])])
-async def test_leaving_detaches_or_stops(live_run, downs, verbs):
+async def test_leaving_detaches_or_stops(live_run: SyntheticRun, downs: int, verbs: list[str]):
     app = CockpitApp(live_run.paths)
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
@@ -325,14 +331,16 @@ async def test_leaving_detaches_or_stops(live_run, downs, verbs):
     assert [command["verb"] for command in commands(live_run)] == verbs
 
 
-async def test_escape_stays(live_run):
+async def test_escape_stays(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("q", "escape")
         assert pilot.app.screen is cockpit(pilot)
 
 
-async def test_light_theme_and_no_colour_draw_the_same_characters(live_run, monkeypatch):
+async def test_light_theme_and_no_colour_draw_the_same_characters(
+    live_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
+):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "nothing found")
         dark = screen_text(pilot)
@@ -346,7 +354,7 @@ async def test_light_theme_and_no_colour_draw_the_same_characters(live_run, monk
         assert pilot.app.no_color and pilot.app.theme == "trainctl-no-colour"
 
 
-async def test_a_theme_of_textual_works_too(live_run):
+async def test_a_theme_of_textual_works_too(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         pilot.app.theme = "nord"
@@ -354,22 +362,22 @@ async def test_a_theme_of_textual_works_too(live_run):
         assert "RUNNING" in screen_text(pilot)
 
 
-async def test_the_farewell_says_how_to_come_back(live_run):
+async def test_the_farewell_says_how_to_come_back(live_run: SyntheticRun):
     app = CockpitApp(live_run.paths)
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
-    text = app.session.farewell()
+    text = present(app.session).farewell()
     assert "is running at step 100/200" in text and f"trainctl ui {live_run.paths.root}" in text
     assert "\n" not in text
 
 
-async def test_a_run_that_cannot_be_read_is_explained(live_run, tmp_path: Path):
+async def test_a_run_that_cannot_be_read_is_explained(live_run: SyntheticRun, tmp_path: Path):
     live_run.paths.status.write_text('{"schema": 99}')
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await until(pilot, lambda: any("schema 99" in text for text in toasts(pilot)))
 
 
-async def test_an_event_that_the_trainer_also_prints_stands_in_the_log_once(live_run):
+async def test_an_event_that_the_trainer_also_prints_stands_in_the_log_once(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=(160, 50)) as pilot:
         await shows(pilot, "RUNNING")
         cockpit(pilot).log_panel.focus()
@@ -382,7 +390,7 @@ async def test_an_event_that_the_trainer_also_prints_stands_in_the_log_once(live
         assert screen_text(pilot).count(text) == 1
 
 
-async def test_a_contrastive_run_shows_how_far_from_collapse_it_is(runs_dir):
+async def test_a_contrastive_run_shows_how_far_from_collapse_it_is(runs_dir: Path):
     run = SyntheticRun(runs_dir, "weld/warmup", scalars=("mean_cosine", "no_positive", "positives")).begin()
     run.train(30, scalar__mean_cosine=0.97, scalar__no_positive=4, scalar__positives=1.5)
     run.validate(1, 0.5, 0.8, supcon_normalised=0.9)
@@ -393,7 +401,7 @@ async def test_a_contrastive_run_shows_how_far_from_collapse_it_is(runs_dir):
         assert "anchors without a positive: 4" in text and "positives/anchor 1.5" in text
 
 
-async def test_panels_of_another_task_stay_away(live_run):
+async def test_panels_of_another_task_stay_away(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=(160, 50)) as pilot:
         await shows(pilot, "Worst samples")
         assert "Embedding" not in screen_text(pilot)

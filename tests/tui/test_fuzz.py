@@ -12,12 +12,14 @@ import gc
 import os
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pilots import screen_text
+from present import present
+from synthetic_run import NewRun, SyntheticRun
 from textual import events
 from textual.geometry import Size
 from textual.pilot import Pilot, WaitForScreenTimeout
@@ -60,7 +62,7 @@ FAKE_COMMAND = ("/bin/sh", "-c", 'echo "{}"; echo "$0 $*" >&2; exit $(($# % 2))'
 class Writer:
     """The trainer of a fuzzed run: does something else each time."""
 
-    def __init__(self, run, chance: random.Random) -> None:
+    def __init__(self, run: SyntheticRun, chance: random.Random) -> None:
         self.run, self.chance = run, chance
         self.acts: list[Callable[[], None]] = [
             self.train, self.train, self.train, self.be_ill, self.tell, self.validate, self.resume, self.pause,
@@ -97,7 +99,7 @@ class Writer:
 
     def resume(self) -> None:
         keep = self.chance.randint(0, self.run.step)
-        self.run._writer.close()
+        present(self.run._writer).close()
         self.run._writer = StepWriter(self.run.paths, self.run.layout, keep=keep)
         self.run.events.append(EventKind.RESUME, keep, from_step=keep, dropped=self.run.step - keep)
         self.run.step = keep
@@ -143,7 +145,7 @@ class Hand:
         self._report(events.Key(key, character))
 
     def _report(self, event: events.Event) -> None:
-        self.app._driver.process_message(event)
+        present(self.app._driver).process_message(event)
 
     async def settle(self) -> None:
         """Until everything that was reported has been seen to; does not wait for an idle processor."""
@@ -218,7 +220,7 @@ class Hand:
 
     def resize_to(self, size: tuple[int, int]) -> None:
         self.did.append(f"resize {size}")
-        self.app._driver._size = size
+        present(self.app._driver)._size = size
         self._report(events.Resize(Size(*size), Size(*size)))
 
 
@@ -243,7 +245,7 @@ def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @contextlib.contextmanager
-def explained(seed: int, hand: Hand, writer: Writer) -> Iterator[None]:
+def explained(seed: int, hand: Hand, writer: Writer) -> Generator[None]:
     """A failure says what was done before it."""
     try:
         yield
@@ -306,7 +308,7 @@ async def play(hand: Hand, writer: Writer, chance: random.Random) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_that_is_pressed_breaks_the_cockpit(new_run, nothing_starts, seed: int) -> None:
+async def test_nothing_that_is_pressed_breaks_the_cockpit(new_run: NewRun, nothing_starts: None, seed: int) -> None:
     chance = random.Random(seed)
     run = new_run(preset=chance.choice(("eyes/balanced", "eyes/current", "own"))).begin()
     run.train(chance.choice((1, 30, 100)))

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from pilots import MEDIUM, cockpit, screen_text, shows, until
+from synthetic_run import SyntheticRun
 
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.memory import Memory, load_memory, memory_path
 from trainctl.tui.run.scene import LossMode, Unit
 
 
-def test_it_comes_back_as_it_was(tmp_path):
+def test_it_comes_back_as_it_was(tmp_path: Path):
     memory = Memory("trainctl-light", {"lr"}, {"loss": True}, Unit.TIME, 4, LossMode.SHARE)
     memory.save(tmp_path / "deep" / "cockpit.json")
     assert load_memory(tmp_path / "deep" / "cockpit.json") == memory
@@ -22,23 +23,23 @@ def test_it_comes_back_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", json.dumps({"unit": "parsec", "smoothing": 99, "hidden": 3, "log_axes": {"a": 1}})]
 )
-def test_what_makes_no_sense_means_the_defaults(tmp_path, text):
+def test_what_makes_no_sense_means_the_defaults(tmp_path: Path, text: str):
     path = tmp_path / "cockpit.json"
     path.write_text(text)
     assert load_memory(path) == Memory()
 
 
-def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
     Memory().save(tmp_path / "file" / "cockpit.json")
 
 
-def test_the_place_follows_xdg(monkeypatch):
+def test_the_place_follows_xdg(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/x")
     assert memory_path() == Path("/x/trainctl/cockpit.json")
 
 
-async def test_looks_are_the_same_the_next_time(live_run):
+async def test_looks_are_the_same_the_next_time(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("y", "x", "plus", "plus", "u", "t", "down", "enter")

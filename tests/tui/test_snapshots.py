@@ -6,11 +6,12 @@ The run is the same in every picture: name, times and numbers are fixed.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pilots import LARGE, MEDIUM, SMALL, shows, until
+from pilots import LARGE, MEDIUM, SMALL, session_of, shows, until
 from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
 
@@ -104,12 +105,19 @@ def choose_theme(theme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_cockpit(fixed_run, snap_compare, monkeypatch, tmp_path, size, theme):
+def test_cockpit(
+    fixed_run: RunPaths,
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    size: tuple[int, int],
+    theme: str,
+):
     choose_theme(theme, monkeypatch, tmp_path)
 
     async def settled(pilot: Pilot[None]) -> None:
         await shows(pilot, "step 150/200")
-        await until(pilot, lambda: pilot.app.session.health is not None)
+        await until(pilot, lambda: session_of(pilot).health is not None)
         await pilot.pause(0.3)
 
     assert snap_compare(CockpitApp(fixed_run), terminal_size=size, run_before=settled)
@@ -117,12 +125,19 @@ def test_cockpit(fixed_run, snap_compare, monkeypatch, tmp_path, size, theme):
 
 @pytest.mark.parametrize("theme", ["trainctl-dark", "no-colour"])
 @pytest.mark.parametrize("zoomed", [False, True], ids=["in-place", "zoomed"])
-def test_clusters(mixture_run, snap_compare, monkeypatch, tmp_path, zoomed, theme):
+def test_clusters(
+    mixture_run: RunPaths,
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    zoomed: bool,
+    theme: str,
+):
     choose_theme(theme, monkeypatch, tmp_path)
 
     async def settled(pilot: Pilot[None]) -> None:
         await shows(pilot, "RUNNING")
-        await until(pilot, lambda: pilot.app.session.health is not None)
+        await until(pilot, lambda: session_of(pilot).health is not None)
         pilot.app.screen.query_one(ClusterPanel).focus(scroll_visible=False)
         if zoomed:
             await pilot.press("m")

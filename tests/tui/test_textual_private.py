@@ -48,8 +48,9 @@ def test_no_other_module_uses_a_private_name_of_textual() -> None:
     for path in TUI.rglob("*.py"):
         tree = ast.parse(path.read_text())
         own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_self(node.value)}
-        for node in ast.walk(tree):
-            foreign = isinstance(node, ast.Attribute) and node.attr in known and not is_self(node.value)
+        attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+        for node in attributes:
+            foreign = node.attr in known and not is_self(node.value)
             if foreign and node.attr not in own and path.name != "textual_private.py":
                 used.append(f"{path.relative_to(TUI)}:{node.lineno} {node.attr}")
     assert [use for use in used if "os._exit" not in use and not use.endswith(" _exit")] == []

@@ -35,7 +35,7 @@ def test_one_channel_is_grey_and_channels_may_come_last():
 
 
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (1000, 10), (48, 48), (3, 2000)])
-def test_no_side_is_longer_than_a_terminal_can_show(height, width):
+def test_no_side_is_longer_than_a_terminal_can_show(height: int, width: int):
     shown = thumbnails({"images": torch.zeros(1, 3, height, width)})
     assert shown is not None
     assert max(shown.shape[1:3]) <= MAX_SIDE and min(shown.shape[1:3]) >= 1
@@ -49,7 +49,7 @@ def test_what_is_not_finite_is_black_and_spoils_nothing():
 
 
 @pytest.mark.parametrize("tensor", [torch.zeros(4, 8), torch.zeros(4, 7, 8, 9), torch.zeros(4, 3, 0, 2)])
-def test_what_is_no_picture_gives_none(tensor):
+def test_what_is_no_picture_gives_none(tensor: torch.Tensor):
     assert thumbnails({"x": tensor}) is None
 
 

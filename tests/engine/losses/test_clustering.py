@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
 
-TERMS = (cluster_loss, balance_loss, entropy_loss)
+Term = Callable[[torch.Tensor], torch.Tensor]
+TERMS: tuple[Term, ...] = (cluster_loss, balance_loss, entropy_loss)
 
 
 def log_posteriors(num: int, clusters: int, scale: float, seed: int) -> Tensor:
@@ -62,26 +64,26 @@ def test_one_hot_and_uniform_posteriors_are_the_ends_of_the_ranges() -> None:
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_posteriors_of_exactly_zero_have_value_and_gradient(term: object) -> None:
+def test_posteriors_of_exactly_zero_have_value_and_gradient(term: Term) -> None:
     batch = torch.tensor([[0.0, -math.inf, -math.inf], [math.log(0.5), math.log(0.5), -math.inf]], requires_grad=True)
-    loss = term(batch)  # type: ignore[operator]
+    loss = term(batch)
     loss.backward()
     assert loss.isfinite()
     assert batch.grad is not None and batch.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_gradients_are_those_of_finite_differences(term: object) -> None:
+def test_gradients_are_those_of_finite_differences(term: Term) -> None:
     logits = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    assert torch.autograd.gradcheck(lambda values: term(values.log_softmax(1)), (logits,))  # type: ignore[operator]
+    assert torch.autograd.gradcheck(lambda values: term(values.log_softmax(1)), (logits,))
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_small_formats_are_computed_in_float32(term: object) -> None:
+def test_small_formats_are_computed_in_float32(term: Term) -> None:
     batch = log_posteriors(8, 4, 2.0, 0).bfloat16()
-    loss = term(batch)  # type: ignore[operator]
+    loss = term(batch)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, term(batch.float()))  # type: ignore[operator]
+    torch.testing.assert_close(loss, term(batch.float()))
 
 
 def test_cluster_and_entropy_pull_in_opposite_directions() -> None:

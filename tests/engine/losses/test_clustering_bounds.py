@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,7 +168,7 @@ def test_the_optimum_is_where_minimisation_ends(clusters: int, cluster_weight: f
         return -cluster_weight * p - entropy_weight * largest_entropy(p, clusters)
 
     bounds = (1 / clusters, 1.0)
-    found = minimize_scalar(value, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    found: Any = minimize_scalar(value, bounds=bounds, method="bounded", options={"xatol": 1e-9})
     best = best_max_posterior(cluster_weight, entropy_weight, clusters)
     assert value(best) <= found.fun + 1e-12
     assert best == pytest.approx(found.x, abs=1e-4)

@@ -6,6 +6,8 @@ import math
 import time
 from datetime import timedelta
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch import distributed as dist
-from torch import multiprocessing as mp
+from torch.multiprocessing.spawn import start_processes
 
 from trainctl.engine.losses.supcon import SupCon, anchor_losses, supcon
 
@@ -67,9 +69,9 @@ def test_mean_cosine_is_that_of_all_pairs_of_different_samples(labels: list[int]
 
 
 @given(LABELS, st.randoms(use_true_random=False))
-def test_the_order_of_the_samples_and_the_names_of_the_classes_do_not_matter(labels: list[int], random: object) -> None:
+def test_the_order_of_the_samples_and_the_names_of_the_classes_do_not_matter(labels: list[int], random: Random) -> None:
     embeddings, order = drawn(len(labels)), list(range(len(labels)))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     shuffled = torch.tensor([7 - 2 * labels[row] for row in order])
     expected = supcon(embeddings, torch.tensor(labels))
     assert supcon(embeddings[order], shuffled).loss.item() == pytest.approx(expected.loss.item(), abs=1e-9)
@@ -173,7 +175,7 @@ def train_half(rank: int, folder: str) -> None:
 
 def test_two_ranks_have_the_loss_and_the_gradient_of_one_process_with_both_batches(tmp_path: Path) -> None:
     # forked, not spawned: importing torch anew takes each rank seconds
-    ranks = mp.start_processes(train_half, (str(tmp_path),), 2, join=False, start_method="fork")  # type: ignore[no-untyped-call]
+    ranks: Any = start_processes(train_half, (str(tmp_path),), 2, join=False, start_method="fork")
     deadline = time.monotonic() + 60
     while not ranks.join(timeout=5):
         if time.monotonic() > deadline:

@@ -33,7 +33,7 @@ def minimised(counts: list[int], temperature: float) -> float:
         loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
     return supcon(embeddings, labels, temperature).loss.item()
 
 

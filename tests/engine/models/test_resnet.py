@@ -34,7 +34,9 @@ def test_eighteen_layers_are_seventeen_convolutions_beside_three_shortcuts_and_a
 
 
 def test_convolutions_start_with_the_deviation_that_keeps_the_variance_of_gradients(published: ResNet18) -> None:
-    conv = published.stages[2][1].conv1
+    block = published.get_submodule("stages.2.1")
+    assert isinstance(block, BasicBlock)
+    conv = block.conv1
     assert conv.weight.std().item() == pytest.approx(math.sqrt(2 / (256 * 9)), rel=0.01)
 
 
@@ -61,7 +63,10 @@ def test_a_narrow_network_still_gives_as_many_features_as_asked_for() -> None:
 def test_a_block_is_its_two_convolutions_beside_its_shortcut() -> None:
     block = BasicBlock(4, 8, 2).eval()
     maps = torch.randn(2, 4, 8, 8)
-    for norm in (block.norm1, block.norm2, block.shortcut[1]):
+    conv, last_norm = block.shortcut.children()
+    assert isinstance(conv, nn.Conv2d) and isinstance(last_norm, nn.BatchNorm2d)
+    for norm in (block.norm1, block.norm2, last_norm):
+        assert norm.running_mean is not None and norm.running_var is not None
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.5, 2)
 
@@ -72,7 +77,7 @@ def test_a_block_is_its_two_convolutions_beside_its_shortcut() -> None:
 
     inner = normed(F.conv2d(maps, block.conv1.weight, stride=2, padding=1), block.norm1).clamp(min=0)
     inner = normed(F.conv2d(inner, block.conv2.weight, padding=1), block.norm2)
-    beside = normed(F.conv2d(maps, block.shortcut[0].weight, stride=2), block.shortcut[1])
+    beside = normed(F.conv2d(maps, conv.weight, stride=2), last_norm)
     torch.testing.assert_close(block(maps), (inner + beside).clamp(min=0), rtol=1e-4, atol=1e-5)
 
 

@@ -20,7 +20,7 @@ def quadratic_sweep(curvature: float) -> tuple[nn.Module, dict[str, torch.Tensor
     result = sweep(
         model,
         lambda m: torch.optim.SGD(m.parameters(), lr=1.0),
-        lambda m: 0.5 * curvature * (m.weight - 3.0).square().sum(),  # pyright: ignore
+        lambda m: 0.5 * curvature * (m.get_parameter("weight") - 3.0).square().sum(),
         start=1e-5 / curvature,
         end=1e3 / curvature,
     )

@@ -25,7 +25,7 @@ def test_all_kernels_take_the_same_steps(name: Any) -> None:
     results = []
     for implementation in ("auto", "fused", "foreach", "loop"):
         model = network()
-        config = OptimizerConfig(name=name, lr=0.01, weight_decay=0.1, implementation=implementation)  # pyright: ignore
+        config = OptimizerConfig(name=name, lr=0.01, weight_decay=0.1, implementation=implementation)
         optimizer = build_optimizer(model, config, CPU)
         generator = torch.Generator().manual_seed(1)
         for _ in range(5):

@@ -43,7 +43,7 @@ def test_cosine_without_warmup_is_torchs_cosine() -> None:
 
 
 def test_cosine_warmup_is_another_name_of_cosine_with_its_warmup() -> None:
-    options = {"warmup_epochs": 10, "warmup_start_lr": 1e-7, "eta_min": 1e-6}
+    options: dict[str, Any] = {"warmup_epochs": 10, "warmup_start_lr": 1e-7, "eta_min": 1e-6}
     plans = [plan_of(epochs=50, name=name, **options) for name in ("cosine", "cosine_warmup")]
     assert plans[0].points() == plans[1].points()
 

@@ -37,7 +37,7 @@ def refuse_constants(name: str) -> None:
 
 
 @given(plain_values)
-def test_what_is_written_is_strict_json(value):
+def test_what_is_written_is_strict_json(value: object):
     json.loads(to_json(value), parse_constant=refuse_constants)
 
 
@@ -60,11 +60,11 @@ def test_something_that_is_no_data_is_refused():
         to_json(object())
 
 
-def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "status.json"
     write_atomic(path, b"old")
 
-    def full(descriptor, data):
+    def full(descriptor: int, data: bytes):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
@@ -74,7 +74,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path, m
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_short_write_is_continued(tmp_path, monkeypatch):
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:3])))
     write_atomic(tmp_path / "file", b"0123456789")
@@ -93,35 +93,35 @@ def test_a_short_write_is_continued(tmp_path, monkeypatch):
         (errno.ENOTDIR, "is a file"),
     ],
 )
-def test_what_the_disk_refuses_is_one_clear_line(tmp_path, code, words):
+def test_what_the_disk_refuses_is_one_clear_line(tmp_path: Path, code: int, words: str):
     with pytest.raises(UserError, match=words) as caught, disk_errors(tmp_path / "steps.bin"):
         raise OSError(code, os.strerror(code))
     assert "steps.bin" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_other_errors_pass_unchanged(tmp_path):
+def test_other_errors_pass_unchanged(tmp_path: Path):
     with pytest.raises(OSError, match="odd"), disk_errors(tmp_path):
         raise OSError(errno.EIO, "odd")
 
 
-def test_a_missing_folder_is_said(tmp_path):
+def test_a_missing_folder_is_said(tmp_path: Path):
     with pytest.raises(UserError, match="its folder is gone"):
         write_json_atomic(tmp_path / "gone" / "status.json", {})
 
 
-def test_a_file_that_is_not_there_yet_reads_as_none(tmp_path):
+def test_a_file_that_is_not_there_yet_reads_as_none(tmp_path: Path):
     assert read_json(tmp_path / "meta.json") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"schema": "x"}'])
-def test_a_damaged_file_is_named(tmp_path, content):
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes):
     (tmp_path / "meta.json").write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"meta\.json"):
         read_json(tmp_path / "meta.json")
 
 
-def test_a_newer_schema_is_refused_with_both_versions(tmp_path):
+def test_a_newer_schema_is_refused_with_both_versions(tmp_path: Path):
     write_json_atomic(tmp_path / "meta.json", {"schema": SCHEMA + 1})
     with pytest.raises(UserError, match=f"schema {SCHEMA + 1}, this trainctl reads up to {SCHEMA}"):
         read_json(tmp_path / "meta.json")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from sample_runs import new_run
@@ -33,11 +34,11 @@ def lock_as(paths: RunPaths, pid: int) -> None:
     (paths.root / ".lock").write_text(f"{pid}\n")
 
 
-def test_a_folder_that_is_not_there_is_starting(tmp_path):
+def test_a_folder_that_is_not_there_is_starting(tmp_path: Path):
     assert beginning(RunPaths(tmp_path / "gone"), None, NOW) == (Liveness.STARTING, 0.0)
 
 
-def test_a_new_folder_is_starting_until_nothing_has_happened_for_long(tmp_path):
+def test_a_new_folder_is_starting_until_nothing_has_happened_for_long(tmp_path: Path):
     paths = new_run(tmp_path)
     assert beginning(paths, None, time.time())[0] is Liveness.STARTING
     later = time.time() + CRASHED_AFTER_S + 1
@@ -49,13 +50,13 @@ def test_a_new_folder_is_starting_until_nothing_has_happened_for_long(tmp_path):
     assert beginning(paths, None, later)[0] is Liveness.STARTING
 
 
-def test_a_process_that_holds_the_lock_may_take_its_time(tmp_path):
+def test_a_process_that_holds_the_lock_may_take_its_time(tmp_path: Path):
     paths = new_run(tmp_path)
     with RunLock(paths):
         assert beginning(paths, None, time.time() + 1e6)[0] is Liveness.STARTING
 
 
-def test_a_run_of_this_host_whose_process_is_gone_has_crashed(tmp_path, dead_pid):
+def test_a_run_of_this_host_whose_process_is_gone_has_crashed(tmp_path: Path, dead_pid: int):
     paths = new_run(tmp_path)
     lock_as(paths, dead_pid)
     write_meta(paths, collect_meta(["trainctl"], seed=0, cwd=tmp_path))
@@ -64,14 +65,14 @@ def test_a_run_of_this_host_whose_process_is_gone_has_crashed(tmp_path, dead_pid
     assert reader.liveness(time.time() + 1)[0] is Liveness.CRASHED
 
 
-def test_without_a_host_a_process_that_is_not_here_is_given_a_moment(tmp_path, dead_pid):
+def test_without_a_host_a_process_that_is_not_here_is_given_a_moment(tmp_path: Path, dead_pid: int):
     paths = new_run(tmp_path)
     lock_as(paths, dead_pid)
     assert beginning(paths, None, time.time())[0] is Liveness.STARTING
     assert beginning(paths, None, time.time() + SILENT_AFTER_S + 1)[0] is Liveness.CRASHED
 
 
-def test_a_run_on_another_host_is_judged_by_its_folder(tmp_path, dead_pid):
+def test_a_run_on_another_host_is_judged_by_its_folder(tmp_path: Path, dead_pid: int):
     paths = new_run(tmp_path)
     lock_as(paths, dead_pid)
     meta = {"host": "elsewhere"}
@@ -80,7 +81,7 @@ def test_a_run_on_another_host_is_judged_by_its_folder(tmp_path, dead_pid):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="this system has no /proc")  # noqa: PTH110
-def test_a_later_process_with_the_number_of_a_dead_one_is_not_taken_for_it(tmp_path):
+def test_a_later_process_with_the_number_of_a_dead_one_is_not_taken_for_it(tmp_path: Path):
     paths = new_run(tmp_path)
     lock_as(paths, os.getpid())
     long_ago = NOW - 30 * 86400
@@ -89,13 +90,13 @@ def test_a_later_process_with_the_number_of_a_dead_one_is_not_taken_for_it(tmp_p
     assert beginning(paths, None, NOW)[0] is Liveness.CRASHED
 
 
-def test_an_empty_lock_says_nothing(tmp_path):
+def test_an_empty_lock_says_nothing(tmp_path: Path):
     paths = new_run(tmp_path)
     (paths.root / ".lock").touch()
     assert beginning(paths, None, time.time() + SILENT_AFTER_S + 1)[0] is Liveness.STARTING
 
 
-def test_the_list_of_runs_says_so_too(tmp_path, dead_pid):
+def test_the_list_of_runs_says_so_too(tmp_path: Path, dead_pid: int):
     paths = create_run(tmp_path, "eyes")
     (info,) = list_runs(tmp_path)
     assert info.liveness is Liveness.STARTING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from trainctl.engine.runs.commands import CommandReader, Verb, check_args, parse
 
 
 @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.SET])
-def test_a_plain_verb_has_no_arguments(verb):
+def test_a_plain_verb_has_no_arguments(verb: Verb):
     assert parse_command([verb.value]) == (verb, {})
     assert parse_command([verb.value.upper()]) == (verb, {})
 
@@ -43,7 +44,7 @@ def test_a_plain_verb_has_no_arguments(verb):
         ("epochs 30", {"name": "epochs", "op": "set", "value": 30}),
     ],
 )
-def test_a_setting_in_words(words, args):
+def test_a_setting_in_words(words: str, args: dict[str, object]):
     assert parse_command(words.split()) == (Verb.SET, args)
     assert parse_command([words]) == (Verb.SET, args)
 
@@ -75,7 +76,7 @@ def test_a_setting_in_words(words, args):
         ("pause now", "takes no arguments"),
     ],
 )
-def test_a_mistake_is_explained_in_one_line(words, says):
+def test_a_mistake_is_explained_in_one_line(words: str, says: str):
     with pytest.raises(UserError, match=says) as caught:
         parse_command(words.split())
     assert "\n" not in str(caught.value)
@@ -83,7 +84,7 @@ def test_a_mistake_is_explained_in_one_line(words, says):
 
 
 @given(st.lists(st.text(max_size=12), max_size=4))
-def test_any_words_are_a_valid_command_or_a_user_error(words):
+def test_any_words_are_a_valid_command_or_a_user_error(words: list[str]):
     try:
         verb, args = parse_command(words)
     except UserError:
@@ -92,11 +93,11 @@ def test_any_words_are_a_valid_command_or_a_user_error(words):
 
 
 @given(st.floats(min_value=1e-300, max_value=1e300))
-def test_a_learning_rate_is_taken_exactly(value):
+def test_a_learning_rate_is_taken_exactly(value: float):
     assert parse_command(["set", "lr", repr(value)])[1]["value"] == value
 
 
-def test_what_was_sent_is_what_the_run_reads(tmp_path):
+def test_what_was_sent_is_what_the_run_reads(tmp_path: Path):
     paths = new_run(tmp_path)
     reader = CommandReader(paths)
     assert reader.read_new() == []
@@ -111,7 +112,7 @@ def test_what_was_sent_is_what_the_run_reads(tmp_path):
     assert reader.read_new() == []
 
 
-def test_a_resume_does_not_repeat_old_commands(tmp_path):
+def test_a_resume_does_not_repeat_old_commands(tmp_path: Path):
     paths = new_run(tmp_path)
     send_command(paths, "stop", {})
     reader = CommandReader(paths, skip_existing=True)
@@ -136,7 +137,7 @@ def test_a_resume_does_not_repeat_old_commands(tmp_path):
         '{"id": "1", "verb": "set", "args": {"name": "epochs", "op": "set", "value": 1.5}, "time": 1}',
     ],
 )
-def test_a_line_that_is_no_allowed_command_never_reaches_the_run(tmp_path, line):
+def test_a_line_that_is_no_allowed_command_never_reaches_the_run(tmp_path: Path, line: str):
     paths = new_run(tmp_path)
     paths.commands.write_text(line + "\n")
     reader = CommandReader(paths)
@@ -145,7 +146,7 @@ def test_a_line_that_is_no_allowed_command_never_reaches_the_run(tmp_path, line)
 
 
 @pytest.mark.parametrize("value", [math.nan, 0, "1", None])
-def test_what_is_not_allowed_is_not_sent(tmp_path, value):
+def test_what_is_not_allowed_is_not_sent(tmp_path: Path, value: object):
     paths = new_run(tmp_path)
     with pytest.raises(UserError):
         send_command(paths, "set", {"name": "lr", "op": "set", "value": value})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,14 +14,14 @@ from trainctl.engine.runs.events import Event, EventKind, EventReader, EventWrit
 
 
 @pytest.mark.parametrize("kind", list(EventKind))
-def test_every_kind_of_event_is_read_back(tmp_path, kind):
+def test_every_kind_of_event_is_read_back(tmp_path: Path, kind: EventKind):
     paths = new_run(tmp_path)
     written = EventWriter(paths).append(kind, 7, kind="x", step=3, time="y", values={"f1": 0.5})
     assert EventReader(paths).read_new() == [written]
     assert written.data == {"kind": "x", "step": 3, "time": "y", "values": {"f1": 0.5}}
 
 
-def test_a_metric_that_is_nan_is_read_as_null(tmp_path):
+def test_a_metric_that_is_nan_is_read_as_null(tmp_path: Path):
     paths = new_run(tmp_path)
     EventWriter(paths).append(EventKind.VALIDATION, 1, raw={"f1": math.nan})
     assert EventReader(paths).read_new()[0].data == {"raw": {"f1": None}}
@@ -37,7 +38,7 @@ def test_a_metric_that_is_nan_is_read_as_null(tmp_path):
         '{"kind": "note", "step": "x", "time": 1, "data": {}}',
     ],
 )
-def test_a_line_that_is_no_event_is_skipped_and_counted(tmp_path, line):
+def test_a_line_that_is_no_event_is_skipped_and_counted(tmp_path: Path, line: str):
     paths = new_run(tmp_path)
     paths.events.write_text(line + "\n")
     EventWriter(paths).append(EventKind.NOTE, 1, text="after")
@@ -56,7 +57,7 @@ def test_events_after_the_checkpoint_are_void_once_a_resume_went_back_to_it():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20))))
-def test_current_events_never_go_past_a_later_resume(plan):
+def test_current_events_never_go_past_a_later_resume(plan: list[tuple[bool, int]]):
     events = [at(s, EventKind.RESUME, from_step=s) if resume else at(s) for resume, s in plan]
     kept = current_events(events)
     for index, event in enumerate(kept):

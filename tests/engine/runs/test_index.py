@@ -19,7 +19,7 @@ NAMES = ("20260101-120000-eyes-baseline-00aa", "20260102-120000-eyes-focal-00bb"
 
 
 @pytest.fixture
-def root(tmp_path) -> Path:
+def root(tmp_path: Path) -> Path:
     for name in NAMES:
         (tmp_path / "runs" / name).mkdir(parents=True)
     return tmp_path / "runs"
@@ -31,7 +31,7 @@ def test_the_root_is_the_option_then_the_variable_then_runs():
     assert runs_root(None, {"TRAINCTL_RUNS_DIR": ""}) == Path("runs")
 
 
-def test_a_new_run_is_private_and_latest_points_at_it(tmp_path):
+def test_a_new_run_is_private_and_latest_points_at_it(tmp_path: Path):
     root = tmp_path / "deep" / "runs"
     old_mask = os.umask(0)
     try:
@@ -47,32 +47,32 @@ def test_a_new_run_is_private_and_latest_points_at_it(tmp_path):
 
 
 @pytest.mark.parametrize("preset", ["../../etc", "", "my preset.yaml", "/abs/file.yaml", "ü" * 300])
-def test_any_preset_name_makes_a_run_inside_the_root(tmp_path, preset):
+def test_any_preset_name_makes_a_run_inside_the_root(tmp_path: Path, preset: str):
     paths = create_run(tmp_path, preset)
     assert paths.root.parent == tmp_path
     assert run_names(tmp_path) == [paths.root.name]
 
 
-def test_something_of_the_users_called_latest_is_left_alone(tmp_path):
+def test_something_of_the_users_called_latest_is_left_alone(tmp_path: Path):
     (tmp_path / "latest").write_text("mine")
     paths = create_run(tmp_path, "eyes")
     assert (tmp_path / "latest").read_text() == "mine"
     assert find_run(tmp_path, "latest") == paths
 
 
-def test_a_dangling_latest_means_the_newest(root):
+def test_a_dangling_latest_means_the_newest(root: Path):
     (root / "latest").symlink_to("gone")
     assert find_run(root, "latest").root.name == NAMES[2]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_root_that_cannot_be_written_is_said(tmp_path):
+def test_a_root_that_cannot_be_written_is_said(tmp_path: Path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="no permission"):
         create_run(tmp_path / "runs", "eyes")
 
 
-def test_a_root_that_is_a_file_is_said(tmp_path):
+def test_a_root_that_is_a_file_is_said(tmp_path: Path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(UserError, match="runs"):
         create_run(tmp_path / "runs", "eyes")
@@ -82,11 +82,11 @@ def test_a_root_that_is_a_file_is_said(tmp_path):
     ("ref", "index"),
     [(NAMES[0], 0), ("20260102", 1), ("weld", 2), ("00aa", 0), ("focal", 1)],
 )
-def test_a_run_is_found_by_name_or_a_unique_part(root, ref, index):
+def test_a_run_is_found_by_name_or_a_unique_part(root: Path, ref: str, index: int):
     assert find_run(root, ref).root == root / NAMES[index]
 
 
-def test_a_run_is_found_by_path(root, monkeypatch):
+def test_a_run_is_found_by_path(root: Path, monkeypatch: pytest.MonkeyPatch):
     assert find_run(Path("elsewhere"), str(root / NAMES[0])).root == root / NAMES[0]
     monkeypatch.chdir(root / NAMES[0])
     assert find_run(Path("elsewhere"), ".").root == root / NAMES[0]
@@ -102,25 +102,25 @@ def test_a_run_is_found_by_path(root, monkeypatch):
         ("", "3 runs fit"),
     ],
 )
-def test_a_run_that_is_not_clear_is_explained_with_candidates(root, ref, says):
+def test_a_run_that_is_not_clear_is_explained_with_candidates(root: Path, ref: str, says: str):
     with pytest.raises(UserError, match=says) as caught:
         find_run(root, ref)
     assert caught.value.hint
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path):
     (tmp_path / "data").mkdir()
     with pytest.raises(UserError, match="not a run directory"):
         find_run(tmp_path, str(tmp_path / "data"))
 
 
-def test_no_runs_yet(tmp_path):
+def test_no_runs_yet(tmp_path: Path):
     assert list_runs(tmp_path / "runs") == []
     with pytest.raises(UserError, match="no run in"):
         find_run(tmp_path / "runs", "latest")
 
 
-def test_the_list_is_newest_first_and_ignores_other_folders(root):
+def test_the_list_is_newest_first_and_ignores_other_folders(root: Path):
     (root / "data").mkdir()
     (root / "file").write_text("")
     (root / "latest").symlink_to(NAMES[0])
@@ -128,7 +128,7 @@ def test_the_list_is_newest_first_and_ignores_other_folders(root):
     assert [info.name for info in list_runs(root, limit=1)] == [NAMES[2]]
 
 
-def test_a_line_of_the_list_says_what_the_small_files_say(root):
+def test_a_line_of_the_list_says_what_the_small_files_say(root: Path):
     paths = find_run(root, NAMES[0])
     write_status(paths, STATUS)
     (live,) = [info for info in list_runs(root, now=NOW) if info.name == NAMES[0]]
@@ -146,7 +146,7 @@ def test_a_line_of_the_list_says_what_the_small_files_say(root):
 
 @pytest.mark.parametrize("file", ["status.json", "meta.json", "summary.json"])
 @pytest.mark.parametrize("content", ["{", '{"schema": 99}', "[]"])
-def test_a_broken_run_is_listed_as_broken_beside_the_others(root, file, content):
+def test_a_broken_run_is_listed_as_broken_beside_the_others(root: Path, file: str, content: str):
     (root / NAMES[1] / file).write_text(content)
     infos = {info.name: info for info in list_runs(root)}
     assert file in infos[NAMES[1]].problem

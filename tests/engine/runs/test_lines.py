@@ -6,13 +6,14 @@ import multiprocessing
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainctl.engine.runs.lines import LineReader, append_line
 
 
-def test_lines_come_once_and_in_order(tmp_path):
+def test_lines_come_once_and_in_order(tmp_path: Path):
     path = tmp_path / "events.jsonl"
     reader = LineReader(path)
     assert reader.read_new() == []
@@ -22,7 +23,7 @@ def test_lines_come_once_and_in_order(tmp_path):
     assert reader.read_new() == []
 
 
-def test_a_line_torn_at_any_byte_waits_for_its_end(tmp_path):
+def test_a_line_torn_at_any_byte_waits_for_its_end(tmp_path: Path):
     path = tmp_path / "events.jsonl"
     append_line(path, {"first": "größer\n\u2028"})
     start = path.stat().st_size
@@ -37,7 +38,7 @@ def test_a_line_torn_at_any_byte_waits_for_its_end(tmp_path):
         assert (reader.skipped, reader.generation) == (0, 0)
 
 
-def test_a_line_torn_by_a_kill_takes_no_later_line_with_it(tmp_path):
+def test_a_line_torn_by_a_kill_takes_no_later_line_with_it(tmp_path: Path):
     path = tmp_path / "events.jsonl"
     append_line(path, {"a": 1})
     with path.open("ab") as file:
@@ -51,7 +52,7 @@ def test_a_line_torn_by_a_kill_takes_no_later_line_with_it(tmp_path):
 
 @given(st.lists(st.binary(max_size=20)))
 @settings(max_examples=50, deadline=None)
-def test_garbage_never_stops_a_reader(tmp_path_factory, garbage):
+def test_garbage_never_stops_a_reader(tmp_path_factory: pytest.TempPathFactory, garbage: list[bytes]):
     path = tmp_path_factory.mktemp("lines") / "events.jsonl"
     path.write_bytes(b"\n".join(garbage))
     reader = LineReader(path)
@@ -60,7 +61,7 @@ def test_garbage_never_stops_a_reader(tmp_path_factory, garbage):
     assert reader.read_new()[-1] == {"good": True}
 
 
-def test_deep_nesting_is_garbage_too(tmp_path):
+def test_deep_nesting_is_garbage_too(tmp_path: Path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"[" * 100_000 + b"\n")
     reader = LineReader(path)
@@ -68,7 +69,7 @@ def test_deep_nesting_is_garbage_too(tmp_path):
     assert reader.skipped == 1
 
 
-def test_a_file_that_shrank_is_read_again(tmp_path):
+def test_a_file_that_shrank_is_read_again(tmp_path: Path):
     path = tmp_path / "events.jsonl"
     append_line(path, {"a": "long enough"})
     reader = LineReader(path)
@@ -78,7 +79,7 @@ def test_a_file_that_shrank_is_read_again(tmp_path):
     assert reader.generation == 1
 
 
-def test_existing_lines_can_be_skipped(tmp_path):
+def test_existing_lines_can_be_skipped(tmp_path: Path):
     path = tmp_path / "commands.jsonl"
     append_line(path, {"a": 1})
     reader = LineReader(path)
@@ -87,7 +88,7 @@ def test_existing_lines_can_be_skipped(tmp_path):
     assert reader.read_new() == [{"a": 2}]
 
 
-def test_lines_of_several_processes_do_not_mix(tmp_path):
+def test_lines_of_several_processes_do_not_mix(tmp_path: Path):
     path = tmp_path / "commands.jsonl"
     context = multiprocessing.get_context("fork")
     children = [context.Process(target=_append_many, args=(path, k)) for k in range(3)]

@@ -60,7 +60,7 @@ def assert_right(paths: RunPaths) -> None:
 
 @given(FLOATS)
 @settings(deadline=None, max_examples=40)
-def test_blocks_are_what_a_slow_reading_gives(values):
+def test_blocks_are_what_a_slow_reading_gives(values: np.ndarray):
     some = np.zeros(2 * BLOCK, SMALL.dtype)
     some["step"], some["time"] = np.arange(1, 2 * BLOCK + 1), np.arange(2 * BLOCK)
     for field, column in zip(("loss", "update_ratio", "term.a", "weight.b"), values.T, strict=True):
@@ -83,7 +83,9 @@ def test_blocks_are_what_a_slow_reading_gives(values):
 
 @given(st.lists(st.integers(0, 700), max_size=8))
 @settings(max_examples=25, deadline=None)
-def test_the_file_does_not_depend_on_how_records_are_appended(tmp_path_factory, portions):
+def test_the_file_does_not_depend_on_how_records_are_appended(
+    tmp_path_factory: pytest.TempPathFactory, portions: list[int]
+):
     paths = new_run(tmp_path_factory.mktemp("overview"))
     total = sum(portions)
     ends = np.cumsum([0, *portions])
@@ -93,7 +95,7 @@ def test_the_file_does_not_depend_on_how_records_are_appended(tmp_path_factory, 
         assert in_file(paths) == total // BLOCK
 
 
-def test_a_short_run_has_no_overview_file(tmp_path):
+def test_a_short_run_has_no_overview_file(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, BLOCK - 1))
     assert sorted(file.name for file in paths.root.iterdir()) == ["steps.bin", "steps.json"]
@@ -102,7 +104,7 @@ def test_a_short_run_has_no_overview_file(tmp_path):
 
 @pytest.mark.parametrize("keep", [0, 100, 2 * BLOCK - 1, 2 * BLOCK, 3 * BLOCK + 7, 5000])
 @pytest.mark.parametrize("more", [0, 40, 3 * BLOCK])
-def test_a_resume_drops_the_blocks_behind_the_checkpoint(tmp_path, keep, more):
+def test_a_resume_drops_the_blocks_behind_the_checkpoint(tmp_path: Path, keep: int, more: int):
     paths = new_run(tmp_path)
     write(paths, records(1, 4 * BLOCK + 9))
     drop_after(paths, keep)
@@ -116,7 +118,7 @@ def test_a_resume_drops_the_blocks_behind_the_checkpoint(tmp_path, keep, more):
     assert in_file(paths) == (first + more) // BLOCK
 
 
-def test_blocks_of_records_that_were_replaced_are_not_believed(tmp_path):
+def test_blocks_of_records_that_were_replaced_are_not_believed(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 4 * BLOCK))
     stale = paths.overview.read_bytes()
@@ -131,7 +133,7 @@ def test_blocks_of_records_that_were_replaced_are_not_believed(tmp_path):
 
 
 @pytest.mark.parametrize("torn", [1, 100, -1])
-def test_a_torn_block_is_ignored_and_made_again(tmp_path, torn):
+def test_a_torn_block_is_ignored_and_made_again(tmp_path: Path, torn: int):
     paths = new_run(tmp_path)
     write(paths, records(1, 4 * BLOCK))
     whole = paths.overview.read_bytes()
@@ -156,7 +158,7 @@ def remove(paths: RunPaths) -> None:
 
 
 @pytest.mark.parametrize("spoil", [damage_layout, other_columns, remove])
-def test_an_overview_that_is_of_no_use_is_made_again(tmp_path, spoil: Callable[[RunPaths], None]):
+def test_an_overview_that_is_of_no_use_is_made_again(tmp_path: Path, spoil: Callable[[RunPaths], None]):
     paths = new_run(tmp_path)
     write(paths, records(1, 4 * BLOCK))
     whole = paths.overview.read_bytes()
@@ -169,7 +171,7 @@ def test_an_overview_that_is_of_no_use_is_made_again(tmp_path, spoil: Callable[[
     assert_right(paths)
 
 
-def test_a_writer_makes_up_for_a_long_lag_in_small_portions(tmp_path, monkeypatch):
+def test_a_writer_makes_up_for_a_long_lag_in_small_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = new_run(tmp_path)
     write(paths, records(1, 5 * BLOCK))
     remove(paths)
@@ -185,7 +187,7 @@ def test_a_writer_makes_up_for_a_long_lag_in_small_portions(tmp_path, monkeypatc
     assert_right(paths)
 
 
-def test_a_reader_makes_what_is_missing_in_portions(tmp_path):
+def test_a_reader_makes_what_is_missing_in_portions(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, (MAX_BLOCKS + 1) * BLOCK))
     remove(paths)
@@ -197,7 +199,7 @@ def test_a_reader_makes_what_is_missing_in_portions(tmp_path):
     assert reader.is_complete
 
 
-def test_a_kill_leaves_blocks_that_fit(tmp_path):
+def test_a_kill_leaves_blocks_that_fit(tmp_path: Path):
     paths = new_run(tmp_path)
     child = multiprocessing.get_context("fork").Process(target=_append_and_die, args=(paths,))
     child.start()
@@ -213,7 +215,7 @@ def _append_and_die(paths: RunPaths) -> None:
     os._exit(9)
 
 
-def test_an_overview_that_cannot_be_written_does_not_end_the_run(tmp_path):
+def test_an_overview_that_cannot_be_written_does_not_end_the_run(tmp_path: Path):
     paths = new_run(tmp_path)
     paths.overview.mkdir()  # in the way
     write(paths, records(1, 5 * BLOCK))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from sample_runs import LAYOUT, NOW, STATUS, new_run, records
@@ -16,7 +17,7 @@ from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 
 
-def test_an_empty_directory_is_a_run_that_is_starting(tmp_path):
+def test_an_empty_directory_is_a_run_that_is_starting(tmp_path: Path):
     reader = RunReader(new_run(tmp_path))
     assert reader.poll() is False
     assert reader.state is RunState.STARTING
@@ -24,13 +25,13 @@ def test_an_empty_directory_is_a_run_that_is_starting(tmp_path):
     assert (reader.meta, reader.config_text, reader.summary, reader.events) == (None, "", None, [])
 
 
-def test_a_directory_that_is_not_there_is_tolerated(tmp_path):
+def test_a_directory_that_is_not_there_is_tolerated(tmp_path: Path):
     reader = RunReader(tmp_path / "gone")
     assert reader.poll() is False
     assert len(reader.steps.read_new()) == 0
 
 
-def test_each_file_appears_when_it_is_written(tmp_path):
+def test_each_file_appears_when_it_is_written(tmp_path: Path):
     paths = new_run(tmp_path)
     reader = RunReader(paths.root)
     paths.config.write_text("seed: 1\n")
@@ -55,7 +56,7 @@ def test_each_file_appears_when_it_is_written(tmp_path):
     assert reader.summary.steps == 5
 
 
-def test_a_damaged_file_keeps_what_was_known_and_is_named(tmp_path):
+def test_a_damaged_file_keeps_what_was_known_and_is_named(tmp_path: Path):
     paths = new_run(tmp_path)
     write_status(paths, STATUS)
     reader = RunReader(paths)
@@ -70,14 +71,14 @@ def test_a_damaged_file_keeps_what_was_known_and_is_named(tmp_path):
     assert reader.problems == {}
 
 
-def test_a_newer_run_is_refused(tmp_path):
+def test_a_newer_run_is_refused(tmp_path: Path):
     paths = new_run(tmp_path)
     paths.meta.write_text('{"schema": 99}')
     with pytest.raises(UserError, match="newer"):
         RunReader(paths).poll()
 
 
-def test_events_taken_back_by_a_resume_are_not_current(tmp_path):
+def test_events_taken_back_by_a_resume_are_not_current(tmp_path: Path):
     paths = new_run(tmp_path)
     writer = EventWriter(paths)
     for step in (1, 5, 9):
@@ -89,7 +90,7 @@ def test_events_taken_back_by_a_resume_are_not_current(tmp_path):
     assert [event.step for event in reader.current_events()] == [1, 5, 5]
 
 
-def test_replaced_events_are_not_shown_twice(tmp_path):
+def test_replaced_events_are_not_shown_twice(tmp_path: Path):
     paths = new_run(tmp_path)
     EventWriter(paths).append(EventKind.NOTE, 1, text="x" * 100)
     reader = RunReader(paths)
@@ -100,7 +101,7 @@ def test_replaced_events_are_not_shown_twice(tmp_path):
     assert [event.kind for event in reader.events] == ["start"]
 
 
-def test_a_run_whose_last_status_the_disk_refused_is_over_all_the_same(tmp_path):
+def test_a_run_whose_last_status_the_disk_refused_is_over_all_the_same(tmp_path: Path):
     paths = new_run(tmp_path)
     write_status(paths, dataclasses.replace(STATUS, pid=2**62))
     reader = RunReader(paths)

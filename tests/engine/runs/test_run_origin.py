@@ -19,7 +19,7 @@ from trainctl.engine.runs.states import SCHEMA, RunState
 from trainctl.engine.runs.summary import Best, Summary, read_summary, write_summary
 
 
-def test_the_origin_is_read_back(tmp_path):
+def test_the_origin_is_read_back(tmp_path: Path):
     paths = new_run(tmp_path)
     meta = collect_meta(["trainctl", "run"], 42, {"device": "cpu", "num_parameters": 10})
     write_meta(paths, meta)
@@ -40,14 +40,14 @@ def test_collecting_the_origin_imports_no_torch():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_home_folder_is_not_recorded(monkeypatch):
+def test_the_home_folder_is_not_recorded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     meta = collect_meta(["--data=/home/somebody/eyes"], 1, cwd=Path("/home/somebody/project"))
     assert "somebody" not in json.dumps(meta)
     assert meta["argv"] == ["--data=~/eyes"]
 
 
-def test_the_revision_says_whether_tracked_files_changed(tmp_path):
+def test_the_revision_says_whether_tracked_files_changed(tmp_path: Path):
     assert git_state(tmp_path) is None
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     (tmp_path / "file").write_text("1")
@@ -60,7 +60,7 @@ def test_the_revision_says_whether_tracked_files_changed(tmp_path):
     assert git_state(tmp_path) == {"revision": clean["revision"], "dirty": True}
 
 
-def test_the_summary_is_read_back(tmp_path):
+def test_the_summary_is_read_back(tmp_path: Path):
     paths = new_run(tmp_path)
     assert read_summary(paths) is None
     summary = Summary(
@@ -79,7 +79,7 @@ def test_the_summary_is_read_back(tmp_path):
     assert read_summary(paths) == summary
 
 
-def test_a_run_that_never_validated_has_no_best_and_nan_metrics_are_null(tmp_path):
+def test_a_run_that_never_validated_has_no_best_and_nan_metrics_are_null(tmp_path: Path):
     paths = new_run(tmp_path)
     write_summary(paths, Summary(RunState.FAILED, 1, 0, 0.1, math.nan, metrics={"f1": math.nan}))
     assert json.loads(paths.summary.read_text())["metrics"] == {"f1": None}
@@ -89,7 +89,7 @@ def test_a_run_that_never_validated_has_no_best_and_nan_metrics_are_null(tmp_pat
     assert math.isnan(summary.metrics["f1"])
 
 
-def test_a_newer_or_damaged_summary_is_refused(tmp_path):
+def test_a_newer_or_damaged_summary_is_refused(tmp_path: Path):
     paths = new_run(tmp_path)
     write_json_atomic(paths.summary, {"schema": SCHEMA + 1})
     with pytest.raises(UserError, match="newer"):
@@ -99,7 +99,7 @@ def test_a_newer_or_damaged_summary_is_refused(tmp_path):
         read_summary(paths)
 
 
-def test_a_run_has_one_writer(tmp_path):
+def test_a_run_has_one_writer(tmp_path: Path):
     paths = new_run(tmp_path)
     code = (
         "import sys; from pathlib import Path; from trainctl.engine.runs.layout import RunPaths;"

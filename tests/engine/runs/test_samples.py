@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.samples import WorstSamples, read_samples, write_samples
 
 
-def some(count: int = 3, **changes) -> WorstSamples:
+def some(count: int = 3, **changes: Any) -> WorstSamples:
     rng = np.random.default_rng(0)
-    values = {
+    values: dict[str, Any] = {
         "step": 40,
         "epoch": 2,
         "num_samples": 100,
@@ -29,7 +30,7 @@ def some(count: int = 3, **changes) -> WorstSamples:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_what_is_written_is_read(tmp_path: Path, count):
+def test_what_is_written_is_read(tmp_path: Path, count: int):
     run, samples = RunPaths(tmp_path), some(count)
     write_samples(run, samples)
     read = read_samples(run)
@@ -71,7 +72,8 @@ def test_objects_are_not_unpickled(tmp_path: Path):
 def test_a_newer_version_is_refused(tmp_path: Path):
     run = RunPaths(tmp_path)
     write_samples(run, some())
-    arrays = dict(np.load(run.samples))
-    np.savez(run.samples, **(arrays | {"about": np.array([99, 1, 1, 1])}))
+    arrays: dict[str, Any] = dict(np.load(run.samples))
+    arrays["about"] = np.array([99, 1, 1, 1])
+    np.savez(run.samples, **arrays)
     with pytest.raises(UserError, match="schema 99"):
         read_samples(run)

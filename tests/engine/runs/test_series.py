@@ -33,7 +33,7 @@ def test_columns_are_the_fields_of_the_records():
 
 
 @given(st.lists(st.tuples(*[st.floats(width=32)] * 4), min_size=1, max_size=6))
-def test_terms_are_weighted_and_shared_as_by_hand(rows):
+def test_terms_are_weighted_and_shared_as_by_hand(rows: list[tuple[float, ...]]):
     some = np.zeros(len(rows), TWO.dtype)
     for k, row in enumerate(rows):
         some["term.bce"][k], some["weight.bce"][k], some["term.aux"][k], some["weight.aux"][k] = row

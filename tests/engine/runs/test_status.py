@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sample_runs import NOW, STATUS, new_run
@@ -31,13 +33,13 @@ def changed(**values: object) -> Status:
     return dataclasses.replace(STATUS, **values)
 
 
-def test_the_status_is_read_back_with_the_start_time_of_the_process(tmp_path):
+def test_the_status_is_read_back_with_the_start_time_of_the_process(tmp_path: Path):
     paths = new_run(tmp_path)
     write_status(paths, STATUS)
     assert read_status(paths) == changed(process_start=process_start(os.getpid()))
 
 
-def test_unknown_rates_are_read_back_as_unknown(tmp_path):
+def test_unknown_rates_are_read_back_as_unknown(tmp_path: Path):
     paths = new_run(tmp_path)
     write_status(paths, changed(steps_per_s=math.nan, samples_per_s=math.inf, eta_s=None))
     status = read_status(paths)
@@ -47,13 +49,13 @@ def test_unknown_rates_are_read_back_as_unknown(tmp_path):
     assert status.eta_s is None
 
 
-def test_no_status_yet_means_starting(tmp_path):
+def test_no_status_yet_means_starting(tmp_path: Path):
     assert read_status(new_run(tmp_path)) is None
     assert liveness(None, NOW) == (Liveness.STARTING, 0.0)
 
 
 @pytest.mark.parametrize("bad", [{"state": "dancing"}, {"pid": None}, {"heartbeat": "x"}])
-def test_a_damaged_status_is_named(tmp_path, bad):
+def test_a_damaged_status_is_named(tmp_path: Path, bad: dict[str, Any]):
     paths = new_run(tmp_path)
     write_status(paths, STATUS)
     write_json_atomic(paths.status, {"schema": SCHEMA, **dataclasses.asdict(STATUS), **bad})
@@ -74,7 +76,7 @@ def test_a_damaged_status_is_named(tmp_path, bad):
         (RunState.FAILED, Liveness.OVER),
     ],
 )
-def test_every_state_of_a_process_that_reports(state, expected):
+def test_every_state_of_a_process_that_reports(state: RunState, expected: Liveness):
     assert liveness(changed(state=state), NOW) == (expected, 1.0)
 
 
@@ -91,7 +93,7 @@ def test_a_clock_behind_the_heartbeat_gives_no_negative_age():
     ("age_s", "expected"),
     [(1, Liveness.LIVE), (SILENT_AFTER_S + 1, Liveness.SILENT), (CRASHED_AFTER_S + 1, Liveness.CRASHED)],
 )
-def test_a_run_on_another_host_is_judged_by_its_heartbeat(age_s, expected):
+def test_a_run_on_another_host_is_judged_by_its_heartbeat(age_s: float, expected: Liveness):
     assert liveness(changed(host="elsewhere", pid=1, heartbeat=NOW - age_s), NOW)[0] is expected
 
 
@@ -115,5 +117,5 @@ def test_another_process_with_the_same_number_is_not_taken_for_it():
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**62])
-def test_an_impossible_pid_is_not_running(pid):
+def test_an_impossible_pid_is_not_running(pid: int):
     assert liveness(changed(pid=pid), NOW)[0] is Liveness.CRASHED

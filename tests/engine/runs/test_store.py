@@ -7,6 +7,8 @@ import json
 import multiprocessing
 import os
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def assert_same(got: np.ndarray, wanted: np.ndarray) -> None:
     assert got.tobytes() == wanted.tobytes()
 
 
-def test_what_was_written_is_read_back(tmp_path):
+def test_what_was_written_is_read_back(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 3), records(4, 9))
     reader = StepReader(paths)
@@ -45,7 +47,7 @@ def test_what_was_written_is_read_back(tmp_path):
     assert len(reader.read_new()) == 0
 
 
-def test_a_run_that_has_not_written_yet_is_empty(tmp_path):
+def test_a_run_that_has_not_written_yet_is_empty(tmp_path: Path):
     reader = StepReader(new_run(tmp_path))
     assert reader.layout is None
     assert reader.dtype is None
@@ -54,7 +56,9 @@ def test_a_run_that_has_not_written_yet_is_empty(tmp_path):
 
 @given(st.lists(st.integers(0, 7), max_size=8), st.lists(st.integers(0, 8), max_size=8))
 @settings(max_examples=25, deadline=None)
-def test_reading_in_any_portions_gives_every_record_once(tmp_path_factory, blocks, limits):
+def test_reading_in_any_portions_gives_every_record_once(
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[int], limits: list[int]
+):
     paths = new_run(tmp_path_factory.mktemp("store"))
     writer, reader = StepWriter(paths, LAYOUT), StepReader(paths)
     seen, last = [], 0
@@ -69,7 +73,7 @@ def test_reading_in_any_portions_gives_every_record_once(tmp_path_factory, block
     assert reader.generation == 0
 
 
-def test_a_record_torn_at_any_byte_is_ignored_until_it_is_whole(tmp_path):
+def test_a_record_torn_at_any_byte_is_ignored_until_it_is_whole(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 3))
     whole = paths.steps.read_bytes()
@@ -84,7 +88,7 @@ def test_a_record_torn_at_any_byte_is_ignored_until_it_is_whole(tmp_path):
         assert reader.generation == 0
 
 
-def test_a_second_writer_does_not_overwrite_a_run(tmp_path):
+def test_a_second_writer_does_not_overwrite_a_run(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 3))
     with pytest.raises(UserError, match="already holds a run"):
@@ -94,7 +98,7 @@ def test_a_second_writer_does_not_overwrite_a_run(tmp_path):
 
 @pytest.mark.parametrize("torn", [0, 1, LAYOUT.dtype.itemsize - 1])
 @pytest.mark.parametrize("keep", [0, 4, 9, 100])
-def test_a_resume_keeps_the_steps_up_to_the_checkpoint(tmp_path, keep, torn):
+def test_a_resume_keeps_the_steps_up_to_the_checkpoint(tmp_path: Path, keep: int, torn: int):
     paths = new_run(tmp_path)
     write(paths, records(1, 9))
     with paths.steps.open("ab") as file:
@@ -106,7 +110,7 @@ def test_a_resume_keeps_the_steps_up_to_the_checkpoint(tmp_path, keep, torn):
     assert sorted(file.name for file in paths.root.iterdir()) == ["steps.bin", "steps.json"]
 
 
-def test_a_view_taken_before_a_resume_stays_readable(tmp_path):
+def test_a_view_taken_before_a_resume_stays_readable(tmp_path: Path):
     # Touching a mapped page behind the end of a truncated file would kill the process with SIGBUS.
     paths = new_run(tmp_path)
     write(paths, records(1, 2000))
@@ -116,7 +120,7 @@ def test_a_view_taken_before_a_resume_stays_readable(tmp_path):
     assert_same(np.array(view), records(1, 2000))
 
 
-def test_a_reader_notices_a_resume_and_starts_over(tmp_path):
+def test_a_reader_notices_a_resume_and_starts_over(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 9))
     reader = StepReader(paths)
@@ -126,7 +130,7 @@ def test_a_reader_notices_a_resume_and_starts_over(tmp_path):
     assert reader.generation == 1
 
 
-def test_a_reader_notices_a_resume_that_has_already_grown_past_it(tmp_path):
+def test_a_reader_notices_a_resume_that_has_already_grown_past_it(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 9))
     reader = StepReader(paths)
@@ -136,7 +140,7 @@ def test_a_reader_notices_a_resume_that_has_already_grown_past_it(tmp_path):
     assert reader.generation == 1
 
 
-def test_a_reader_behind_the_checkpoint_goes_on_without_starting_over(tmp_path):
+def test_a_reader_behind_the_checkpoint_goes_on_without_starting_over(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 9))
     reader = StepReader(paths)
@@ -146,7 +150,7 @@ def test_a_reader_behind_the_checkpoint_goes_on_without_starting_over(tmp_path):
     assert reader.generation == 0
 
 
-def test_a_deleted_file_is_an_empty_run(tmp_path):
+def test_a_deleted_file_is_an_empty_run(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 9))
     reader = StepReader(paths)
@@ -156,7 +160,7 @@ def test_a_deleted_file_is_an_empty_run(tmp_path):
     assert reader.generation == 1
 
 
-def test_reading_can_start_in_the_middle(tmp_path):
+def test_reading_can_start_in_the_middle(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 9))
     reader = StepReader(paths)
@@ -166,7 +170,7 @@ def test_reading_can_start_in_the_middle(tmp_path):
     assert reader.position == 9
 
 
-def test_a_resume_with_another_layout_is_refused_and_names_what_differs(tmp_path):
+def test_a_resume_with_another_layout_is_refused_and_names_what_differs(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths, records(1, 9))
     with pytest.raises(UserError, match="another terms"):
@@ -174,7 +178,7 @@ def test_a_resume_with_another_layout_is_refused_and_names_what_differs(tmp_path
     assert_same(StepReader(paths).all(), records(1, 9))
 
 
-def test_records_are_read_by_the_fields_in_the_file_not_by_ours(tmp_path):
+def test_records_are_read_by_the_fields_in_the_file_not_by_ours(tmp_path: Path):
     paths = new_run(tmp_path)
     old = np.dtype([("step", "<u4"), ("loss", "<f8"), ("retired", "<f4", (2,))])
     described = {**LAYOUT.to_json(), "itemsize": old.itemsize}
@@ -186,7 +190,7 @@ def test_records_are_read_by_the_fields_in_the_file_not_by_ours(tmp_path):
     assert_same(StepReader(paths).all(), data)
 
 
-def test_a_newer_schema_is_refused(tmp_path):
+def test_a_newer_schema_is_refused(tmp_path: Path):
     paths = new_run(tmp_path)
     write_json_atomic(paths.steps_layout, {**LAYOUT.to_json(), "schema": SCHEMA + 1})
     with pytest.raises(UserError, match="newer"):
@@ -194,7 +198,7 @@ def test_a_newer_schema_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"fields": 3}, {"itemsize": 1}, {"fields": [["a", "nonsense", []]]}])
-def test_a_damaged_description_is_named(tmp_path, change):
+def test_a_damaged_description_is_named(tmp_path: Path, change: dict[str, Any]):
     paths = new_run(tmp_path)
     write_json_atomic(paths.steps_layout, {**LAYOUT.to_json(), **change})
     with pytest.raises(UserError, match=r"cannot read .*steps\.json"):
@@ -207,21 +211,21 @@ def test_a_damaged_description_is_named(tmp_path, change):
     st.integers(0, 300),
 )
 @settings(max_examples=25)
-def test_every_layout_survives_its_description(terms, lr_groups, num_classes):
+def test_every_layout_survives_its_description(terms: list[str], lr_groups: int, num_classes: int):
     layout = RecordLayout(tuple(terms), ("a",), lr_groups, tuple(f"c{k}" for k in range(num_classes)))
     described = json.loads(json.dumps(layout.to_json()))
     assert dtype_from_json(described) == layout.dtype
     assert RecordLayout.from_json(described) == layout
 
 
-def test_a_full_disk_is_said_and_leaves_only_whole_records(tmp_path, monkeypatch):
+def test_a_full_disk_is_said_and_leaves_only_whole_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = new_run(tmp_path)
     writer = StepWriter(paths, LAYOUT)
     writer.append(records(1, 2))
     real = os.write
     calls = []
 
-    def half_then_full(descriptor, data):
+    def half_then_full(descriptor: int, data: bytes):
         calls.append(len(data))
         if len(calls) == 1:
             return real(descriptor, bytes(data[: len(data) // 2]))
@@ -238,7 +242,7 @@ def test_a_full_disk_is_said_and_leaves_only_whole_records(tmp_path, monkeypatch
     assert_same(StepReader(paths).all(), records(1, 3))
 
 
-def test_a_kill_after_append_loses_nothing(tmp_path):
+def test_a_kill_after_append_loses_nothing(tmp_path: Path):
     paths = new_run(tmp_path)
     child = multiprocessing.get_context("fork").Process(target=_append_and_die, args=(paths,))
     child.start()
@@ -253,7 +257,7 @@ def _append_and_die(paths: RunPaths) -> None:
     os._exit(9)
 
 
-def test_reading_while_another_process_writes_gives_the_same_records(tmp_path):
+def test_reading_while_another_process_writes_gives_the_same_records(tmp_path: Path):
     paths = new_run(tmp_path)
     child = multiprocessing.get_context("fork").Process(target=_append_many, args=(paths,))
     child.start()
@@ -274,7 +278,7 @@ def _append_many(paths: RunPaths) -> None:
     os._exit(0)
 
 
-def test_ten_million_records_open_without_being_read(tmp_path):
+def test_ten_million_records_open_without_being_read(tmp_path: Path):
     paths = new_run(tmp_path)
     write(paths)
     count = 10_000_000

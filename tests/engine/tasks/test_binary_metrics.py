@@ -28,9 +28,9 @@ def by_sklearn(probs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         warnings.simplefilter("ignore")
         return {
             "accuracy": float(sk.accuracy_score(labels, predicted)),
-            "precision": float(sk.precision_score(labels, predicted, zero_division=np.nan)),
-            "recall": float(sk.recall_score(labels, predicted, zero_division=np.nan)),
-            "f1": float(sk.f1_score(labels, predicted, zero_division=np.nan)),
+            "precision": float(sk.precision_score(labels, predicted, zero_division=np.nan)),  # pyright: ignore[reportArgumentType]
+            "recall": float(sk.recall_score(labels, predicted, zero_division=np.nan)),  # pyright: ignore[reportArgumentType]
+            "f1": float(sk.f1_score(labels, predicted, zero_division=np.nan)),  # pyright: ignore[reportArgumentType]
             "auroc": float(sk.roc_auc_score(labels, probs)) if 0 < labels.sum() < len(labels) else math.nan,
             "positive_rate": float(predicted.mean()),
         }
@@ -85,7 +85,7 @@ def test_no_samples_or_nan_probabilities_leave_everything_undefined(probs: list[
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
-def test_the_best_constant_answer_is_the_best_of_all_constants(positive):
+def test_the_best_constant_answer_is_the_best_of_all_constants(positive: list[bool]):
     positive_N = np.array(positive)
     found = best_constant(positive_N)
     for prob in (0.0, 0.3, 0.7, 1.0):

@@ -86,7 +86,7 @@ def test_accuracy_and_macro_f1_are_scikit_learns_over_the_samples_that_are_not_a
     answers, labels = answers[judged], labels[judged]
     assert accuracy == pytest.approx(accuracy_score(labels, answers))
     occurring = labels.unique().tolist()
-    expected = f1_score(labels, answers, labels=occurring, average="macro", zero_division=0)
+    expected = f1_score(labels, answers, labels=occurring, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType]
     assert macro_f1 == pytest.approx(expected)
 
 

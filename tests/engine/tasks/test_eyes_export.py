@@ -31,7 +31,7 @@ def task_and_model(arch: str = "baseline", head: str = "auto", loss: str = "bce"
         "loss": {"name": loss},
     }
     task = EyesTask(EyesConfig.model_validate(options))
-    model = task.build_model(Splits(EMPTY, EMPTY)).to(memory_format=torch.channels_last)
+    model = task.build_model(Splits(EMPTY, EMPTY)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     for name, parameter in model.named_parameters():
         if name.endswith("scale"):
             nn.init.ones_(parameter)

@@ -52,11 +52,11 @@ def convolutions() -> Iterator[tuple[nn.Module, tuple[int, ...]]]:
     """Small ones of all kinds, and the shape of their input."""
     for channels, stride, (batch, size) in itertools.product(CHANNELS, STRIDES, SIZES):
         shape = (batch, channels, size, size)
-        pad = tuple(step - 1 for step in (stride if isinstance(stride, tuple) else (stride, stride)))
+        down, right = stride if isinstance(stride, tuple) else (stride, stride)
         yield nn.Conv2d(channels, 8, 1, stride), shape
         yield nn.Conv2d(channels, 12, 3, stride, padding=1), shape
         yield nn.Conv2d(channels, channels, 1, stride, groups=channels), shape
-        yield nn.ConvTranspose2d(6, channels, 1, stride, output_padding=pad), (batch, 6, size, size)
+        yield nn.ConvTranspose2d(6, channels, 1, stride, output_padding=(down - 1, right - 1)), (batch, 6, size, size)
 
 
 def wrong_gradients(convolution: nn.Module, shape: tuple[int, ...], *, channels_last: bool, amp: bool) -> list[float]:

@@ -25,7 +25,7 @@ CUDA: dict[str, Any] = {"runtime": {"device": "cuda"}}
 def forbid_waiting(monkeypatch: pytest.MonkeyPatch, after: int = 5) -> list[int]:
     """Make every step but the first few fail when it waits for the device; returns the steps that were watched."""
     watched: list[int] = []
-    plain = trainer.Trainer._step  # pyright: ignore[reportPrivateUsage]
+    plain = trainer.Trainer._step
 
     def step(self: trainer.Trainer, group: Any, batches: Any) -> None:
         if self.state.progress.step < after:

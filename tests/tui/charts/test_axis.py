@@ -14,7 +14,7 @@ finite = st.floats(-1e300, 1e300, allow_nan=False)
 
 
 @given(finite, finite, st.booleans(), st.integers(1, 9))
-def test_any_range_gives_an_axis_and_at_most_as_many_ticks_as_asked(a, b, log, most):
+def test_any_range_gives_an_axis_and_at_most_as_many_ticks_as_asked(a: float, b: float, log: bool, most: int):
     lo, hi = min(a, b), max(a, b)
     axis = fit_axis(lo, hi, log=log)
     assert axis.lo < axis.hi and math.isfinite(axis.lo) and math.isfinite(axis.hi)
@@ -24,7 +24,7 @@ def test_any_range_gives_an_axis_and_at_most_as_many_ticks_as_asked(a, b, log, m
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1.01, 1e6), st.integers(3, 9))
-def test_ordinary_ranges_have_at_least_two_ticks(lo, ratio, most):
+def test_ordinary_ranges_have_at_least_two_ticks(lo: float, ratio: float, most: int):
     assert len(ticks(fit_axis(lo, lo * ratio), most)) >= 2
 
 
@@ -49,7 +49,7 @@ def test_log_ticks_are_decades():
         (-math.inf, "-inf"),
     ],
 )
-def test_labels_are_short(value, text):
+def test_labels_are_short(value: float, text: str):
     assert short(value) == text
 
 
@@ -66,5 +66,5 @@ def test_labels_are_short(value, text):
         (math.nan, "-"),
     ],
 )
-def test_durations_have_two_units(seconds, text):
+def test_durations_have_two_units(seconds: float, text: str):
     assert duration(seconds) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,12 +57,12 @@ class Stage(App[None]):
         return [message for message in self.posted if type(message) is kind]
 
 
-def content(**options: object) -> Content:
+def content(**options: Any) -> Content:
     """A line that rises from 0 to 999, with a second one."""
     rising, flat = Pyramid(), Pyramid()
     rising.extend(np.arange(1000, dtype=np.float32))
     flat.extend(np.full(1000, 500, np.float32))
-    return Content(lines=(Line("aux", flat, 1), Line("total", rising, 0)), **options)  # type: ignore[arg-type]
+    return Content(lines=(Line("aux", flat, 1), Line("total", rising, 0)), **options)
 
 
 def title(app: Stage) -> str:
@@ -179,14 +180,14 @@ async def test_faint_cells_and_words_are_half_way_from_their_colour_to_the_backg
         assert "total 999" in title(app)
 
 
-async def test_without_colours_what_is_faint_is_dim(monkeypatch):
+async def test_without_colours_what_is_faint_is_dim(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Chart, "plain_ink", True)
     app = Stage()
     async with app.run_test(size=(100, 30)):
         assert app.chart._style(201).dim and not app.chart._style(1).dim
 
 
-async def test_without_colours_lines_carry_the_letters_of_the_legend(monkeypatch):
+async def test_without_colours_lines_carry_the_letters_of_the_legend(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Chart, "plain_ink", True)
     app = Stage()
     async with app.run_test(size=(100, 30)):
@@ -196,7 +197,7 @@ async def test_without_colours_lines_carry_the_letters_of_the_legend(monkeypatch
 
 
 @pytest.mark.parametrize("glyphs", list(Glyphs))
-async def test_every_set_of_glyphs_fills_the_widget(monkeypatch, glyphs):
+async def test_every_set_of_glyphs_fills_the_widget(monkeypatch: pytest.MonkeyPatch, glyphs: Glyphs):
     monkeypatch.setattr(Chart, "glyphs", glyphs)
     app = Stage()
     async with app.run_test(size=(100, 30)):
@@ -230,7 +231,7 @@ async def test_only_rows_that_changed_are_drawn_again():
             rows.append(y)
             return draw_row(y)
 
-        app.chart.render_line = count  # type: ignore[method-assign]
+        app.chart.render_line = count
         rising = app.chart.content.lines[1].series
         assert isinstance(rising, Pyramid)
         app.chart.show_content(content(rules=((0.0, ""),)))

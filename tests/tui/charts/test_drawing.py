@@ -27,10 +27,18 @@ values = st.one_of(
 )
 steps = st.floats(-100, 5000)
 windows = st.one_of(st.none(), st.tuples(steps, steps))
+
+
+def x_map_of(rises: list[tuple[int, float]], unit: str) -> XMap:
+    """A map through the sums of the rises."""
+    steps, places = np.cumsum(np.array([(0, 0.0), *rises]), axis=0).T
+    return XMap(steps, places, unit)
+
+
 x_maps = st.one_of(
     st.none(),
     st.builds(
-        lambda rises, unit: XMap(*np.cumsum(np.array([(0, 0.0), *rises]), axis=0).T, unit),
+        x_map_of,
         st.lists(st.tuples(st.integers(1, 300), st.floats(0.0, 1e5)), max_size=8),
         st.sampled_from(["epoch", "time"]),
     ),
@@ -68,7 +76,14 @@ def pyramid(samples: np.ndarray, **options: int) -> Pyramid:
     st.sampled_from(list(Glyphs)),
     st.booleans(),
 )
-def test_anything_draws_into_exactly_its_cells(lines, content, width, height, glyphs, plain_ink):
+def test_anything_draws_into_exactly_its_cells(
+    lines: list[tuple[np.ndarray, bool, bool, str]],
+    content: Content,
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+    plain_ink: bool,
+):
     made = tuple(
         Line(str(k), Points(np.arange(len(v)) * 3.0, v) if symbol else pyramid(v), k, join, symbol=symbol, faint=faint)
         for k, (v, join, faint, symbol) in enumerate(lines)
@@ -90,7 +105,7 @@ def test_anything_draws_into_exactly_its_cells(lines, content, width, height, gl
     st.booleans(),
 )
 def test_a_spike_of_one_sample_reaches_the_top_however_it_is_looked_at(
-    n, where, width, glyphs, capacity, x_map, smoothing, log
+    n: int, where: int, width: int, glyphs: Glyphs, capacity: int, x_map: XMap | None, smoothing: int, log: bool
 ):
     samples = np.random.default_rng(n).random(n) + 0.1
     samples[where % n] = 100.0
@@ -117,7 +132,7 @@ def test_a_faint_line_gives_way_to_the_others():
 
 
 @pytest.mark.parametrize("glyphs", list(Glyphs))
-def test_the_cursor_stands_at_its_step_and_names_it(glyphs):
+def test_the_cursor_stands_at_its_step_and_names_it(glyphs: Glyphs):
     content = Content(lines=(Line("total", pyramid(np.zeros(1000)), 0),), cursor=500)
     drawing = draw(content, 60, 10, glyphs)
     assert drawing.frame
@@ -127,7 +142,7 @@ def test_the_cursor_stands_at_its_step_and_names_it(glyphs):
 
 
 @pytest.mark.parametrize(("here", "shown"), [(99, True), (100, True), (150, False), (900, False), (5, False)])
-def test_where_we_are_is_marked_only_when_it_is_in_the_window(here, shown):
+def test_where_we_are_is_marked_only_when_it_is_in_the_window(here: int, shown: bool):
     lines = (Line("total", pyramid(np.zeros(1000)), 0),)
     drawing = draw(Content(lines=lines, window=(10, 100), here=here, cursor=here), 60, 10)
     assert bool((drawing.inks == CURSOR_INK).any()) == shown
@@ -136,7 +151,7 @@ def test_where_we_are_is_marked_only_when_it_is_in_the_window(here, shown):
 
 
 @given(st.floats(0, 900), st.floats(1, 5000), st.integers(10, 120), x_maps)
-def test_a_step_read_under_the_mouse_lies_in_its_column(start, length, width, x_map):
+def test_a_step_read_under_the_mouse_lies_in_its_column(start: float, length: float, width: int, x_map: XMap | None):
     content = Content(lines=(Line("total", pyramid(np.zeros(1000)), 0),), window=(start, start + length), x_map=x_map)
     frame = draw(content, width, 8).frame
     if frame is None:

@@ -125,7 +125,7 @@ def as_file(drawing: Drawing) -> str:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_picture_is_as_it_was_last_approved(name):
+def test_the_picture_is_as_it_was_last_approved(name: str):
     content, options = PICTURES[name]
     drawing = draw(content, WIDTH, HEIGHT, **options)
     assert drawing.chars.shape == drawing.inks.shape == (HEIGHT, WIDTH)
@@ -140,7 +140,8 @@ def test_every_file_is_a_picture_that_is_compared():
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_plain_terminals_get_plain_characters(name):
+def test_plain_terminals_get_plain_characters(name: str):
     content, options = PICTURES[name]
-    drawing = draw(content, WIDTH, HEIGHT, **{**options, "glyphs": Glyphs.ASCII})
+    plain: dict[str, Any] = {**options, "glyphs": Glyphs.ASCII}
+    drawing = draw(content, WIDTH, HEIGHT, **plain)
     assert all(char.isascii() for char in drawing.chars.flat)

@@ -12,7 +12,7 @@ from trainctl.tui.charts.halfblocks import RAMP, fitted, half_blocks, resized, s
 sizes = st.integers(1, 40)
 
 
-def slow_mean(image, width, height):
+def slow_mean(image: np.ndarray, width: int, height: int):
     """Each new pixel as the mean over a grid fine enough for both sizes."""
     fine = np.repeat(np.repeat(image.astype(float), height, 0), width, 1)
     rows, columns = fine.shape[0] // height, fine.shape[1] // width
@@ -33,26 +33,26 @@ def test_the_lower_half_of_an_odd_last_row_is_background():
 
 
 @given(sizes, sizes, sizes, sizes)
-def test_a_picture_fits_its_frame_and_fills_one_side_of_it(width, height, columns, rows):
+def test_a_picture_fits_its_frame_and_fills_one_side_of_it(width: int, height: int, columns: int, rows: int):
     w, h = fitted(width, height, columns, rows)
     assert 1 <= w <= columns and 1 <= h <= rows
     assert w == columns or h == rows
 
 
 @given(sizes, sizes)
-def test_the_aspect_is_kept_as_well_as_whole_pixels_allow(width, height):
+def test_the_aspect_is_kept_as_well_as_whole_pixels_allow(width: int, height: int):
     w, h = fitted(width, height, 400, 400)
     assert abs(w * height - h * width) <= max(width, height) / 2 + 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 2), (5, 7), (16, 9)])
-def test_resizing_takes_the_mean_of_what_a_pixel_covers(size):
+def test_resizing_takes_the_mean_of_what_a_pixel_covers(size: tuple[int, int]):
     image = np.random.default_rng(0).integers(0, 256, (8, 6, 3)).astype(np.uint8)
     assert np.abs(resized(image, *size) - slow_mean(image, *size)).max() <= 0.5 + 1e-9
 
 
 @given(sizes, sizes, st.integers(0, 255))
-def test_one_colour_stays_that_colour(width, height, value):
+def test_one_colour_stays_that_colour(width: int, height: int, value: int):
     assert (resized(np.full((7, 5, 3), value, np.uint8), width, height) == value).all()
 
 
@@ -65,7 +65,7 @@ def test_shades_put_ink_where_the_picture_stands_out_from_the_background():
 
 
 @pytest.mark.parametrize("frame", [(0, 5), (5, 0), (-1, 3)])
-def test_no_room_gives_no_picture(frame):
+def test_no_room_gives_no_picture(frame: tuple[int, int]):
     image = np.zeros((4, 4, 3), np.uint8)
     assert half_blocks(image, *frame).size == (0, 0) and shades(image, *frame).size == (0, 0)
 

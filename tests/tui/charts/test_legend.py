@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,11 +16,11 @@ from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points, Pyramid
 
 
-def line(name: str, values: list[float], ink: int, **options: object) -> Line:
+def line(name: str, values: list[float], ink: int, **options: Any) -> Line:
     """A line of these samples."""
     series = Pyramid()
     series.extend(np.array(values, np.float32))
-    return Line(name, series, ink, **options)  # type: ignore[arg-type]
+    return Line(name, series, ink, **options)
 
 
 TERMS = (
@@ -60,7 +62,7 @@ def test_a_symbol_stands_before_its_name():
 
 
 @given(st.lists(st.text("abc 語", min_size=1, max_size=12), max_size=8), st.integers(-5, 90))
-def test_what_is_kept_fits_with_the_sign_that_there_is_more(names, room):
+def test_what_is_kept_fits_with_the_sign_that_there_is_more(names: list[str], room: int):
     found = [Entry(name, k) for k, name in enumerate(names)]
     kept, all_kept = fitting(found, room)
     assert kept == found[: len(kept)] and all_kept == (len(kept) == len(found))
@@ -77,5 +79,5 @@ def test_what_is_kept_fits_with_the_sign_that_there_is_more(names, room):
     ("cursor", "note", "text"),
     [(None, "clip at 5", "clip at 5"), (7, "", "step 7"), (7, "clip at 5", "step 7 · clip at 5"), (None, "", "")],
 )
-def test_the_lower_border_says_where_the_cursor_is_before_anything_else(cursor, note, text):
+def test_the_lower_border_says_where_the_cursor_is_before_anything_else(cursor: int | None, note: str, text: str):
     assert subtitle(Content(cursor=cursor), note) == text

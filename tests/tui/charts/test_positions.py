@@ -20,13 +20,13 @@ def mapped(rises: list[tuple[int, float]], unit: str = "time") -> XMap:
 
 
 @given(rises, places)
-def test_there_and_back_is_the_same_step(rises, step):
+def test_there_and_back_is_the_same_step(rises: list[tuple[int, float]], step: float):
     x_map = mapped(rises)
     assert x_map.step_of(x_map.x_of(step)) == pytest.approx(step, rel=1e-6, abs=1e-3)
 
 
 @given(rises, places, places)
-def test_later_steps_lie_further_right(rises, a, b):
+def test_later_steps_lie_further_right(rises: list[tuple[int, float]], a: float, b: float):
     x_map = mapped(rises)
     low, high = sorted((a, b))
     assert x_map.x_of(low) <= x_map.x_of(high)
@@ -55,7 +55,7 @@ def test_beyond_its_ends_the_map_goes_on_straight():
         ([0, 10, 20], [0.0, float("nan"), 2.0]),
     ],
 )
-def test_a_clock_that_stands_still_or_falls_still_gives_a_way_back(steps, xs):
+def test_a_clock_that_stands_still_or_falls_still_gives_a_way_back(steps: list[float], xs: list[float]):
     x_map = XMap(steps, xs, "time")
     at = np.linspace(-5, 40, 91)
     there = x_map.x_of(at)
@@ -64,14 +64,14 @@ def test_a_clock_that_stands_still_or_falls_still_gives_a_way_back(steps, xs):
 
 
 @given(st.floats(-1e6, 1e7), st.floats(1e-3, 1e7), st.integers(1, 12), st.sampled_from(["step", "epoch", "time"]))
-def test_ticks_are_few_ascending_and_inside(start, width, most, unit):
+def test_ticks_are_few_ascending_and_inside(start: float, width: float, most: int, unit: str):
     found = position_ticks(start, start + width, most, unit)
     assert len(found) <= most and found == sorted(set(found))
     assert all(start <= x < start + width for x in found)
 
 
 @given(st.floats(0, 1e7), st.floats(20, 1e7), st.sampled_from(["step", "epoch", "time"]))
-def test_a_wide_axis_has_ticks_whose_labels_differ(start, width, unit):
+def test_a_wide_axis_has_ticks_whose_labels_differ(start: float, width: float, unit: str):
     found = position_ticks(start, start + width, 8, unit)
     assert len(found) >= 2
     labels = [position_label(x, unit, found[1] - found[0]) for x in found]
@@ -95,7 +95,7 @@ def test_steps_are_whole():
         (2 * 86_400 + 3723, "time", 5, "2 d 1:02:03"),
     ],
 )
-def test_labels_are_as_short_as_the_distance_allows(x, unit, resolution, text):
+def test_labels_are_as_short_as_the_distance_allows(x: float, unit: str, resolution: float, text: str):
     assert position_label(x, unit, resolution) == text
 
 

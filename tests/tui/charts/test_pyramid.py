@@ -49,7 +49,7 @@ def built(values: np.ndarray, cuts: list[int], **options: int) -> Pyramid:
 
 
 @given(samples, st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 40))
-def test_the_whole_series_keeps_its_extremes_in_any_width(values, cuts, columns):
+def test_the_whole_series_keeps_its_extremes_in_any_width(values: np.ndarray, cuts: list[int], columns: int):
     pyramid = built(values, cuts)
     got = pyramid.envelope(0, max(len(values), 1), columns)
     low, high, bad = exact(values, 0, len(values))
@@ -58,7 +58,7 @@ def test_the_whole_series_keeps_its_extremes_in_any_width(values, cuts, columns)
 
 
 @given(samples, st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 40))
-def test_the_way_a_series_was_cut_into_blocks_does_not_matter(values, cuts, columns):
+def test_the_way_a_series_was_cut_into_blocks_does_not_matter(values: np.ndarray, cuts: list[int], columns: int):
     one, many = built(values, []), built(values, cuts)
     a, b = (p.envelope(0, max(len(values), 1), columns) for p in (one, many))
     np.testing.assert_array_equal(a.lo, b.lo)
@@ -67,7 +67,9 @@ def test_the_way_a_series_was_cut_into_blocks_does_not_matter(values, cuts, colu
 
 
 @given(samples, st.integers(0, 700), st.integers(1, 700), st.integers(1, 30))
-def test_a_column_covers_its_samples_and_at_most_one_block_more(values, start, length, columns):
+def test_a_column_covers_its_samples_and_at_most_one_block_more(
+    values: np.ndarray, start: int, length: int, columns: int
+):
     pyramid = built(values, [])
     got = pyramid.envelope(start, start + length, columns)
     wide = length / columns
@@ -82,7 +84,7 @@ def test_a_column_covers_its_samples_and_at_most_one_block_more(values, start, l
 
 
 @given(samples, st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 20))
-def test_folding_keeps_every_extreme_within_the_ceiling_of_memory(values, cuts, columns):
+def test_folding_keeps_every_extreme_within_the_ceiling_of_memory(values: np.ndarray, cuts: list[int], columns: int):
     pyramid = built(values, cuts, capacity=16)
     got = pyramid.envelope(0, max(len(values), 1), columns)
     low, high, bad = exact(values, 0, len(values))
@@ -134,12 +136,12 @@ def test_points_fall_into_their_columns():
 
 def test_limits_ignore_columns_without_samples():
     low, high = np.array([np.nan, 1], np.float32), np.array([np.nan, 3], np.float32)
-    envelope = Envelope(low, high, np.zeros(2, bool), (low + high) / 2)
+    envelope = Envelope(low, high, np.zeros(2, bool), ((low + high) / 2).astype(np.float32))
     assert envelope.limits == (1.0, 3.0)
 
 
 @pytest.mark.parametrize("first", [0.0, 1.0, 5000.0])
-def test_positions_count_from_the_first_step(first):
+def test_positions_count_from_the_first_step(first: float):
     pyramid = Pyramid(first)
     pyramid.extend(np.array([1.0, 2.0, 3.0], np.float32))
     assert pyramid.extent == (first, first + 3)
@@ -147,7 +149,9 @@ def test_positions_count_from_the_first_step(first):
 
 
 @given(samples, st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 40), st.sampled_from([16, 1 << 16]))
-def test_means_are_those_of_the_finite_samples_of_all_columns(values, cuts, columns, capacity):
+def test_means_are_those_of_the_finite_samples_of_all_columns(
+    values: np.ndarray, cuts: list[int], columns: int, capacity: int
+):
     pyramid = built(values, cuts, capacity=capacity)
     level = pyramid._levels[-1].blocks
     finite = values[np.isfinite(values)].astype(np.float64)
@@ -169,7 +173,9 @@ def test_the_mean_of_a_column_is_that_of_its_samples():
 
 
 @given(samples, maps, st.integers(1, 40), st.sampled_from([16, 1 << 16]))
-def test_under_any_map_no_extreme_is_lost(values, rises, columns, capacity):
+def test_under_any_map_no_extreme_is_lost(
+    values: np.ndarray, rises: list[tuple[int, float]], columns: int, capacity: int
+):
     x_map, pyramid = bent(rises), built(values, [], capacity=capacity)
     start, stop = x_map.x_of(0.0), x_map.x_of(float(max(len(values), 1)))
     got = pyramid.envelope(start, stop, columns, x_map)
@@ -190,7 +196,9 @@ def test_under_a_map_samples_lie_where_it_says_and_a_pause_is_empty():
 @given(
     samples, st.integers(0, 700), st.sampled_from([1, 2, 16, 256]), st.integers(1, 40), st.sampled_from([16, 1 << 16])
 )
-def test_a_loaded_series_goes_on_as_if_it_had_been_extended_all_along(values, at, stride, columns, capacity):
+def test_a_loaded_series_goes_on_as_if_it_had_been_extended_all_along(
+    values: np.ndarray, at: int, stride: int, columns: int, capacity: int
+):
     at = min(at, len(values)) // stride * stride
     parts = values[:at].reshape(-1, stride)
     bounds = [exact(part, 0, stride) for part in parts]
@@ -200,7 +208,7 @@ def test_a_loaded_series_goes_on_as_if_it_had_been_extended_all_along(values, at
     mean = np.where(counts > 0, good.sum(axis=1) / np.maximum(counts, 1), np.nan).astype(np.float32)
     pyramid = Pyramid(capacity=capacity)
     last = float(values[at - 1]) if at else float("nan")
-    pyramid.load(stride, lo, hi, mean, ~np.isfinite(parts).all(axis=1), at, last)
+    pyramid.load(stride, lo, hi, mean, np.asarray(~np.isfinite(parts).all(axis=1)), at, last)
     pyramid.extend(values[at:])
     assert len(pyramid) == len(values)
     np.testing.assert_equal(pyramid.last, float(values[-1]) if len(values) else float("nan"))
@@ -214,7 +222,7 @@ def test_more_blocks_than_there_is_room_for_are_folded_when_loaded():
     spike = np.zeros(1000, np.float32)
     spike[777] = 5.0
     pyramid = Pyramid(capacity=64)
-    pyramid.load(4, np.zeros(1000, np.float32), spike, spike / 4, np.zeros(1000, bool), 4000, 0.0)
+    pyramid.load(4, np.zeros(1000, np.float32), spike, (spike / 4).astype(np.float32), np.zeros(1000, bool), 4000, 0.0)
     assert pyramid.stride == 64 and pyramid.extent == (0, 4000)
     got = pyramid.envelope(0, 4000, 30)
     assert list(np.flatnonzero(got.hi == 5.0)) in ([777 * 4 * 30 // 4000], [777 * 4 * 30 // 4000 - 1])
@@ -231,7 +239,7 @@ def test_the_value_at_a_step_is_the_sample_or_the_mean_of_its_block():
 
 
 @given(st.integers(0, 900), st.integers(1, 100), st.integers(1, 60))
-def test_details_are_exact_where_they_cover_the_window(start, length, columns):
+def test_details_are_exact_where_they_cover_the_window(start: int, length: int, columns: int):
     values = np.random.default_rng(start).random(1000).astype(np.float32)
     coarse = built(values, [], capacity=16)
     coarse.set_detail(start, values[start : start + length])

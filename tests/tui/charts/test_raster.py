@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from present import present
 
 from trainctl.tui.charts.axis import Axis, fit_axis
 from trainctl.tui.charts.blocks import Envelope
@@ -39,7 +40,9 @@ def flat(values: np.ndarray) -> Envelope:
     st.sampled_from(list(Glyphs)),
     st.booleans(),
 )
-def test_any_series_draws_into_exactly_its_cells(values, width, height, glyphs, log):
+def test_any_series_draws_into_exactly_its_cells(
+    values: np.ndarray, width: int, height: int, glyphs: Glyphs, log: bool
+):
     raster = drawn(values, width, height, glyphs, log=log)
     assert raster.chars.shape == raster.inks.shape == (height, width)
     assert all(len(char) == 1 for char in raster.chars.flat)
@@ -53,7 +56,9 @@ def test_any_series_draws_into_exactly_its_cells(values, width, height, glyphs, 
     st.integers(2, 60),
     st.sampled_from(list(Glyphs)),
 )
-def test_a_spike_of_one_sample_reaches_the_top_row_at_every_width(values, where, width, glyphs):
+def test_a_spike_of_one_sample_reaches_the_top_row_at_every_width(
+    values: np.ndarray, where: int, width: int, glyphs: Glyphs
+):
     values[where % len(values)] = 100.0
     raster = drawn(values, width, 6, glyphs)
     assert (raster.inks[0] == 0).any()
@@ -64,7 +69,7 @@ def test_a_spike_of_one_sample_reaches_the_top_row_at_every_width(values, where,
     st.integers(1, 60),
     st.integers(0, 10**6),
 )
-def test_a_sample_that_is_not_finite_leaves_a_cross(values, width, where):
+def test_a_sample_that_is_not_finite_leaves_a_cross(values: np.ndarray, width: int, where: int):
     values[where % len(values)] = np.nan
     raster = drawn(values, width, 5, Glyphs.BRAILLE)
     assert "×" in raster.lines()[0]
@@ -89,15 +94,15 @@ def test_a_rise_is_drawn_without_holes():
 
 
 @given(arrays(np.float32, st.integers(1, 80), elements=finite), st.integers(2, 30))
-def test_dots_of_an_axis_that_fits_lie_inside_and_in_order(values, rows):
+def test_dots_of_an_axis_that_fits_lie_inside_and_in_order(values: np.ndarray, rows: int):
     points = Points(np.arange(len(values), dtype=float), values)
     envelope = points.envelope(0, len(values), len(values))
-    top, bottom = dot_ranges(envelope, rows, fit_axis(*envelope.limits))
+    top, bottom = dot_ranges(envelope, rows, fit_axis(*present(envelope.limits)))
     assert (top >= 0).all() and (bottom < rows).all() and (top <= bottom).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.5, 1e-38, 3e38, -3e38])
-def test_a_constant_series_is_a_line_in_the_middle(value):
+def test_a_constant_series_is_a_line_in_the_middle(value: float):
     raster = drawn(np.full(20, value), 10, 5, Glyphs.ASCII)
     rows = np.flatnonzero((raster.inks == 0).any(axis=1))
     assert len(rows) == 1 and 1 <= rows[0] <= 3

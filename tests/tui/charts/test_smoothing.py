@@ -42,7 +42,7 @@ def slowly(values: np.ndarray, bad: np.ndarray, reach: int) -> list[float]:
 
 
 @given(means, st.integers(0, 9), st.data())
-def test_it_is_the_mean_of_means_over_neighbours_that_no_gap_parts(values, level, data):
+def test_it_is_the_mean_of_means_over_neighbours_that_no_gap_parts(values: np.ndarray, level: int, data: st.DataObject):
     bad = data.draw(arrays(bool, len(values), elements=st.integers(0, 9).map(lambda k: k == 0)))
     got = smoothed(of(values, bad), level).mean
     reach = half_width(level, len(values))
@@ -51,14 +51,14 @@ def test_it_is_the_mean_of_means_over_neighbours_that_no_gap_parts(values, level
 
 
 @given(means, st.integers(1, 9))
-def test_on_a_log_axis_it_is_the_same_in_logarithms(values, level):
+def test_on_a_log_axis_it_is_the_same_in_logarithms(values: np.ndarray, level: int):
     powers = np.exp(values / 20)
     got = smoothed(of(powers), level, log=True).mean
     np.testing.assert_allclose(np.log(got), smoothed(of(np.log(powers)), level).mean, atol=1e-3)
 
 
 @given(st.integers(1, 600))
-def test_each_level_is_wider_than_the_one_before(columns):
+def test_each_level_is_wider_than_the_one_before(columns: int):
     widths = [half_width(level, columns) for level in range(10)]
     assert widths == sorted(set(widths)) and widths[0] == 0
 
@@ -80,7 +80,7 @@ def test_on_a_log_axis_what_is_not_positive_is_left_out():
 
 @pytest.mark.parametrize("scale", [1e-38, 1e-45, 3e38])
 @pytest.mark.parametrize("log", [False, True])
-def test_the_trend_never_leaves_the_range_of_the_samples(scale, log):
+def test_the_trend_never_leaves_the_range_of_the_samples(scale: float, log: bool):
     series = Pyramid()
     series.extend((np.random.default_rng(1).random(500) * scale).astype(np.float32))
     envelope = series.envelope(0, 500, 80)

@@ -18,13 +18,13 @@ def series_of(values: np.ndarray) -> Pyramid:
 
 
 @given(arrays(np.float64, st.integers(0, 500), elements=st.floats(0, 300)), st.integers(0, 60), st.booleans())
-def test_it_fills_exactly_its_width(values, width, plain):
+def test_it_fills_exactly_its_width(values: np.ndarray, width: int, plain: bool):
     row = sparkline(series_of(values), width, plain=plain)
     assert len(row) == width and set(row) <= {*(PLAIN if plain else BLOCKS), " "}
 
 
 @given(st.integers(10, 5000), st.integers(1, 80), st.data())
-def test_a_single_batch_of_few_classes_shows(length, width, data):
+def test_a_single_batch_of_few_classes_shows(length: int, width: int, data: st.DataObject):
     values = np.full(length, 8.0)
     values[data.draw(st.integers(0, length - 1))] = 1.0
     assert BLOCKS[1] in sparkline(series_of(values), width)

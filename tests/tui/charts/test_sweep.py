@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,10 +15,10 @@ from trainctl.tui.charts.sweep import RateMark, Sweep, as_numbers, decades, draw
 LRS = np.logspace(-7, 1, 100)
 
 
-def falling(**changes) -> Sweep:
+def falling(**changes: Any) -> Sweep:
     """A loss that falls about 1e-3 and blows up above 1."""
     loss = 2 - 1.5 / (1 + np.exp(-3 * (np.log10(LRS) + 3))) + np.where(LRS > 1, 40 * LRS, 0)
-    values = {"start": 1e-7, "end": 10.0, "lrs": LRS, "losses": loss, "smoothed": loss, "marks": ()}
+    values: dict[str, Any] = {"start": 1e-7, "end": 10.0, "lrs": LRS, "losses": loss, "smoothed": loss, "marks": ()}
     return Sweep(**(values | changes))
 
 
@@ -29,7 +31,7 @@ def test_each_mark_stands_over_its_learning_rate():
 
 @pytest.mark.parametrize("size", [(76, 12), (116, 28)])
 @pytest.mark.parametrize("glyphs", list(Glyphs))
-def test_it_fills_its_cells_with_values_on_the_left_and_decades_below(size, glyphs):
+def test_it_fills_its_cells_with_values_on_the_left_and_decades_below(size: tuple[int, int], glyphs: Glyphs):
     raster = draw_sweep(falling(), *size, glyphs)
     assert raster.chars.shape == (size[1], size[0])
     bottom = "".join(raster.chars[-1])
@@ -56,13 +58,13 @@ def test_the_axis_stands_before_there_is_a_loss():
 
 
 @given(st.floats(-12, 0), st.floats(0.1, 12), st.integers(1, 20))
-def test_decades_are_whole_within_and_not_too_many(start, length, most):
+def test_decades_are_whole_within_and_not_too_many(start: float, length: float, most: int):
     found = decades(start, start + length, most)
     assert len(found) <= most and all(start - 1e-6 <= k <= start + length + 1e-6 for k in found)
 
 
 @pytest.mark.parametrize("size", [(0, 0), (5, 2), (11, 30), (80, 2), (12, 3)])
-def test_no_room_is_no_error(size):
+def test_no_room_is_no_error(size: tuple[int, int]):
     assert draw_sweep(falling(), *size).chars.shape == (size[1], size[0])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sample_run_directories import SampleRun
@@ -18,7 +19,7 @@ A, B = "20260101-120000-eyes-balanced-00aa", "20260102-120000-eyes-aggressive-00
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path: Path):
     """Two finished runs, the second one better."""
     for name, preset, f1 in ((A, "eyes/balanced", 0.9), (B, "eyes/aggressive", 0.95)):
         run = SampleRun(tmp_path, name)
@@ -30,7 +31,7 @@ def pair(tmp_path):
     return tmp_path
 
 
-def compare(capsys, *words: str, code: int = ExitCode.OK) -> str:
+def compare(capsys: pytest.CaptureFixture[str], *words: str, code: int = ExitCode.OK) -> str:
     assert run_command_line(["compare", *words]) == code
     return capsys.readouterr().out
 
@@ -39,7 +40,7 @@ def line(text: str, label: str) -> list[str]:
     return next(one for one in text.splitlines() if one.strip().startswith(label)).split()
 
 
-def test_figures_configuration_and_promises_stand_side_by_side(pair, capsys):
+def test_figures_configuration_and_promises_stand_side_by_side(pair: Path, capsys: pytest.CaptureFixture[str]):
     text = compare(capsys, "balanced", "aggressive", "--runs-dir", str(pair))
     assert line(text, "FIGURES") == ["FIGURES", "balanced", "aggressive"]
     assert line(text, "best f1") == ["best", "f1", "0.9", "0.95", "*"]
@@ -48,14 +49,14 @@ def test_figures_configuration_and_promises_stand_side_by_side(pair, capsys):
     assert "seed" not in text
 
 
-def test_a_metric_is_followed_epoch_by_epoch(pair, capsys):
+def test_a_metric_is_followed_epoch_by_epoch(pair: Path, capsys: pytest.CaptureFixture[str]):
     text = compare(capsys, A, B, "--metric", "f1", "--runs-dir", str(pair))
     assert line(text, "epoch 1") == ["epoch", "1", "0.8", "0.85", "*"]
     assert line(text, "epoch 2") == ["epoch", "2", "0.9", "0.95", "*"]
     assert "last val loss" not in text
 
 
-def test_json_holds_plain_figures(pair, capsys):
+def test_json_holds_plain_figures(pair: Path, capsys: pytest.CaptureFixture[str]):
     data = json.loads(compare(capsys, A, B, "--json", "--metric", "f1", "--runs-dir", str(pair)))
     assert [run["name"] for run in data["runs"]] == [A, B]
     best = next(one for one in data["figures"] if one["name"] == "best f1")
@@ -65,7 +66,7 @@ def test_json_holds_plain_figures(pair, capsys):
     assert data["runs"][0]["promises"][1] == {"text": "low risk", "kept": None, "measured": ""}
 
 
-def test_a_run_without_configuration_is_compared_as_far_as_it_goes(pair, capsys):
+def test_a_run_without_configuration_is_compared_as_far_as_it_goes(pair: Path, capsys: pytest.CaptureFixture[str]):
     (pair / A / "config.yaml").unlink()
     text = compare(capsys, A, B, "--runs-dir", str(pair))
     assert "no readable config.yaml: balanced" in text and "best f1" in text
@@ -80,13 +81,15 @@ def test_a_run_without_configuration_is_compared_as_far_as_it_goes(pair, capsys)
         (["balanced", "aggressive", "--metric", "f2"], "no run has the metric 'f2'; there is: f1, loss"),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_a_line(pair, capsys, words, part):
+def test_what_cannot_be_compared_is_said_in_a_line(
+    pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], part: str
+):
     assert run_command_line(["compare", *words, "--runs-dir", str(pair)]) == ExitCode.USAGE
     error = capsys.readouterr().err
     assert part in error and error.count("\n") == 1
 
 
-def test_comparing_needs_no_torch(pair):
+def test_comparing_needs_no_torch(pair: Path):
     code = (
         "import sys; from trainctl.tui.cli.main import run_command_line as run;"
         f"run(['compare', 'balanced', 'aggressive', '--runs-dir', {str(pair)!r}]);"

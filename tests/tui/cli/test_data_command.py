@@ -13,7 +13,7 @@ from trainctl.tui.cli.main import run_command_line
 WORDS = ["data", "--device", "cpu", "--set", "data.samples=60", "--set", "train.batch_size=8"]
 
 
-def test_the_text_says_balance_batches_tensors_and_samples(capsys):
+def test_the_text_says_balance_batches_tensors_and_samples(capsys: pytest.CaptureFixture[str]):
     assert run_command_line(WORDS) == 0
     out = capsys.readouterr().out
     for expected in ("eyes/balanced, built-in data", "train: 48 samples", "times the smallest", "6 batches of 8",
@@ -22,7 +22,7 @@ def test_the_text_says_balance_batches_tensors_and_samples(capsys):
     assert "\x1b" not in out
 
 
-def test_json_is_one_document_with_pictures(capsys):
+def test_json_is_one_document_with_pictures(capsys: pytest.CaptureFixture[str]):
     assert run_command_line([*WORDS, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(found) == ["title", "balance", "sampler", "tensors", "samples"]
@@ -30,7 +30,7 @@ def test_json_is_one_document_with_pictures(capsys):
     assert (picture["height"], picture["width"]) == (24, 48)
 
 
-def test_progress_gives_each_part_when_it_is_ready(capsys):
+def test_progress_gives_each_part_when_it_is_ready(capsys: pytest.CaptureFixture[str]):
     assert run_command_line([*WORDS, "--json", "--progress"]) == 0
     out, err = capsys.readouterr()
     lines = [json.loads(line) for line in err.splitlines()]
@@ -39,7 +39,7 @@ def test_progress_gives_each_part_when_it_is_ready(capsys):
 
 
 @pytest.mark.parametrize("words", [["--preset", "no-such"], ["--data", "/no/such/folder"], ["--set", "no.such=1"]])
-def test_what_cannot_be_looked_at_ends_with_two_and_one_line(words, capsys):
+def test_what_cannot_be_looked_at_ends_with_two_and_one_line(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert run_command_line(["data", "--device", "cpu", *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("trainctl: error: ") and err.count("\n") == 1

@@ -50,7 +50,9 @@ def ask(*words: str | Path) -> int:
     return run_command_line(["diagnose", *map(str, words)])
 
 
-def test_every_section_is_said_once_when_it_is_judged_and_the_report_last(run_of_own_task, capsys) -> None:
+def test_every_section_is_said_once_when_it_is_judged_and_the_report_last(
+    run_of_own_task: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ask(run_of_own_task, "--preflight", "--json", "--progress") == 3
     out, err = capsys.readouterr()
     said = [json.loads(line) for line in err.splitlines()]
@@ -65,7 +67,9 @@ def test_every_section_is_said_once_when_it_is_judged_and_the_report_last(run_of
     assert report.findings[0].code == "D103" and "640" in report.findings[0].summary
 
 
-def test_a_section_on_its_way_says_what_the_whole_report_says(run_of_own_task, capsys) -> None:
+def test_a_section_on_its_way_says_what_the_whole_report_says(
+    run_of_own_task: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ask(run_of_own_task, "--preflight", "--progress")
     out, err = capsys.readouterr()
     lines = [json.loads(line) for line in err.splitlines()]
@@ -74,11 +78,11 @@ def test_a_section_on_its_way_says_what_the_whole_report_says(run_of_own_task, c
             assert "".join(text for text, _ in line["line"]).rstrip() in out
 
 
-def test_preflight_without_a_run_is_refused(capsys) -> None:
+def test_preflight_without_a_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask("--preflight") == 2
     assert "--preflight goes with a run" in capsys.readouterr().err
 
 
-def test_the_configuration_of_a_run_is_its_own(run_of_own_task, capsys) -> None:
+def test_the_configuration_of_a_run_is_its_own(run_of_own_task: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(run_of_own_task, "--preflight", "--preset", "eyes/balanced") == 2
     assert "not with --preset" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 from sample_run_directories import NAME, SampleRun
@@ -11,14 +12,14 @@ from trainctl.tui.cli.main import run_command_line
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = SampleRun(tmp_path / "runs")
     run.validate(0.5)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_csv_lands_in_the_working_directory_under_the_name_of_the_run(root, capsys):
+def test_csv_lands_in_the_working_directory_under_the_name_of_the_run(root: Path, capsys: pytest.CaptureFixture[str]):
     assert run_command_line(["export"]) == 0
     assert capsys.readouterr().out.splitlines() == [f"wrote {NAME}.csv", f"wrote {NAME}.validation.csv"]
     with (root / f"{NAME}.csv").open(newline="") as file:
@@ -29,13 +30,13 @@ def test_csv_lands_in_the_working_directory_under_the_name_of_the_run(root, caps
 
 
 @pytest.mark.parametrize("to", ["csv", "jsonl", "parquet", "tensorboard"])
-def test_every_format_can_be_named(root, capsys, to):
+def test_every_format_can_be_named(root: Path, capsys: pytest.CaptureFixture[str], to: str):
     assert run_command_line(["export", NAME, "--to", to, "--out", f"out-{to}"]) == 0
     assert f"wrote out-{to}" in capsys.readouterr().out
     assert (root / f"out-{to}").exists()
 
 
-def test_nothing_is_overwritten_without_force(root, capsys):
+def test_nothing_is_overwritten_without_force(root: Path, capsys: pytest.CaptureFixture[str]):
     (root / "mine.csv").write_text("precious")
     assert run_command_line(["export", NAME, "-o", "mine.csv"]) == 2
     assert "mine.csv exists" in capsys.readouterr().err
@@ -44,6 +45,6 @@ def test_nothing_is_overwritten_without_force(root, capsys):
     assert (root / "mine.csv").read_text() != "precious"
 
 
-def test_an_unknown_format_is_a_usage_error(root, capsys):
+def test_an_unknown_format_is_a_usage_error(root: Path, capsys: pytest.CaptureFixture[str]):
     assert run_command_line(["export", NAME, "--to", "xlsx"]) == 2
     assert "xlsx" in capsys.readouterr().err

@@ -35,13 +35,13 @@ def words(tmp_path: Path) -> list[str]:
     return ["lr-find", "--task", f"{path}:Line", "--device", "cpu", "optimizer.lr=2e-3", "--steps", "40"]
 
 
-def test_it_suggests_a_rate_beside_the_configured_one(words, capsys):
+def test_it_suggests_a_rate_beside_the_configured_one(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert run_command_line(words) == 0
     printed = capsys.readouterr().out
     assert "suggested: --set optimizer.lr=" in printed and "(configured: 0.002)" in printed
 
 
-def test_json_is_one_object_with_what_it_is_about(words, capsys):
+def test_json_is_one_object_with_what_it_is_about(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert run_command_line([*words, "--json"]) == 0
     out, err = capsys.readouterr()
     result = json.loads(out)
@@ -51,7 +51,7 @@ def test_json_is_one_object_with_what_it_is_about(words, capsys):
     assert err == ""
 
 
-def test_progress_comes_in_lines_that_grow(words, capsys):
+def test_progress_comes_in_lines_that_grow(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert run_command_line([*words, "--json", "--progress"]) == 0
     out, err = capsys.readouterr()
     lines = [json.loads(line) for line in err.splitlines()]
@@ -63,6 +63,6 @@ def test_progress_comes_in_lines_that_grow(words, capsys):
 
 
 @pytest.mark.parametrize("bounds", [("1", "0.1"), ("0", "1"), ("-1", "1"), ("1e-3", "inf")])
-def test_a_range_that_is_none_is_refused(words, capsys, bounds):
+def test_a_range_that_is_none_is_refused(words: list[str], capsys: pytest.CaptureFixture[str], bounds: tuple[str, str]):
     assert run_command_line([*words, "--start", bounds[0], "--end", bounds[1]]) == 2
     assert "not a range" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,10 +33,16 @@ for name in {LIGHT_PACKAGES!r}:
 """
 
 
+class Probe(types.ModuleType):
+    """A module of a command."""
+
+    command: Callable[..., None]
+
+
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+def command(monkeypatch: pytest.MonkeyPatch) -> Probe:
     """A module in the table under the name `probe`; a test gives it its `command`."""
-    module = types.ModuleType("trainctl_probe")
+    module = Probe("trainctl_probe")
     monkeypatch.setitem(sys.modules, "trainctl_probe", module)
     monkeypatch.setitem(COMMANDS, "probe", CommandEntry("trainctl_probe", "A probe."))
     return module
@@ -94,7 +100,7 @@ def test_a_wrong_command_line_is_one_line(capsys: pytest.CaptureFixture[str], ar
     assert complaint(capsys, *argv).startswith(message)
 
 
-def test_a_user_error_in_a_command_is_one_line(capsys: pytest.CaptureFixture[str], command: types.ModuleType) -> None:
+def test_a_user_error_in_a_command_is_one_line(capsys: pytest.CaptureFixture[str], command: Probe) -> None:
     def run() -> None:
         raise UserError("no such run:\n r1", "see `trainctl runs`")
 
@@ -102,7 +108,7 @@ def test_a_user_error_in_a_command_is_one_line(capsys: pytest.CaptureFixture[str
     assert complaint(capsys, "probe") == "no such run:  r1; see `trainctl runs`"
 
 
-def test_an_interrupt_ends_with_130(command: types.ModuleType) -> None:
+def test_an_interrupt_ends_with_130(command: Probe) -> None:
     def run() -> None:
         raise KeyboardInterrupt
 
@@ -110,7 +116,7 @@ def test_an_interrupt_ends_with_130(command: types.ModuleType) -> None:
     assert cli.run_command_line(["probe"]) == ExitCode.INTERRUPTED
 
 
-def test_a_command_chooses_its_exit_code(command: types.ModuleType) -> None:
+def test_a_command_chooses_its_exit_code(command: Probe) -> None:
     def run() -> None:
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -118,7 +124,7 @@ def test_a_command_chooses_its_exit_code(command: types.ModuleType) -> None:
     assert cli.run_command_line(["probe"]) == ExitCode.FINDINGS
 
 
-def test_our_own_mistake_is_not_hidden(command: types.ModuleType) -> None:
+def test_our_own_mistake_is_not_hidden(command: Probe) -> None:
     def run() -> None:
         raise ValueError("ours")
 
@@ -127,7 +133,7 @@ def test_our_own_mistake_is_not_hidden(command: types.ModuleType) -> None:
         cli.run_command_line(["probe"])
 
 
-def test_overrides_come_as_arguments_or_with_set(capsys: pytest.CaptureFixture[str], command: types.ModuleType) -> None:
+def test_overrides_come_as_arguments_or_with_set(capsys: pytest.CaptureFixture[str], command: Probe) -> None:
     def run(preset: Preset = None, overrides: Overrides = None, sets: Set = None) -> None:
         print_json([preset, all_overrides(sets, overrides, "cpu")])
 

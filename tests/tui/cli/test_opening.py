@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,9 @@ from trainctl.tui.cli.main import run_command_line
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the cockpit was opened with, instead of opening it."""
-    calls: list[dict[str, object]] = []
+    calls: list[dict[str, Any]] = []
 
     def open_cockpit(run: object, request: object, **options: object) -> int:
         calls.append({"run": run, "request": request, **options})
@@ -40,7 +41,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         (["--readonly", "latest", "--blocks"], True, "block"),
     ],
 )
-def test_a_plain_line_opens_the_run(tmp_path: Path, opened, words, readonly, glyphs):
+def test_a_plain_line_opens_the_run(
+    tmp_path: Path, opened: list[dict[str, Any]], words: list[str], readonly: bool, glyphs: str
+):
     run = create_run(tmp_path, "eyes/balanced")
     assert opening.open_by_name([*words, "--runs-dir", str(tmp_path)]) == 0
     (call,) = opened
@@ -65,12 +68,14 @@ def test_a_plain_line_opens_the_run(tmp_path: Path, opened, words, readonly, gly
         ["--readonly"],
     ],
 )
-def test_everything_else_is_left_to_the_whole_command_line(opened, words):
+def test_everything_else_is_left_to_the_whole_command_line(opened: list[dict[str, Any]], words: list[str]):
     assert opening.open_by_name(words) is None
     assert opened == []
 
 
-def test_the_folder_of_runs_may_come_from_the_environment(tmp_path: Path, opened, monkeypatch: pytest.MonkeyPatch):
+def test_the_folder_of_runs_may_come_from_the_environment(
+    tmp_path: Path, opened: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
     run = create_run(tmp_path / "elsewhere", "eyes/balanced")
     monkeypatch.setenv("TRAINCTL_RUNS_DIR", str(tmp_path / "elsewhere"))
     assert opening.open_by_name([run.root.name]) == 0
@@ -78,7 +83,7 @@ def test_the_folder_of_runs_may_come_from_the_environment(tmp_path: Path, opened
 
 
 @pytest.mark.parametrize("way", [["nosuchrun", "--readonly"], ["--readonly", "--scale", "auto", "nosuchrun"]])
-def test_both_ways_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str], way):
+def test_both_ways_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str], way: list[str]):
     assert run_command_line(["ui", *way, "--runs-dir", str(tmp_path)]) == ExitCode.USAGE
     assert capsys.readouterr().err == f"trainctl: error: no run 'nosuchrun' in {tmp_path}; it holds no run yet\n"
     assert gc.isenabled()

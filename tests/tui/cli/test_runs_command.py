@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from sample_run_directories import NAME, SampleRun
@@ -12,17 +13,17 @@ from trainctl.tui.cli.commands.runs import MARKS
 from trainctl.tui.cli.main import run_command_line
 
 
-def runs(capsys, *words: str) -> str:
+def runs(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert run_command_line(["runs", *words]) == 0
     return capsys.readouterr().out
 
 
-def test_no_runs_yet_says_how_to_start_one(tmp_path, capsys):
+def test_no_runs_yet_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "no run in" in runs(capsys, "--runs-dir", str(tmp_path / "runs"))
     assert "trainctl run" in runs(capsys, "--runs-dir", str(tmp_path / "runs"))
 
 
-def test_a_line_says_state_progress_and_best_metric(tmp_path, capsys):
+def test_a_line_says_state_progress_and_best_metric(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = SampleRun(tmp_path)
     line = runs(capsys, "--runs-dir", str(tmp_path)).splitlines()[1]
     assert line.split()[:5] == [NAME, "▸", "running", "20/300", "1/3"]
@@ -33,20 +34,22 @@ def test_a_line_says_state_progress_and_best_metric(tmp_path, capsys):
     assert "1 min 1 s" in line
 
 
-def test_the_folder_can_come_from_the_environment(tmp_path, capsys, monkeypatch):
+def test_the_folder_can_come_from_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     SampleRun(tmp_path)
     monkeypatch.setenv("TRAINCTL_RUNS_DIR", str(tmp_path))
     assert NAME in runs(capsys)
 
 
 @pytest.mark.parametrize("state", list(RunState))
-def test_every_state_has_a_symbol_and_its_word(tmp_path, capsys, state):
+def test_every_state_has_a_symbol_and_its_word(tmp_path: Path, capsys: pytest.CaptureFixture[str], state: RunState):
     SampleRun(tmp_path).beat(state)
     symbol, _ = MARKS[state.value]
     assert f"{symbol} {state.value}" in runs(capsys, "--runs-dir", str(tmp_path))
 
 
-def test_a_crashed_a_silent_and_an_unreadable_run_are_told_apart(tmp_path, capsys):
+def test_a_crashed_a_silent_and_an_unreadable_run_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     SampleRun(tmp_path, "20260101-120000-a-00aa").crash()
     SampleRun(tmp_path, "20260101-120000-b-00bb").beat(age_s=60)
     (SampleRun(tmp_path, "20260101-120000-c-00cc").paths.status).write_text("{")
@@ -57,7 +60,7 @@ def test_a_crashed_a_silent_and_an_unreadable_run_are_told_apart(tmp_path, capsy
     assert "× presumed crashed" in lines[3]
 
 
-def test_the_limit_keeps_the_newest_and_says_how_many_are_left(tmp_path, capsys):
+def test_the_limit_keeps_the_newest_and_says_how_many_are_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for day in range(1, 5):
         SampleRun(tmp_path, f"2026010{day}-120000-eyes-00aa", steps=0)
     lines = runs(capsys, "--runs-dir", str(tmp_path), "--limit", "2").splitlines()
@@ -65,7 +68,7 @@ def test_the_limit_keeps_the_newest_and_says_how_many_are_left(tmp_path, capsys)
     assert lines[3].startswith("and 2 older")
 
 
-def test_json_has_plain_values(tmp_path, capsys):
+def test_json_has_plain_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     SampleRun(tmp_path).end()
     (entry,) = json.loads(runs(capsys, "--runs-dir", str(tmp_path), "--json"))
     assert entry["name"] == NAME
@@ -73,7 +76,9 @@ def test_json_has_plain_values(tmp_path, capsys):
     assert entry["best"] == {"metric": "f1", "value": 0.75, "epoch": 1}
 
 
-def test_a_name_is_never_cut_so_that_it_can_be_copied(tmp_path, capsys, monkeypatch):
+def test_a_name_is_never_cut_so_that_it_can_be_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("COLUMNS", "20")
     SampleRun(tmp_path)
     assert NAME in runs(capsys, "--runs-dir", str(tmp_path))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from present import present
 
 from trainctl.tui.compare.comparison import (
+    CompareRow,
     config_rows,
     figure_rows,
     figures_row,
@@ -45,7 +49,7 @@ RUN = RunFacts(
 )
 
 
-def row(rows, label):
+def row(rows: Iterable[CompareRow], label: str):
     return next(row for row in rows if row.label.strip() == label)
 
 
@@ -79,7 +83,7 @@ def test_equal_figures_and_a_single_one_are_not_called_best():
 
 
 @given(st.lists(st.floats() | st.just(math.nan), min_size=1, max_size=7), st.booleans())
-def test_the_best_of_a_line_is_the_extreme_of_its_finite_values(values, lower):
+def test_the_best_of_a_line_is_the_extreme_of_its_finite_values(values: list[float], lower: bool):
     found = figures_row("x", values, lower).best
     finite = [value for value in values if math.isfinite(value)]
     if len(set(finite)) > 1:
@@ -98,7 +102,7 @@ def test_losses_of_different_kinds_are_not_ranked():
 
 
 @pytest.mark.parametrize("setting", [{"weighting.adaptive": True}, {"weighting.ramp.size": 3}])
-def test_weights_that_change_over_the_epochs_make_another_loss(setting):
+def test_weights_that_change_over_the_epochs_make_another_loss(setting: dict[str, object]):
     fixed = {"weighting.ramp": {}, "weighting.adaptive": False, "weighting.rate": 0.1}
     before_there_was_any = replace(RUN, config={"loss_weights": {}})
     one, other = (replace(RUN, config={"loss_weights": {}, **fixed, **more}) for more in ({}, setting))
@@ -136,13 +140,13 @@ def test_the_configuration_lists_only_what_differs_and_copes_with_what_is_missin
     assert config_rows([RUN, RUN]) == []
 
 
-def test_a_configuration_is_read_as_plain_data(tmp_path):
+def test_a_configuration_is_read_as_plain_data(tmp_path: Path):
     path = tmp_path / "config.yaml"
     assert read_config(path) is None
     path.write_text(
         "task: my_task.py:Mine\noptimizer: {lr: 3e-4}\nloss_weights: {}\nprovenance: {preset: p, scale: small}\n"
     )
-    assert flat_values(read_config(path)) == {
+    assert flat_values(present(read_config(path))) == {
         "preset": "p",
         "scale": "small",
         "task": "my_task.py:Mine",
@@ -170,7 +174,7 @@ def test_a_configuration_is_read_as_plain_data(tmp_path):
         ("30 % faster", None),
     ],
 )
-def test_only_a_promise_of_a_measured_figure_is_judged(text, kept):
+def test_only_a_promise_of_a_measured_figure_is_judged(text: str, kept: bool | None):
     (promise,) = promises_of(replace(RUN, about={"promises": [text]}))
     assert promise.text == text and promise.kept is kept
     assert bool(promise.measured) is (kept is not None)

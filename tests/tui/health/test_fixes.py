@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb, check_args
+from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.configured import load_resolved, resolve
 from trainctl.tui import presets
 from trainctl.tui.health.fixes import live_commands, plan_fix
@@ -25,7 +27,9 @@ VALUES = {"optimizer": {"lr": 2e-3}, "clip": {"grad_norm": None}, "train": {"epo
         ({"loss_weights.aux": 0.1}, {"name": "weight", "term": "aux", "op": "set", "value": 0.1}),
     ],
 )
-def test_what_a_run_can_change_while_it_goes_on_is_sent_as_a_command(settings, words):
+def test_what_a_run_can_change_while_it_goes_on_is_sent_as_a_command(
+    settings: dict[str, Any], words: dict[str, object]
+):
     commands = live_commands(settings, VALUES)
     assert commands is not None
     assert commands == [(Verb.SET, words)]
@@ -33,19 +37,19 @@ def test_what_a_run_can_change_while_it_goes_on_is_sent_as_a_command(settings, w
 
 
 @pytest.mark.parametrize("settings", [{"train.drop_last": True}, {"optimizer.lr": 1e-4, "freeze": []}, {}])
-def test_a_fix_of_which_any_part_needs_a_new_run_is_not_sent(settings):
+def test_a_fix_of_which_any_part_needs_a_new_run_is_not_sent(settings: dict[str, Any]):
     assert live_commands(settings, VALUES) is None
 
 
 @pytest.fixture
-def configured(empty_run):
+def configured(empty_run: RunPaths):
     """A run of eyes/conservative, small, with a learning rate of its own."""
     resolved = resolve("eyes/conservative", scale="small", overrides=["optimizer.lr=0.004"])
     empty_run.config.write_text(resolved.to_yaml())
     return empty_run
 
 
-def test_a_new_run_is_like_the_present_one_but_for_the_fix(configured, tmp_path):
+def test_a_new_run_is_like_the_present_one_but_for_the_fix(configured: RunPaths, tmp_path: Path):
     request = LaunchRequest(tmp_path, preset="eyes/balanced", environ={"HOME": "/"})
     plan = plan_fix({"optimizer.lr": 4e-4}, configured, {"data": "/some/data"}, request)
     assert plan.changes == [("optimizer.lr", 0.004, 0.0004)]
@@ -55,7 +59,7 @@ def test_a_new_run_is_like_the_present_one_but_for_the_fix(configured, tmp_path)
     assert new.values() == {**present.values(), "optimizer.lr": 0.0004}
 
 
-def test_a_run_that_was_started_from_here_keeps_its_way_of_starting(configured, tmp_path):
+def test_a_run_that_was_started_from_here_keeps_its_way_of_starting(configured: RunPaths, tmp_path: Path):
     request = LaunchRequest(
         tmp_path, preset="eyes/conservative", scale="small", overrides=("optimizer.lr=0.004",), environ={}
     )
@@ -65,14 +69,14 @@ def test_a_run_that_was_started_from_here_keeps_its_way_of_starting(configured, 
     assert plan.changes == [("train.drop_last", True, False)]
 
 
-def test_a_fork_takes_the_fix_alone(configured, tmp_path):
+def test_a_fork_takes_the_fix_alone(configured: RunPaths, tmp_path: Path):
     plan = plan_fix({"optimizer.lr": 4e-4}, configured, {}, LaunchRequest(tmp_path, environ={"A": "b"}))
     fork = plan.fork(configured, best=True)
     assert fork.fork == configured.root and fork.fork_from == "best" and fork.preset is None
     assert fork.overrides == plan.overrides and fork.environ == {"A": "b"}
 
 
-def test_the_users_own_task_is_not_imported(configured, tmp_path):
+def test_the_users_own_task_is_not_imported(configured: RunPaths, tmp_path: Path):
     text = configured.config.read_text().replace("task: eyes", "task: /no/such/file.py:Task")
     configured.config.write_text(text)
     plan = plan_fix({"optimizer.lr": 4e-4}, configured, {}, LaunchRequest(tmp_path))
@@ -80,11 +84,11 @@ def test_the_users_own_task_is_not_imported(configured, tmp_path):
     assert plan.request.preset == str(configured.config.resolve())
 
 
-def test_a_fix_that_does_not_fit_the_configuration_is_refused(configured, tmp_path):
+def test_a_fix_that_does_not_fit_the_configuration_is_refused(configured: RunPaths, tmp_path: Path):
     with pytest.raises(UserError, match=r"optimizer\.lr"):
         plan_fix({"optimizer.lr": -1.0}, configured, {}, LaunchRequest(tmp_path))
 
 
-def test_a_run_without_a_configuration_cannot_be_fixed(empty_run, tmp_path):
+def test_a_run_without_a_configuration_cannot_be_fixed(empty_run: RunPaths, tmp_path: Path):
     with pytest.raises(UserError, match="not found"):
         plan_fix({"optimizer.lr": 1e-4}, empty_run, {}, LaunchRequest(tmp_path))

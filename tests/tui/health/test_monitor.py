@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from synthetic_run import NewRun, SyntheticRun
 
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Report, Severity
 from trainctl.engine.runs.events import Event, EventKind
+from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.health import monitor as monitor_module
 from trainctl.tui.health.health import Health, finding_of, health_of
@@ -27,23 +31,26 @@ def finding(code: str, severity: Severity, cause: str | None = None) -> Finding:
     )  # fmt: skip
 
 
-def spoken(code: str, step: int = 5, **data) -> Event:
+def spoken(code: str, step: int = 5, **data: Any) -> Event:
     return Event(EventKind.FINDING, step, 0.0, {"code": code, "title": "said", **data})
 
 
 @pytest.fixture
-def hasty(monkeypatch):
+def hasty(monkeypatch: pytest.MonkeyPatch):
     """No waiting."""
     for name, seconds in (("FIRST_S", 0.0), ("PERIOD_S", 0.05), ("SHORTEST_S", 0.0), ("LOOK_S", 0.01)):
         monkeypatch.setattr(monitor_module, name, seconds)
 
 
+Judgements = Callable[[SyntheticRun], list[Health]]
+
+
 @pytest.fixture
-def judgements(hasty):
+def judgements(hasty: None):
     """Starts a monitor; a list of what it says."""
     monitors: list[Monitor] = []
 
-    def start(run) -> list[Health]:
+    def start(run: SyntheticRun) -> list[Health]:
         said: list[Health] = []
         monitors.append(Monitor(run.paths, said.append))
         monitors[-1].start()
@@ -54,7 +61,7 @@ def judgements(hasty):
         monitor.stop()
 
 
-def wait(holds):
+def wait(holds: Callable[[], object]):
     end = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < end
@@ -65,24 +72,24 @@ def codes(health: Health) -> list[str]:
     return [found.code for found in health.findings]
 
 
-def test_a_healthy_run_has_no_finding_and_says_what_was_not_checked(live_run):
+def test_a_healthy_run_has_no_finding_and_says_what_was_not_checked(live_run: SyntheticRun):
     health = Monitor(live_run.paths, print).judge()
     assert health is not None and health.findings == () and health.step == 100
     assert {"D101", "N901"} <= set(health.checked)
     assert {"D104"} <= {entry.code for entry in health.not_checked}
 
 
-def test_a_run_without_records_is_not_judged(empty_run):
+def test_a_run_without_records_is_not_judged(empty_run: RunPaths):
     assert Monitor(empty_run, print).judge() is None
 
 
-def test_damaged_records_are_a_problem_in_words(live_run):
+def test_damaged_records_are_a_problem_in_words(live_run: SyntheticRun):
     live_run.paths.steps_layout.write_text("{")
     health = Monitor(live_run.paths, print).judge()
     assert health is not None and "steps.json" in health.problem
 
 
-def test_what_is_new_is_judged_and_nothing_else(new_run, judgements):
+def test_what_is_new_is_judged_and_nothing_else(new_run: NewRun, judgements: Judgements):
     run = new_run().begin()
     run.train(100)
     said = judgements(run)
@@ -95,7 +102,9 @@ def test_what_is_new_is_judged_and_nothing_else(new_run, judgements):
     assert codes(said[1]) == ["N901"] and said[1].step == 103
 
 
-def test_the_end_of_an_epoch_is_not_kept_waiting(new_run, judgements, monkeypatch):
+def test_the_end_of_an_epoch_is_not_kept_waiting(
+    new_run: NewRun, judgements: Judgements, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(monitor_module, "PERIOD_S", 60.0)
     run = new_run().begin()
     run.train(20)
@@ -107,7 +116,7 @@ def test_the_end_of_an_epoch_is_not_kept_waiting(new_run, judgements, monkeypatc
     assert said[1].step == 40
 
 
-def test_a_rule_of_the_run_itself_is_shown_until_a_resume_takes_it_back(live_run):
+def test_a_rule_of_the_run_itself_is_shown_until_a_resume_takes_it_back(live_run: SyntheticRun):
     monitor = Monitor(live_run.paths, print)
     live_run.events.append(EventKind.FINDING, 90, code="X9", severity="warning", title="odd", why="because")
     health = monitor.judge()
@@ -145,7 +154,7 @@ def test_an_event_with_next_to_nothing_is_still_a_finding():
     }
 
 
-def test_a_stopped_monitor_says_nothing_more(new_run, judgements, hasty):
+def test_a_stopped_monitor_says_nothing_more(new_run: NewRun, judgements: Judgements, hasty: None):
     run = new_run().begin()
     run.train(10)
     said: list[Health] = []
@@ -155,7 +164,7 @@ def test_a_stopped_monitor_says_nothing_more(new_run, judgements, hasty):
     assert said == []
 
 
-def test_a_run_that_ended_is_judged_to_its_last_record(new_run, judgements):
+def test_a_run_that_ended_is_judged_to_its_last_record(new_run: NewRun, judgements: Judgements):
     run = new_run().begin()
     run.train(100, classes=ONE_CLASS)
     said = judgements(run)
@@ -167,7 +176,7 @@ def test_a_run_that_ended_is_judged_to_its_last_record(new_run, judgements):
     assert codes(said[-1])[0] == "D101"
 
 
-def test_judging_imports_neither_torch_nor_the_configuration_schema(live_run):
+def test_judging_imports_neither_torch_nor_the_configuration_schema(live_run: SyntheticRun):
     code = (
         "import sys; from pathlib import Path; from trainctl.engine.runs.layout import RunPaths;"
         "from trainctl.tui.health.monitor import Monitor;"

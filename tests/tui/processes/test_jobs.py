@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 from textual.app import App
+from textual.pilot import Pilot
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.processes import jobs
@@ -30,19 +32,19 @@ class Listener(App[None]):
 
 
 @pytest.fixture
-def python(monkeypatch):
+def python(monkeypatch: pytest.MonkeyPatch):
     """Jobs run a line of Python instead of trainctl."""
     monkeypatch.setattr(jobs, "COMMAND", (sys.executable, "-c"))
 
 
-async def wait_for(pilot, holds):
+async def wait_for(pilot: Pilot[None], holds: Callable[[], object]):
     end = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < end
         await pilot.pause(0.02)
 
 
-async def test_lines_of_both_streams_arrive_then_the_end_with_everything_printed(python):
+async def test_lines_of_both_streams_arrive_then_the_end_with_everything_printed(python: None):
     app = Listener()
     code = "import sys; print('{'); print('\"a\": 1}'); print('{\"part\": 2}', file=sys.stderr); sys.exit(3)"
     async with app.run_test() as pilot:
@@ -56,7 +58,7 @@ async def test_lines_of_both_streams_arrive_then_the_end_with_everything_printed
         assert not job.is_running
 
 
-async def test_the_last_word_of_a_job_that_fails_is_its_complaint(python):
+async def test_the_last_word_of_a_job_that_fails_is_its_complaint(python: None):
     app = Listener()
     code = "import sys; sys.stderr.write('{\"part\": 1}\\ntrainctl: error: no such preset\\n'); sys.exit(2)"
     async with app.run_test() as pilot:
@@ -65,7 +67,9 @@ async def test_the_last_word_of_a_job_that_fails_is_its_complaint(python):
         assert app.ended[0].complaint == "trainctl: error: no such preset" and app.ended[0].data is None
 
 
-async def test_closing_ends_the_process_even_one_that_does_not_want_to_and_says_nothing_more(python, monkeypatch):
+async def test_closing_ends_the_process_even_one_that_does_not_want_to_and_says_nothing_more(
+    python: None, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(jobs, "GRACE_S", 0.1)
     app = Listener()
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(60)"
@@ -81,7 +85,7 @@ async def test_closing_ends_the_process_even_one_that_does_not_want_to_and_says_
         assert app.ended == []
 
 
-async def test_a_job_has_the_environment_it_was_given_and_a_session_of_its_own(python):
+async def test_a_job_has_the_environment_it_was_given_and_a_session_of_its_own(python: None):
     app = Listener()
     async with app.run_test() as pilot:
         Job(app, ["import os; print(os.environ.get('WORD'), os.getsid(0))"], {"WORD": "here"}).start()
@@ -90,7 +94,7 @@ async def test_a_job_has_the_environment_it_was_given_and_a_session_of_its_own(p
         assert word == "here" and int(session) != os.getsid(0)
 
 
-async def test_a_job_that_cannot_start_says_so(monkeypatch):
+async def test_a_job_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jobs, "COMMAND", ("/no/such/program",))
     with pytest.raises(UserError, match="cannot start trainctl diagnose"):
         Job(Listener(), ["diagnose"]).start()

@@ -8,8 +8,10 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from synthetic_run import SyntheticRun
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
@@ -26,7 +28,7 @@ SLEEPER = (
 
 
 @pytest.fixture
-def sleeper(monkeypatch, runs_dir):
+def sleeper(monkeypatch: pytest.MonkeyPatch, runs_dir: Path):
     """A started process that waits; ended after the test."""
     monkeypatch.setattr(launching, "TRAINER", SLEEPER)
     request = LaunchRequest(runs_dir, preset="eyes/balanced", overrides=("train.epochs=2",), environ={"MINE": "yes"})
@@ -46,7 +48,9 @@ def printed(run: RunPaths) -> str:
     return run.console.read_text()
 
 
-def test_the_training_gets_its_directory_options_and_the_environment_it_was_given(sleeper):
+def test_the_training_gets_its_directory_options_and_the_environment_it_was_given(
+    sleeper: tuple[RunPaths, subprocess.Popen[bytes]],
+):
     run, _ = sleeper
     text = printed(run)
     assert f"'--run-dir', '{run.root}'" in text
@@ -101,24 +105,24 @@ def test_a_fork_is_checked_before_it_is_started(runs_dir: Path, parent: Path):
         ({"fork": Path("nowhere")}, "file not found: nowhere/config.yaml"),
     ],
 )
-def test_a_fork_that_cannot_be_is_named(runs_dir: Path, parent: Path, change, message: str):
+def test_a_fork_that_cannot_be_is_named(runs_dir: Path, parent: Path, change: dict[str, Any], message: str):
     request = replace(LaunchRequest(runs_dir).forking(parent), **change)
     with pytest.raises(UserError, match=message):
         presets.checked(request)
 
 
-def test_the_training_has_its_own_session(sleeper):
+def test_the_training_has_its_own_session(sleeper: tuple[RunPaths, subprocess.Popen[bytes]]):
     _, process = sleeper
     assert os.getsid(process.pid) == process.pid != os.getsid(0)
 
 
-def test_kill_ends_it(sleeper):
+def test_kill_ends_it(sleeper: tuple[RunPaths, subprocess.Popen[bytes]]):
     _, process = sleeper
     kill(None, process)
     assert process.wait(5) == -9
 
 
-def test_a_run_that_somebody_else_started_is_found_by_its_status(live_run):
+def test_a_run_that_somebody_else_started_is_found_by_its_status(live_run: SyntheticRun):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         live_run.status(RunState.RUNNING, pid=child.pid)
@@ -131,7 +135,7 @@ def test_a_run_that_somebody_else_started_is_found_by_its_status(live_run):
             child.kill()
 
 
-def test_a_run_on_another_host_is_not_killed_from_here(live_run):
+def test_a_run_on_another_host_is_not_killed_from_here(live_run: SyntheticRun):
     live_run.status(RunState.RUNNING, host="elsewhere")
     from trainctl.engine.runs.status import read_status
 
@@ -162,7 +166,7 @@ def ui(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         ([], "needs a terminal"),
     ],
 )
-def test_mistakes_are_one_line_before_the_screen_is_taken(tmp_path: Path, words, expected):
+def test_mistakes_are_one_line_before_the_screen_is_taken(tmp_path: Path, words: list[str], expected: str):
     done = ui(*words, "--runs-dir", str(tmp_path / "runs"))
     assert done.returncode == 2
     assert done.stdout == "" and done.stderr.count("\n") == 1 and expected in done.stderr

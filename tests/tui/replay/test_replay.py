@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
+from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, session_of, shows, toasts, until
+from present import present
+from synthetic_run import NewRun, SyntheticRun
+from textual.pilot import Pilot
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import append_line
 from trainctl.engine.runs.samples import WorstSamples, write_samples
 from trainctl.engine.runs.states import RunState
@@ -19,7 +24,7 @@ from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.replay.clock import ReplayClock
-from trainctl.tui.replay.feed import ReplayFeed
+from trainctl.tui.replay.feed import ReplayFeed, ReplaySession
 from trainctl.tui.replay.recording import Recording
 from trainctl.tui.run.step_feed import MAX_RECORDS
 from trainctl.tui.run.view import RunView
@@ -33,11 +38,11 @@ BEGAN = 1_000_000.0
 class RecordedRun:
     """Writes a run whose times are chosen: a step each second, from `BEGAN` + 1 on."""
 
-    def __init__(self, synthetic) -> None:
+    def __init__(self, synthetic: SyntheticRun) -> None:
         self.run = synthetic
         self.paths = synthetic.paths
 
-    def event(self, at: float, kind: EventKind, step: int, **data) -> None:
+    def event(self, at: float, kind: EventKind, step: int, **data: Any) -> None:
         line = {"kind": str(kind), "step": step, "time": BEGAN + at, "data": data}
         append_line(self.paths.events, line)
 
@@ -47,7 +52,7 @@ class RecordedRun:
 
 
 @pytest.fixture
-def finished(new_run) -> RecordedRun:
+def finished(new_run: NewRun) -> RecordedRun:
     """200 steps in 200 s; validations at 50 and 100, a pause at 120, the end at 201."""
     run = RecordedRun(new_run())
     run.run._lr = np.full(1000, 1e-3)
@@ -89,14 +94,15 @@ class Player:
             self._poll()
 
 
-def test_records_events_and_status_are_those_of_the_moment(finished):
+def test_records_events_and_status_are_those_of_the_moment(finished: RecordedRun):
     view = Player(finished).at(75.2)
     assert view.step == 75 and len(view.series["loss"]) == 75
     assert list(view.validation("raw", "loss").x) == [50]
     assert view.state is RunState.RUNNING and view.liveness is Liveness.LIVE and not view.is_over
-    assert view.status.epoch == 2 and view.status.total_steps == 200
-    assert view.status.steps_per_s == pytest.approx(1.0) and view.status.eta_s == pytest.approx(125.0)
-    assert view.status.samples_per_s == pytest.approx(64.0)
+    status = present(view.status)
+    assert status.epoch == 2 and status.total_steps == 200
+    assert status.steps_per_s == pytest.approx(1.0) and status.eta_s == pytest.approx(125.0)
+    assert status.samples_per_s == pytest.approx(64.0)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +116,11 @@ def test_records_events_and_status_are_those_of_the_moment(finished):
         (201.0, RunState.FINISHED),
     ],
 )
-def test_the_state_is_that_of_the_moment(finished, at, state):
+def test_the_state_is_that_of_the_moment(finished: RecordedRun, at: float, state: RunState):
     assert Player(finished).at(at).state is state
 
 
-def test_going_on_brings_only_what_is_new(finished):
+def test_going_on_brings_only_what_is_new(finished: RecordedRun):
     player = Player(finished)
     player.at(60.0)
     player.at(70.0)
@@ -122,7 +128,7 @@ def test_going_on_brings_only_what_is_new(finished):
     assert len(update.records) == 10 and update.events == () and not update.restarted
 
 
-def test_going_back_forgets_and_brings_everything_up_to_there(finished):
+def test_going_back_forgets_and_brings_everything_up_to_there(finished: RecordedRun):
     player = Player(finished)
     player.at(201.0)
     view = player.at(60.0)
@@ -132,22 +138,22 @@ def test_going_back_forgets_and_brings_everything_up_to_there(finished):
     assert view.summary is None
 
 
-def test_the_end_is_told_when_it_is_reached(finished):
+def test_the_end_is_told_when_it_is_reached(finished: RecordedRun):
     view = Player(finished).at(201.0)
     assert view.liveness is Liveness.OVER and view.age_s == 0.0
     assert view.summary is not None and view.summary.exit_reason == "all epochs done"
 
 
-def test_the_worst_samples_appear_with_their_validation(finished):
+def test_the_worst_samples_appear_with_their_validation(finished: RecordedRun):
     samples = WorstSamples(
         150, 3, 9, np.ones(1, np.float32), ("open",), ("closed",), ("a.png",), np.zeros((1, 4, 6, 3), np.uint8)
     )
     write_samples(finished.paths, samples)
     player = Player(finished)
-    assert player.at(149.9).samples is None and player.at(160.0).samples.step == 150
+    assert player.at(149.9).samples is None and present(player.at(160.0).samples).step == 150
 
 
-def test_what_crashed_is_never_presumed_crashed_while_it_plays(finished):
+def test_what_crashed_is_never_presumed_crashed_while_it_plays(finished: RecordedRun):
     kept = [line for line in finished.paths.events.read_text().splitlines(True) if '"end"' not in line]
     finished.paths.events.write_text("".join(kept))
     finished.paths.summary.unlink()
@@ -156,7 +162,7 @@ def test_what_crashed_is_never_presumed_crashed_while_it_plays(finished):
     assert view.liveness is Liveness.LIVE and view.state is RunState.RUNNING and view.step == 200
 
 
-def test_the_night_between_two_sittings_is_left_out(new_run):
+def test_the_night_between_two_sittings_is_left_out(new_run: NewRun):
     run = RecordedRun(new_run())
     run.run._lr = np.full(1000, 1e-3)
     run.event(0, EventKind.START, 0)
@@ -172,12 +178,12 @@ def test_the_night_between_two_sittings_is_left_out(new_run):
     assert player.at(152.0).state is RunState.FINISHED
 
 
-def test_an_empty_run_has_nothing_to_replay(empty_run):
+def test_an_empty_run_has_nothing_to_replay(empty_run: RunPaths):
     with pytest.raises(UserError, match="recorded nothing"):
         ReplayFeed(empty_run).poll()
 
 
-def test_a_clock_that_was_set_back_does_not_stop_the_replay(new_run):
+def test_a_clock_that_was_set_back_does_not_stop_the_replay(new_run: NewRun):
     run = RecordedRun(new_run())
     run.run._lr = np.full(1000, 1e-3)
     run.event(0, EventKind.START, 0)
@@ -188,7 +194,7 @@ def test_a_clock_that_was_set_back_does_not_stop_the_replay(new_run):
     assert steps == sorted(steps) and steps[-1] == 100
 
 
-def test_a_million_steps_play_without_being_read_on_each_tick(new_run, monkeypatch):
+def test_a_million_steps_play_without_being_read_on_each_tick(new_run: NewRun, monkeypatch: pytest.MonkeyPatch):
     run = RecordedRun(new_run())
     count = 1_000_000
     run.event(0, EventKind.START, 0)
@@ -216,7 +222,7 @@ def test_a_million_steps_play_without_being_read_on_each_tick(new_run, monkeypat
     assert sum(len(update.records) for update in player.updates) < MAX_RECORDS
 
 
-def test_a_long_run_without_an_overview_comes_in_portions(new_run):
+def test_a_long_run_without_an_overview_comes_in_portions(new_run: NewRun):
     run = RecordedRun(new_run())
     run.event(0, EventKind.START, 0)
     count = 2 * MAX_RECORDS + 5
@@ -235,7 +241,7 @@ def test_a_long_run_without_an_overview_comes_in_portions(new_run):
     assert player.view.step == 60_000 and player.view.first_nonfinite is None
 
 
-def test_a_close_look_ends_where_the_replay_is(finished):
+def test_a_close_look_ends_where_the_replay_is(finished: RecordedRun):
     player = Player(finished)
     player.at(100.0)
     player.feed.request_detail(90.0, 150.0)
@@ -250,12 +256,18 @@ def test_a_close_look_ends_where_the_replay_is(finished):
 # --- the screen -----------------------------------------------------------------------------------------------
 
 
-def bar(pilot) -> ReplayBar:
+def clock(pilot: Pilot[None]) -> ReplayClock:
+    session = session_of(pilot)
+    assert isinstance(session, ReplaySession)
+    return session.clock
+
+
+def bar(pilot: Pilot[None]) -> ReplayBar:
     return pilot.app.screen.query_one(ReplayBar)
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
-async def test_the_cockpit_plays_its_run_and_comes_back(finished, size):
+async def test_the_cockpit_plays_its_run_and_comes_back(finished: RecordedRun, size: tuple[int, int]):
     async with CockpitApp(finished.paths).run_test(size=size) as pilot:
         await shows(pilot, "FINISHED")
         await pilot.press("o")
@@ -275,15 +287,15 @@ async def test_the_cockpit_plays_its_run_and_comes_back(finished, size):
         assert "REPLAY" not in screen_text(pilot)
 
 
-async def test_it_plays_by_itself(finished):
+async def test_it_plays_by_itself(finished: RecordedRun):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, " REPLAY ")
-        first = pilot.app.session.clock.position_s
-        await until(pilot, lambda: pilot.app.session.view.step > 3)
-        assert pilot.app.session.clock.position_s > first
+        first = clock(pilot).position_s
+        await until(pilot, lambda: session_of(pilot).view.step > 3)
+        assert clock(pilot).position_s > first
 
 
-async def test_speed_keys(finished):
+async def test_speed_keys(finished: RecordedRun):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "▶ 5x")
         await pilot.press("greater_than_sign", "greater_than_sign")
@@ -292,23 +304,23 @@ async def test_speed_keys(finished):
         await shows(pilot, "▶ 10x")
 
 
-async def test_a_click_on_the_line_seeks_and_a_drag_goes_along(finished):
+async def test_a_click_on_the_line_seeks_and_a_drag_goes_along(finished: RecordedRun):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "▶ 5x")
         await pilot.press("space")
         start, width, _ = bar(pilot)._line()
         await pilot.click(ReplayBar, offset=(1 + start + width // 2, 0))
-        await until(pilot, lambda: 95 <= pilot.app.session.view.step <= 105)
+        await until(pilot, lambda: 95 <= session_of(pilot).view.step <= 105)
         await pilot.mouse_down(ReplayBar, offset=(1 + start + width // 4, 0))
         await pilot.hover(ReplayBar, offset=(1 + start + width - 1, 0))
         await pilot.mouse_up(ReplayBar, offset=(1 + start + width - 1, 0))
-        await until(pilot, lambda: pilot.app.session.view.step == 200)
+        await until(pilot, lambda: session_of(pilot).view.step == 200)
         await pilot.click(ReplayBar, offset=(1, 0))
-        await until(pilot, lambda: pilot.app.session.clock.is_playing)
+        await until(pilot, lambda: clock(pilot).is_playing)
 
 
 @pytest.mark.parametrize("key", ["s", "c", "v", "l", "w"])
-async def test_commands_are_refused_in_a_line(finished, key):
+async def test_commands_are_refused_in_a_line(finished: RecordedRun, key: str):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, " REPLAY ")
         await pilot.press(key)
@@ -316,20 +328,20 @@ async def test_commands_are_refused_in_a_line(finished, key):
         assert commands(finished) == []
 
 
-async def test_arrow_keys_seek_even_where_the_log_has_the_focus(finished):
+async def test_arrow_keys_seek_even_where_the_log_has_the_focus(finished: RecordedRun):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "▶ 5x")
         await pilot.press("space")
         cockpit(pilot).log_panel.focus()
         await pilot.press("home", *["right"] * 10)
-        await until(pilot, lambda: pilot.app.session.view.step == 100)
+        await until(pilot, lambda: session_of(pilot).view.step == 100)
         assert "epoch 2  val" in screen_text(pilot)
         await pilot.press("left")
-        await until(pilot, lambda: pilot.app.session.view.step == 90)
+        await until(pilot, lambda: session_of(pilot).view.step == 90)
         assert "epoch 2  val" not in screen_text(pilot) and "epoch 1  val" in screen_text(pilot)
 
 
-async def test_escape_gives_a_maximised_panel_back_first(finished):
+async def test_escape_gives_a_maximised_panel_back_first(finished: RecordedRun):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, " REPLAY ")
         await pilot.press("m")
@@ -340,22 +352,22 @@ async def test_escape_gives_a_maximised_panel_back_first(finished):
         await until(pilot, lambda: not isinstance(pilot.app.screen, ReplayScreen))
 
 
-async def test_an_empty_run_is_explained(empty_run):
+async def test_an_empty_run_is_explained(empty_run: RunPaths):
     async with CockpitApp(empty_run, replay=True).run_test(size=MEDIUM) as pilot:
         await until(pilot, lambda: any("recorded nothing" in text for text in toasts(pilot)))
 
 
-async def test_updates_of_the_run_shown_before_are_dropped(finished):
+async def test_updates_of_the_run_shown_before_are_dropped(finished: RecordedRun):
     from trainctl.tui.messages import RunChanged
 
     async with CockpitApp(finished.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "FINISHED")
-        before = pilot.app.session
+        before = session_of(pilot)
         await pilot.press("o", "space")
         await shows(pilot, " REPLAY ")
         pilot.app.post_message(RunChanged(before, replace(before.feed.poll(), restarted=True)))
         await pilot.pause()
-        assert pilot.app.session.view.step < 200
+        assert session_of(pilot).view.step < 200
 
 
 def test_positions_are_written_as_on_a_player():

@@ -35,16 +35,16 @@ def clock(time: FakeTime) -> ReplayClock:
 @pytest.mark.parametrize(
     ("duration_s", "speed"), [(60, 1.0), (600, 10.0), (3600, 50.0), (36000, 500.0), (6, 0.1), (0, 0.1)]
 )
-def test_a_run_plays_in_about_a_minute(duration_s, speed):
+def test_a_run_plays_in_about_a_minute(duration_s: float, speed: float):
     assert fitting_speed(duration_s) == speed
 
 
 @given(st.floats(6.0, 3e6))
-def test_no_run_takes_less_than_half_a_minute_or_more_than_two(duration_s):
+def test_no_run_takes_less_than_half_a_minute_or_more_than_two(duration_s: float):
     assert 30 <= duration_s / fitting_speed(duration_s) <= 120
 
 
-def test_it_plays_pauses_and_plays_on(clock, time):
+def test_it_plays_pauses_and_plays_on(clock: ReplayClock, time: FakeTime):
     time.now += 2
     assert clock.position_s == 100.0 and clock.is_playing
     clock.toggle()
@@ -55,7 +55,7 @@ def test_it_plays_pauses_and_plays_on(clock, time):
     assert clock.position_s == 150.0
 
 
-def test_another_speed_does_not_move_it(clock, time):
+def test_another_speed_does_not_move_it(clock: ReplayClock, time: FakeTime):
     time.now += 2
     clock.faster()
     assert clock.speed == 100.0 and clock.position_s == 100.0
@@ -66,7 +66,7 @@ def test_another_speed_does_not_move_it(clock, time):
     assert clock.speed == SPEEDS[0] and clock.position_s == 200.0
 
 
-def test_seeking_stays_within_the_recording(clock):
+def test_seeking_stays_within_the_recording(clock: ReplayClock):
     clock.toggle()
     clock.seek(0.5)
     assert clock.position_s == 1800.0
@@ -78,14 +78,14 @@ def test_seeking_stays_within_the_recording(clock):
     assert clock.position_s == 0.0 and not clock.is_playing
 
 
-def test_at_the_end_it_stands_and_playing_begins_anew(clock, time):
+def test_at_the_end_it_stands_and_playing_begins_anew(clock: ReplayClock, time: FakeTime):
     time.now += 1000
     assert clock.fraction == 1.0 and not clock.is_playing
     clock.toggle()
     assert clock.position_s == 0.0 and clock.is_playing
 
 
-def test_nothing_to_play_has_no_position(time):
+def test_nothing_to_play_has_no_position(time: FakeTime):
     assert ReplayClock(time).fraction == 0.0 and not ReplayClock(time).is_playing
 
 
@@ -96,7 +96,7 @@ def test_the_time_between_two_sittings_is_left_out():
 
 
 @given(st.lists(st.floats(0.1, 100.0), min_size=2, max_size=12), st.floats(0, 1), st.floats(0, 1))
-def test_moments_follow_positions(lengths, one, other):
+def test_moments_follow_positions(lengths: list[float], one: float, other: float):
     edges = [sum(lengths[:k]) for k in range(1, len(lengths) + 1)]
     sittings = Sittings(list(zip(edges[::2], edges[1::2], strict=False)))
     early, late = sorted((one * sittings.duration_s, other * sittings.duration_s))

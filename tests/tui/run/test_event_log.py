@@ -16,7 +16,7 @@ def event(kind: EventKind, step: int, number: int = 0) -> Event:
 
 
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9)), max_size=30), st.integers(1, 5))
-def test_what_is_in_force_is_what_a_whole_reading_gives(described, portion):
+def test_what_is_in_force_is_what_a_whole_reading_gives(described: list[tuple[EventKind, int]], portion: int):
     events = [event(kind, step, number) for number, (kind, step) in enumerate(described)]
     log = EventLog()
     for first in range(0, len(events), portion):

@@ -40,12 +40,12 @@ RUN_NAMES = st.builds(
 
 
 @given(st.lists(RUN_NAMES | st.sampled_from(["mine", "balanced", "eyes-balanced-00aa"]), unique=True, max_size=7))
-def test_short_names_are_never_the_same(names):
+def test_short_names_are_never_the_same(names: list[str]):
     short = short_names(names)
     assert len(set(short)) == len(names)
 
 
 @given(st.lists(RUN_NAMES, unique=True, max_size=7))
-def test_a_short_name_is_part_of_the_name_and_finds_it_on_the_command_line(names):
+def test_a_short_name_is_part_of_the_name_and_finds_it_on_the_command_line(names: list[str]):
     for name, short in zip(names, short_names(names), strict=True):
         assert short in name

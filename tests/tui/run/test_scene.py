@@ -19,7 +19,9 @@ moves = st.lists(
 
 
 @given(extents, moves)
-def test_any_moves_leave_a_window_inside_the_run(extent, moves):
+def test_any_moves_leave_a_window_inside_the_run(
+    extent: tuple[float, float], moves: list[tuple[str, float, float | None]]
+):
     scene = Scene()
     for kind, amount, around in moves:
         if kind == "zoom":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from present import present
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.blocks import BLOCK
@@ -86,7 +87,7 @@ def assert_shows(view: RunView, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(found.mean, [np.nanmean(part.astype(float)) for part in blocks], rtol=1e-4, atol=1e-6)
 
 
-def test_a_short_run_is_read_whole(tmp_path):
+def test_a_short_run_is_read_whole(tmp_path: Path):
     write(RunPaths(tmp_path), records(1, 4 * BLOCK))
     watched = Watched(RunPaths(tmp_path))
     assert watched.poll().glance is None
@@ -94,24 +95,26 @@ def test_a_short_run_is_read_whole(tmp_path):
     assert_shows(watched.view, records(1, 4 * BLOCK))
 
 
-def test_a_long_run_opens_in_one_update_with_its_overview_and_its_tail(paths):
+def test_a_long_run_opens_in_one_update_with_its_overview_and_its_tail(paths: RunPaths):
     watched = Watched(paths)
     update = watched.poll()
     assert not watched.feed.behind
-    assert len(update.records) == 30 and len(update.glance.overview.blocks) == 20
+    assert len(present(update.records)) == 30 and len(present(update.glance).overview.blocks) == 20
     assert watched.view.stride == BLOCK
     assert_shows(watched.view, records(1, LONG))
 
 
-def test_what_comes_later_goes_on_behind_the_overview(paths):
+def test_what_comes_later_goes_on_behind_the_overview(paths: RunPaths):
     watched = Watched(paths).catch_up()
     write(paths, records(LONG + 1, LONG + 700), keep=LONG)
-    assert len(watched.poll().records) == 700
+    assert len(present(watched.poll().records)) == 700
     assert_shows(watched.view, records(1, LONG + 700))
-    assert watched.view.x_map("time").x_of(float(LONG)) == pytest.approx((LONG - 1) * 0.5)
+    assert present(watched.view.x_map("time")).x_of(float(LONG)) == pytest.approx((LONG - 1) * 0.5)
 
 
-def test_an_overview_is_made_little_by_little_where_there_is_none_and_nothing_is_written(paths, monkeypatch):
+def test_an_overview_is_made_little_by_little_where_there_is_none_and_nothing_is_written(
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
+):
     paths.overview.unlink()
     paths.overview_layout.unlink()
     monkeypatch.setattr("trainctl.engine.runs.overview.MAX_BLOCKS", 3)
@@ -127,13 +130,13 @@ def test_an_overview_is_made_little_by_little_where_there_is_none_and_nothing_is
     assert sorted(path.name for path in paths.root.iterdir()) == ["steps.bin", "steps.json"]
 
 
-def test_an_overview_that_lags_is_completed_in_memory(paths):
+def test_an_overview_that_lags_is_completed_in_memory(paths: RunPaths):
     data = paths.overview.read_bytes()
     paths.overview.write_bytes(data[: len(data) // 2])
     assert_shows(Watched(paths).catch_up().view, records(1, LONG))
 
 
-def test_the_first_step_that_is_not_finite_is_found_exactly(tmp_path):
+def test_the_first_step_that_is_not_finite_is_found_exactly(tmp_path: Path):
     part = records(1, LONG)
     part["loss"][[2345, 2346, 4000]] = np.nan
     write(RunPaths(tmp_path), part)
@@ -142,7 +145,7 @@ def test_the_first_step_that_is_not_finite_is_found_exactly(tmp_path):
     assert_shows(watched.view, part)
 
 
-def test_a_bad_loss_in_the_tail_is_found_too(tmp_path):
+def test_a_bad_loss_in_the_tail_is_found_too(tmp_path: Path):
     part = records(1, LONG)
     part["loss"][-3] = np.inf
     write(RunPaths(tmp_path), part)
@@ -157,17 +160,19 @@ def test_a_bad_loss_in_the_tail_is_found_too(tmp_path):
         (LONG, 1024, None, LONG - 1023),  # neither does
     ],
 )
-def test_classes_are_counted_over_the_epoch_or_it_is_said_since_when(tmp_path, per_epoch, present, previous, since):
+def test_classes_are_counted_over_the_epoch_or_it_is_said_since_when(
+    tmp_path: Path, per_epoch: int, present: int, previous: int | None, since: int | None
+):
     paths = RunPaths(tmp_path)
     write(paths, records(1, LONG, per_epoch=per_epoch))
     view = Watched(paths).catch_up().view
     assert view.epoch == (LONG - 1) // per_epoch + 1
-    assert view.epoch_counts.tolist() == [3 * present, 5 * present]
+    assert view.epoch_counts is not None and view.epoch_counts.tolist() == [3 * present, 5 * present]
     assert (None if view.last_epoch_counts is None else view.last_epoch_counts[0] // 3) == previous
     assert view.counts_since_step == since
 
 
-def test_an_epoch_that_was_not_seen_from_its_start_is_never_called_whole(tmp_path):
+def test_an_epoch_that_was_not_seen_from_its_start_is_never_called_whole(tmp_path: Path):
     paths = RunPaths(tmp_path)
     write(paths, records(1, LONG, per_epoch=LONG + 50))
     watched = Watched(paths).catch_up()
@@ -175,10 +180,10 @@ def test_an_epoch_that_was_not_seen_from_its_start_is_never_called_whole(tmp_pat
     write(paths, records(LONG + 1, LONG + 60, per_epoch=LONG + 50), keep=LONG)
     watched.catch_up()
     assert (watched.view.epoch, watched.view.counts_since_step, watched.view.last_epoch_counts) == (2, None, None)
-    assert watched.view.epoch_counts.tolist() == [30, 50]
+    assert present(watched.view.epoch_counts).tolist() == [30, 50]
 
 
-def test_a_resume_of_a_long_run_opens_it_again(paths):
+def test_a_resume_of_a_long_run_opens_it_again(paths: RunPaths):
     watched = Watched(paths).catch_up()
     new = records(4 * BLOCK + 9, LONG, shift=3.0)
     write(paths, new, keep=4 * BLOCK + 8)
@@ -187,7 +192,7 @@ def test_a_resume_of_a_long_run_opens_it_again(paths):
     assert_shows(watched.view, np.concatenate((records(1, 4 * BLOCK + 8), new)))
 
 
-def test_a_resume_while_the_overview_is_made_mixes_nothing(paths, monkeypatch):
+def test_a_resume_while_the_overview_is_made_mixes_nothing(paths: RunPaths, monkeypatch: pytest.MonkeyPatch):
     paths.overview.unlink()
     monkeypatch.setattr("trainctl.engine.runs.overview.MAX_BLOCKS", 3)
     monkeypatch.setattr(step_feed, "BUILD_S", 0.0)
@@ -201,7 +206,7 @@ def test_a_resume_while_the_overview_is_made_mixes_nothing(paths, monkeypatch):
     assert_shows(watched.view, np.concatenate((records(1, 2 * BLOCK - 1), new)))
 
 
-def test_a_closer_look_gives_every_step_of_the_window(paths):
+def test_a_closer_look_gives_every_step_of_the_window(paths: RunPaths):
     watched = Watched(paths).catch_up()
     watched.feed.request_detail(2000, 2100)
     watched.poll()
@@ -213,7 +218,7 @@ def test_a_closer_look_gives_every_step_of_the_window(paths):
     assert watched.view.series["loss"].at(2050) != records(2050, 2050)["loss"][0]
 
 
-def test_a_closer_look_at_the_end_follows_the_run(paths):
+def test_a_closer_look_at_the_end_follows_the_run(paths: RunPaths):
     watched = Watched(paths).catch_up()
     watched.feed.request_detail(LONG - 50, LONG + 1000)
     watched.poll()
@@ -223,24 +228,24 @@ def test_a_closer_look_at_the_end_follows_the_run(paths):
     np.testing.assert_array_equal(found.hi, records(LONG - 50, LONG + 50)["loss"])
 
 
-def test_a_window_that_is_too_wide_is_drawn_from_the_blocks(paths):
+def test_a_window_that_is_too_wide_is_drawn_from_the_blocks(paths: RunPaths):
     watched = Watched(paths).catch_up()
     watched.feed.request_detail(100, 3000)
-    assert watched.poll().detail.series is None
+    assert present(watched.poll().detail).series is None
     watched.feed.request_detail(9e9, 9e9 + 5)
     watched.poll()
     assert_shows(watched.view, records(1, LONG))
 
 
-def test_the_newest_request_wins_and_is_answered_once(paths):
+def test_the_newest_request_wins_and_is_answered_once(paths: RunPaths):
     watched = Watched(paths).catch_up()
     watched.feed.request_detail(100, 200)
     watched.feed.request_detail(3000, 3100)
-    assert watched.poll().detail.first_step == 3000 - BLOCK
+    assert present(watched.poll().detail).first_step == 3000 - BLOCK
     assert watched.poll().detail is None
 
 
-def test_a_request_does_not_wait_for_the_next_period(paths, monkeypatch):
+def test_a_request_does_not_wait_for_the_next_period(paths: RunPaths, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("trainctl.tui.run.feed.PERIOD_S", 60.0)
     feed = RunFeed(paths)
     answered = threading.Event()
@@ -269,7 +274,7 @@ def test_a_closer_look_that_nobody_draws_is_not_followed_for_ever():
     assert series._offered is None
 
 
-def test_no_more_than_a_portion_of_the_records_is_touched_at_once(paths, monkeypatch):
+def test_no_more_than_a_portion_of_the_records_is_touched_at_once(paths: RunPaths, monkeypatch: pytest.MonkeyPatch):
     # Pages of a mapped file count as memory of the process once they are touched.
     touched: list[int] = []
     part = StepReader.part
@@ -283,7 +288,7 @@ def test_no_more_than_a_portion_of_the_records_is_touched_at_once(paths, monkeyp
     assert max(touched) <= step_feed.MAX_RECORDS
 
 
-def test_a_long_run_can_be_read_before_anybody_asks(paths):
+def test_a_long_run_can_be_read_before_anybody_asks(paths: RunPaths):
     watched = Watched(paths)
     watched.feed.read_ahead()
     assert watched.feed.reads_ahead
@@ -293,7 +298,7 @@ def test_a_long_run_can_be_read_before_anybody_asks(paths):
     assert watched.poll().glance is None, "once"
 
 
-def test_a_mistake_found_while_reading_ahead_is_raised_when_it_is_asked_for(paths):
+def test_a_mistake_found_while_reading_ahead_is_raised_when_it_is_asked_for(paths: RunPaths):
     paths.status.write_text('{"schema": 99}')
     feed = RunFeed(paths)
     feed.read_ahead()
@@ -301,7 +306,7 @@ def test_a_mistake_found_while_reading_ahead_is_raised_when_it_is_asked_for(path
         feed.poll()
 
 
-def test_a_short_run_is_not_read_ahead(tmp_path):
+def test_a_short_run_is_not_read_ahead(tmp_path: Path):
     short = RunPaths(tmp_path / "short")
     short.root.mkdir()
     write(short, records(1, 10))

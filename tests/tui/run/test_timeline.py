@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from present import present
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.run.timeline import MAX_KNOTS, TimeKnots, epoch_knots
@@ -25,7 +26,7 @@ def test_time_is_kept_within_bounds_and_its_ends_exactly():
 
 
 @given(st.lists(st.integers(0, 700), max_size=12))
-def test_the_knots_do_not_depend_on_how_steps_arrive(portions):
+def test_the_knots_do_not_depend_on_how_steps_arrive(portions: list[int]):
     whole, parts = TimeKnots(), TimeKnots()
     steps = np.arange(1, sum(portions) + 1)
     times = np.sqrt(steps)
@@ -44,7 +45,7 @@ def test_the_knots_do_not_depend_on_how_steps_arrive(portions):
 def test_a_clock_that_is_set_back_does_not_run_backwards():
     knots = TimeKnots()
     knots.extend(np.arange(1, 5), np.array([0.0, 5.0, 2.0, 6.0]))
-    assert knots.knots()[1].tolist() == [0.0, 5.0, 5.0, 6.0]
+    assert present(knots.knots())[1].tolist() == [0.0, 5.0, 5.0, 6.0]
 
 
 def ends(*pairs: tuple[int, int]) -> list[Event]:
@@ -52,12 +53,12 @@ def ends(*pairs: tuple[int, int]) -> list[Event]:
 
 
 def test_epochs_follow_the_plan_before_any_has_ended():
-    steps, epochs = epoch_knots(50, [])
+    steps, epochs = present(epoch_knots(50, []))
     assert np.interp(25, steps, epochs) == pytest.approx(0.5)
 
 
 def test_epochs_that_ended_lie_where_they_ended_and_the_plan_goes_on_from_there():
-    steps, epochs = epoch_knots(80, ends((50, 1), (100, 2)))
+    steps, epochs = present(epoch_knots(80, ends((50, 1), (100, 2))))
     assert (steps.tolist(), epochs.tolist()) == ([0, 50, 100, 180], [0, 1, 2, 3])
 
 
@@ -67,6 +68,6 @@ def test_without_plan_and_epochs_there_is_no_map():
 
 
 def test_many_epochs_are_thinned():
-    steps, epochs = epoch_knots(2, ends(*((2 * k, k) for k in range(1, 10_000))))
+    steps, epochs = present(epoch_knots(2, ends(*((2 * k, k) for k in range(1, 10_000)))))
     assert len(steps) <= MAX_KNOTS
     assert (steps[-1], epochs[-1]) == (20_000, 10_000)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, until
+from pilots import MEDIUM, SMALL, cockpit, cockpit_app, screen_as, screen_text, shows, until
+from present import present
+from synthetic_run import NewRun, SyntheticRun
+from textual.pilot import Pilot
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
+from trainctl.tui.screens.compare import CompareScreen
 
 WIDE = (160, 50)
 
 
 @pytest.fixture
-def pair(live_run, new_run):
+def pair(live_run: SyntheticRun, new_run: NewRun):
     """The live run of 100 steps and one of another preset with 50 steps and a better result."""
     other = new_run(preset="eyes/aggressive").begin()
     other.train(50)
@@ -24,10 +28,10 @@ def pair(live_run, new_run):
     return live_run, other
 
 
-async def compare(pilot, other) -> Chart:
+async def compare(pilot: Pilot[None], other: SyntheticRun) -> Chart:
     """Lay the other run over and open the comparison."""
     await shows(pilot, "RUNNING")
-    pilot.app.overlays.add(other.paths)
+    cockpit_app(pilot).overlays.add(other.paths)
     cockpit(pilot).show_overlays()
     await until(pilot, lambda: bool(cockpit(pilot).scene.overlays[0].view.step))
     await pilot.press("k")
@@ -36,7 +40,9 @@ async def compare(pilot, other) -> Chart:
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
-async def test_the_curves_of_all_runs_lie_over_each_other(pair, size):
+async def test_the_curves_of_all_runs_lie_over_each_other(
+    pair: tuple[SyntheticRun, SyntheticRun], size: tuple[int, int]
+):
     run, other = pair
     async with CockpitApp(run.paths).run_test(size=size) as pilot:
         chart = await compare(pilot, other)
@@ -45,7 +51,7 @@ async def test_the_curves_of_all_runs_lie_over_each_other(pair, size):
         assert "loss  (1 of " in screen_text(pilot) and "100 step" in screen_text(pilot)
 
 
-async def test_keys_choose_the_curve_the_axes_the_window_and_the_cursor(pair):
+async def test_keys_choose_the_curve_the_axes_the_window_and_the_cursor(pair: tuple[SyntheticRun, SyntheticRun]):
     run, other = pair
     async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
         chart = await compare(pilot, other)
@@ -66,12 +72,12 @@ async def test_keys_choose_the_curve_the_axes_the_window_and_the_cursor(pair):
         await pilot.press("x")
         await until(pilot, lambda: chart.content.x_map is not None)
         # The run that ended its first epoch lies half as far along the axis as the one that ended its second.
-        ends = {line.name: line.x_map.x_of(line.series.extent[1] - 1.0) for line in chart.content.lines}
+        ends = {line.name: present(line.x_map).x_of(line.series.extent[1] - 1.0) for line in chart.content.lines}
         assert ends == pytest.approx({"balanced": 2.0, "aggressive": 1.0})
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
-async def test_final_figures_mark_the_best_of_each_line(pair, size):
+async def test_final_figures_mark_the_best_of_each_line(pair: tuple[SyntheticRun, SyntheticRun], size: tuple[int, int]):
     run, other = pair
     run.events.append(EventKind.COMMAND, 60, id="x", verb="set", args={}, effect="lr 2e-4 -> 1e-4")
     async with CockpitApp(run.paths).run_test(size=size) as pilot:
@@ -81,12 +87,14 @@ async def test_final_figures_mark_the_best_of_each_line(pair, size):
         lines = screen_text(pilot).splitlines()
         assert "0.9  " in next(line for line in lines if "best f1" in line)
         assert "0.95 *" in next(line for line in lines if "best f1" in line)
-        text = str(pilot.app.screen._pages["figures"].content)
+        text = str(screen_as(pilot, CompareScreen)._pages["figures"].content)
         assert "step 60: lr 2e-4 -> 1e-4" in text and "changed by hand" in text
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
-async def test_the_configuration_shows_only_what_differs(pair, size):
+async def test_the_configuration_shows_only_what_differs(
+    pair: tuple[SyntheticRun, SyntheticRun], size: tuple[int, int]
+):
     run, other = pair
     async with CockpitApp(run.paths).run_test(size=size) as pilot:
         await compare(pilot, other)
@@ -97,7 +105,7 @@ async def test_the_configuration_shows_only_what_differs(pair, size):
         assert "seed" not in text and "early_stopping" not in text
 
 
-async def test_a_run_without_a_configuration_is_named(pair):
+async def test_a_run_without_a_configuration_is_named(pair: tuple[SyntheticRun, SyntheticRun]):
     run, other = pair
     other.paths.config.unlink()
     async with CockpitApp(run.paths).run_test(size=SMALL) as pilot:
@@ -106,7 +114,7 @@ async def test_a_run_without_a_configuration_is_named(pair):
         await shows(pilot, "No readable config.yaml: aggressive")
 
 
-async def test_promises_stand_beside_what_was_measured(pair):
+async def test_promises_stand_beside_what_was_measured(pair: tuple[SyntheticRun, SyntheticRun]):
     run, other = pair
     async with CockpitApp(run.paths).run_test(size=SMALL) as pilot:
         await compare(pilot, other)
@@ -117,7 +125,9 @@ async def test_promises_stand_beside_what_was_measured(pair):
         assert "measured  best f1 0.9 at epoch 2 (raw)" in text
 
 
-async def test_a_run_that_is_still_training_goes_on_growing_in_the_comparison(pair, monkeypatch):
+async def test_a_run_that_is_still_training_goes_on_growing_in_the_comparison(
+    pair: tuple[SyntheticRun, SyntheticRun], monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("trainctl.tui.screens.compare.PERIOD_S", 0.05)
     run, other = pair
     async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
@@ -128,7 +138,7 @@ async def test_a_run_that_is_still_training_goes_on_growing_in_the_comparison(pa
 
 
 @pytest.mark.parametrize("key", ["escape", "k", "q"])
-async def test_the_comparison_closes_and_the_cockpit_is_as_before(pair, key):
+async def test_the_comparison_closes_and_the_cockpit_is_as_before(pair: tuple[SyntheticRun, SyntheticRun], key: str):
     run, other = pair
     async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
         await compare(pilot, other)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from job_pages import jobs_say, open_page
 from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, toasts, until
+from synthetic_run import SyntheticRun
+from textual.pilot import Pilot
 
 from trainctl.engine.runs.meta import write_meta
 from trainctl.engine.tasks.configured import resolve
@@ -19,13 +23,13 @@ from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.screens.jobs.data import DataScreen, SamplesView, tiles_of, unpacked
 
 
-def picture(value: int) -> dict:
+def picture(value: int) -> dict[str, Any]:
     pixels = np.zeros((12, 24, 3), np.uint8)
     pixels[3:9, 6:18] = value
     return {"height": 12, "width": 24, "data": base64.b64encode(pixels.tobytes()).decode()}
 
 
-FOUND = {
+FOUND: dict[str, Any] = {
     "balance": {
         "classes": ["closed", "open"],
         "splits": [
@@ -63,19 +67,22 @@ FOUND = {
 LOADING = json.dumps({"section": "loading", "title": "eyes/balanced, built-in data"})
 
 
-def parts(*names: str, **changes) -> list[str]:
+def parts(*names: str, **changes: Any) -> list[str]:
     found = {**FOUND, **changes}
     return [LOADING, *(json.dumps({"section": name, "found": found[name]}) for name in names or FOUND)]
 
 
+Talk = Callable[[list[str]], list[tuple[str, ...]]]
+
+
 @pytest.fixture
-def talk(monkeypatch):
+def talk(monkeypatch: pytest.MonkeyPatch):
     """Jobs say prepared lines instead of running trainctl; gives the command lines they were started with."""
     return partial(jobs_say, monkeypatch)
 
 
 @pytest.fixture
-def own_run(live_run):
+def own_run(live_run: SyntheticRun):
     """A run with its configuration, trained on data of the user's."""
     live_run.paths.config.write_text(resolve("eyes/balanced").to_yaml())
     write_meta(live_run.paths, {"schema": 1, "preset": "eyes/balanced", "scale": "small", "data": "/my/eyes"})
@@ -85,13 +92,13 @@ def own_run(live_run):
 opened = partial(open_page, key="i", kind=DataScreen)
 
 
-async def looked_through(pilot) -> None:
+async def looked_through(pilot: Pilot[None]) -> None:
     await opened(pilot)
     await shows(pilot, "✓ looked through")
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
-async def test_every_part_can_be_reached_and_fits(own_run, talk, size):
+async def test_every_part_can_be_reached_and_fits(own_run: SyntheticRun, talk: Talk, size: tuple[int, int]):
     started = talk(parts())
     async with CockpitApp(own_run.paths).run_test(size=size) as pilot:
         await looked_through(pilot)
@@ -112,7 +119,7 @@ async def test_every_part_can_be_reached_and_fits(own_run, talk, size):
     assert started == [("data", "--preset", config, "--scale", "small", "--data", "/my/eyes", "--json", "--progress")]
 
 
-async def test_parts_appear_before_all_are_ready(own_run, talk):
+async def test_parts_appear_before_all_are_ready(own_run: SyntheticRun, talk: Talk):
     talk([*parts("balance"), "wait"])
     async with CockpitApp(own_run.paths).run_test(size=MEDIUM) as pilot:
         await opened(pilot)
@@ -122,7 +129,7 @@ async def test_parts_appear_before_all_are_ready(own_run, talk):
         await until(pilot, lambda: pilot.app.screen is cockpit(pilot))
 
 
-async def test_loading_is_said(own_run, talk):
+async def test_loading_is_said(own_run: SyntheticRun, talk: Talk):
     talk([LOADING, "wait"])
     async with CockpitApp(own_run.paths).run_test(size=SMALL) as pilot:
         await opened(pilot)
@@ -130,7 +137,7 @@ async def test_loading_is_said(own_run, talk):
         assert "eyes/balanced, /my/eyes" in screen_text(pilot)
 
 
-async def test_a_shows_what_training_makes_of_the_samples_and_back(own_run, talk):
+async def test_a_shows_what_training_makes_of_the_samples_and_back(own_run: SyntheticRun, talk: Talk):
     talk(parts())
     async with CockpitApp(own_run.paths).run_test(size=MEDIUM) as pilot:
         await looked_through(pilot)
@@ -143,7 +150,9 @@ async def test_a_shows_what_training_makes_of_the_samples_and_back(own_run, talk
         await shows(pilot, "as stored")
 
 
-async def test_without_colours_samples_are_drawn_in_plain_characters(own_run, talk, monkeypatch):
+async def test_without_colours_samples_are_drawn_in_plain_characters(
+    own_run: SyntheticRun, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(Chart, "glyphs", Glyphs.ASCII)
     talk(parts())
     async with CockpitApp(own_run.paths).run_test(size=MEDIUM) as pilot:
@@ -153,7 +162,7 @@ async def test_without_colours_samples_are_drawn_in_plain_characters(own_run, ta
         assert "▀" not in screen_text(pilot)
 
 
-async def test_data_without_pictures_says_so_and_lists_the_samples(own_run, talk):
+async def test_data_without_pictures_says_so_and_lists_the_samples(own_run: SyntheticRun, talk: Talk):
     samples = [{**sample, "image": None, "augmented": None} for sample in FOUND["samples"]["samples"]]
     talk(parts(samples={"classes": ["closed", "open"], "samples": samples, "no_pictures": "nothing can be drawn"}))
     async with CockpitApp(own_run.paths).run_test(size=SMALL) as pilot:
@@ -163,7 +172,7 @@ async def test_data_without_pictures_says_so_and_lists_the_samples(own_run, talk
         assert "7.png" in screen_text(pilot)
 
 
-async def test_a_part_that_is_missing_says_why(own_run, talk):
+async def test_a_part_that_is_missing_says_why(own_run: SyntheticRun, talk: Talk):
     talk(parts(sampler={"missing": "no batch can be formed"}, samples={"missing": "no thumbnails today"}))
     async with CockpitApp(own_run.paths).run_test(size=MEDIUM) as pilot:
         await looked_through(pilot)
@@ -172,21 +181,21 @@ async def test_a_part_that_is_missing_says_why(own_run, talk):
         await shows(pilot, "no thumbnails today")
 
 
-async def test_what_goes_wrong_is_said(own_run, talk):
+async def test_what_goes_wrong_is_said(own_run: SyntheticRun, talk: Talk):
     talk(["trainctl: error: no file or folder /my/eyes (check --data)"])
     async with CockpitApp(own_run.paths).run_test(size=MEDIUM) as pilot:
         await opened(pilot)
         await shows(pilot, "× no file or folder /my/eyes")
 
 
-async def test_a_run_without_a_configuration_has_no_data_to_look_at(live_run):
+async def test_a_run_without_a_configuration_has_no_data_to_look_at(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "step 100/200")
         await pilot.press("i")
         await until(pilot, lambda: any("configuration is not known yet" in text for text in toasts(pilot)))
 
 
-async def test_a_real_look_at_the_data_of_a_run(live_run):
+async def test_a_real_look_at_the_data_of_a_run(live_run: SyntheticRun):
     live_run.paths.config.write_text(
         resolve("eyes/balanced", overrides=["data.samples=200", "train.batch_size=16"]).to_yaml()
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, screen_text, shows, toasts, until
+from pilots import MEDIUM, SMALL, cockpit, screen_as, screen_text, shows, toasts, until
+from synthetic_run import SyntheticRun
+from textual.pilot import Pilot
 
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, NotChecked, Report, Severity
 from trainctl.engine.tasks.configured import resolve
@@ -29,10 +33,10 @@ REPORT = Report((LEAK, LAST), (NotChecked("D105", "the data names no groups"),),
 
 
 @pytest.fixture
-def says(monkeypatch, tmp_path: Path):
+def says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Lets the command say these events, then wait or end."""
 
-    def script(*events: dict, code: int = 3, ends: bool = True, complaint: str = "") -> None:
+    def script(*events: dict[str, Any], code: int = 3, ends: bool = True, complaint: str = "") -> None:
         lines = "".join(json.dumps(event) + "\n" for event in events) + complaint
         (tmp_path / "said").write_text(lines)
         program = (
@@ -44,34 +48,36 @@ def says(monkeypatch, tmp_path: Path):
     return script
 
 
-def section(name: str, mark: str, text: str) -> dict:
+def section(name: str, mark: str, text: str) -> dict[str, Any]:
     return {"event": "section", "section": name, "line": [[f"{mark} ", "ok"], [f"{name:<24}", ""], [text, ""]]}
 
 
 @pytest.fixture
-def configured(live_run):
+def configured(live_run: SyntheticRun):
     """A run with a configuration."""
     live_run.paths.config.write_text(resolve("eyes/balanced", scale="small").to_yaml())
     return live_run
 
 
-async def open_page(pilot, *keys: str) -> DiagnoseScreen:
+async def open_page(pilot: Pilot[None], *keys: str) -> DiagnoseScreen:
     await shows(pilot, "RUNNING")
     await pilot.press("d")
     await shows(pilot, "This run's records")
     await pilot.press(*keys, "enter")
     await until(pilot, lambda: isinstance(pilot.app.screen, DiagnoseScreen))
-    return pilot.app.screen
+    return screen_as(pilot, DiagnoseScreen)
 
 
-def test_the_commands_are_those_a_person_would_type(live_run):
+def test_the_commands_are_those_a_person_would_type(live_run: SyntheticRun):
     root = str(live_run.paths.root)
     assert of_records(live_run.paths).words == ("diagnose", root, "--json", "--progress")
     assert of_configuration(live_run.paths).words == ("diagnose", root, "--preflight", "--json", "--progress")
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_sections_appear_as_they_are_judged(configured, says, size):
+async def test_sections_appear_as_they_are_judged(
+    configured: SyntheticRun, says: Callable[..., None], size: tuple[int, int]
+):
     says({"event": "work", "part": "data"}, section("labels", "✓", "closed 468, open 532"), ends=False)
     async with CockpitApp(configured.paths).run_test(size=size) as pilot:
         await open_page(pilot, "down")
@@ -82,7 +88,9 @@ async def test_sections_appear_as_they_are_judged(configured, says, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_report_is_shown_in_its_own_words_and_explained(configured, says, size):
+async def test_the_report_is_shown_in_its_own_words_and_explained(
+    configured: SyntheticRun, says: Callable[..., None], size: tuple[int, int]
+):
     says({"event": "report", "title": "eyes/balanced, before training", "report": REPORT.to_plain()})
     async with CockpitApp(configured.paths).run_test(size=size) as pilot:
         await open_page(pilot)
@@ -98,7 +106,9 @@ async def test_the_report_is_shown_in_its_own_words_and_explained(configured, sa
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_f_closes_the_page_and_offers_the_fix(configured, says, size):
+async def test_f_closes_the_page_and_offers_the_fix(
+    configured: SyntheticRun, says: Callable[..., None], size: tuple[int, int]
+):
     says({"event": "report", "title": "t", "report": REPORT.to_plain()})
     async with CockpitApp(configured.paths).run_test(size=size) as pilot:
         await open_page(pilot)
@@ -110,7 +120,7 @@ async def test_f_closes_the_page_and_offers_the_fix(configured, says, size):
         assert "True -> False" in screen_text(pilot)
 
 
-async def test_what_goes_wrong_is_one_line_and_r_tries_again(configured, says):
+async def test_what_goes_wrong_is_one_line_and_r_tries_again(configured: SyntheticRun, says: Callable[..., None]):
     says(code=2, complaint="trainctl: error: no such data: /gone; give --data\n")
     async with CockpitApp(configured.paths).run_test(size=MEDIUM) as pilot:
         await open_page(pilot)
@@ -120,7 +130,7 @@ async def test_what_goes_wrong_is_one_line_and_r_tries_again(configured, says):
         await shows(pilot, "✗ D104")
 
 
-async def test_escape_ends_the_diagnosis(configured, says):
+async def test_escape_ends_the_diagnosis(configured: SyntheticRun, says: Callable[..., None]):
     says({"event": "work", "part": "batch"}, ends=False)
     async with CockpitApp(configured.paths).run_test(size=SMALL) as pilot:
         page = await open_page(pilot)
@@ -132,7 +142,7 @@ async def test_escape_ends_the_diagnosis(configured, says):
         assert pilot.app.screen is cockpit(pilot)
 
 
-async def test_a_run_that_has_no_configuration_yet_has_only_records(live_run):
+async def test_a_run_that_has_no_configuration_yet_has_only_records(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("d")
@@ -140,7 +150,7 @@ async def test_a_run_that_has_no_configuration_yet_has_only_records(live_run):
         assert "Preflight" not in screen_text(pilot)
 
 
-async def test_the_records_of_a_run_are_diagnosed_by_the_real_command(live_run):
+async def test_the_records_of_a_run_are_diagnosed_by_the_real_command(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await open_page(pilot)
         await until(pilot, lambda: "✓ clean" in screen_text(pilot), limit_s=20)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from job_pages import jobs_say, open_page
 from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
+from synthetic_run import SyntheticRun
+from textual.pilot import Pilot
 
 from trainctl.engine.runs.meta import write_meta
 from trainctl.engine.runs.states import RunState
@@ -23,19 +27,19 @@ from trainctl.tui.widgets.sweep import SweepChart
 ABOUT = {"configured": 2e-4, "start": 1e-7, "end": 10.0, "total": 100, "device": "cpu"}
 
 
-def swept(count: int = 90) -> dict:
+def swept(count: int = 90) -> dict[str, Any]:
     """A sweep in which the loss falls most steeply at 3e-3 and diverges above 1."""
     lrs = np.logspace(-7, 1, 100)[:count]
     loss = 0.7 - 0.5 / (1 + np.exp(-4 * (np.log10(lrs) + 2.5))) + np.where(lrs > 1, lrs, 0)
     return {"lrs": lrs.tolist(), "losses": (loss + 0.01).tolist(), "smoothed": loss.tolist()}
 
 
-def result(**changes) -> dict:
+def result(**changes: Any) -> dict[str, Any]:
     found = {"steepest": 1e-3, "bottom": 1e-2, "suggestion": 3.16e-3, "diverged_at": 1.2}
     return {**swept(), **found, **ABOUT, **changes}
 
 
-def say(data: dict, stream: str = "err") -> str:
+def say(data: dict[str, Any], stream: str = "err") -> str:
     return f"{stream}:{json.dumps(data)}"
 
 
@@ -43,14 +47,21 @@ LOADING = say({"stage": "loading", **{key: ABOUT[key] for key in ("configured", 
 HALF = say({"stage": "sweep", **swept(48), **ABOUT})
 
 
+Talk = Callable[..., list[tuple[str, ...]]]
+
+
 @pytest.fixture
-def talk(monkeypatch):
+def talk(monkeypatch: pytest.MonkeyPatch) -> Talk:
     """Jobs say prepared lines instead of running trainctl; gives the command lines they were started with."""
-    return lambda *lines: jobs_say(monkeypatch, lines)
+
+    def say_lines(*lines: str) -> list[tuple[str, ...]]:
+        return jobs_say(monkeypatch, lines)
+
+    return say_lines
 
 
 @pytest.fixture
-def own_run(live_run):
+def own_run(live_run: SyntheticRun):
     """A run with its configuration, as a trainer leaves it."""
     config = resolve("eyes/balanced", overrides=["optimizer.lr=2e-4"])
     live_run.paths.config.write_text(config.to_yaml())
@@ -58,20 +69,20 @@ def own_run(live_run):
     return live_run
 
 
-def request(run) -> LaunchRequest:
+def request(run: SyntheticRun) -> LaunchRequest:
     return LaunchRequest(run.paths.root.parent)
 
 
 opened = partial(open_page, key="n", kind=LrFinderScreen)
 
 
-async def swept_through(pilot) -> None:
+async def swept_through(pilot: Pilot[None]) -> None:
     await opened(pilot)
     await shows(pilot, "S suggested")
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
-async def test_the_sweep_is_drawn_and_its_marks_are_named(own_run, talk, size):
+async def test_the_sweep_is_drawn_and_its_marks_are_named(own_run: SyntheticRun, talk: Talk, size: tuple[int, int]):
     started = talk(LOADING, HALF, say(result(), "out"))
     async with CockpitApp(own_run.paths).run_test(size=size) as pilot:
         await swept_through(pilot)
@@ -88,7 +99,7 @@ async def test_the_sweep_is_drawn_and_its_marks_are_named(own_run, talk, size):
     assert words == ("lr-find", "--preset", config, "--scale", "full", "--json", "--progress")
 
 
-async def test_it_is_seen_while_it_goes_and_said_to_run_beside_the_training(own_run, talk):
+async def test_it_is_seen_while_it_goes_and_said_to_run_beside_the_training(own_run: SyntheticRun, talk: Talk):
     talk(LOADING, HALF, "wait:30")
     async with CockpitApp(own_run.paths).run_test(size=SMALL) as pilot:
         await opened(pilot)
@@ -103,14 +114,16 @@ async def test_it_is_seen_while_it_goes_and_said_to_run_beside_the_training(own_
         await until(pilot, lambda: pilot.app.screen is cockpit(pilot))
 
 
-async def test_loading_is_said(own_run, talk):
+async def test_loading_is_said(own_run: SyntheticRun, talk: Talk):
     talk(LOADING, "wait:30")
     async with CockpitApp(own_run.paths).run_test(size=SMALL) as pilot:
         await opened(pilot)
         await shows(pilot, "loading the data and the network")
 
 
-async def test_enter_shows_what_a_new_run_would_change_and_starts_it(own_run, talk, monkeypatch):
+async def test_enter_shows_what_a_new_run_would_change_and_starts_it(
+    own_run: SyntheticRun, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
     launched: list[LaunchRequest] = []
 
     def fake(request: LaunchRequest):
@@ -133,7 +146,9 @@ async def test_enter_shows_what_a_new_run_would_change_and_starts_it(own_run, ta
     assert launched[0].preset == str(own_run.paths.config.resolve())
 
 
-async def test_escape_from_the_question_starts_nothing(own_run, talk, monkeypatch):
+async def test_escape_from_the_question_starts_nothing(
+    own_run: SyntheticRun, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("trainctl.tui.app.launch", lambda request: pytest.fail("started"))
     talk(say(result(), "out"))
     async with CockpitApp(own_run.paths, request(own_run)).run_test(size=SMALL) as pilot:
@@ -144,7 +159,7 @@ async def test_escape_from_the_question_starts_nothing(own_run, talk, monkeypatc
         await until(pilot, lambda: pilot.app.screen is cockpit(pilot))
 
 
-async def test_l_sets_the_rate_of_the_running_training(own_run, talk):
+async def test_l_sets_the_rate_of_the_running_training(own_run: SyntheticRun, talk: Talk):
     talk(say(result(), "out"))
     async with CockpitApp(own_run.paths).run_test(size=MEDIUM) as pilot:
         await swept_through(pilot)
@@ -157,7 +172,7 @@ async def test_l_sets_the_rate_of_the_running_training(own_run, talk):
 
 
 @pytest.mark.parametrize("key", ["enter", "l"])
-async def test_readonly_refuses_both(own_run, talk, key):
+async def test_readonly_refuses_both(own_run: SyntheticRun, talk: Talk, key: str):
     talk(say(result(), "out"))
     async with CockpitApp(own_run.paths, readonly=True).run_test(size=MEDIUM) as pilot:
         await swept_through(pilot)
@@ -166,7 +181,7 @@ async def test_readonly_refuses_both(own_run, talk, key):
         assert commands(own_run) == [] and isinstance(pilot.app.screen, LrFinderScreen)
 
 
-async def test_a_run_that_is_over_cannot_be_set(own_run, talk):
+async def test_a_run_that_is_over_cannot_be_set(own_run: SyntheticRun, talk: Talk):
     own_run.status(RunState.FINISHED)
     talk(say(result(), "out"))
     async with CockpitApp(own_run.paths).run_test(size=MEDIUM) as pilot:
@@ -177,7 +192,7 @@ async def test_a_run_that_is_over_cannot_be_set(own_run, talk):
         assert commands(own_run) == []
 
 
-async def test_a_loss_that_never_fell_gives_no_suggestion(own_run, talk):
+async def test_a_loss_that_never_fell_gives_no_suggestion(own_run: SyntheticRun, talk: Talk):
     talk(say(result(suggestion=None, steepest=None, bottom=None, diverged_at=None), "out"))
     async with CockpitApp(own_run.paths).run_test(size=SMALL) as pilot:
         await opened(pilot)
@@ -186,7 +201,7 @@ async def test_a_loss_that_never_fell_gives_no_suggestion(own_run, talk):
         await until(pilot, lambda: "there is no suggestion" in toasts(pilot))
 
 
-async def test_what_goes_wrong_is_said_and_r_tries_again(own_run, talk):
+async def test_what_goes_wrong_is_said_and_r_tries_again(own_run: SyntheticRun, talk: Talk):
     started = talk("err:trainctl: error: no such data: /gone", "end:2")
     async with CockpitApp(own_run.paths).run_test(size=SMALL) as pilot:
         await opened(pilot)
@@ -196,14 +211,14 @@ async def test_what_goes_wrong_is_said_and_r_tries_again(own_run, talk):
         await shows(pilot, "× no such data: /gone")
 
 
-async def test_a_run_without_a_configuration_has_nothing_to_sweep(live_run):
+async def test_a_run_without_a_configuration_has_nothing_to_sweep(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "step 100/200")
         await pilot.press("n")
         await until(pilot, lambda: any("configuration is not known yet" in text for text in toasts(pilot)))
 
 
-async def test_a_real_sweep_of_a_run_s_own_configuration(live_run):
+async def test_a_real_sweep_of_a_run_s_own_configuration(live_run: SyntheticRun):
     small = ["data.samples=80", "data.image_size=[16,32]", "model.base_channels=4", "model.num_blocks=2",
              "train.batch_size=16", "runtime.device=cpu", "model.head=avg"]  # fmt: skip
     live_run.paths.config.write_text(resolve("eyes/balanced", overrides=small).to_yaml())
@@ -219,7 +234,7 @@ async def test_a_real_sweep_of_a_run_s_own_configuration(live_run):
     ("configured", "words"),
     [(3e-3, "about the suggestion"), (1.5e-3, "2.1 times below it"), (0.32, "1e+02 times above it")],
 )
-def test_the_configured_rate_is_set_against_the_suggestion(configured, words):
+def test_the_configured_rate_is_set_against_the_suggestion(configured: float, words: str):
     rows = found_rows(result(configured=configured), 3.2e-3)
     assert rows[-1][-1] == f"in the configuration, {words}"
 

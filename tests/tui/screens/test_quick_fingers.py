@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from queue import Queue
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, shows, until
+from pilots import MEDIUM, SMALL, cockpit, cockpit_app, session_of, shows, until
+from present import present
+from synthetic_run import SyntheticRun
 from textual import events
 from textual.app import App
 from textual.command import CommandPalette
@@ -23,14 +26,14 @@ from trainctl.tui.textual_private import num_unwritten
 def hit(app: App[None], *keys: str) -> None:
     """Report keys at once, as a terminal does; nothing waits for what they do."""
     for key in keys:
-        app._driver.process_message(events.Key(key, key if len(key) == 1 else None))
+        present(app._driver).process_message(events.Key(key, key if len(key) == 1 else None))
 
 
 def dialog() -> ChoiceScreen:
     return ChoiceScreen("which", [Choice("a", "A"), Choice("b", "B")])
 
 
-async def test_a_dialog_answers_once_and_closes_nothing_behind_it(live_run):
+async def test_a_dialog_answers_once_and_closes_nothing_behind_it(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
         answers: list[str | None] = []
@@ -42,7 +45,7 @@ async def test_a_dialog_answers_once_and_closes_nothing_behind_it(live_run):
         assert answers == ["a"] and isinstance(pilot.app.screen, CockpitScreen)
 
 
-async def test_a_dialog_that_is_covered_waits_for_its_turn(live_run):
+async def test_a_dialog_that_is_covered_waits_for_its_turn(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
         answers: list[str | None] = []
@@ -56,7 +59,7 @@ async def test_a_dialog_that_is_covered_waits_for_its_turn(live_run):
         assert pilot.app.screen is cockpit(pilot) and answers == [None]
 
 
-async def test_the_cockpit_itself_is_never_closed_by_a_click_beside_the_palette(live_run):
+async def test_the_cockpit_itself_is_never_closed_by_a_click_beside_the_palette(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("ctrl+p")
@@ -66,7 +69,7 @@ async def test_the_cockpit_itself_is_never_closed_by_a_click_beside_the_palette(
 
 
 @pytest.mark.parametrize("keys", [("ctrl+p", "escape"), ("ctrl+p", "pageup", "pagedown"), ("t", "pageup", "escape")])
-async def test_keys_may_come_before_a_list_is_there(live_run, keys):
+async def test_keys_may_come_before_a_list_is_there(live_run: SyntheticRun, keys: tuple[str, ...]):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         hit(pilot.app, *keys, "escape", "escape")
@@ -74,7 +77,7 @@ async def test_keys_may_come_before_a_list_is_there(live_run, keys):
         await pilot.pause()
 
 
-async def test_another_run_is_not_shown_over_a_dialog_of_the_one_before(live_run):
+async def test_another_run_is_not_shown_over_a_dialog_of_the_one_before(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths, replay=True).run_test(size=SMALL) as pilot:
         await shows(pilot, " REPLAY ")
         pilot.app.post_message(AttachRequested(live_run.paths))
@@ -86,30 +89,31 @@ async def test_another_run_is_not_shown_over_a_dialog_of_the_one_before(live_run
         assert not any(isinstance(screen, ReplayScreen) for screen in pilot.app.screen_stack)
 
 
-async def test_the_mouse_may_move_while_the_cockpit_closes(live_run):
+async def test_the_mouse_may_move_while_the_cockpit_closes(live_run: SyntheticRun):
     app = CockpitApp(live_run.paths, readonly=True)
     async with app.run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
         hit(app, "q")
         for x in range(30):
-            app._driver.process_message(events.MouseMove(None, x, 5, 1, 0, 0, False, False, False, screen_x=x))
+            present(app._driver).process_message(events.MouseMove(None, x, 5, 1, 0, 0, False, False, False, screen_x=x))
         await pilot.pause()
     assert app._exception is None
 
 
-async def test_the_feed_waits_while_the_terminal_has_not_caught_up(live_run):
+async def test_the_feed_waits_while_the_terminal_has_not_caught_up(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "step 100/200")
-        app = pilot.app
+        app = cockpit_app(pilot)
         waiting: Queue[str] = Queue()
         for _ in range(MAX_UNWRITTEN + 1):
             waiting.put("a picture")
-        app._driver._writer_thread = SimpleNamespace(_queue=waiting)
+        driver: Any = app._driver
+        driver._writer_thread = SimpleNamespace(_queue=waiting)
         assert num_unwritten(app) == MAX_UNWRITTEN + 1
         live_run.train(20)
         await pilot.pause(0.4)  # longer than a period: the update that was under way has come
         live_run.train(20)
         await pilot.pause(0.4)
-        assert app.session.view.step in (100, 120)
+        assert session_of(pilot).view.step in (100, 120)
         waiting.get()
         await shows(pilot, "step 140/200")

@@ -6,7 +6,22 @@ import subprocess
 import sys
 
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
+from pilots import (
+    MEDIUM,
+    SMALL,
+    cockpit,
+    cockpit_app,
+    commands,
+    screen_as,
+    screen_text,
+    session_of,
+    shows,
+    toasts,
+    until,
+)
+from present import present
+from synthetic_run import NewRun, SyntheticRun
+from textual.pilot import Pilot
 
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Best, Summary, write_summary
@@ -14,30 +29,33 @@ from trainctl.tui.app import CockpitApp
 from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.screens.compare import CompareScreen
 from trainctl.tui.screens.runs import RunsScreen
+from trainctl.tui.widgets.shelf import ShelfPanel
 
 WIDE = (160, 50)
 
 
-def finished(run, f1: float):
+def finished(run: SyntheticRun, f1: float):
     """A run that ended well."""
     run.status(RunState.FINISHED)
     write_summary(run.paths, Summary(RunState.FINISHED, run.step, 1, 60.0, 900.0, {"f1": f1}, Best("f1", f1, 1)))
     return run
 
 
-def started(new_run, preset: str, steps: int):
+def started(new_run: NewRun, preset: str, steps: int):
     run = new_run(preset=preset).begin()
     run.train(steps)
     return run
 
 
-def listed(pilot) -> list[str]:
+def listed(pilot: Pilot[None]) -> list[str]:
     """Lines of the list that name a preset."""
     return [line for line in screen_text(pilot).splitlines() if "eyes/" in line and "/200" in line and "│" in line]
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
-async def test_a_line_says_preset_state_steps_best_result_and_age(live_run, new_run, size):
+async def test_a_line_says_preset_state_steps_best_result_and_age(
+    live_run: SyntheticRun, new_run: NewRun, size: tuple[int, int]
+):
     finished(started(new_run, "eyes/aggressive", 200), 0.9341)
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "RUNNING")
@@ -51,7 +69,7 @@ async def test_a_line_says_preset_state_steps_best_result_and_age(live_run, new_
         assert "enter opens  space lays over  k compares  / filters  esc closes" in screen_text(pilot)
 
 
-async def test_the_newest_run_stands_first(live_run, new_run):
+async def test_the_newest_run_stands_first(live_run: SyntheticRun, new_run: NewRun):
     new_run(name="20200101-000000-eyes-old-00aa", preset="eyes/old").begin()
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
@@ -60,25 +78,25 @@ async def test_the_newest_run_stands_first(live_run, new_run):
         assert "eyes/balanced" in listed(pilot)[0] and "eyes/old" in listed(pilot)[1]
 
 
-async def test_enter_opens_a_run(live_run, new_run):
+async def test_enter_opens_a_run(live_run: SyntheticRun, new_run: NewRun):
     other = started(new_run, "eyes/current", 10)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "step 100/200")
         await pilot.press("r")
         await until(pilot, lambda: len(listed(pilot)) == 2)
-        pilot.app.screen.rows.move_to(str(other.paths.root.resolve()))
+        screen_as(pilot, RunsScreen).rows.move_to(str(other.paths.root.resolve()))
         await pilot.press("enter")
         await shows(pilot, "step 10/200")
-        assert pilot.app.session.paths.root.name == other.paths.root.name
+        assert session_of(pilot).paths.root.name == other.paths.root.name
 
 
-async def test_space_lays_a_run_over_and_takes_it_away(live_run, new_run):
+async def test_space_lays_a_run_over_and_takes_it_away(live_run: SyntheticRun, new_run: NewRun):
     other = started(new_run, "eyes/aggressive", 30)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("r")
         await until(pilot, lambda: len(listed(pilot)) == 2)
-        pilot.app.screen.rows.move_to(str(other.paths.root.resolve()))
+        screen_as(pilot, RunsScreen).rows.move_to(str(other.paths.root.resolve()))
         await pilot.press("space")
         await shows(pilot, "◆ eyes/aggressive")
         await until(pilot, lambda: [o.name for o in cockpit(pilot).scene.overlays] == ["aggressive"])
@@ -88,17 +106,17 @@ async def test_space_lays_a_run_over_and_takes_it_away(live_run, new_run):
         assert cockpit(pilot).scene.overlays == ()
 
 
-async def test_the_run_itself_cannot_be_laid_over_itself(live_run):
+async def test_the_run_itself_cannot_be_laid_over_itself(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("r")
         await until(pilot, lambda: len(listed(pilot)) == 1)
         await pilot.press("space")
         await until(pilot, lambda: any("the one that is looked at" in text for text in toasts(pilot)))
-        assert len(pilot.app.overlays) == 0
+        assert len(cockpit_app(pilot).overlays) == 0
 
 
-async def test_typing_filters_and_escape_takes_the_filter_away(live_run, new_run):
+async def test_typing_filters_and_escape_takes_the_filter_away(live_run: SyntheticRun, new_run: NewRun):
     finished(started(new_run, "eyes/aggressive", 200), 0.9)
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "RUNNING")
@@ -115,22 +133,24 @@ async def test_typing_filters_and_escape_takes_the_filter_away(live_run, new_run
         assert pilot.app.screen is cockpit(pilot)
 
 
-async def test_a_run_that_starts_while_the_list_is_open_appears_and_the_cursor_stays(live_run, new_run, monkeypatch):
+async def test_a_run_that_starts_while_the_list_is_open_appears_and_the_cursor_stays(
+    live_run: SyntheticRun, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("trainctl.tui.screens.runs.PERIOD_S", 0.05)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("r")
         await until(pilot, lambda: len(listed(pilot)) == 1)
-        before = pilot.app.screen.rows.chosen_key
+        before = screen_as(pilot, RunsScreen).rows.chosen_key
         newer = new_run(name="29990101-000000-eyes-newer-00aa", preset="eyes/newer").begin()
         await until(pilot, lambda: len(listed(pilot)) == 2)
         assert "eyes/newer" in listed(pilot)[0]
-        assert pilot.app.screen.rows.chosen_key == before
+        assert screen_as(pilot, RunsScreen).rows.chosen_key == before
         newer.status(RunState.PAUSED)
         await shows(pilot, "= paused")
 
 
-async def test_an_unreadable_run_is_listed_as_such(live_run, new_run):
+async def test_an_unreadable_run_is_listed_as_such(live_run: SyntheticRun, new_run: NewRun):
     broken = started(new_run, "eyes/aggressive", 5)
     broken.paths.status.write_text("{")
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
@@ -140,15 +160,15 @@ async def test_an_unreadable_run_is_listed_as_such(live_run, new_run):
 
 
 @pytest.mark.slow
-async def test_a_thousand_runs_open_at_once_and_keys_are_answered(live_run, new_run):
+async def test_a_thousand_runs_open_at_once_and_keys_are_answered(live_run: SyntheticRun, new_run: NewRun):
     for k in range(999):
         new_run(name=f"20200101-{k:06d}-eyes-old-00aa").status(RunState.FINISHED)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("r")
-        await until(pilot, lambda: len(pilot.app.screen.rows._rows) == 1000)
+        await until(pilot, lambda: len(screen_as(pilot, RunsScreen).rows._rows) == 1000)
         await pilot.press("pagedown", "end")
-        assert pilot.app.screen.rows.chosen_key.endswith("20200101-000000-eyes-old-00aa")
+        assert present(screen_as(pilot, RunsScreen).rows.chosen_key).endswith("20200101-000000-eyes-old-00aa")
 
 
 def test_the_list_of_runs_needs_neither_torch_nor_pydantic():
@@ -157,7 +177,7 @@ def test_the_list_of_runs_needs_neither_torch_nor_pydantic():
     assert done.stdout.strip() == "set()"
 
 
-async def test_k_in_the_list_compares_what_is_marked(live_run, new_run):
+async def test_k_in_the_list_compares_what_is_marked(live_run: SyntheticRun, new_run: NewRun):
     other = started(new_run, "eyes/aggressive", 30)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
@@ -165,12 +185,12 @@ async def test_k_in_the_list_compares_what_is_marked(live_run, new_run):
         await until(pilot, lambda: len(listed(pilot)) == 2)
         await pilot.press("k")
         await until(pilot, lambda: any("mark the runs" in text for text in toasts(pilot)))
-        pilot.app.screen.rows.move_to(str(other.paths.root.resolve()))
+        screen_as(pilot, RunsScreen).rows.move_to(str(other.paths.root.resolve()))
         await pilot.press("space", "k")
         await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
 
 
-async def test_k_without_anything_laid_over_asks_for_runs(live_run):
+async def test_k_without_anything_laid_over_asks_for_runs(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("k")
@@ -181,7 +201,7 @@ async def test_k_without_anything_laid_over_asks_for_runs(live_run):
 
 
 @pytest.fixture
-def launched(monkeypatch):
+def launched(monkeypatch: pytest.MonkeyPatch):
     """What was started; a run directory is made, no process."""
     requests: list[LaunchRequest] = []
 
@@ -195,14 +215,16 @@ def launched(monkeypatch):
     return requests
 
 
-def configured(run) -> None:
+def configured(run: SyntheticRun) -> None:
     """Its `config.yaml`, as a trainer writes it."""
     from trainctl.engine.tasks.configured import resolve
 
     run.paths.config.write_text(resolve(run.preset).to_yaml())
 
 
-async def test_a_new_run_appears_at_once_with_the_earlier_one_behind_it(live_run, launched):
+async def test_a_new_run_appears_at_once_with_the_earlier_one_behind_it(
+    live_run: SyntheticRun, launched: list[LaunchRequest]
+):
     request = LaunchRequest(live_run.paths.root.parent, preset="eyes/balanced")
     async with CockpitApp(live_run.paths, request).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
@@ -217,7 +239,9 @@ async def test_a_new_run_appears_at_once_with_the_earlier_one_behind_it(live_run
 
 
 @pytest.mark.parametrize(("downs", "point"), [(0, "latest"), (1, "best")])
-async def test_a_fork_says_what_changes_and_goes_on_from_a_checkpoint(live_run, launched, downs, point):
+async def test_a_fork_says_what_changes_and_goes_on_from_a_checkpoint(
+    live_run: SyntheticRun, launched: list[LaunchRequest], downs: int, point: str
+):
     configured(live_run)
     live_run.paths.latest.write_bytes(b"weights")
     live_run.paths.best.write_bytes(b"weights")
@@ -235,7 +259,7 @@ async def test_a_fork_says_what_changes_and_goes_on_from_a_checkpoint(live_run, 
         await until(pilot, lambda: [o.name for o in cockpit(pilot).scene.overlays] == ["balanced"])
 
 
-async def test_a_read_only_cockpit_starts_nothing(live_run, launched):
+async def test_a_read_only_cockpit_starts_nothing(live_run: SyntheticRun, launched: list[LaunchRequest]):
     request = LaunchRequest(live_run.paths.root.parent, preset="eyes/balanced")
     async with CockpitApp(live_run.paths, request, readonly=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
@@ -247,12 +271,12 @@ async def test_a_read_only_cockpit_starts_nothing(live_run, launched):
 # --- the panel ------------------------------------------------------------------------------------------------
 
 
-async def test_a_wide_terminal_has_presets_and_runs_at_hand(live_run, new_run):
+async def test_a_wide_terminal_has_presets_and_runs_at_hand(live_run: SyntheticRun, new_run: NewRun):
     other = started(new_run, "eyes/aggressive", 30)
     async with CockpitApp(live_run.paths).run_test(size=(200, 60)) as pilot:
         await shows(pilot, "● eyes/balanced  present, recommended")
         await shows(pilot, "runs, newest first")
-        shelf = cockpit(pilot).panels["shelf"]
+        shelf = cockpit(pilot).query_one(ShelfPanel)
         shelf.focus()
         shelf.move_to(f"run:{other.paths.root}")
         await pilot.press("space")
@@ -267,7 +291,7 @@ async def test_a_wide_terminal_has_presets_and_runs_at_hand(live_run, new_run):
         await shows(pilot, "step 30/200")
 
 
-async def test_the_panel_is_left_out_where_there_is_no_room(live_run):
+async def test_the_panel_is_left_out_where_there_is_no_room(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=WIDE) as pilot:
         await shows(pilot, "RUNNING")
         assert not cockpit(pilot).panels["shelf"].display

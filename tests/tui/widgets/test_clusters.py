@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until
+from present import present
 from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
 
@@ -19,7 +23,7 @@ SIZES = (20, 10, 10, 8, 6, 5, 3, 2)
 SCALARS = ("max_posterior", "posterior_entropy", *(f"cluster.{k}" for k in range(8)))
 
 
-def mixture(sizes: tuple[int, ...] = SIZES) -> dict[str, object]:
+def mixture(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
     return {f"scalar__cluster.{k}": size for k, size in enumerate(sizes)} | {
         "scalar__max_posterior": 0.75,
         "scalar__posterior_entropy": 0.5,
@@ -27,7 +31,7 @@ def mixture(sizes: tuple[int, ...] = SIZES) -> dict[str, object]:
 
 
 @pytest.fixture
-def quality_run(runs_dir) -> SyntheticRun:
+def quality_run(runs_dir: Path) -> SyntheticRun:
     """One epoch of 50 batches of 64."""
     run = SyntheticRun(runs_dir, "quality/balanced", scalars=SCALARS).begin()
     run.train(50, **mixture())
@@ -47,7 +51,9 @@ async def seen(pilot: Pilot[None]) -> ClusterPanel:
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
-async def test_every_component_has_a_bar_with_its_size_at_every_size_of_terminal(quality_run, size):
+async def test_every_component_has_a_bar_with_its_size_at_every_size_of_terminal(
+    quality_run: SyntheticRun, size: tuple[int, int]
+):
     async with CockpitApp(quality_run.paths).run_test(size=size) as pilot:
         await seen(pilot)
         await shows(pilot, "none empty")
@@ -59,14 +65,14 @@ async def test_every_component_has_a_bar_with_its_size_at_every_size_of_terminal
         assert "max posterior 0.75" in text and "entropy 0.5" in text
 
 
-async def test_components_without_a_sample_are_named(quality_run):
+async def test_components_without_a_sample_are_named(quality_run: SyntheticRun):
     quality_run.train(50, **mixture((32, 0, 16, 8, 8, 0, 0, 0)))
     async with CockpitApp(quality_run.paths).run_test(size=SMALL) as pilot:
         await seen(pilot)
         await shows(pilot, "! 4 of 8 empty: 1, 5, 6, 7")
 
 
-async def test_what_a_refit_did_to_the_correlation_stands_below(quality_run):
+async def test_what_a_refit_did_to_the_correlation_stands_below(quality_run: SyntheticRun):
     quality_run.events.append(EventKind.REFIT, 50, mode="sklearn", epoch=10, agreement=0.1, matched_agreement=0.9)
     quality_run.events.append(EventKind.VALIDATION, 50, epoch=10, after="refit", raw={"srcc": 0.012})
     async with CockpitApp(quality_run.paths).run_test(size=SMALL) as pilot:
@@ -74,7 +80,7 @@ async def test_what_a_refit_did_to_the_correlation_stands_below(quality_run):
         await shows(pilot, "SRCC 0.012 · refit at epoch 10: 0.801 -> 0.012")
 
 
-async def test_only_the_newest_epoch_is_counted_and_a_part_of_one_says_so(runs_dir):
+async def test_only_the_newest_epoch_is_counted_and_a_part_of_one_says_so(runs_dir: Path):
     run = SyntheticRun(runs_dir, "quality/balanced", scalars=SCALARS).begin()
     run.train(20, **mixture((64, 0, 0, 0, 0, 0, 0, 0)))
     async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
@@ -82,18 +88,18 @@ async def test_only_the_newest_epoch_is_counted_and_a_part_of_one_says_so(runs_d
         await shows(pilot, "newest 20 steps")
         run.train(50, **mixture())
         await shows(pilot, "newest epoch")
-        assert epoch_sizes(panel._view).counts.tolist() == [50 * size for size in SIZES]
+        assert present(epoch_sizes(present(panel._view))).counts.tolist() == [50 * size for size in SIZES]
 
 
-async def test_steps_of_several_batches_still_count_samples(runs_dir):
+async def test_steps_of_several_batches_still_count_samples(runs_dir: Path):
     run = SyntheticRun(runs_dir, "quality/balanced", scalars=SCALARS).begin()
     run.train(50, batch_size=128, **mixture())  # means of two batches of 64
     async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
         panel = await seen(pilot)
-        assert epoch_sizes(panel._view).counts.sum() == 50 * 128
+        assert present(epoch_sizes(present(panel._view))).counts.sum() == 50 * 128
 
 
-async def test_a_large_panel_draws_the_history_with_an_axis_and_the_refit(quality_run):
+async def test_a_large_panel_draws_the_history_with_an_axis_and_the_refit(quality_run: SyntheticRun):
     quality_run.train(50, **mixture() | {"scalar__posterior_entropy": np.linspace(0.1, 2, 50)})
     quality_run.events.append(EventKind.REFIT, 25, mode="matched", epoch=1, agreement=0.9, matched_agreement=0.9)
     async with CockpitApp(quality_run.paths).run_test(size=MEDIUM) as pilot:
@@ -103,7 +109,9 @@ async def test_a_large_panel_draws_the_history_with_an_axis_and_the_refit(qualit
         assert "ln 8" in screen_text(pilot) and "one-hot" in screen_text(pilot)
 
 
-async def test_without_colours_and_in_plain_ascii_bars_and_tick_are_still_there(quality_run, monkeypatch):
+async def test_without_colours_and_in_plain_ascii_bars_and_tick_are_still_there(
+    quality_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(Chart, "glyphs", Glyphs.ASCII)
     async with CockpitApp(quality_run.paths).run_test(size=SMALL) as pilot:
@@ -122,7 +130,7 @@ def test_of_many_components_the_smallest_and_the_largest_are_shown():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (79, 2)])
-async def test_a_tiny_panel_breaks_nothing(quality_run, size):
+async def test_a_tiny_panel_breaks_nothing(quality_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(quality_run.paths).run_test(size=MEDIUM) as pilot:
         panel = await seen(pilot)
         panel.styles.width, panel.styles.height = size

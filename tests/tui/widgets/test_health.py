@@ -6,7 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, commands, screen_text, shows, toasts, until
+from pilots import MEDIUM, SMALL, cockpit, cockpit_app, commands, screen_text, session_of, shows, toasts, until
+from present import present
+from synthetic_run import NewRun, SyntheticRun
 from textual.pilot import Pilot
 
 from trainctl.engine.runs.events import EventKind
@@ -22,14 +24,14 @@ HEAD = "× D101 single-class batches — 100 of 100 batches hold one"
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch):
+def hasty(monkeypatch: pytest.MonkeyPatch):
     """Judge at once, and often."""
     for name, seconds in (("FIRST_S", 0.0), ("PERIOD_S", 0.1), ("SHORTEST_S", 0.0), ("LOOK_S", 0.02)):
         monkeypatch.setattr(monitor, name, seconds)
 
 
 @pytest.fixture
-def sick_run(new_run):
+def sick_run(new_run: NewRun):
     """Each batch holds one class."""
     run = new_run().begin()
     run.train(100, classes=np.array([[64, 0], [0, 64]]).repeat(50, 0))
@@ -37,7 +39,7 @@ def sick_run(new_run):
 
 
 @pytest.fixture
-def exploded_run(new_run):
+def exploded_run(new_run: NewRun):
     """The gradient explodes, then the loss is not finite."""
     run = new_run().begin()
     run.paths.config.write_text(resolve("eyes/balanced", scale="small").to_yaml())
@@ -65,7 +67,7 @@ async def says(pilot: Pilot[None], text: str) -> None:
 
 async def judged(pilot: Pilot[None]) -> HealthPanel:
     """The panel on the screen, after a judgement."""
-    await until(pilot, lambda: pilot.app.session is not None and pilot.app.session.health is not None)
+    await until(pilot, lambda: (session := cockpit_app(pilot).session) is not None and session.health is not None)
     shown = panel(pilot)
     shown.focus()
     await until(pilot, lambda: shown.region.y >= 3 and shown.region.bottom < pilot.app.size.height)
@@ -74,17 +76,19 @@ async def judged(pilot: Pilot[None]) -> HealthPanel:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_healthy_run_says_how_much_was_checked(live_run, size):
+async def test_a_healthy_run_says_how_much_was_checked(live_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await judged(pilot)
-        health = pilot.app.session.health
+        health = present(session_of(pilot).health)
         await says(pilot, f"✓ ok nothing found in {len(health.checked)} checks ({len(health.not_checked)} not checked)")
         await shows(pilot, "not checked, as of step 100")
         await until(pilot, lambda: "✓ ok  no problem seen so far" in screen_text(pilot).splitlines()[2])
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_finding_is_shown_with_what_to_do_in_the_panel_the_header_and_the_log(sick_run, size):
+async def test_a_finding_is_shown_with_what_to_do_in_the_panel_the_header_and_the_log(
+    sick_run: SyntheticRun, size: tuple[int, int]
+):
     async with CockpitApp(sick_run.paths).run_test(size=size) as pilot:
         await judged(pilot)
         await says(pilot, HEAD)
@@ -100,23 +104,23 @@ async def test_a_finding_is_shown_with_what_to_do_in_the_panel_the_header_and_th
         assert "batches of 64" in toast, "what, and where"
 
 
-async def test_before_the_first_judgement_it_says_checking(sick_run, monkeypatch):
+async def test_before_the_first_judgement_it_says_checking(sick_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(monitor, "FIRST_S", 60.0)
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "· checking…")
 
 
-async def test_a_finding_that_stays_is_said_once(sick_run):
+async def test_a_finding_that_stays_is_said_once(sick_run: SyntheticRun):
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
         for step in (110, 120):
             sick_run.train(10, classes=[64, 0])
-            await until(pilot, lambda step=step: pilot.app.session.health.step == step)
+            await until(pilot, lambda step=step: present(session_of(pilot).health).step == step)
         await shows(pilot, "as of step 120")
         assert len([text for text in toasts(pilot) if "D101" in text]) == 1
 
 
-async def test_a_fault_that_begins_later_appears(live_run):
+async def test_a_fault_that_begins_later_appears(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
         await says(pilot, "nothing found in")
@@ -125,7 +129,7 @@ async def test_a_fault_that_begins_later_appears(live_run):
         await until(pilot, lambda: any("N901" in text for text in toasts(pilot)))
 
 
-async def test_a_run_that_was_over_is_explained_without_a_popup(sick_run):
+async def test_a_run_that_was_over_is_explained_without_a_popup(sick_run: SyntheticRun):
     sick_run.status(RunState.FINISHED)
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
@@ -133,7 +137,7 @@ async def test_a_run_that_was_over_is_explained_without_a_popup(sick_run):
         assert toasts(pilot) == []
 
 
-async def test_a_rule_of_the_run_itself_is_shown_too(live_run):
+async def test_a_rule_of_the_run_itself_is_shown_too(live_run: SyntheticRun):
     live_run.events.append(EventKind.FINDING, 80, code="X7", severity="warning", title="odd weights", why="as measured")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
@@ -142,11 +146,11 @@ async def test_a_rule_of_the_run_itself_is_shown_too(live_run):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_enter_explains_the_chosen_finding(sick_run, size):
+async def test_enter_explains_the_chosen_finding(sick_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(sick_run.paths).run_test(size=size) as pilot:
         await judged(pilot)
         await says(pilot, HEAD)
-        assert panel(pilot).chosen is not None and panel(pilot).chosen.code == "D101"
+        assert present(panel(pilot).chosen).code == "D101"
         await pilot.press("enter")
         await shows(pilot, "─ D101 single-class batches ─")
         text = screen_text(pilot)
@@ -157,7 +161,7 @@ async def test_enter_explains_the_chosen_finding(sick_run, size):
         assert pilot.app.screen is cockpit(pilot)
 
 
-async def test_a_click_explains_and_the_first_line_says_what_was_checked(sick_run):
+async def test_a_click_explains_and_the_first_line_says_what_was_checked(sick_run: SyntheticRun):
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
         await says(pilot, HEAD)
@@ -169,7 +173,7 @@ async def test_a_click_explains_and_the_first_line_says_what_was_checked(sick_ru
         assert "needs the data, not only the records of the run" in screen_text(pilot)
 
 
-async def test_a_finding_without_a_setting_cannot_be_fixed_by_key_and_says_what_to_do(sick_run):
+async def test_a_finding_without_a_setting_cannot_be_fixed_by_key_and_says_what_to_do(sick_run: SyntheticRun):
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
         await says(pilot, HEAD)
@@ -177,7 +181,7 @@ async def test_a_finding_without_a_setting_cannot_be_fixed_by_key_and_says_what_
         await until(pilot, lambda: any("no setting fixes D101: shuffle" in text for text in toasts(pilot)))
 
 
-async def test_nothing_found_is_nothing_to_fix(live_run):
+async def test_nothing_found_is_nothing_to_fix(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
         await judged(pilot)
         await pilot.press("f")
@@ -185,7 +189,9 @@ async def test_nothing_found_is_nothing_to_fix(live_run):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_f_shows_the_difference_and_sends_what_can_be_changed_live(exploded_run, size):
+async def test_f_shows_the_difference_and_sends_what_can_be_changed_live(
+    exploded_run: SyntheticRun, size: tuple[int, int]
+):
     async with CockpitApp(exploded_run.paths).run_test(size=size) as pilot:
         await judged(pilot)
         await says(pilot, "a tenth of the learning rate")
@@ -200,7 +206,9 @@ async def test_f_shows_the_difference_and_sends_what_can_be_changed_live(explode
         assert command["verb"] == "set" and command["args"]["name"] == "lr" and command["args"]["op"] == "mul"
 
 
-async def test_f_starts_a_new_run_with_the_fix_or_a_fork_of_this_one(exploded_run, monkeypatch):
+async def test_f_starts_a_new_run_with_the_fix_or_a_fork_of_this_one(
+    exploded_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
+):
     started: list[LaunchRequest] = []
 
     def fake(request: LaunchRequest):
@@ -225,7 +233,7 @@ async def test_f_starts_a_new_run_with_the_fix_or_a_fork_of_this_one(exploded_ru
         assert commands(exploded_run) == []
 
 
-async def test_the_fix_can_be_asked_for_from_the_explanation(exploded_run):
+async def test_the_fix_can_be_asked_for_from_the_explanation(exploded_run: SyntheticRun):
     async with CockpitApp(exploded_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
         await shows(pilot, "× N901")
@@ -235,7 +243,7 @@ async def test_the_fix_can_be_asked_for_from_the_explanation(exploded_run):
         await shows(pilot, "fix of N901")
 
 
-async def test_readonly_refuses_a_fix_in_one_line(exploded_run):
+async def test_readonly_refuses_a_fix_in_one_line(exploded_run: SyntheticRun):
     async with CockpitApp(exploded_run.paths, readonly=True).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
         await shows(pilot, "× N901")
@@ -244,16 +252,16 @@ async def test_readonly_refuses_a_fix_in_one_line(exploded_run):
         assert pilot.app.screen is cockpit(pilot) and commands(exploded_run) == []
 
 
-async def test_the_farewell_names_the_finding(sick_run):
+async def test_the_farewell_names_the_finding(sick_run: SyntheticRun):
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
-        assert "D101 single-class batches" in pilot.app.session.farewell()
+        assert "D101 single-class batches" in session_of(pilot).farewell()
 
 
-async def test_the_monitor_ends_with_the_screen(live_run):
+async def test_the_monitor_ends_with_the_screen(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
-        watching = cockpit(pilot)._monitor
+        watching = present(cockpit(pilot)._monitor)
     end = time.monotonic() + 5
     while not watching._stop.is_set():
         assert time.monotonic() < end

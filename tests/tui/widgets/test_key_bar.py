@@ -45,14 +45,15 @@ async def test_keys_that_want_to_be_shown_stand_in_their_order():
 
 
 async def test_a_click_is_as_good_as_the_key():
-    async with KeyApp().run_test() as pilot:
+    app = KeyApp()
+    async with app.run_test() as pilot:
         await pilot.pause()
         await pilot.click(KeyBar, offset=(9, 0))
         await pilot.click(KeyBar, offset=(1, 0))
         await pilot.click(KeyBar, offset=(7, 0))  # between two
         await pilot.click(KeyBar, offset=(19, 0))  # not now
         await pilot.pause()
-        assert pilot.app.done == ["c", "a"]
+        assert app.done == ["c", "a"]
 
 
 async def test_the_mouse_over_a_key_says_more():

@@ -35,13 +35,14 @@ def numbered(start: int, stop: int) -> list[str]:
 
 
 async def test_the_newest_lines_are_seen():
-    async with LogApp().run_test(size=SIZE) as pilot:
-        pilot.app.panel.add((), numbered(0, 100))
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.panel.add((), numbered(0, 100))
         await pilot.pause()
-        assert rows(pilot.app) == numbered(100 - ROWS, 100)
-        pilot.app.panel.add((), ["the last"])
+        assert rows(app) == numbered(100 - ROWS, 100)
+        app.panel.add((), ["the last"])
         await pilot.pause()
-        assert rows(pilot.app)[-1] == "the last"
+        assert rows(app)[-1] == "the last"
 
 
 async def test_lines_that_came_before_the_first_layout_are_there():
@@ -55,25 +56,27 @@ async def test_lines_that_came_before_the_first_layout_are_there():
 
 
 async def test_what_is_looked_at_stays_when_lines_come_and_the_end_is_followed_again_from_there():
-    async with LogApp().run_test(size=SIZE) as pilot:
-        panel = pilot.app.panel
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        panel = app.panel
         panel.add((), numbered(0, 100))
         await pilot.pause()
         panel.scroll_to(y=20, animate=False, immediate=True)
         await pilot.pause()
         panel.add((), numbered(100, 150))
         await pilot.pause()
-        assert rows(pilot.app) == numbered(20, 20 + ROWS)
+        assert rows(app) == numbered(20, 20 + ROWS)
         panel.scroll_end(animate=False, immediate=True)
         panel.add((), ["the last"])
         await pilot.pause()
-        assert rows(pilot.app)[-1] == "the last"
+        assert rows(app)[-1] == "the last"
 
 
-async def test_the_oldest_lines_are_forgotten_without_moving_what_is_looked_at(monkeypatch):
+async def test_the_oldest_lines_are_forgotten_without_moving_what_is_looked_at(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(log, "MAX_LINES", 100)
-    async with LogApp().run_test(size=SIZE) as pilot:
-        panel = pilot.app.panel
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        panel = app.panel
         panel.add((), numbered(0, 100))
         await pilot.pause()
         panel.scroll_to(y=50, animate=False, immediate=True)
@@ -81,40 +84,43 @@ async def test_the_oldest_lines_are_forgotten_without_moving_what_is_looked_at(m
         panel.add((), numbered(100, 130))
         await pilot.pause()
         assert list(panel.entries) == numbered(30, 130)
-        assert rows(pilot.app) == numbered(50, 50 + ROWS)
+        assert rows(app) == numbered(50, 50 + ROWS)
 
 
 @pytest.mark.parametrize("text", ["word " * 30, "日本語" * 20])
-async def test_a_long_line_is_wrapped_and_wrapped_again_at_another_width(text):
-    async with LogApp().run_test(size=SIZE) as pilot:
-        pilot.app.panel.add((), [text])
+async def test_a_long_line_is_wrapped_and_wrapped_again_at_another_width(text: str):
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.panel.add((), [text])
         await pilot.pause()
-        narrow = "".join(rows(pilot.app)).replace(" ", "")
+        narrow = "".join(rows(app)).replace(" ", "")
         assert narrow == text.replace(" ", "")
-        before = pilot.app.panel.virtual_size.height
+        before = app.panel.virtual_size.height
         await pilot.resize_terminal(2 * SIZE[0], SIZE[1])
         await pilot.pause()
-        assert "".join(rows(pilot.app)).replace(" ", "") == text.replace(" ", "")
-        assert pilot.app.panel.virtual_size.height < before
+        assert "".join(rows(app)).replace(" ", "") == text.replace(" ", "")
+        assert app.panel.virtual_size.height < before
 
 
 async def test_nothing_printed_reaches_the_terminal_as_a_command():
-    async with LogApp().run_test(size=SIZE) as pilot:
-        pilot.app.panel.add(
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.panel.add(
             [Event(EventKind.NOTE, 1, 0.0, {"text": "a\x1b[31mb\x07"})], ["x\x1b[2Jy\x9bz", "[bold]as it is[/]", "a\tb"]
         )
         await pilot.pause()
-        text = "\n".join(rows(pilot.app))
+        text = "\n".join(rows(app))
         assert "a[31mb" in text and "x[2Jyz" in text and "[bold]as it is[/]" in text and "a       b" in text
         assert not {"\x1b", "\x9b", "\x07"} & set(text)
 
 
 async def test_a_filter_leaves_the_lines_that_match():
-    async with LogApp().run_test(size=SIZE) as pilot:
-        pilot.app.panel.add((), numbered(0, 100))
-        pilot.app.panel.set_filter("7$")
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.panel.add((), numbered(0, 100))
+        app.panel.set_filter("7$")
         await pilot.pause()
-        assert rows(pilot.app) == [f"line {k}7" for k in range(2, 10)]
-        pilot.app.panel.add((), ["line 101", "line 107"])
+        assert rows(app) == [f"line {k}7" for k in range(2, 10)]
+        app.panel.add((), ["line 101", "line 107"])
         await pilot.pause()
-        assert rows(pilot.app)[-2:] == ["line 97", "line 107"]
+        assert rows(app)[-2:] == ["line 97", "line 107"]

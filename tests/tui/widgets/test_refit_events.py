@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pilots import cockpit, shows, until
+from synthetic_run import SyntheticRun
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.app import CockpitApp
@@ -31,7 +32,7 @@ def test_a_validation_after_a_refit_says_so():
     assert event_words(Event(EventKind.VALIDATION, 5, 0.0, data))[1] == "epoch 1  val after refit  srcc 0.01"
 
 
-async def test_before_and_after_a_refit_are_both_drawn_and_the_refit_is_marked(live_run):
+async def test_before_and_after_a_refit_are_both_drawn_and_the_refit_is_marked(live_run: SyntheticRun):
     refit = {"mode": "sklearn", "epoch": 2, "agreement": 0.1, "matched_agreement": 0.9, "text": "fitted anew"}
     live_run.events.append(EventKind.REFIT, live_run.step, **refit)
     live_run.events.append(EventKind.VALIDATION, live_run.step, epoch=2, after="refit", raw={"loss": 0.9, "f1": 0.1})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until
+from synthetic_run import NewRun, SyntheticRun
+from textual.pilot import Pilot
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.samples import WorstSamples, write_samples
@@ -16,11 +20,11 @@ from trainctl.tui.widgets.pictures import Caption, shortened
 from trainctl.tui.widgets.worst_images import WorstPanel
 
 
-def worst(count: int = 12, step: int = 100, **changes) -> WorstSamples:
+def worst(count: int = 12, step: int = 100, **changes: Any) -> WorstSamples:
     """White squares in black pictures; all but the last were answered wrongly."""
     images = np.zeros((count, 24, 48, 3), np.uint8)
     images[:, 6:18, 12:36] = (255, 255, 255)
-    values = {
+    values: dict[str, Any] = {
         "step": step,
         "epoch": 2,
         "num_samples": 1200,
@@ -34,20 +38,20 @@ def worst(count: int = 12, step: int = 100, **changes) -> WorstSamples:
 
 
 @pytest.fixture
-def plain(monkeypatch):
+def plain(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Chart, "glyphs", Glyphs.ASCII)
 
 
-def panel(pilot) -> WorstPanel:
+def panel(pilot: Pilot[None]) -> WorstPanel:
     return pilot.app.screen.query_one(WorstPanel)
 
 
-def shown(pilot) -> int:
+def shown(pilot: Pilot[None]) -> int:
     """Pictures that can be seen."""
     return screen_text(pilot).count("open  loss")
 
 
-async def look(pilot) -> str:
+async def look(pilot: Pilot[None]) -> str:
     """The panel in full size."""
     panel(pilot).focus()
     await pilot.press("m")
@@ -57,7 +61,9 @@ async def look(pilot) -> str:
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
-async def test_pictures_stand_beside_each_other_with_truth_answer_and_loss(live_run, size):
+async def test_pictures_stand_beside_each_other_with_truth_answer_and_loss(
+    live_run: SyntheticRun, size: tuple[int, int]
+):
     write_samples(live_run.paths, worst())
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "step 100/200")
@@ -70,7 +76,7 @@ async def test_pictures_stand_beside_each_other_with_truth_answer_and_loss(live_
         await until(pilot, lambda: f"{shown(pilot)} " in str(panel(pilot).border_subtitle))
 
 
-async def test_a_large_panel_shows_all_of_them_with_their_names(live_run):
+async def test_a_large_panel_shows_all_of_them_with_their_names(live_run: SyntheticRun):
     write_samples(live_run.paths, worst())
     async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
         await shows(pilot, "step 100/200")
@@ -79,7 +85,7 @@ async def test_a_large_panel_shows_all_of_them_with_their_names(live_run):
         assert "eye_0.png" in text and "eye_11.png" in text and "val/eye" not in text
 
 
-async def test_without_colours_pictures_are_drawn_in_plain_characters(live_run, plain):
+async def test_without_colours_pictures_are_drawn_in_plain_characters(live_run: SyntheticRun, plain: None):
     write_samples(live_run.paths, worst())
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "step 100/200")
@@ -87,7 +93,7 @@ async def test_without_colours_pictures_are_drawn_in_plain_characters(live_run, 
         assert "▀" not in text and RAMP[-1] * 8 in text
 
 
-async def test_colours_are_those_of_the_picture(live_run):
+async def test_colours_are_those_of_the_picture(live_run: SyntheticRun):
     images = np.zeros((1, 2, 2, 3), np.uint8)
     images[0, 0], images[0, 1] = (250, 10, 20), (10, 20, 250)
     one = worst(1, images=images, predictions=("closed 97%",))
@@ -96,10 +102,10 @@ async def test_colours_are_those_of_the_picture(live_run):
         await shows(pilot, "step 100, raw weights")
         await look(pilot)
         styles = [segment.style for segment in panel(pilot).render_line(0) if segment.style]
-        assert any(style.color and tuple(style.color.triplet) == (250, 10, 20) for style in styles)
+        assert any(style.color and style.color.triplet == (250, 10, 20) for style in styles)
 
 
-async def test_a_new_validation_replaces_the_pictures(live_run):
+async def test_a_new_validation_replaces_the_pictures(live_run: SyntheticRun):
     write_samples(live_run.paths, worst())
     async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
         await shows(pilot, "step 100, raw weights")
@@ -109,7 +115,7 @@ async def test_a_new_validation_replaces_the_pictures(live_run):
         await shows(pilot, "step 120, raw weights")
 
 
-async def test_a_torn_file_is_a_warning_and_the_rest_is_shown(live_run):
+async def test_a_torn_file_is_a_warning_and_the_rest_is_shown(live_run: SyntheticRun):
     write_samples(live_run.paths, worst())
     live_run.paths.samples.write_bytes(live_run.paths.samples.read_bytes()[:500])
     async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
@@ -118,7 +124,7 @@ async def test_a_torn_file_is_a_warning_and_the_rest_is_shown(live_run):
         assert "! warning" in screen_text(pilot)
 
 
-async def test_samples_without_pictures_are_listed(live_run):
+async def test_samples_without_pictures_are_listed(live_run: SyntheticRun):
     write_samples(live_run.paths, worst(images=np.zeros((12, 0, 0, 3), np.uint8)))
     async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
         await shows(pilot, "step 100/200")
@@ -141,7 +147,7 @@ def crops(count: int = 12) -> WorstSamples:
 
 
 @pytest.fixture
-def quality_run(new_run):
+def quality_run(new_run: NewRun):
     run = new_run(preset="quality/balanced", classes=()).begin()
     run.train(100)
     run.validate(2, 0.4, 0.9)
@@ -149,7 +155,9 @@ def quality_run(new_run):
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
-async def test_scores_are_shown_beside_each_other_and_not_called_wrong(quality_run, size):
+async def test_scores_are_shown_beside_each_other_and_not_called_wrong(
+    quality_run: SyntheticRun, size: tuple[int, int]
+):
     write_samples(quality_run.paths, crops())
     async with CockpitApp(quality_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "step 100/200")
@@ -160,7 +168,7 @@ async def test_scores_are_shown_beside_each_other_and_not_called_wrong(quality_r
         assert "2 0.73" in text and "× jpeg" not in text and "× 0" not in text and "✓ pristine" not in text
 
 
-async def test_a_large_panel_says_what_each_crop_is_and_how_far_off_its_answer(quality_run):
+async def test_a_large_panel_says_what_each_crop_is_and_how_far_off_its_answer(quality_run: SyntheticRun):
     write_samples(quality_run.paths, crops())
     async with CockpitApp(quality_run.paths).run_test(size=LARGE) as pilot:
         await shows(pilot, "step 100/200")
@@ -170,7 +178,7 @@ async def test_a_large_panel_says_what_each_crop_is_and_how_far_off_its_answer(q
 
 
 @pytest.mark.parametrize(("width", "start", "end"), [(20, "jpeg 4 0.24", "jpeg 4 0.24"), (6, "jpeg …", "… 0.24")])
-def test_a_caption_that_does_not_fit_loses_its_end_or_its_beginning(width, start, end):
+def test_a_caption_that_does_not_fit_loses_its_end_or_its_beginning(width: int, start: str, end: str):
     assert shortened(Caption("jpeg 4 0.24", "text"), width) == start
     assert shortened(Caption("jpeg 4 0.24", "text", keeps_end=True), width) == end
 
@@ -179,7 +187,7 @@ def test_wide_characters_are_left_out_whole():
     assert shortened(Caption("眼睛眼睛 1", "text", keeps_end=True), 6) == "…睛 1"
 
 
-async def test_other_tasks_have_no_such_panel(new_run):
+async def test_other_tasks_have_no_such_panel(new_run: NewRun):
     run = new_run(preset="mine").begin()
     run.train(10)
     async with CockpitApp(run.paths).run_test(size=LARGE) as pilot:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
 from trainctl.tui.words.data import section_lines
 
-BALANCE = {
+BALANCE: dict[str, Any] = {
     "classes": ["closed", "open"],
     "splits": [
         {"name": "train", "num_samples": 100, "counts": [20, 80], "shares": [0.2, 0.8], "outside": 0},
@@ -17,7 +18,7 @@ BALANCE = {
     "groups": None,
     "notes": ["built-in eyes, drawn and split at random within each class, which is a long story"],
 }
-SAMPLER = {
+SAMPLER: dict[str, Any] = {
     "kind": "RandomSampler",
     "num_samples": 100,
     "num_batches": 6,
@@ -40,28 +41,32 @@ SAMPLER = {
         ],
     },
 }
-TENSORS = {
+TENSORS: dict[str, Any] = {
     "tensors": [
         {"split": "train", "name": "images", "shape": [100, 3, 32, 64], "dtype": "float32", "mean": 0.5, "std": None,
          "min": 0.0, "max": 1.0, "nonfinite": 2, "looked_at": 100}
     ],
     "copies": {"val_in_train": 3, "num_val": 10, "repeated_in_train": 0.02, "example": ["a", "b"]},
 }  # fmt: skip
-SAMPLES = {"classes": ["closed"], "samples": [{"name": "x" * 90, "class": 0}], "no_pictures": "no images"}
+SAMPLES: dict[str, Any] = {
+    "classes": ["closed"],
+    "samples": [{"name": "x" * 90, "class": 0}],
+    "no_pictures": "no images",
+}
 ALL = {"balance": BALANCE, "sampler": SAMPLER, "tensors": TENSORS, "samples": SAMPLES}
 
 
-def text(name: str, section: dict, width: int = 78) -> list[str]:
+def text(name: str, section: dict[str, Any], width: int = 78) -> list[str]:
     return ["".join(piece for piece, _ in line) for line in section_lines(name, section, width)]
 
 
-def styles(name: str, section: dict, word: str) -> set[str]:
+def styles(name: str, section: dict[str, Any], word: str) -> set[str]:
     return {style for line in section_lines(name, section, 78) for piece, style in line if word in piece}
 
 
 @pytest.mark.parametrize("width", [50, 78, 118])
 @pytest.mark.parametrize("name", ALL)
-def test_no_line_is_wider_than_the_room(name, width):
+def test_no_line_is_wider_than_the_room(name: str, width: int):
     assert max(map(len, text(name, ALL[name], width))) <= width
 
 

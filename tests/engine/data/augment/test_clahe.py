@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from scipy.stats import binom  # pyright: ignore[reportUnknownVariableType]
+from scipy.stats import binom
 from torch import Tensor
 
 from trainctl.engine.data.augment import clahe as module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from torch import Tensor
 
 from trainctl.engine.data.distortions.blur import disk_kernel, gaussian_blur, lens_blur, motion_blur, motion_kernels
 
@@ -93,9 +95,11 @@ def test_a_movement_of_one_pixel_leaves_the_picture() -> None:
 
 
 @pytest.mark.parametrize("blur", [gaussian_blur, lens_blur, motion_blur])
-def test_more_blur_leaves_less_detail_and_the_mean_of_a_flat_picture(blur: object) -> None:
+def test_more_blur_leaves_less_detail_and_the_mean_of_a_flat_picture(
+    blur: Callable[[Tensor, float, torch.Generator], Tensor],
+) -> None:
     images = pictures(3, 32)
-    spread = [blur(images, strength, generator()).std() for strength in (1, 2, 4)]  # type: ignore[operator]
+    spread = [blur(images, strength, generator()).std() for strength in (1, 2, 4)]
     assert spread[0] > spread[1] > spread[2]
     flat = torch.full((1, 3, 16, 24), 0.25)
-    torch.testing.assert_close(blur(flat, 8, generator()), flat)  # type: ignore[operator]
+    torch.testing.assert_close(blur(flat, 8, generator()), flat)

@@ -98,7 +98,7 @@ def test_small_pictures_lose_about_as_much_as_one_of_full_size(ratio: float) -> 
 @needs_openjpeg
 def test_a_picture_of_full_size_gets_the_plain_ratio() -> None:
     ratio, seen = 32.0, []
-    encode = compression._encode_jpeg2000  # pyright: ignore[reportPrivateUsage]
+    encode = compression._encode_jpeg2000
 
     def spy(pixels: np.ndarray, ratio: float) -> bytes:
         seen.append(ratio)

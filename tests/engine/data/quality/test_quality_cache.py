@@ -59,7 +59,8 @@ def test_the_longest_unused_entry_makes_way(tmp_path: Path) -> None:
     size = entry().images.nbytes
     for age, key in ((300, "a"), (200, "b"), (100, "c")):
         save_entry(tmp_path, key, entry(), limit=10 * size)
-        os.utime(tmp_path / key, (time.time() - age,) * 2)
+        used = time.time() - age
+        os.utime(tmp_path / key, (used, used))
     assert load_entry(tmp_path, "a") is not None  # used now
     assert save_entry(tmp_path, "d", entry(), limit=4 * size) == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c", "d"]

@@ -17,7 +17,7 @@ from trainctl.engine.data.quality.photographs import built_in_references
 
 
 @pytest.fixture
-def tiles() -> np.ndarray:  # type: ignore[type-arg]
+def tiles() -> np.ndarray:
     return built_in_references(3, 16, 0).images
 
 
@@ -27,7 +27,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> Callable[..., torch.Tensor]:
     return every_copy
 
 
-def every_copy(references: np.ndarray, *, pristine: bool, seed: int, progress: Report = report) -> torch.Tensor:  # type: ignore[type-arg]
+def every_copy(references: np.ndarray, *, pristine: bool, seed: int, progress: Report = report) -> torch.Tensor:
     """All kinds of copies of every reference."""
     num_kinds = len(kinds(pristine=pristine))
     chosen = choose_kinds(len(references), len(references) * num_kinds, num_kinds, seed)
@@ -43,7 +43,7 @@ def test_there_are_125_kinds_and_the_reference_with_scores_from_the_opinions() -
     assert len({(kind.number, kind.level) for kind in kinds(pristine=False)}) == 125
 
 
-def test_copies_are_the_real_distortions_of_each_reference(tiles: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_copies_are_the_real_distortions_of_each_reference(tiles: np.ndarray) -> None:
     copies = every_copy(tiles, pristine=True, seed=0).unflatten(0, (3, 126))
     assert copies.dtype == torch.uint8
     assert (copies[:, 0].numpy() == tiles).all()
@@ -57,13 +57,13 @@ def test_copies_are_the_real_distortions_of_each_reference(tiles: np.ndarray) ->
     assert len(unchanged) < 12
 
 
-def test_the_seed_decides_what_is_random(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_the_seed_decides_what_is_random(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:
     first, again, other = (cheap(tiles, pristine=True, seed=seed) for seed in (0, 0, 1))
     assert first.equal(again)
     assert not first.equal(other)
 
 
-def test_a_kind_does_not_depend_on_the_others(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_a_kind_does_not_depend_on_the_others(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:
     with_reference = cheap(tiles, pristine=True, seed=0).unflatten(0, (3, 126))
     without = cheap(tiles, pristine=False, seed=0).unflatten(0, (3, 125))
     assert with_reference[:, 1:].equal(without)
@@ -77,7 +77,7 @@ def test_references_differ_in_their_random_numbers(cheap: Callable[..., torch.Te
 
 def test_chunks_are_joined_in_order(
     cheap: Callable[..., torch.Tensor],
-    tiles: np.ndarray,  # type: ignore[type-arg]
+    tiles: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quality_made, "distort", lambda images, *_: 1 - images)
@@ -86,7 +86,7 @@ def test_chunks_are_joined_in_order(
     assert cheap(tiles, pristine=True, seed=0).equal(whole)
 
 
-def test_progress_ends_with_all_copies(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_progress_ends_with_all_copies(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:
     told: list[tuple[str, int, int]] = []
     cheap(tiles, pristine=True, seed=0, progress=lambda *news: told.append(news))
     assert told[-1] == ("distorting pictures", 378, 378)
@@ -110,7 +110,7 @@ def test_there_is_one_copy_at_least_and_none_twice() -> None:
 
 def test_a_part_of_the_copies_lies_where_its_kinds_say(
     cheap: Callable[..., torch.Tensor],
-    tiles: np.ndarray,  # type: ignore[type-arg]
+    tiles: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quality_made, "distort", lambda images, number, level, _: images / 2 + number / 100)

@@ -183,7 +183,7 @@ def test_the_first_batch_of_a_million_labels_waits_for_a_portion_of_them_only(
     num_classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[int] = []
-    serve = class_samplers._serve  # pyright: ignore[reportPrivateUsage]
+    serve = class_samplers._serve
 
     def counted(stock: Any, places: int, per_class: int) -> tuple[list[int], list[int], list[int]]:
         served.append(places)

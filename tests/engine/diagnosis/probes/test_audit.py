@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from toy_task import ToyTask, make_split, make_splits
 
-from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.diagnosis.probes.audit import MAX_SHOWN, SECTIONS, audit, balance, preview, sampler_audit
 from trainctl.engine.runs.atomic import to_json
 
 
-def found(task: ToyTask) -> dict:
+def found(task: ToyTask) -> dict[str, Any]:
     """All sections, as they arrive on the other side of a pipe."""
     return json.loads(to_json(dict(audit(task))))
 
@@ -94,7 +95,7 @@ def test_pictures_travel_as_bytes_with_the_class_and_the_name():
 
 def test_what_training_makes_of_a_sample_is_shown_beside_it():
     class Inverting(ToyTask):
-        def augment(self, batch, generator):
+        def augment(self, batch: Batch, generator: torch.Generator):
             return {**batch, "images": 255 - batch["images"]}
 
     splits = Splits(images(4), images(4), ("closed", "open"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def slowly(records: np.ndarray[Any, Any]) -> RecordFacts:
     if is_bad.any():
         k = int(is_bad.argmax())
         one = nonfinite_step(records[k], records[max(k - WINDOW, 0) : k], LAYOUT)
-        first = one.__class__(**{**one.__dict__, "num_steps": int(is_bad.sum())})
+        first = replace(one, num_steps=int(is_bad.sum()))
     return RecordFacts(
         num_steps=len(records),
         last_epoch=int(records["epoch"][-1]),
@@ -85,7 +86,9 @@ def with_overview(paths: RunPaths, count: int) -> int:
     bad=st.lists(st.tuples(st.integers(0, 2999), st.sampled_from(["loss", "gradient", "skip"])), max_size=6),
     has_overview=st.booleans(),
 )
-def test_a_scan_in_pieces_equals_a_look_at_everything(tmp_path_factory, bad, has_overview) -> None:
+def test_a_scan_in_pieces_equals_a_look_at_everything(
+    tmp_path_factory: pytest.TempPathFactory, bad: list[tuple[int, str]], has_overview: bool
+) -> None:
     records = rows(3000)
     for step, what in bad:
         if what == "loss":
@@ -131,7 +134,7 @@ def test_records_a_resume_takes_back_are_forgotten(tmp_path: Path) -> None:
     assert scan.facts("running") == slowly(np.concatenate([rows(150)[:100], rows(80, first=101, seed=3)]))
 
 
-def test_a_scan_that_is_told_to_stop_stops_and_goes_on_later(tmp_path: Path, monkeypatch) -> None:
+def test_a_scan_that_is_told_to_stop_stops_and_goes_on_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_module, "CHUNK_BYTES", 50 * LAYOUT.dtype.itemsize)
     paths = written(tmp_path, rows(200))
     without_overview(paths)

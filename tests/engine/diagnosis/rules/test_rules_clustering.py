@@ -86,17 +86,19 @@ class MixtureToy(ToyTask):
     def __init__(
         self, mode: str = "none", reads_posteriors: bool = True, spread: float = 1.0, seed: int = 42, **options: Any
     ) -> None:
-        plain = config().model_dump() | {"seed": seed}
+        plain: dict[str, Any] = config().model_dump() | {"seed": seed}
         run_config = MixtureConfig(**plain, model=MixtureModel(**options), refit=MixtureRefit(mode=mode))
         splits = Splits(make_split(400, 1), make_split(100, 2))
         for split in (splits.train, splits.val):
+            assert split.labels is not None
             split.tensors["x"][:, 0] += spread * (split.labels - 1.5)
             split.tensors["x"][:, 1] += spread * (split.labels % 2)
         super().__init__(run_config, splits)
         self.reads_posteriors = reads_posteriors
 
     def build_model(self, splits: Splits) -> nn.Module:
-        options: MixtureModel = self.config.model
+        assert isinstance(self.config, MixtureConfig)
+        options = self.config.model
         dim = options.projection or options.features
         model = MixtureNet(options.features, dim, options.temper, self.reads_posteriors)
         with torch.no_grad():

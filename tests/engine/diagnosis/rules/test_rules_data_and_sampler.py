@@ -46,7 +46,7 @@ def test_a_sampler_that_mixes_nothing_is_the_cause_not_the_data() -> None:
     assert findings["D101"].primary
     assert findings["D101"].severity == Severity.ERROR
     assert "D103 class imbalance" in findings["D101"].ruled_out
-    assert findings["D101"].figures["single_class_batches"] > 30
+    assert float(findings["D101"].figures["single_class_batches"]) > 30
     assert findings["D102"].consequence_of == "D101"
     assert "D103" not in findings
 
@@ -74,7 +74,7 @@ def test_single_class_batches_of_an_extreme_imbalance_are_put_down_to_the_imbala
     labels[2::200] = 3
     findings = found(examine(ToyTask(splits=make_splits(make_split(2000, 1, labels)))))
     assert findings["D103"].primary
-    assert findings["D103"].figures["single_class_batch_probability"] > 0.5
+    assert float(findings["D103"].figures["single_class_batch_probability"]) > 0.5
     assert "D101" not in findings
 
 

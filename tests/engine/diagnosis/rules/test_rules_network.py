@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from toy_task import ToyNet, ToyTask, config, make_split, make_splits
 
-from trainctl.engine.data.batch import Splits
+from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding, Report, Severity
 from trainctl.engine.diagnosis.probes.preflight import gather
@@ -132,7 +132,7 @@ def test_an_initial_loss_far_above_ln_c_is_reported_with_the_formula() -> None:
 
 def test_a_loss_without_a_known_closed_form_is_not_checked() -> None:
     class Renamed(ToyTask):
-        def step(self, model, batch):
+        def step(self, model: nn.Module, batch: Batch):
             output = super().step(model, batch)
             return type(output)({"mine": output.terms["ce"] * 100}, output.columns)
 
@@ -197,11 +197,12 @@ def test_a_task_without_classes_leaves_out_what_needs_them() -> None:
     class Regression(ToyTask):
         def load(self) -> Splits:
             splits = super().load()
-            return Splits(
-                *(type(s)({"x": s.tensors["x"], "y": s.tensors["x"].sum(1)}) for s in (splits.train, splits.val))
+            train, val = (
+                type(s)({"x": s.tensors["x"], "y": s.tensors["x"].sum(1)}) for s in (splits.train, splits.val)
             )
+            return Splits(train, val)
 
-        def step(self, model, batch):
+        def step(self, model: nn.Module, batch: Batch):
             output = model(batch["x"])[:, 0]
             return type(super().step(model, {**batch, "labels": torch.zeros(len(output), dtype=torch.long)}))(
                 {"mse": F.mse_loss(output, batch["y"])}

@@ -84,7 +84,7 @@ def test_channels_last_gives_the_same_logits(arch: str, head: str) -> None:
     net, images = net_of(arch, 8, 3, head).eval(), torch.rand(2, 3, *SIZE)
     with torch.inference_mode():
         expected = net(images)
-        net = net.to(memory_format=torch.channels_last)
+        net = net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         actual = net(images.to(memory_format=torch.channels_last))
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -216,10 +217,10 @@ def test_a_refit_that_fails_leaves_the_mixture_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}, {"fused": True}, {"amsgrad": True}])
-def test_after_a_reset_adam_takes_its_first_step_again(options: dict[str, bool]) -> None:
+def test_after_a_reset_adam_takes_its_first_step_again(options: dict[str, Any]) -> None:
     def trained(num_steps: int) -> tuple[Tensor, Tensor, torch.optim.Adam]:
         reset_one, other = torch.zeros(3, requires_grad=True), torch.zeros(3, requires_grad=True)
-        optimizer = torch.optim.Adam([reset_one, other], lr=0.1, **options)  # type: ignore[arg-type]
+        optimizer = torch.optim.Adam([reset_one, other], lr=0.1, **options)
         for _ in range(num_steps):
             step(optimizer, reset_one, other)
         return reset_one, other, optimizer

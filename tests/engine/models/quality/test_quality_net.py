@@ -75,7 +75,7 @@ def test_projected_features_have_a_deviation_of_one_in_every_dimension_however_l
     net = network(projection=6)
     small = net.mixture_features(pictures(32))
     with torch.no_grad():
-        net.projection[0].weight.mul_(1000)  # type: ignore[index]
+        next(net.projection.parameters()).mul_(1000)
     large = net.mixture_features(pictures(32))
     torch.testing.assert_close(large.std(0, correction=0), torch.ones(6), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(large.mean(0), torch.zeros(6), rtol=0, atol=1e-3)

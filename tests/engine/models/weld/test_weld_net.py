@@ -26,8 +26,8 @@ def batch_of(num: int = 5) -> dict[str, Tensor]:
 
 def net_of(num_classes: int | None = None, **model: Any) -> WeldNet:
     torch.manual_seed(0)
-    options = WeldModel(**{"width": 16, "embedding": 12, "layers": 1, **model})
-    return WeldNet(options, DATA, num_classes).eval()
+    options: dict[str, Any] = {"width": 16, "embedding": 12, "layers": 1, **model}
+    return WeldNet(WeldModel(**options), DATA, num_classes).eval()
 
 
 @pytest.mark.parametrize("encoder", ["mlp", "transformer", "conv"])

@@ -31,7 +31,7 @@ def sick_records() -> np.ndarray:
 
 
 @pytest.fixture
-def paths(tmp_path, monkeypatch) -> RunPaths:
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
     monkeypatch.setattr(columns.blocks, "__defaults__", (7,))  # so that every export crosses blocks
     paths = new_run(tmp_path)
     writer = StepWriter(paths, LAYOUT)
@@ -58,7 +58,7 @@ def test_32_bit_floats_are_written_short_and_exact():
     np.testing.assert_array_equal(shortest(values).astype(np.float32), values)
 
 
-def test_csv_gives_back_every_value_exactly(paths, tmp_path):
+def test_csv_gives_back_every_value_exactly(paths: RunPaths, tmp_path: Path):
     out = tmp_path / "steps.csv"
     assert export_run(paths, "csv", out) == [out, tmp_path / "steps.validation.csv"]
     with out.open(newline="") as file:
@@ -77,7 +77,7 @@ def test_csv_gives_back_every_value_exactly(paths, tmp_path):
     ]
 
 
-def test_json_lines_are_strict_and_complete(paths, tmp_path):
+def test_json_lines_are_strict_and_complete(paths: RunPaths, tmp_path: Path):
     def refuse(name: str) -> None:
         raise AssertionError(name)
 
@@ -93,7 +93,7 @@ def test_json_lines_are_strict_and_complete(paths, tmp_path):
     assert validations[0]["metrics"] == {"f1": 0.5, "auc": None}
 
 
-def test_parquet_keeps_values_and_widths(paths, tmp_path):
+def test_parquet_keeps_values_and_widths(paths: RunPaths, tmp_path: Path):
     parquet = pytest.importorskip("pyarrow.parquet")
     export_run(paths, "parquet", tmp_path / "steps.parquet")
     table = parquet.read_table(tmp_path / "steps.parquet")
@@ -110,7 +110,7 @@ def test_parquet_keeps_values_and_widths(paths, tmp_path):
     ]
 
 
-def test_tensorboard_reads_the_steps_and_validations(paths, tmp_path):
+def test_tensorboard_reads_the_steps_and_validations(paths: RunPaths, tmp_path: Path):
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     (file,) = export_run(paths, "tensorboard", tmp_path / "board")
     accumulator = accumulators.EventAccumulator(str(file.parent), {"scalars": 0})
@@ -119,7 +119,7 @@ def test_tensorboard_reads_the_steps_and_validations(paths, tmp_path):
     loss = accumulator.Scalars("loss")
     assert [point.step for point in loss] == wanted["step"].tolist()
     assert [point.wall_time for point in loss] == wanted["time"].tolist()
-    np.testing.assert_array_equal(np.float32([point.value for point in loss]), wanted["loss"])
+    np.testing.assert_array_equal(np.array([point.value for point in loss], np.float32), wanted["loss"])
     assert [point.value for point in accumulator.Scalars("classes/open")] == wanted["classes"][:, 1].tolist()
     tags = set(accumulator.Tags()["scalars"])
     assert {"term/bce", "weight/bce", "grad_norm", "grad_norm/stem", "lr/0", "lr/1", "scalar/accuracy"} <= tags
@@ -129,7 +129,7 @@ def test_tensorboard_reads_the_steps_and_validations(paths, tmp_path):
 
 
 @pytest.mark.parametrize("to", list(ExportFormat))
-def test_what_exists_is_replaced_only_when_asked(paths, tmp_path, to):
+def test_what_exists_is_replaced_only_when_asked(paths: RunPaths, tmp_path: Path, to: ExportFormat):
     out = tmp_path / "out" / f"steps.{to}"
     (first, *_) = export_run(paths, to, out)
     first.write_bytes(b"precious")
@@ -140,25 +140,25 @@ def test_what_exists_is_replaced_only_when_asked(paths, tmp_path, to):
     assert first.read_bytes() != b"precious"
 
 
-def test_an_existing_validation_file_alone_is_not_replaced_either(paths, tmp_path):
+def test_an_existing_validation_file_alone_is_not_replaced_either(paths: RunPaths, tmp_path: Path):
     (tmp_path / "steps.validation.csv").write_text("precious")
     with pytest.raises(UserError, match=r"steps\.validation\.csv exists"):
         export_run(paths, "csv", tmp_path / "steps.csv")
     assert not (tmp_path / "steps.csv").exists()
 
 
-def test_events_of_another_program_are_not_mixed_with_ours(paths, tmp_path):
+def test_events_of_another_program_are_not_mixed_with_ours(paths: RunPaths, tmp_path: Path):
     (tmp_path / "events.out.tfevents.1.other").write_bytes(b"")
     with pytest.raises(UserError, match="other event files"):
         export_run(paths, "tensorboard", tmp_path, overwrite=True)
 
 
-def test_a_run_without_steps_cannot_be_exported(tmp_path):
+def test_a_run_without_steps_cannot_be_exported(tmp_path: Path):
     with pytest.raises(UserError, match="no step recorded yet"):
         export_run(new_run(tmp_path), "csv", tmp_path / "steps.csv")
 
 
-def test_a_run_without_validations_gives_one_file(tmp_path):
+def test_a_run_without_validations_gives_one_file(tmp_path: Path):
     paths = new_run(tmp_path)
     writer = StepWriter(paths, LAYOUT)
     writer.append(records(1, 3))
@@ -166,11 +166,11 @@ def test_a_run_without_validations_gives_one_file(tmp_path):
     assert export_run(paths, "csv", tmp_path / "steps.csv") == [tmp_path / "steps.csv"]
 
 
-def test_a_full_disk_leaves_nothing_half_written(paths, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_nothing_half_written(paths: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "out"
     real = Path.replace
 
-    def full(self, target):
+    def full(self: Path, target: Path):
         if self.parent == folder:
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(self, target)
@@ -182,7 +182,9 @@ def test_a_full_disk_leaves_nothing_half_written(paths, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("to", "module"), [("parquet", "pyarrow"), ("tensorboard", "tensorboard")])
-def test_a_missing_package_is_named_with_the_way_to_install_it(paths, tmp_path, monkeypatch, to, module):
+def test_a_missing_package_is_named_with_the_way_to_install_it(
+    paths: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, module: str
+):
     for name in (module, "tensorboard.compat.proto.event_pb2"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match="pip install"):
@@ -190,7 +192,7 @@ def test_a_missing_package_is_named_with_the_way_to_install_it(paths, tmp_path, 
 
 
 @pytest.mark.parametrize("to", ["parquet", "tensorboard"])
-def test_no_export_imports_torch(paths, tmp_path, to):
+def test_no_export_imports_torch(paths: RunPaths, tmp_path: Path, to: str):
     code = (
         "import sys; from pathlib import Path; from trainctl.engine.runs.export.export import export_run;"
         "from trainctl.engine.runs.layout import RunPaths;"

@@ -55,7 +55,8 @@ def test_clipping_bounds_what_sgd_changes(tmp_path: Path) -> None:
     options = {"name": "sgd", "lr": 1.0, "momentum": 0.0}
     run_toy(tmp_path / "run", resolved(train={**TRAIN, "max_steps": 1}, optimizer=options, clip={"grad_norm": 1e-3}))
     torch.manual_seed(42)
-    start = torch.cat([p.flatten() for p in ToyTask(resolved().config).build_model(None).parameters()])  # pyright: ignore
+    task = ToyTask(resolved().config)
+    start = torch.cat([p.flatten() for p in task.build_model(task.load()).parameters()])
     state = load_checkpoint(RunPaths(tmp_path / "run").latest)["state"]["model"]
     end = torch.cat([value.flatten() for name, value in state.items() if name.split(".")[1] in ("weight", "bias")])
     assert (end - start).norm().item() == pytest.approx(1e-3, rel=1e-3)

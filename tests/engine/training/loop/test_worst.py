@@ -51,7 +51,7 @@ def test_a_task_that_does_not_say_keeps_nothing():
 
 
 @pytest.mark.parametrize("name", ["bce", "focal"])
-def test_eyes_are_ranked_by_the_configured_loss_of_each(name):
+def test_eyes_are_ranked_by_the_configured_loss_of_each(name: str):
     task = EyesTask(EyesConfig.model_validate({"loss": {"name": name, "pos_weight": 3.0}}))
     images = torch.randint(0, 256, (6, 3, 8, 12), dtype=torch.uint8)
     labels = torch.tensor([0, 1, 0, 1, 0, 1])
