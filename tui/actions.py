@@ -32,7 +32,6 @@ class Action:
         label: a word for the footer.
         help: a sentence for palette and help page.
         group: where it stands on the help page.
-        changes_run: refused when the cockpit is read only.
         footer: shown in the footer.
         cli: the command that does the same; empty where it is about the screen only.
     """
@@ -42,7 +41,6 @@ class Action:
     label: str
     help: str
     group: Group
-    changes_run: bool = False
     footer: bool = False
     cli: str = ""
 
@@ -76,17 +74,17 @@ def shown_key(key: str) -> str:
 _RUN, _LOOK, _RUNS, _APP = Group
 
 ACTIONS = (
-    Action("space", "pause", "pause", "Pause the training, or let it go on.", _RUN, True, True, "send RUN pause"),
-    Action("s", "stop", "stop", "Finish the step, write a checkpoint and end the run; it can be resumed.", _RUN, True,
+    Action("space", "pause", "pause", "Pause the training, or let it go on.", _RUN, True, "send RUN pause"),
+    Action("s", "stop", "stop", "Finish the step, write a checkpoint and end the run; it can be resumed.", _RUN,
            True, "send RUN stop"),
-    Action("c", "checkpoint", "save", "Write a checkpoint now.", _RUN, True, True, "send RUN checkpoint"),
-    Action("v", "validate", "val", "Validate now.", _RUN, True, True, "send RUN validate"),
-    Action("l", "learning_rate", "lr", "Multiply or set the learning rate.", _RUN, True, True, "send RUN set lr x0.5"),
+    Action("c", "checkpoint", "save", "Write a checkpoint now.", _RUN, True, "send RUN checkpoint"),
+    Action("v", "validate", "val", "Validate now.", _RUN, True, "send RUN validate"),
+    Action("l", "learning_rate", "lr", "Multiply or set the learning rate.", _RUN, True, "send RUN set lr x0.5"),
     Action("w", "weights", "weights", "Change the weight of a loss term, the clip norm or the number of epochs.", _RUN,
-           True, cli="send RUN set weight.TERM 0.5"),
+           cli="send RUN set weight.TERM 0.5"),
     Action("f", "fix", "fix", "Apply the fix of the chosen finding, after showing what it changes.", _RUN, True,
            cli="run --set KEY=VALUE"),
-    Action("p", "presets", "presets", "List the presets; compare, start a new run, or fork this one.", _RUN, True, True,
+    Action("p", "presets", "presets", "List the presets; compare, start a new run, or fork this one.", _RUN, True,
            "run --preset NAME"),
     Action("y", "log_axis", "log", "Switch the value axis of the chosen panel: linear, logarithmic.", _LOOK),
     Action("x", "unit", "axis", "Switch the x axis: steps, epochs, time.", _LOOK),

@@ -95,18 +95,6 @@ def locate(config_type: type[BaseModel], keys: Sequence[str]) -> Place | None:
     return place
 
 
-def describe(config_type: type[BaseModel], path: str) -> str:
-    """Documentation of a field or section by its dotted name; empty if there is none."""
-    keys = path.split(".")
-    place = locate(config_type, keys)
-    if place is None:
-        return ""
-    if place.section is not None:
-        return " ".join((place.section.__doc__ or "").split())
-    assert place.field is not None
-    return " ".join((place.field.description or "").split())
-
-
 def dotted_keys(config_type: type[BaseModel], prefix: KeyPath = ()) -> Iterator[str]:
     """Every section and field of a schema by its dotted name, in order."""
     for name in config_type.model_fields:

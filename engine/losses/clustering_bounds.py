@@ -2,12 +2,14 @@
 
 No torch, so that rules and reports can use them. K is the number of components, p the largest posterior of a sample,
 H its entropy in nats.
+
+KL(mean posterior ‖ uniform) needs no function: the entropy of a mean is at least the mean of the entropies (concavity),
+so the divergence is at most ln K less the mean H.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 
 def largest_entropy(max_posterior: float, clusters: int) -> float:
@@ -27,28 +29,16 @@ def largest_entropy(max_posterior: float, clusters: int) -> float:
     return _minus_x_ln_x(p) + _minus_x_ln_x(1 - p) + (1 - p) * math.log(max(clusters - 1, 1))
 
 
-def smallest_entropy(max_posterior: float, clusters: int) -> float:
-    """The smallest H of one sample with largest posterior p: as many components as fit at p, one with what is left.
-
-    With n = ⌊1/p⌋ and r = 1 − np: −n p ln p − r ln r. Moving posterior from a smaller component to a larger one
-    lowers a concave symmetric function, until all but one are at p or 0.
-
-    Raises:
-        ValueError: p outside [1/K, 1].
-    """
-    p = _possible(max_posterior, clusters)
-    # 1/p a rounding error below a whole number must count as that number.
-    full = min(int(1 / p + 1e-12), clusters)
-    return full * _minus_x_ln_x(p) + _minus_x_ln_x(max(1 - full * p, 0.0))
-
-
 def smallest_mean_entropy(mean_max_posterior: float, clusters: int) -> float:
     """The smallest mean H of samples whose largest posteriors have this mean.
 
-    Samples may differ, so it is the largest convex function below `smallest_entropy`. That one is concave between
-    the points p = 1/n, H = ln n (second derivative −n/p − n²/r), and the points lie on the convex −ln p: the result
-    runs straight between neighbouring points. It is reached by samples that are uniform over n or over n+1
-    components.
+    One sample has the smallest H with as many components as fit at p and one with what is left: moving posterior from
+    a smaller component to a larger one lowers a concave symmetric function, until all but one are at p or 0. With
+    n = ⌊1/p⌋ and r = 1 − np that is s(p) = −n p ln p − r ln r.
+
+    Samples may differ, so it is the largest convex function below s. That one is concave between the points p = 1/n,
+    H = ln n (second derivative −n/p − n²/r), and the points lie on the convex −ln p: the result runs straight between
+    neighbouring points. It is reached by samples that are uniform over n or over n+1 components.
 
     Raises:
         ValueError: p outside [1/K, 1].
@@ -58,14 +48,6 @@ def smallest_mean_entropy(mean_max_posterior: float, clusters: int) -> float:
     right, left = 1 / n, 1 / (n + 1)
     share = (right - p) / (right - left)
     return max((1 - share) * math.log(n) + share * math.log(n + 1), 0.0) if clusters > 1 else 0.0
-
-
-def largest_balance(mean_entropy: float, clusters: int) -> float:
-    """The largest KL(mean posterior ‖ uniform) of samples with this mean H: ln K − H.
-
-    The entropy of a mean is at least the mean of the entropies (concavity), and the divergence is ln K less it.
-    """
-    return math.log(clusters) - mean_entropy
 
 
 def ideal_batch_balance(clusters: int, batch_size: int) -> float:
@@ -108,31 +90,6 @@ def best_max_posterior(cluster_weight: float, entropy_weight: float, clusters: i
     if entropy_weight == 0:
         return 1.0 if cluster_weight > 0 else math.nan
     return 1 / (1 + (clusters - 1) * math.exp(-cluster_weight / entropy_weight))
-
-
-def weight_ratio_for(max_posterior: float, clusters: int) -> float:
-    """w_c/w_e at which `best_max_posterior` is p: ln((K−1)·p/(1−p)); ∞ for 1.
-
-    Raises:
-        ValueError: p outside [1/K, 1].
-    """
-    p = _possible(max_posterior, clusters)
-    return math.inf if p == 1 else math.log((clusters - 1) * p / (1 - p))
-
-
-def sum_gap(total: float, terms: Mapping[str, float], weights: Mapping[str, float], decimals: int = 4) -> float:
-    """How far a printed total is from the weighted sum of printed terms, beyond what rounding explains; 0: it fits.
-
-    Args:
-        total: the total loss as printed.
-        terms: raw value of each term, as printed.
-        weights: weight of each term; a term without one does not count.
-        decimals: digits after the point of all of them.
-    """
-    used = {name: weights[name] for name in terms if name in weights}
-    gap = total - sum(weight * terms[name] for name, weight in used.items())
-    rounding = 0.5 * 10**-decimals * (1 + sum(abs(weight) for weight in used.values()))
-    return 0.0 if abs(gap) <= rounding * (1 + 1e-9) else gap
 
 
 def _possible(max_posterior: float, clusters: int) -> float:

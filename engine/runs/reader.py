@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trainctl.engine.files import read_limited
-from trainctl.engine.runs.atomic import MAX_BYTES, DamagedFileError
+from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.events import Event, EventReader, current_events
 from trainctl.engine.runs.layout import RunPaths
@@ -33,7 +32,6 @@ class RunReader:
 
     Attributes:
         meta: origin of the run; None until written.
-        config_text: content of `config.yaml`; empty until written.
         status: last status; None until written.
         summary: how the run ended; None until it has.
         samples: the worst of the newest validation; None where none were kept.
@@ -45,7 +43,6 @@ class RunReader:
     def __init__(self, run: RunPaths | Path) -> None:
         self.paths = run if isinstance(run, RunPaths) else RunPaths(run)
         self.meta: dict[str, Any] | None = None
-        self.config_text = ""
         self.status: Status | None = None
         self.summary: Summary | None = None
         self.samples: WorstSamples | None = None
@@ -68,8 +65,6 @@ class RunReader:
         changed = self._poll_events(max_event_bytes)
         if self._is_new(self.paths.meta):
             self.meta, changed = self._read(read_meta, self.paths.meta, self.meta), True
-        if self._is_new(self.paths.config):
-            self.config_text, changed = _read_text(self.paths.config), True
         if self._is_new(self.paths.status):
             self.status, changed = self._read(read_status, self.paths.status, self.status), True
         if self._is_new(self.paths.summary):
@@ -132,10 +127,3 @@ class RunReader:
             return before
         self.problems.pop(path.name, None)
         return value
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_limited(path, MAX_BYTES, follow=False).decode(errors="replace")
-    except (OSError, ValueError):
-        return ""

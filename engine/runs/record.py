@@ -5,7 +5,7 @@ All fields are little-endian and of fixed width, so record k of a run lies at by
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -36,7 +36,6 @@ class RecordLayout:
     """Further scalars of the task: fields `scalar.<name>`."""
     frozen: tuple[str, ...] = ()
     """Module groups without a trainable parameter (shown as frozen)."""
-    units: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def dtype(self) -> np.dtype[np.void]:
@@ -78,7 +77,6 @@ class RecordLayout:
             "classes": list(self.classes),
             "scalars": list(self.scalars),
             "frozen": list(self.frozen),
-            "units": self.units,
         }
 
     @classmethod
@@ -91,7 +89,6 @@ class RecordLayout:
             classes=_names(data["classes"]),
             scalars=_names(data["scalars"]),
             frozen=_names(data.get("frozen", ())),
-            units=dict(data.get("units", {})),
         )
 
 

@@ -28,7 +28,6 @@ FIRST, MOST = 60, 5_000
 """Runs read before the list is shown, and at all."""
 PERIOD_S = 2.0
 """Seconds between two looks at the folder."""
-COMPARE = "compare"
 
 
 @dataclass(frozen=True)

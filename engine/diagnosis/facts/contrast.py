@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ContrastFacts, LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, LabelFacts, SamplerFacts
 
 TERMS = ("supcon",)
 """Names of loss terms that compare all pairs of a batch."""
@@ -88,15 +88,6 @@ def not_collapsed(contrast: ContrastFacts | None) -> list[str]:
     if contrast is None or not contrast.mean_cosine <= COLLAPSED or contrast.num_zero:
         return []
     return [f"K403 collapse (mean cosine {contrast.mean_cosine:.2f}{_when(contrast)})"]
-
-
-def not_frozen(batch: BatchFacts | None) -> list[str]:
-    """Words where every parameter has a gradient."""
-    if batch is None or not batch.trainable or len(batch.trainable) != len(batch.parameters):
-        return []
-    if batch.num_with_gradient != len(batch.trainable):
-        return []
-    return [f"frozen ({batch.num_with_gradient} of {len(batch.parameters)} parameters have a gradient)"]
 
 
 def _when(contrast: ContrastFacts) -> str:

@@ -335,11 +335,8 @@ class RecordFacts:
     """What the records of a run say as a whole."""
 
     num_steps: int
-    last_epoch: int
     state: str
     first_nonfinite: NonfiniteStep | None
-    num_scaler_skips: int
-    """Steps whose gradients were not finite under a gradient scaler, which skips them by design."""
     groups: tuple[str, ...]
     frozen: tuple[str, ...]
     max_grad_norm: float

@@ -49,7 +49,7 @@ class RecordScan:
 
     def _forget(self) -> None:
         self.count = 0
-        self._num_bad = self._num_skips = 0
+        self._num_bad = 0
         self._max_norm = float("nan")
         self._first_bad: NonfiniteStep | None = None
         self._first_loss: float | None = None
@@ -85,10 +85,8 @@ class RecordScan:
         layout, last, first = self.reader.layout, self._last, self._first_bad
         return RecordFacts(
             num_steps=self.count,
-            last_epoch=0 if last is None else int(last["epoch"]),
             state=state,
             first_nonfinite=None if first is None else replace(first, num_steps=self._num_bad),
-            num_scaler_skips=self._num_skips,
             groups=layout.groups if layout else (),
             frozen=layout.frozen if layout else (),
             max_grad_norm=self._max_norm,
@@ -126,8 +124,7 @@ class RecordScan:
                 self._take(records[start : min(start + chunk, end)].copy(), layout)
 
     def _take(self, records: Records, layout: RecordLayout) -> None:
-        is_bad, is_skip = bad_steps(records)
-        self._num_skips += int(is_skip.sum())
+        is_bad = bad_steps(records)
         if is_bad.any():
             self._num_bad += int(is_bad.sum())
             if self._first_bad is None:
@@ -150,12 +147,12 @@ class RecordScan:
             self._max_norm = float(np.fmax(self._max_norm, finite.max()))
 
 
-def bad_steps(records: Records) -> tuple[Mask, Mask]:
-    """Steps that were not finite, and steps that a gradient scaler skipped by design; shape (n,) each."""
+def bad_steps(records: Records) -> Mask:
+    """Steps that were not finite, without those that a gradient scaler skipped by design; shape (n,)."""
     loss_bad = ~np.isfinite(records["loss"])
     gradient_bad = records["nonfinite"] > 0
     has_scaler = np.isfinite(records["amp_scale"])
-    return loss_bad | (gradient_bad & ~has_scaler), gradient_bad & has_scaler & ~loss_bad
+    return loss_bad | (gradient_bad & ~has_scaler)
 
 
 def nonfinite_step(row: np.void, before: Records, layout: RecordLayout) -> NonfiniteStep:

@@ -22,7 +22,7 @@ def test_an_empty_directory_is_a_run_that_is_starting(tmp_path: Path):
     assert reader.poll() is False
     assert reader.state is RunState.STARTING
     assert reader.liveness()[0] is Liveness.STARTING
-    assert (reader.meta, reader.config_text, reader.summary, reader.events) == (None, "", None, [])
+    assert (reader.meta, reader.summary, reader.events) == (None, None, [])
 
 
 def test_a_directory_that_is_not_there_is_tolerated(tmp_path: Path):
@@ -34,10 +34,6 @@ def test_a_directory_that_is_not_there_is_tolerated(tmp_path: Path):
 def test_each_file_appears_when_it_is_written(tmp_path: Path):
     paths = new_run(tmp_path)
     reader = RunReader(paths.root)
-    paths.config.write_text("seed: 1\n")
-    assert reader.poll()
-    assert reader.config_text == "seed: 1\n"
-    assert reader.poll() is False
     write_status(paths, STATUS)
     assert reader.poll()
     assert reader.liveness(NOW) == (Liveness.LIVE, 1.0)

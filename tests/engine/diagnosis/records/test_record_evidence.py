@@ -136,7 +136,7 @@ def test_what_a_gradient_scaler_skips_by_design_is_no_finding(tmp_path: Path) ->
     evidence = read_evidence(write(tmp_path, rows))
     assert "N901" not in {finding.code for finding in diagnose(evidence).findings}
     assert evidence.records is not None
-    assert evidence.records.num_scaler_skips == 4
+    assert evidence.records.first_nonfinite is None
 
 
 def test_a_run_without_any_gradient_learned_nothing(tmp_path: Path) -> None:

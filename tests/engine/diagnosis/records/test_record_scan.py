@@ -39,7 +39,7 @@ def rows(count: int, first: int = 1, seed: int = 0) -> np.ndarray[Any, Any]:
 
 def slowly(records: np.ndarray[Any, Any]) -> RecordFacts:
     """The facts, from all records at once."""
-    is_bad, is_skip = bad_steps(records)
+    is_bad = bad_steps(records)
     norms = records["grad_norm"][np.isfinite(records["grad_norm"])]
     first = None
     if is_bad.any():
@@ -48,10 +48,8 @@ def slowly(records: np.ndarray[Any, Any]) -> RecordFacts:
         first = replace(one, num_steps=int(is_bad.sum()))
     return RecordFacts(
         num_steps=len(records),
-        last_epoch=int(records["epoch"][-1]),
         state="running",
         first_nonfinite=first,
-        num_scaler_skips=int(is_skip.sum()),
         groups=LAYOUT.groups,
         frozen=(),
         max_grad_norm=float(norms.max()) if len(norms) else float("nan"),
