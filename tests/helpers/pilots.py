@@ -33,7 +33,7 @@ def screen_text(pilot: Pilot[None]) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 5.0) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 30.0) -> None:
     """Let the app work until something holds."""
     end = time.monotonic() + limit_s
     while not holds():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import subprocess
 import sys
-import time
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -188,14 +188,16 @@ def test_configuration_run_directories_and_cockpit_import_no_torch() -> None:
 
 def test_help_answers_at_once() -> None:
     code = "from trainctl.tui.cli.main import main; main(['--help'])"
-    # The least of several tries: the machine may be busy, but help must be able to come in time.
-    assert any(_seconds(code) - _seconds("pass") < 0.3 for _ in range(6))
+    # Processor time, not the clock: how busy the machine is, is no fault of ours. The benchmark has the clock.
+    assert min(_work_s(code) - _work_s("pass") for _ in range(3)) < 0.3
 
 
-def _seconds(code: str) -> float:
-    start = time.perf_counter()
+def _work_s(code: str) -> float:
+    """Processor seconds of a fresh interpreter that runs `code`."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     python(f"try:\n  exec({code!r})\nexcept SystemExit: pass")
-    return time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("name", COMMANDS)
