@@ -4,9 +4,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+OLDEST := .cache/oldest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test setup check lint format bench docs experiments clean
+.PHONY: run test setup check oldest lint format bench docs experiments clean
 
 run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
@@ -17,6 +18,9 @@ test: $(VENV)/.test-installed ## run the tests
 setup: $(VENV)/.check-installed .cache/types/trainctl ## everything a developer needs
 
 check: setup lint test ## what must be green before a change lands
+
+oldest: $(OLDEST)/.installed ## a part of the tests with the lowest versions that pyproject.toml promises (minutes)
+	$(OLDEST)/bin/python -m pytest -n auto tests/engine/config tests/engine/runs tests/engine/training tests/tui/run
 
 lint: setup
 	$(BIN)/ruff check .
@@ -65,6 +69,13 @@ $(VENV)/.bench-installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.docs-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_INSTALL) -e '.[docs]'
 	touch $@ $(VENV)/.run-installed
+
+# Not of the extra `test`, whose optional packages (ONNX, Parquet, TensorBoard) this part of the tests does without.
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e . \
+	  pytest pytest-xdist pytest-asyncio pytest-textual-snapshot hypothesis
+	touch $@
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info
