@@ -93,7 +93,7 @@ def make_copies(
 
 def _seed_of(seed: int, kind: Kind) -> int:
     """A seed of its own for every kind, unrelated to those of neighbouring seeds."""
-    return int(np.random.SeedSequence((seed, kind.number, kind.level)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence((seed, kind.number, kind.level)).generate_state(1, np.uint64)[0]) >> 1
 
 
 def _copy(pixels_BCHW: Tensor, kind: Kind, generator: torch.Generator) -> Tensor:
