@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -181,11 +181,22 @@ def _tolerant(read: Callable[[], T | None]) -> T | None:
 
 
 def _labels(meta: dict[str, Any]) -> LabelFacts | None:
-    classes, counts = meta.get("classes"), meta.get("class_counts")
-    if not classes or not isinstance(counts, dict) or "train" not in counts:
+    classes: Any = meta.get("classes")
+    counts: Any = meta.get("class_counts")
+    if not isinstance(classes, list) or not isinstance(counts, dict):
         return None
-    splits = {name: _split_labels(str(name), values) for name, values in counts.items()}
-    return LabelFacts(tuple(map(str, classes)), splits["train"], splits.get("val"))
+    names, of_splits = cast("list[Any]", classes), cast("dict[str, Any]", counts)
+    # The file may come from anywhere: counts that do not belong to the classes say nothing.
+    if not names or "train" not in of_splits or not all(_are_counts(found, len(names)) for found in of_splits.values()):
+        return None
+    splits = {name: _split_labels(name, values) for name, values in of_splits.items()}
+    return LabelFacts(tuple(map(str, names)), splits["train"], splits.get("val"))
+
+
+def _are_counts(values: Any, size: int) -> bool:
+    if not isinstance(values, list) or len(cast("list[Any]", values)) != size:
+        return False
+    return all(type(value) is int and value >= 0 for value in cast("list[Any]", values))
 
 
 def _split_labels(name: str, counts: Sequence[int]) -> SplitLabels:
