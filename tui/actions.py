@@ -82,7 +82,7 @@ ACTIONS = (
     Action("l", "learning_rate", "lr", "Multiply or set the learning rate.", _RUN, True, "send RUN set lr x0.5"),
     Action("w", "weights", "weights", "Change the weight of a loss term, the clip norm or the number of epochs.", _RUN,
            cli="send RUN set weight.TERM 0.5"),
-    Action("f", "fix", "fix", "Apply the fix of the chosen finding, after showing what it changes.", _RUN, True,
+    Action("f", "fix", "fix", "Apply the fix of the chosen finding, after showing what it changes.", _RUN,
            cli="run --set KEY=VALUE"),
     Action("p", "presets", "presets", "List the presets; compare, start a new run, or fork this one.", _RUN, True,
            "run --preset NAME"),
