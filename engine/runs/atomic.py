@@ -132,6 +132,19 @@ def open_own(path: Path) -> BinaryIO:
         raise DamagedFileError(f"cannot read {path}: {err.strerror or err}") from err
 
 
+@contextlib.contextmanager
+def understanding(path: Path) -> Generator[None]:
+    """While the content of `path` is taken apart: what it lacks, or has of another kind, is damage to it.
+
+    Raises:
+        DamagedFileError: in place of what taking it apart raised.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as err:
+        raise DamagedFileError(f"cannot read {path}: {err!r}") from err
+
+
 def check_schema(data: Mapping[str, Any], path: Path) -> None:
     """Refuse what a newer version wrote.
 

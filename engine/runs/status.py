@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from trainctl.engine.runs.atomic import DamagedFileError, read_json, to_plain, write_json_atomic
+from trainctl.engine.runs.atomic import read_json, to_plain, understanding, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import SCHEMA, RunState
 
@@ -82,10 +82,8 @@ def read_status(paths: RunPaths) -> Status | None:
     data = read_json(paths.status)
     if data is None:
         return None
-    try:
+    with understanding(paths.status):
         return _from_json(data)
-    except (KeyError, TypeError, ValueError) as err:
-        raise DamagedFileError(f"cannot read {paths.status}: {err!r}") from err
 
 
 def _from_json(data: dict[str, Any]) -> Status:

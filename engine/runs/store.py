@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.atomic import DamagedFileError, disk_errors, open_own, read_json, write_all, write_json_atomic
+from trainctl.engine.runs.atomic import disk_errors, open_own, read_json, understanding, write_all, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewWriter
 from trainctl.engine.runs.record import RecordLayout, Records
@@ -206,12 +206,9 @@ class StepReader:
         data = read_json(self._paths.steps_layout)
         if data is None:
             return
-        try:
-            self._dtype = dtype_from_json(data)
-            self._layout = _fitting(RecordLayout.from_json(data), self._dtype)
-        except (KeyError, TypeError, ValueError) as err:
-            self._dtype = None
-            raise DamagedFileError(f"cannot read {self._paths.steps_layout}: {err!r}") from err
+        with understanding(self._paths.steps_layout):
+            dtype = dtype_from_json(data)
+            self._dtype, self._layout = dtype, _fitting(RecordLayout.from_json(data), dtype)
 
 
 def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:
@@ -300,10 +297,8 @@ def _dtype_of_resumed(paths: RunPaths, layout: RecordLayout) -> np.dtype[np.void
             f"{paths.root} was recorded with another {', '.join(changed)}",
             "resume with its own configuration, or start a new run",
         )
-    try:
+    with understanding(paths.steps_layout):
         return dtype_from_json(existing)
-    except (KeyError, TypeError, ValueError) as err:
-        raise DamagedFileError(f"cannot read {paths.steps_layout}: {err!r}") from err
 
 
 def _as(records: Records, dtype: np.dtype[np.void]) -> Records:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainctl.engine.runs.atomic import DamagedFileError, read_json, to_plain, write_json_atomic
+from trainctl.engine.runs.atomic import read_json, to_plain, understanding, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import SCHEMA, RunState
 
@@ -60,10 +60,8 @@ def read_summary(paths: RunPaths) -> Summary | None:
     data = read_json(paths.summary)
     if data is None:
         return None
-    try:
+    with understanding(paths.summary):
         return _from_json(data)
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
-        raise DamagedFileError(f"cannot read {paths.summary}: {err!r}") from err
 
 
 def _from_json(data: dict[str, Any]) -> Summary:
