@@ -66,7 +66,7 @@ def create_run(root: Path, preset: str) -> RunPaths:
     """
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", _short_name(preset)).strip("-.") or "run"
     with disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # whatever the umask: commands are obeyed from here
         while True:
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{label[:60]}-{os.urandom(2).hex()}"
             with contextlib.suppress(FileExistsError):

@@ -143,6 +143,28 @@ async def test_another_page_in_the_same_browser_is_refused(run: RunPaths, header
         assert served.cockpits() == []
 
 
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        *(("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True)),
+        *(("127.evil.example", False), ("127.0.0.1.evil.example", False), ("localhost.evil.example", False)),
+        *(("10.0.0.1", False), ("", False)),
+    ],
+)
+def test_a_name_that_begins_like_an_address_is_not_this_machine(host: str, is_ours: bool) -> None:
+    from trainctl.tui.processes.web import is_local
+
+    assert is_local(host) is is_ours
+
+
+async def test_the_name_of_a_run_is_text_on_the_page(run: RunPaths) -> None:
+    named = run.root.rename(run.root.with_name("<script>alert(1)</script>".replace("/", "")))
+    with serving(RunPaths(named)) as served:
+        async with aiohttp.ClientSession() as session, session.get(served.url) as answer:
+            page = await answer.text()
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
+
+
 async def test_a_cockpit_whose_server_is_killed_ends_too(run: RunPaths) -> None:
     with serving(run) as served:
         address = f"{served.url}ws?width=80&height=24"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import secrets
 import signal
 import socket
@@ -17,6 +18,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from ipaddress import ip_address
 from shlex import join, split
 from urllib.parse import urlsplit
 
@@ -24,7 +26,7 @@ from aiohttp import web
 from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
 
-LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+LOCAL_NAME = "localhost"
 MAX_TABS = 16
 """Cockpits at a time: each is a process."""
 GRACE_S = 3.0
@@ -86,13 +88,13 @@ class WebServer(Server):
         words: command line of a cockpit.
         title: of the page.
         listener: where to listen, already bound: a taken port was found out before.
-        secret: part of every address; empty: none.
+        secret: part of every address.
     """
 
-    def __init__(self, words: Sequence[str], title: str, listener: socket.socket, secret: str = "") -> None:
+    def __init__(self, words: Sequence[str], title: str, listener: socket.socket, secret: str) -> None:
         host, port = listener.getsockname()[:2]
         super().__init__(join(words), host, port, title)
-        self._listener, self._prefix = listener, f"/{secret}" if secret else ""
+        self._listener, self._prefix = listener, f"/{secret}"
         self._is_local = is_local(host)
         self._tabs: set[Tab] = set()
         self._num_tabs = 0
@@ -143,7 +145,9 @@ class WebServer(Server):
         """The page."""
         page = string.Template(files("trainctl.tui.processes").joinpath("web.html").read_text())
         size = min(max(to_int(request.query.get("fontsize", ""), FONT_SIZE), 6), 48)
-        return web.Response(text=page.substitute(title=self.title, font_size=size), content_type="text/html")
+        return web.Response(
+            text=page.substitute(title=html.escape(self.title), font_size=size), content_type="text/html"
+        )
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """A tab: its cockpit lives as long as the connection."""
@@ -185,7 +189,10 @@ class WebServer(Server):
 
 def is_local(host: str) -> bool:
     """Whether a host is this machine alone."""
-    return host in LOCAL_NAMES or host.startswith("127.")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name: `127.somewhere.example` is one too
+        return host == LOCAL_NAME
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -151,3 +151,12 @@ def test_a_broken_run_is_listed_as_broken_beside_the_others(root: Path, file: st
     infos = {info.name: info for info in list_runs(root)}
     assert file in infos[NAMES[1]].problem
     assert [infos[NAMES[0]].problem, infos[NAMES[2]].problem] == ["", ""]
+
+
+def test_the_folder_of_runs_is_its_owners_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        create_run(tmp_path / "runs", "eyes/balanced")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "runs").stat().st_mode & 0o777 == 0o700

@@ -94,8 +94,8 @@ def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> in
     """Serve the cockpit of a run until Ctrl-C; returns the exit code."""
     from trainctl.tui.processes.web import WebServer, is_local, new_secret
 
-    # Other users of this machine reach the port too: who may change the run must know the address.
-    secret = new_secret() if options.allow_control else ""
+    # Other users of this machine reach the port too: who looks, or changes something, must know the address.
+    secret = new_secret()
     server = WebServer(cockpit_words(run, options), run.root.name, listener, secret)
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
@@ -104,11 +104,9 @@ def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> in
     def ready() -> None:
         if not is_local(host):
             what = "change" if options.allow_control else "watch"
-            reach = "and has the address " if secret else ""
-            sys.stderr.write(
-                f"trainctl: warning: everyone who reaches {name}:{port} {reach}can {what} this run, unencrypted\n"
-            )
-        sys.stdout.write(f"{run.root.name} ({rights}): http://{name}:{port}/{secret + '/' if secret else ''}\n")
+            whoever = f"everyone who reaches {name}:{port} and has the address"
+            sys.stderr.write(f"trainctl: warning: {whoever} can {what} this run, unencrypted\n")
+        sys.stdout.write(f"{run.root.name} ({rights}): http://{name}:{port}/{secret}/\n")
         sys.stdout.write("Each browser tab is a cockpit of its own. Ctrl-C ends the server, not the training.\n")
         sys.stdout.flush()
 
