@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from present import present
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widget import Widget
 
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.app import CockpitApp
@@ -39,6 +40,17 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 
     while not holds():
         assert time.monotonic() < end, "did not happen\n" + screen_text(pilot)
         await pilot.pause(0.02)
+
+
+async def until_in_view(pilot: Pilot[None], widget: Widget, holds: Callable[[], bool]) -> None:
+    """Let the app work until something holds, with a widget scrolled to: panels that come or go later move it away."""
+    widget.focus()
+
+    def holds_in_view() -> bool:
+        widget.scroll_visible(animate=False)
+        return holds()
+
+    await until(pilot, holds_in_view)
 
 
 async def shows(pilot: Pilot[None], text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until
+from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until, until_in_view
 from present import present
 from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
@@ -43,9 +43,15 @@ async def seen(pilot: Pilot[None]) -> ClusterPanel:
     """The panel, scrolled to and drawn."""
     await shows(pilot, "RUNNING")
     panel = pilot.app.screen.query_one(ClusterPanel)
-    panel.focus(scroll_visible=False)
-    panel.scroll_visible(animate=False)
-    await until(pilot, lambda: "ratio" in panel.render().plain or "empty" in panel.render().plain)
+    await until_in_view(
+        pilot,
+        panel,
+        lambda: (
+            ("ratio" in panel.render().plain or "empty" in panel.render().plain)
+            and panel.region.y >= 3
+            and panel.region.bottom < pilot.app.size.height
+        ),
+    )
     await pilot.pause(0.05)
     return panel
 

@@ -6,7 +6,19 @@ import time
 
 import numpy as np
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, cockpit_app, commands, screen_text, session_of, shows, toasts, until
+from pilots import (
+    MEDIUM,
+    SMALL,
+    cockpit,
+    cockpit_app,
+    commands,
+    screen_text,
+    session_of,
+    shows,
+    toasts,
+    until,
+    until_in_view,
+)
 from present import present
 from synthetic_run import NewRun, SyntheticRun
 from textual.pilot import Pilot
@@ -69,9 +81,13 @@ async def judged(pilot: Pilot[None]) -> HealthPanel:
     """The panel on the screen, after a judgement."""
     await until(pilot, lambda: (session := cockpit_app(pilot).session) is not None and session.health is not None)
     shown = panel(pilot)
-    shown.focus()
-    await until(pilot, lambda: shown.region.y >= 3 and shown.region.bottom < pilot.app.size.height)
-    await shows(pilot, "─ Health ─")
+    await until_in_view(
+        pilot,
+        shown,
+        lambda: (
+            shown.region.y >= 3 and shown.region.bottom < pilot.app.size.height and "─ Health ─" in screen_text(pilot)
+        ),
+    )
     return shown
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until
+from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until, until_in_view
 from synthetic_run import NewRun, SyntheticRun
 from textual.pilot import Pilot
 
@@ -67,8 +67,9 @@ async def test_pictures_stand_beside_each_other_with_truth_answer_and_loss(
     write_samples(live_run.paths, worst())
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "step 100/200")
-        panel(pilot).focus()
-        await until(pilot, lambda: f"{shown(pilot)} of 12 with the largest loss of 1,200" in screen_text(pilot))
+        await until_in_view(
+            pilot, panel(pilot), lambda: f"{shown(pilot)} of 12 with the largest loss of 1,200" in screen_text(pilot)
+        )
         text = screen_text(pilot)
         assert "step 100, raw weights" in text and "▀▀▀▀" in text and "× open  loss 5" in text and "closed 97%" in text
         await pilot.press("m")
@@ -161,8 +162,7 @@ async def test_scores_are_shown_beside_each_other_and_not_called_wrong(
     write_samples(quality_run.paths, crops())
     async with CockpitApp(quality_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "step 100/200")
-        panel(pilot).focus()
-        await until(pilot, lambda: "with the largest loss of 1,200" in screen_text(pilot))
+        await until_in_view(pilot, panel(pilot), lambda: "with the largest loss of 1,200" in screen_text(pilot))
         text = screen_text(pilot)
         assert "jpeg 4 0.24" in text and "0.61" in text and "▀▀▀▀" in text
         assert "2 0.73" in text and "× jpeg" not in text and "× 0" not in text and "✓ pristine" not in text
