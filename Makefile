@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST := .cache/oldest
+# Without pictures, which are those of one version of Textual and rich.
+OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/quality) \
+  $(addprefix tests/tui/,cli run replay health words)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: run test setup check oldest lint format bench docs experiments clean
@@ -20,7 +23,7 @@ setup: $(VENV)/.check-installed .cache/types/trainctl ## everything a developer 
 check: setup lint test ## what must be green before a change lands
 
 oldest: $(OLDEST)/.installed ## a part of the tests with the lowest versions that pyproject.toml promises (minutes)
-	$(OLDEST)/bin/python -m pytest -n auto tests/engine/config tests/engine/runs tests/engine/training tests/tui/run
+	$(OLDEST)/bin/python -m pytest -n auto -m "not slow" $(OLDEST_TESTS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -70,11 +73,9 @@ $(VENV)/.docs-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_INSTALL) -e '.[docs]'
 	touch $@ $(VENV)/.run-installed
 
-# Not of the extra `test`, whose optional packages (ONNX, Parquet, TensorBoard) this part of the tests does without.
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e . \
-	  pytest pytest-xdist pytest-asyncio pytest-textual-snapshot hypothesis
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[test]'
 	touch $@
 
 clean:
