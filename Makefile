@@ -10,7 +10,7 @@ OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/qu
   $(addprefix tests/tui/,cli run replay health words)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test setup check oldest lint format bench docs experiments clean
+.PHONY: run test setup check wheel oldest lint format bench docs experiments clean
 
 run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
@@ -21,6 +21,9 @@ test: $(VENV)/.test-installed ## run the tests
 setup: $(VENV)/.check-installed .cache/types/trainctl ## everything a developer needs
 
 check: setup lint test ## what must be green before a change lands
+
+wheel: $(VENV)/.test-installed ## the part of `test` that builds the wheel, installs it elsewhere and trains from it
+	$(BIN)/python -m pytest tests/e2e/test_wheel.py
 
 oldest: $(OLDEST)/.installed ## a part of the tests with the lowest versions that pyproject.toml promises (minutes)
 	$(OLDEST)/bin/python -m pytest -n auto -m "not slow" $(OLDEST_TESTS)
