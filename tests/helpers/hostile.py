@@ -103,7 +103,8 @@ def _change_value(run: Path, chance: random.Random) -> str:
     lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
     row = chance.randrange(len(lines))
     content = json.loads(lines[row])
-    holder, key, where = content, None, path.name
+    holder, where = content, path.name
+    key: Any = None  # a name or a position, as the holder has it
     while isinstance(holder, (dict, list)) and holder:
         keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
         key = chance.choice(keys)
@@ -117,7 +118,7 @@ def _change_value(run: Path, chance: random.Random) -> str:
         said = "left out"
     else:
         value = chance.choice(VALUES)
-        holder[key] = value  # type: ignore[index]
+        holder[key] = value
         said = repr(value)[:40]
     lines[row] = json.dumps(content)
     path.write_text("\n".join(lines) + ("\n" if path.suffix == ".jsonl" else ""))
