@@ -19,6 +19,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from trainctl.tui.charts.axis import duration
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
@@ -31,9 +32,7 @@ SECTIONS = ("balance", "sampler", "tensors", "samples")
 class SectionView(Widget):
     """One part of the audit in words, as high as it needs."""
 
-    DEFAULT_CSS = """
-    SectionView { height: auto; min-height: 3; border: round $chart-border; border-title-color: $foreground; }
-    """
+    DEFAULT_CSS = frame_css("SectionView", "height: auto; min-height: 3;")
 
     def __init__(self, section: str) -> None:
         super().__init__(id=section)
@@ -70,9 +69,7 @@ class SectionView(Widget):
 class SamplesView(Pictures):
     """Samples as pictures, by class; as stored, or as training changes them."""
 
-    DEFAULT_CSS = """
-    SamplesView { height: auto; min-height: 3; border: round $chart-border; border-title-color: $foreground; }
-    """
+    DEFAULT_CSS = frame_css("SamplesView", "height: auto; min-height: 3;")
 
 
 class DataScreen(JobPage[None]):

@@ -17,6 +17,7 @@ from textual.widgets import OptionList, Static
 
 from trainctl.engine.diagnosis.finding import Finding, Report
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.health.health import Health, health_of
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.screens.dialogs.explanation import FIX, ExplanationScreen, checks, explanation
@@ -67,11 +68,12 @@ class DiagnoseScreen(JobPage["Finding | None"]):
         Binding("f", "fix", "fix"),
         AGAIN,
     ]
-    DEFAULT_CSS = """
+    DEFAULT_CSS = (
+        frame_css("DiagnoseScreen > FindingList", "border-subtitle-color: transparent;")  # that is: as the border
+        + """
     DiagnoseScreen > #sections { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    DiagnoseScreen > FindingList { height: 1fr; border: round $chart-border; border-title-color: $foreground; }
-    DiagnoseScreen > FindingList:focus { border: round $accent; }
     """
+    )
     job_name = "the diagnosis"
 
     def __init__(self, order: Order, environ: Mapping[str, str]) -> None:
