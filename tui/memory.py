@@ -7,15 +7,19 @@ defaults: nothing that matters is lost with it.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from trainctl.engine.errors import UserError
+from trainctl.engine.files import parse_json, read_limited
+from trainctl.engine.runs.atomic import write_json_atomic
 from trainctl.engine.user_folders import user_folder
 from trainctl.tui.run.scene import MAX_SMOOTHING, LossMode, Unit
+
+MAX_BYTES = 1 << 20
+"""Of the file; ours has a few hundred."""
 
 
 @dataclass
@@ -42,17 +46,15 @@ class Memory:
             "smoothing": self.smoothing,
             "loss_mode": self.loss_mode,
         }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UserError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(data, indent=1))
-            temporary.replace(path)
+            write_json_atomic(path, data)
 
 
 def load_memory(path: Path) -> Memory:
     """What was remembered; whatever of it makes no sense is left out."""
     try:
-        data: object = json.loads(path.read_text())
+        data: object = parse_json(read_limited(path, MAX_BYTES))
     except (OSError, ValueError):
         return Memory()
     return _memory(cast("dict[str, Any]", data)) if isinstance(data, dict) else Memory()
