@@ -10,6 +10,7 @@ from textual.content import Content
 from trainctl.tui.compare.comparison import BEST_MARK, CompareRow, config_rows, figure_rows, has_one_loss
 from trainctl.tui.compare.facts import RunFacts
 from trainctl.tui.compare.promises import measured_words, promises_of, source_words
+from trainctl.tui.words.styles import COCKPIT, SEVERITIES
 
 MAX_CELL = 28
 """Columns of a cell; a longer value is cut."""
@@ -52,7 +53,7 @@ def promises_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequenc
         promises = promises_of(run)
         width = max((cell_len(promise.text) for promise in promises), default=0)
         for promise in promises:
-            colour = {None: "$chart-label", True: "$success", False: "$error"}[promise.kept]
+            colour = SEVERITIES.get(promise.meaning, COCKPIT["dim"])
             text = Content(f"  promised  {promise.text.ljust(width)}  ")
             lines.append(text + Content.styled(f"{promise.verdict}  {promise.measured}".rstrip(), colour))
         if not promises:

@@ -43,6 +43,11 @@ class Promise:
             return "· in words"
         return "✓ kept" if self.kept else "× not kept"
 
+    @property
+    def meaning(self) -> str:
+        """How good or bad that is, in the words of `words.styles`; dim where it is neither."""
+        return {None: "dim", True: "ok", False: "error"}[self.kept]
+
 
 def promises_of(run: RunFacts) -> list[Promise]:
     """What the run's preset promises, and the problems it is known to have."""

@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from trainctl.engine.runs.index import RunInfo
-from trainctl.tui.words.runs import SYMBOLS, best_words, progress_words, run_state_word, short_age
+from trainctl.tui.words.runs import SEVERITY_WORDS, SYMBOLS, best_words, progress_words, run_state_word, short_age
+from trainctl.tui.words.styles import COCKPIT, SEVERITIES
 
 PRESENT, LAID_OVER = "●", "◆"
 """Marks of the run that is looked at and of one that is laid over it."""
-_COLOURS = {
-    "running": "$success",
-    "validating": "$success",
-    "finished": "$success",
-    "failed": "$error",
-    "presumed crashed": "$error",
-    "unreadable": "$error",
-    "starting": "$chart-label",
-}
 HEADINGS = ("", "preset", "state", "step", "best", "age", "id")
 _WIDTHS = (2, 0, 12, 13, 12, 7, 4)
 _NARROW = (2, 0, 12, 0, 11, 6, 4)
@@ -49,7 +41,8 @@ class RunRow:
             mark = (LAID_OVER, f"bold $series-{self.ink}")
         if self.is_present:
             mark = (PRESENT, "bold $series-0")
-        state = (f"{SYMBOLS[word]} {word.removeprefix('presumed ')}", _COLOURS.get(word, "$warning"))
+        colour = SEVERITIES.get(SEVERITY_WORDS.get(word, ""), COCKPIT["dim"])
+        state = (f"{SYMBOLS[word]} {word.removeprefix('presumed ')}", colour)
         name = info.preset or info.name
         if info.problem:
             return _line([mark, (name, ""), state], width, (2, 0, 14))

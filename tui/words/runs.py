@@ -21,6 +21,19 @@ SYMBOLS = {
     "unreadable": "!",
 }
 """Symbol of each word for where a run stands."""
+SEVERITY_WORDS = {
+    "running": "ok",
+    "validating": "ok",
+    "finished": "ok",
+    "paused": "warning",
+    "stopped": "warning",
+    "preempted": "warning",
+    "silent": "warning",
+    "failed": "error",
+    "presumed crashed": "error",
+    "unreadable": "error",
+}
+"""How good or bad each of them is, in the words of `styles`; of one that only begins nothing is said yet."""
 
 _AGES = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 SEVERITIES = {"ok": "$success", "note": "$secondary", "warning": "$warning", "error": "$error"}
 """Theme colour of each severity, everywhere in the cockpit."""
+SHADES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
+"""The same in a plain terminal, as Rich has them."""
 COCKPIT = {
     "ok": SEVERITIES["ok"],
     "info": SEVERITIES["note"],
@@ -20,10 +22,10 @@ COCKPIT = {
 LOG = COCKPIT | {"note": "$foreground"}
 """Of a line of the log: what is ordinary has the ordinary colour."""
 TERMINAL = {
-    "ok": "green",
-    "info": "cyan",
-    "warning": "yellow",
-    "error": "bold red",
+    "ok": SHADES["ok"],
+    "info": SHADES["note"],
+    "warning": SHADES["warning"],
+    "error": f"bold {SHADES['error']}",
     "bar": "cyan",
     "dim": "dim",
     "bold": "bold",

@@ -9,8 +9,8 @@ import pytest
 from sample_run_directories import NAME, SampleRun
 
 from trainctl.engine.runs.states import RunState
-from trainctl.tui.cli.commands.runs import MARKS
 from trainctl.tui.cli.main import run_command_line
+from trainctl.tui.words.runs import SYMBOLS
 
 
 def runs(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -45,7 +45,7 @@ def test_the_folder_can_come_from_the_environment(
 @pytest.mark.parametrize("state", list(RunState))
 def test_every_state_has_a_symbol_and_its_word(tmp_path: Path, capsys: pytest.CaptureFixture[str], state: RunState):
     SampleRun(tmp_path).beat(state)
-    symbol, _ = MARKS[state.value]
+    symbol = SYMBOLS[state.value]
     assert f"{symbol} {state.value}" in runs(capsys, "--runs-dir", str(tmp_path))
 
 

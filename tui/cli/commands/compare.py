@@ -11,13 +11,12 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import find_run
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from trainctl.tui.cli.output import Cell, align, print_json, print_lines
+from trainctl.tui.words.styles import SHADES
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
     from trainctl.tui.compare.comparison import CompareRow
     from trainctl.tui.compare.facts import RunFacts
-
-KEPT_STYLES = {None: "dim", True: "green", False: "red"}
 
 
 def command(
@@ -117,7 +116,7 @@ def _promises(facts: Sequence[RunFacts], names: Sequence[str]) -> Iterator[Seque
             [
                 ("promised", "dim"),
                 (promise.text, ""),
-                (_verdict(promise.verdict, promise.measured), KEPT_STYLES[promise.kept]),
+                (_verdict(promise.verdict, promise.measured), SHADES.get(promise.meaning, "dim")),
             ]
             for promise in promises_of(run)
         ]

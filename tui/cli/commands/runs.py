@@ -9,23 +9,11 @@ import typer
 from trainctl.engine.runs.index import RunInfo, list_runs, run_names
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from trainctl.tui.cli.output import Cell, align, print_json, print_lines
-from trainctl.tui.words.runs import SYMBOLS, run_state_word
+from trainctl.tui.words.runs import SEVERITY_WORDS, SYMBOLS, run_state_word
+from trainctl.tui.words.styles import SHADES
 
-STYLES = {
-    "running": "bold green",
-    "paused": "bold yellow",
-    "validating": "bold green",
-    "finished": "green",
-    "stopped": "yellow",
-    "preempted": "yellow",
-    "failed": "red",
-    "silent": "bold yellow",
-    "presumed crashed": "bold red",
-    "unreadable": "red",
-}
-MARKS = {word: (symbol, STYLES.get(word, "")) for word, symbol in SYMBOLS.items()}
-"""Symbol and style of each word for where a run stands."""
-
+BOLD = ("running", "paused", "validating", "silent", "presumed crashed")
+"""Runs that somebody may have to look after now."""
 HEADINGS = ("RUN", "STATE", "STEP", "EPOCH", "BEST", "TOOK", "SEEN")
 
 
@@ -53,19 +41,25 @@ def row(info: RunInfo) -> list[Cell]:
     from trainctl.tui.charts.axis import duration
 
     word = run_state_word(info)
-    symbol, style = MARKS[word]
+    state = (f"{SYMBOLS[word]} {word}", state_style(word))
     if info.problem:
-        return [(info.name, ""), (f"{symbol} {word}", style), (info.problem, "")]
+        return [(info.name, ""), state, (info.problem, "")]
     best = f"{info.best.metric} {info.best.value:.4g}" if info.best else "-"
     return [
         (info.name, ""),
-        (f"{symbol} {word}", style),
+        state,
         (_of(info.step, info.total_steps), ""),
         (_of(info.epoch, info.epochs), ""),
         (best, ""),
         (duration(info.seconds), ""),
         (f"{duration(info.age_s)} ago", ""),
     ]
+
+
+def state_style(word: str) -> str:
+    """Style of a word for where a run stands."""
+    shade = SHADES.get(SEVERITY_WORDS.get(word, ""), "")
+    return f"bold {shade}" if word in BOLD else shade
 
 
 def as_json(info: RunInfo) -> dict[str, Any]:
