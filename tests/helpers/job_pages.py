@@ -15,6 +15,7 @@ from textual.screen import Screen
 from trainctl.tui.processes import jobs
 
 ScreenT = TypeVar("ScreenT", bound=Screen[Any])
+START = jobs.Job.start
 
 PROGRAM = """
 import json, sys, time
@@ -37,15 +38,14 @@ def jobs_say(monkeypatch: pytest.MonkeyPatch, lines: Sequence[str]) -> list[tupl
     """Let jobs say these lines; gives the command lines they are started with.
 
     `out:TEXT` and `err:TEXT` choose the stream, `wait:SECONDS` and `end:CODE` do what they say; any other line goes to
-    standard error, and one of trainctl's complaints ends the job.
+    standard error, and one of trainctl's complaints ends the job. A second call counts for jobs that start after it.
     """
     started: list[tuple[str, ...]] = []
-    start = jobs.Job.start
 
     def told(job: jobs.Job) -> None:
         started.append(job.words)
         job.words = (json.dumps(list(lines)),)
-        start(job)
+        START(job)
 
     monkeypatch.setattr(jobs.Job, "start", told)
     monkeypatch.setattr(jobs, "COMMAND", (sys.executable, "-S", "-c", PROGRAM))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from job_pages import jobs_say
 from pilots import MEDIUM, SMALL, cockpit, screen_as, screen_text, shows, toasts, until
 from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
@@ -16,7 +15,6 @@ from textual.pilot import Pilot
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, NotChecked, Report, Severity
 from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.processes import jobs
 from trainctl.tui.screens.jobs.diagnose import DiagnoseScreen, of_configuration, of_records
 
 SIZES = [SMALL, MEDIUM]
@@ -33,17 +31,12 @@ REPORT = Report((LEAK, LAST), (NotChecked("D105", "the data names no groups"),),
 
 
 @pytest.fixture
-def says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def says(monkeypatch: pytest.MonkeyPatch):
     """Lets the command say these events, then wait or end."""
 
     def script(*events: dict[str, Any], code: int = 3, ends: bool = True, complaint: str = "") -> None:
-        lines = "".join(json.dumps(event) + "\n" for event in events) + complaint
-        (tmp_path / "said").write_text(lines)
-        program = (
-            "import sys, time; sys.stderr.write(open(sys.argv[1]).read()); sys.stderr.flush();"
-            f"{'' if ends else 'time.sleep(60);'} sys.exit({code})"
-        )
-        monkeypatch.setattr(jobs, "COMMAND", (sys.executable, "-c", program, str(tmp_path / "said")))
+        end = f"end:{code}" if ends else "wait:60"
+        jobs_say(monkeypatch, [*map(json.dumps, events), *filter(None, [complaint]), end])
 
     return script
 
@@ -121,7 +114,7 @@ async def test_f_closes_the_page_and_offers_the_fix(
 
 
 async def test_what_goes_wrong_is_one_line_and_r_tries_again(configured: SyntheticRun, says: Callable[..., None]):
-    says(code=2, complaint="trainctl: error: no such data: /gone; give --data\n")
+    says(code=2, complaint="trainctl: error: no such data: /gone; give --data")
     async with CockpitApp(configured.paths).run_test(size=MEDIUM) as pilot:
         await open_page(pilot)
         await shows(pilot, "! no such data: /gone; give --data")
