@@ -1,1 +1,1 @@
-"""Runs side by side, as lines and as text. Pure; knows no widget."""
+"""Runs side by side: what is compared of them, as rows and as lines. Pure; knows no widget."""

@@ -20,10 +20,10 @@ from trainctl.tui.charts.plot import Content as ChartContent
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.compare.facts import RunFacts, facts_of, read_config
 from trainctl.tui.compare.lines import Metric, comparable_metrics, metric_lines
-from trainctl.tui.compare.pages import config_page, figures_page, promises_page
 from trainctl.tui.memory import Memory
 from trainctl.tui.run.scene import Overlay, Scene, Unit
 from trainctl.tui.screens.looking import LookingScreen
+from trainctl.tui.widgets.compare_pages import config_page, figures_page, promises_page
 from trainctl.tui.widgets.key_bar import KeyBar
 
 PERIOD_S = 1.0
