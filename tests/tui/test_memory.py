@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,22 @@ def test_it_comes_back_as_it_was(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", json.dumps({"unit": "parsec", "smoothing": 99, "hidden": 3, "log_axes": {"a": 1}})]
+    "text",
+    [
+        *("", "{", "[]", "null"),
+        pytest.param("[" * 100_000, id="deep"),
+        json.dumps({"unit": "parsec", "smoothing": 99, "hidden": 3, "log_axes": {"a": 1}}),
+    ],
 )
 def test_what_makes_no_sense_means_the_defaults(tmp_path: Path, text: str):
     path = tmp_path / "cockpit.json"
     path.write_text(text)
     assert load_memory(path) == Memory()
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "cockpit.json")
+    assert load_memory(tmp_path / "cockpit.json") == Memory()
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path):

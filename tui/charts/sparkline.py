@@ -18,9 +18,10 @@ def sparkline(series: Series, width: int, *, plain: bool = False) -> str:
     envelope = series.envelope(start, stop, width)
     seen = ~np.isnan(envelope.lo)
     top = float(envelope.hi[seen].max()) if seen.any() else 0.0
-    scale = (len(BLOCKS) - 1) / top if top > 0 else 0.0
     # A run with fewer steps than columns: a gap takes the value before it.
     last = np.maximum.accumulate(np.where(seen, np.arange(width), -1))
     signs = PLAIN if plain else BLOCKS
-    levels = np.rint(np.nan_to_num(envelope.lo, nan=0.0) * scale).clip(0, len(BLOCKS) - 1).astype(int)
+    # Divided first, and as wide numbers: the inverse of a very small top does not fit the series' own type.
+    shares = np.nan_to_num(envelope.lo, nan=0.0).astype(np.float64) / (top if top > 0 else np.inf)
+    levels = np.rint(shares * (len(BLOCKS) - 1)).clip(0, len(BLOCKS) - 1).astype(int)
     return "".join(signs[levels[k]] if k >= 0 else " " for k in last)

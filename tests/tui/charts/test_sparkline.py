@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -18,6 +18,7 @@ def series_of(values: np.ndarray) -> Pyramid:
 
 
 @given(arrays(np.float64, st.integers(0, 500), elements=st.floats(0, 300)), st.integers(0, 60), st.booleans())
+@example(np.array([0.0, 3e-41]), 1, False)  # 1 / 3e-41 is more than a float32 can hold
 def test_it_fills_exactly_its_width(values: np.ndarray, width: int, plain: bool):
     row = sparkline(series_of(values), width, plain=plain)
     assert len(row) == width and set(row) <= {*(PLAIN if plain else BLOCKS), " "}
