@@ -25,7 +25,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-_SUSPECT = re.compile(rb"\d{19}|[eE]\+?\d{3}|NaN|Infinity")
+_LONG, _LARGE = re.compile(rb"\d{19}"), re.compile(rb"[eE]\+?\d{3}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -75,9 +75,9 @@ def parse_json(text: bytes) -> Any:
         ValueError: not JSON, a number out of range, or deeper than Python can follow.
     """
     # Calling back for every number takes twice as long: only where one might be out of range.
-    hooks: dict[str, Any] = {} if _SUSPECT.search(text) is None else _STRICT
+    is_suspect = _LONG.search(text) is not None or _LARGE.search(text) is not None
     try:
-        value: Any = json.loads(text, **hooks)
+        value: Any = (_STRICT if is_suspect else _DECODER).decode(text.decode())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return _mended(value) if _SURROGATE.search(text) else value
@@ -100,7 +100,8 @@ def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is no JSON value")
 
 
-_STRICT: dict[str, Any] = {"parse_int": _integer, "parse_float": _number, "parse_constant": _refuse_constant}
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_STRICT = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_refuse_constant)
 
 
 def _mended(value: Any) -> Any:

@@ -5,6 +5,7 @@ Knows no loop: the trainer reads these at step boundaries and acknowledges each 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import re
@@ -16,6 +17,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import LineReader, append_line
 
@@ -143,14 +145,10 @@ class CommandReader:
         self._refused = 0
         self._known: dict[str, None] = {}
         if skip_existing:
-            self.read_new()
-            while self._lines.has_more:
+            with contextlib.suppress(DamagedFileError):  # said at the first reading
                 self.read_new()
-
-    @property
-    def has_more(self) -> bool:
-        """Whether the last reading stopped at its limit."""
-        return self._lines.has_more
+                while self._lines.has_more:
+                    self.read_new()
 
     @property
     def skipped(self) -> int:

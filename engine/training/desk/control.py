@@ -39,23 +39,14 @@ class Inbox:
     """
 
     def __init__(self, paths: RunPaths, *, skip_existing: bool, complain: Callable[[str], None]) -> None:
-        self._reader = CommandReader(paths)
-        self._complain, self._skipped, self._fault = complain, 0, ""
+        # What was wrong with commands of before has been said, and a resume that is refused says nothing here.
+        self._reader = CommandReader(paths, skip_existing=skip_existing)
+        self._complain, self._skipped, self._fault = complain, self._reader.skipped, ""
         self._waiting: deque[Command] = deque()
         self._arrived = threading.Event()
-        if skip_existing:
-            self._read()
-            while self._reader.has_more:
-                self._read()
 
     def poll(self) -> None:
         """Read the file; called by the scribe. Whatever lies there, it never ends a training."""
-        commands = self._read()
-        if commands:
-            self._waiting.extend(commands)
-            self._arrived.set()
-
-    def _read(self) -> list[Command]:
         fault, commands = "", list[Command]()
         try:
             commands = self._reader.read_new()
@@ -67,7 +58,9 @@ class Inbox:
         if fault and fault != self._fault:
             self._complain(fault)
         self._fault = fault
-        return commands
+        if commands:
+            self._waiting.extend(commands)
+            self._arrived.set()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)

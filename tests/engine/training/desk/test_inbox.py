@@ -108,3 +108,10 @@ def test_a_heap_of_commands_does_not_stop_the_training(tmp_path: Path) -> None:
     steps = len(reader.steps.all())
     acknowledged = sum(event.kind is EventKind.COMMAND for event in reader.events)
     assert steps == 10 and 0 < acknowledged <= 8 * steps
+
+
+def test_a_resume_says_nothing_of_lines_that_an_earlier_sitting_has_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "commands.jsonl").write_text("no command\n")
+    said: list[str] = []
+    inbox = inbox_of(tmp_path, said, skip_existing=True)
+    assert (taken(inbox), said) == ([], [])
