@@ -1,4 +1,4 @@
-"""For all tests: no deadline on property tests, because a busy machine is not a bug; a cache of the tests' own."""
+"""For all tests: no deadline on property tests, because a busy machine is not a bug; folders of the tests' own."""
 
 from collections.abc import Generator
 
@@ -10,8 +10,9 @@ settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     """What tests keep on disk for the next time is not the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield

@@ -10,7 +10,7 @@ from trainctl.engine.config.presets import find_preset, load_preset, preset_name
 from trainctl.engine.config.resolve import Resolved, ScaleName, diff
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.tasks.configured import fork_config, load_resolved, resolve
+from trainctl.engine.tasks.configured import Configurations, reading, running
 from trainctl.tui.processes.launch import LaunchRequest
 
 
@@ -31,20 +31,25 @@ def _choice(name: str, present: str) -> tuple[str, str, str]:
 def present_configuration(config: Path, request: LaunchRequest | None) -> Resolved | None:
     """What the run was started with: from its `config.yaml`, else from how we started it; none if unknown."""
     if config.exists():
-        return load_resolved(config)
+        return reading.load_resolved(config)
     return resolved(request) if request else None
 
 
-def resolved(request: LaunchRequest, scale: ScaleName | None = None) -> Resolved:
+def resolved(request: LaunchRequest, scale: ScaleName | None = None, source: Configurations = reading) -> Resolved:
     """The configuration a request leads to. Automatic scale counts as full here unless `scale` says otherwise.
+
+    Args:
+        request: what is asked for.
+        scale: instead of automatic.
+        source: what may run of the task's code.
 
     Raises:
         UserError: an unknown preset, key or file, or a value that does not fit.
     """
     if request.fork is not None:
-        return _forked(request, request.fork)
+        return _forked(request, request.fork, source)
     device = (f"runtime.device={request.device}",) if request.device else ()
-    return resolve(
+    return source.resolve(
         request.preset,
         scale=scale or ("small" if request.scale == "small" else "full"),
         files=request.configs,
@@ -54,12 +59,12 @@ def resolved(request: LaunchRequest, scale: ScaleName | None = None) -> Resolved
     )
 
 
-def _forked(request: LaunchRequest, parent: Path) -> Resolved:
+def _forked(request: LaunchRequest, parent: Path, source: Configurations) -> Resolved:
     """The configuration of a fork; automatic scale is the parent's."""
     device = (f"runtime.device={request.device}",) if request.device else ()
     sizes: dict[str, ScaleName] = {"small": "small", "full": "full"}
-    return fork_config(
-        load_resolved(RunPaths(parent).config),
+    return source.fork_config(
+        source.load_resolved(RunPaths(parent).config),
         preset=request.preset,
         scale=sizes.get(request.scale),
         files=request.configs,
@@ -69,14 +74,15 @@ def _forked(request: LaunchRequest, parent: Path) -> Resolved:
 
 
 def checked(request: LaunchRequest) -> LaunchRequest:
-    """The request with the name of its configuration filled in.
+    """The request with the name of its configuration filled in, before the screen is taken.
 
     Raises:
-        UserError: it cannot be started at every scale it may run at.
+        UserError: it cannot be started at every scale it may run at, or its task's code is not trusted.
     """
+    source = running(trust=request.trust)
     is_open = request.scale == "auto" and request.fork is None
     scales: tuple[ScaleName, ...] = ("small", "full") if is_open else ()
-    names = [resolved(request, scale).preset for scale in scales or (None,)]
+    names = [resolved(request, scale, source).preset for scale in scales or (None,)]
     name = names[0]
     if request.data is not None and not request.data.exists():
         raise UserError(f"no such data: {request.data}", "give --data a file or folder that exists")

@@ -5,7 +5,7 @@ Looks at schema classes only; knows no values and no files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, get_args, get_origin
@@ -57,6 +57,8 @@ class Place:
     field: FieldInfo | None = None
     is_entry: bool = False
     """The path names an entry of a mapping field such as `loss_weights`."""
+    is_open: bool = False
+    """The schema says nothing of what is here or below, see `OpenConfig`."""
 
     @property
     def is_mapping(self) -> bool:
@@ -68,14 +70,22 @@ class Place:
         """A field whose value can be any text."""
         return self.field is not None and not self.is_entry and _mentions(self.field.annotation, str)
 
+    def has_below(self, value: Any) -> bool:
+        """Whether the entries of `value`, which stands here, have places of their own."""
+        is_free = self.is_mapping or (self.is_open and isinstance(value, Mapping))
+        return self.section is not None or (is_free and bool(value))
+
     def child(self, key: str) -> Place | None:
         """The place one key further down, none if there is no such key."""
+        if self.is_open:
+            return Place((*self.path, key), is_open=True)
         if self.is_mapping:
             return Place((*self.path, key), field=self.field, is_entry=True)
         field = None if self.section is None else self.section.model_fields.get(key)
-        if field is None:
-            return None
         path = (*self.path, key)
+        if field is None:
+            is_open = self.section is not None and self.section.model_config.get("extra") == "allow"
+            return Place(path, is_open=True) if is_open else None
         below = field.annotation
         if isinstance(below, type) and issubclass(below, BaseModel):
             return Place(path, section=below)
@@ -115,7 +125,7 @@ def leaves(config: BaseModel) -> dict[KeyPath, Any]:
 
 def walk_values(place: Place, value: Any) -> Iterator[tuple[KeyPath, Any]]:
     """The values below a place, given the plain data that stands there."""
-    if place.section is None and not (place.is_mapping and value):
+    if not place.has_below(value):
         yield place.path, value
         return
     for key, below in value.items():

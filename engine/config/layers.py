@@ -60,6 +60,10 @@ class Merged:
         assert place is not None
         if place.is_mapping and not setting.value:
             self._clear(place.path)
+        if place.is_open:  # what was a value may become a mapping, and the other way round
+            self._clear(place.path)
+            for length in range(1, len(place.path)):
+                self._forget(place.path[:length])
         if place.is_entry:
             self.values.setdefault(setting.path[:-1], {})
         if place.is_entry and setting.value is None:
@@ -71,8 +75,11 @@ class Merged:
 
     def _clear(self, above: KeyPath) -> None:
         for path in [path for path in self.values if path[: len(above)] == above]:
-            del self.values[path]
-            self.sources.pop(path, None)
+            self._forget(path)
+
+    def _forget(self, path: KeyPath) -> None:
+        self.values.pop(path, None)
+        self.sources.pop(path, None)
 
     def nested(self) -> dict[str, Any]:
         """The values as nested mappings."""
@@ -175,7 +182,7 @@ class _Reader:
 
     def at(self, place: Place, value: Any) -> Iterator[Setting | Issue]:
         """What a value at a place sets."""
-        if place.section is None and not place.is_mapping:
+        if place.section is None and not place.is_mapping and not place.has_below(value):
             yield Setting(place.path, value, self._source_at(place.path))
         elif isinstance(value, Mapping) and (value or place.section is not None):
             yield from self.children(place, value)

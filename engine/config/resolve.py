@@ -45,8 +45,9 @@ class TaskTable:
 
     built_in: Collection[str]
     """Names of those that have presets."""
-    config_type: Callable[[str], type[RunConfig]]
-    """Class of a task's configuration, by the task's name. Raises UserError: no such task, file or class."""
+    config_type: Callable[[str, bool], type[RunConfig]]
+    """Class of a task's configuration, by the task's name and whether the user named it, rather than a file did.
+    Raises UserError: no such task, file or class."""
 
 
 class _Provenance(Section):
@@ -122,7 +123,7 @@ def resolve(
     in_preset = [name for document in chain if (name := _document_task(document)) is not None]
     final_task = wanted or (in_preset[-1] if in_preset else "eyes")
 
-    merged = Merged(tasks.config_type(final_task))
+    merged = Merged(tasks.config_type(final_task, final_task == named))
     merged.apply(read_defaults(merged.config_type))
     if loaded:
         _apply_preset(merged, loaded, scale)
@@ -163,7 +164,7 @@ def load_resolved(tasks: TaskTable, path: Path) -> Resolved:
     if task is None or not isinstance(history, dict):
         raise UserError(f"{path} is not the config.yaml of a run", "start a run from it with --preset")
     provenance = build(_Provenance, history, lambda below: document.at(("provenance", *below)))
-    merged = Merged(tasks.config_type(task))
+    merged = Merged(tasks.config_type(task, False))
     merged.apply(read_document_layer(merged.config_type, document, "file"))
     read = _finish(merged, provenance.preset, read_about(document), provenance.scale)
     try:

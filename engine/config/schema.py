@@ -225,3 +225,9 @@ class RunConfig(Section):
     weighting: WeightingConfig = WeightingConfig()
     freeze: tuple[str, ...] = ()
     """Modules whose parameters are not trained, by dotted name."""
+
+
+class OpenConfig(RunConfig):
+    """The options of a task whose code is not known: what it adds stands as it is written, unchecked."""
+
+    model_config = ConfigDict(extra="allow")

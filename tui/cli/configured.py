@@ -15,6 +15,7 @@ from trainctl.tui.cli.options import ConfigurationOptions, ScaleChoice, ScaleNam
 
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
+    from trainctl.engine.tasks.configured import Configurations
     from trainctl.engine.tasks.task import Task
 
 
@@ -43,12 +44,18 @@ class Configured:
         return f"{self.resolved.preset}, {self.data or 'built-in data'}"
 
 
-def configured(options: ConfigurationOptions) -> Configured:
+def configured(options: ConfigurationOptions, source: Configurations | None = None) -> Configured:
     """The configuration and the data that the options ask for, environment included.
+
+    Args:
+        options: what is asked for.
+        source: what may run of the task's code; none: as `options.trust` says.
 
     Raises:
         UserError: see `resolve_options`.
     """
+    from trainctl.engine.tasks.configured import running
+
     resolved = resolve_options(
         options.preset,
         scale=chosen_scale(options.scale, options.device),
@@ -56,6 +63,7 @@ def configured(options: ConfigurationOptions) -> Configured:
         overrides=options.assignments,
         task=options.task,
         data=options.data,
+        source=source or running(trust=options.trust),
     )
     return Configured(resolved, options.data)
 
@@ -82,18 +90,17 @@ def resolve_options(
     overrides: Sequence[str] = (),
     task: str | None = None,
     data: Path | None = None,
+    source: Configurations,
 ) -> Resolved:
-    """The configuration a command line asks for, environment included.
+    """The configuration a command line asks for, environment included; `source`: what may run of the task's code.
 
     Raises:
         UserError: an unknown preset, key or file, a value that does not fit, or no word of the task while `data` is
             plainly that of another one than the default preset's.
     """
-    from trainctl.engine.tasks.configured import resolve
-
     if data is not None and not (preset or task or config):
         _refuse_other_task(data)
-    return resolve(preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task)
+    return source.resolve(preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task)
 
 
 def _refuse_other_task(data: Path) -> None:

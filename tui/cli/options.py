@@ -76,6 +76,9 @@ Checkpoint = Annotated[str, typer.Option("--checkpoint", metavar="best|latest|FI
 Weights = Annotated[
     str, typer.Option("--weights", metavar="raw|ema", help="Which weights; default: the better of the two.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run the code of a task that a file or a run names, though you never ran it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
@@ -101,6 +104,7 @@ class ConfigurationOptions:
     data: Data = None
     scale: Scale = ScaleChoice.AUTO
     device: Device = None
+    trust: Trust = False
 
     @property
     def assignments(self) -> list[str]:

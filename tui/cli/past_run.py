@@ -20,35 +20,49 @@ class PastRun(Configured):
     paths: RunPaths
 
 
-def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str]) -> PastRun:
+def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str], *, trust: bool = False) -> PastRun:
     """The run called `ref`, with its own configuration under `overrides`.
 
+    Args:
+        ref: name, path or unique part of a name.
+        runs_dir: folder of runs.
+        data: instead of what it was trained on.
+        overrides: `key=value` each.
+        trust: whether the code of its task may run though the user never ran it.
+
     Raises:
-        UserError: no such run, or it never started.
+        UserError: no such run, it never started, or its task's code is not trusted.
     """
     from trainctl.engine.runs.index import find_run
     from trainctl.engine.runs.meta import read_meta
-    from trainctl.engine.tasks.configured import load_resolved, with_overrides
+    from trainctl.engine.tasks.configured import running, with_overrides
 
     paths = find_run(runs_dir, ref)
     meta = read_meta(paths)
     if meta is None:
         raise UserError(f"{paths.root} has no meta.json, it never started", "start a new run")
-    resolved = with_overrides(load_resolved(paths.config), overrides)
+    resolved = with_overrides(running(trust=trust).load_resolved(paths.config), overrides)
     recorded = meta.get("data")
     return PastRun(resolved, data or (Path(recorded) if recorded else None), paths)
 
 
 def trained_run(
-    ref: str, runs_dir: Path, checkpoint: str, weights: str, *, data: Path | None = None, overrides: list[str]
+    ref: str,
+    runs_dir: Path,
+    checkpoint: str,
+    weights: str,
+    *,
+    data: Path | None = None,
+    overrides: list[str],
+    trust: bool,
 ) -> tuple[PastRun, Path]:
-    """The run called `ref`, or that of the checkpoint file `ref`, and the checkpoint that is asked for.
+    """The run called `ref`, or that of the checkpoint file `ref`, and the checkpoint that is asked for; see `past_run`.
 
     Raises:
         UserError: no such run, checkpoint or weights; `ref` is a file, and another checkpoint is asked for as well.
     """
     ref, checkpoint = _run_or_checkpoint(ref, checkpoint)
-    run = past_run(ref, runs_dir, data, overrides)
+    run = past_run(ref, runs_dir, data, overrides, trust=trust)
     path = _checkpoint_of(run, checkpoint)
     if weights not in ("", "raw", "ema"):
         raise UserError(f"--weights {weights}: no such weights", "use raw or ema")

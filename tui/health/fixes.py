@@ -14,8 +14,7 @@ from trainctl.engine.config.yamlfile import format_value, read_document
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.tasks.configured import load_resolved
-from trainctl.engine.tasks.registry import TASKS
+from trainctl.engine.tasks.configured import reading
 from trainctl.tui import presets
 from trainctl.tui.processes.launch import LaunchRequest
 
@@ -56,11 +55,7 @@ def plan_fix(settings: Mapping[str, Any], run: RunPaths, meta: Mapping[str, Any]
     values = read_document(run.config).values
     overrides = tuple(f"{path}={format_value(value)}" for path, value in settings.items())
     own = _own_request(run, values, meta, request)
-    if values.get("task") not in TASKS:
-        new = replace(own, overrides=overrides)
-        changes = [(path, value_at(values, path), value) for path, value in settings.items()]
-        return FixPlan(changes, live_commands(settings, values), new, overrides)
-    present = load_resolved(run.config)
+    present = reading.load_resolved(run.config)
     if _is_started_like(run, meta, request):
         own = request
     new = replace(own, overrides=(*own.overrides, *overrides))
@@ -122,6 +117,6 @@ def _is_started_like(run: RunPaths, meta: Mapping[str, Any], request: LaunchRequ
     if not (request.preset or request.task or request.configs):
         return False
     try:
-        return not presets.changes(load_resolved(run.config), request)
+        return not presets.changes(reading.load_resolved(run.config), request)
     except UserError:
         return False

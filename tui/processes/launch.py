@@ -29,6 +29,7 @@ class LaunchRequest:
     data: Path | None = None
     scale: str = "auto"
     device: str | None = None
+    trust: bool = False
     configs: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
     """`key=value` each."""
@@ -68,7 +69,8 @@ class LaunchRequest:
             *(("--set", text) for text in self.overrides),
         ]
         options = [word for name, value in pairs if value is not None for word in (name, str(value))]
-        return [*TRAINER, "--run-dir", str(run.root), *options]
+        flags = ["--trust"] * self.trust
+        return [*TRAINER, "--run-dir", str(run.root), *options, *flags]
 
 
 def launch(request: LaunchRequest) -> tuple[RunPaths, subprocess.Popen[bytes]]:

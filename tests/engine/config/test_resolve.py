@@ -13,7 +13,7 @@ from trainctl.engine.config.resolve import Resolved, diff
 from trainctl.engine.config.sources import Source
 from trainctl.engine.config.yamlfile import format_value
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.configured import load_resolved, resolve, with_overrides
+from trainctl.engine.tasks.configured import load_resolved, resolve, trusting, with_overrides
 from trainctl.engine.tasks.eyes.config import EyesConfig
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -240,8 +240,8 @@ def test_a_task_can_be_named_anywhere(tmp_path: Path, where: str) -> None:
     resolved = {
         "override": lambda: resolve(overrides=[f"task={task}"]),
         "environment": lambda: resolve(environ={"TRAINCTL__TASK": task}),
-        "file": lambda: resolve(files=[path]),
-        "preset": lambda: resolve(str(path)),
+        "file": lambda: trusting.resolve(files=[path]),
+        "preset": lambda: trusting.resolve(str(path)),
     }[where]()
     assert resolved.config.task == task
     assert type(resolved.config).__name__ == "Config"

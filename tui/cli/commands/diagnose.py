@@ -149,8 +149,10 @@ def _logged(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
     _refuse(options, names, "a log is judged as it is", "leave out {flag}, or name a run")
     resolved = None
     if options.names_configuration or options.sets:
+        from trainctl.engine.tasks.configured import reading
+
         is_open = options.scale is ScaleChoice.AUTO  # no device has a say in a log
-        resolved = configured(replace(options, scale=ScaleChoice.FULL) if is_open else options).resolved
+        resolved = configured(replace(options, scale=ScaleChoice.FULL) if is_open else options, reading).resolved
     evidence = read_log_evidence(ref, resolved=resolved, num_classes=options.classes, batch_size=options.batch_size)
     source = evidence.log.table.source if evidence.log else ref
     return source + (f", as of {resolved.preset}" if resolved else ""), evidence
@@ -173,7 +175,7 @@ def _of_run(ref: str, options: DiagnoseOptions) -> Configured:
     from trainctl.tui.cli.past_run import past_run
 
     _refuse_with_run(options, "preset", "task", "config")
-    return past_run(ref, options.runs_dir, options.data, options.assignments)
+    return past_run(ref, options.runs_dir, options.data, options.assignments, trust=options.trust)
 
 
 def _wanted(options: DiagnoseOptions) -> tuple[Configured, str]:

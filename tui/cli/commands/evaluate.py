@@ -14,6 +14,7 @@ from trainctl.tui.cli.options import (
     RunsDir,
     Set,
     TrainedRun,
+    Trust,
     Weights,
     all_overrides,
 )
@@ -28,11 +29,12 @@ def command(
     sets: Set = None,
     device: Device = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Measure a checkpoint on data: by default the run's best one on the validation split it was chosen on."""
     overrides = all_overrides(sets, None, device)
-    past, path = trained_run(run, runs_dir, checkpoint, weights, data=data, overrides=overrides)
+    past, path = trained_run(run, runs_dir, checkpoint, weights, data=data, overrides=overrides, trust=trust)
 
     from trainctl.engine.training.restore import evaluate
 

@@ -11,7 +11,7 @@ import typer
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Weights
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Trust, Weights
 from trainctl.tui.cli.past_run import trained_run
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ def command(
     checkpoint: Checkpoint = "best",
     weights: Weights = "",
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    trust: Trust = False,
 ) -> None:
     """Write every step of a run and its validations as CSV, JSON lines, Parquet or TensorBoard events.
 
     With --to onnx write the trained network instead, checked against torch.
     """
     if to is Format.ONNX:
-        typer.echo(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force))
+        typer.echo(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust))
         return
     if checkpoint != "best" or weights:
         raise UserError(f"--checkpoint and --weights choose a network, not records to write as {to}", "use --to onnx")
@@ -61,10 +62,10 @@ def default_out(name: str, to: Format) -> Path:
 
 
 def _export_network(
-    run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, *, overwrite: bool
+    run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, *, overwrite: bool, trust: bool
 ) -> str:
     """Write the network; what was written, in a line."""
-    past, source = trained_run(run, runs_dir, checkpoint, weights, overrides=["runtime.device=cpu"])
+    past, source = trained_run(run, runs_dir, checkpoint, weights, overrides=["runtime.device=cpu"], trust=trust)
 
     from trainctl.engine.training.restore import restore
 

@@ -15,6 +15,7 @@ from trainctl.tui.cli.options import (
     Json,
     RunsDir,
     TrainedRun,
+    Trust,
     Weights,
     all_overrides,
 )
@@ -28,10 +29,12 @@ def command(
     weights: Weights = "",
     device: Device = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Apply a checkpoint to files: one line per file, in their order."""
-    past, path = trained_run(run, runs_dir, checkpoint, weights, overrides=all_overrides(None, None, device))
+    overrides = all_overrides(None, None, device)
+    past, path = trained_run(run, runs_dir, checkpoint, weights, overrides=overrides, trust=trust)
     found = expand(files)
 
     from trainctl.engine.training.restore import predict, restore

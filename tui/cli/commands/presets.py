@@ -66,6 +66,7 @@ def show_command(
 ) -> None:
     """Print a preset's file, or with --resolved, --scale small or an override the values it leads to."""
     from trainctl.engine.config.presets import load_preset
+    from trainctl.engine.tasks.configured import reading
 
     if "=" in name and not name.endswith((".yaml", ".yml")):
         name, overrides = "balanced", [name, *(overrides or ())]
@@ -73,7 +74,7 @@ def show_command(
     if not (resolved or given or as_json or scale == "small"):
         print_lines(_file_lines(load_preset(name).document.text))
         return
-    result = resolve_options(name, scale=scale, overrides=given)
+    result = resolve_options(name, scale=scale, overrides=given, source=reading)
     if as_json:
         print_json(_as_data(result))
     else:
@@ -90,9 +91,9 @@ def diff_command(
     """Print where two presets lead to different values."""
     from trainctl.engine.config.resolve import diff
     from trainctl.engine.config.yamlfile import format_value
-    from trainctl.engine.tasks.configured import resolve
+    from trainctl.engine.tasks.configured import reading
 
-    left, right = resolve(a, scale=scale), resolve(b, scale=scale)
+    left, right = reading.resolve(a, scale=scale), reading.resolve(b, scale=scale)
     found = diff(left, right)
     if as_json:
         print_json([{"key": key, "a": value_a, "b": value_b} for key, value_a, value_b in found])

@@ -144,7 +144,7 @@ def _resumed(ref: str, options: RunOptions) -> Target:
     from trainctl.tui.cli.past_run import past_run
 
     _refuse_with_resume(options)
-    past = past_run(ref, options.runs_dir, options.data, options.assignments)
+    past = past_run(ref, options.runs_dir, options.data, options.assignments, trust=options.trust)
     return Target(past, lambda: past.paths, is_resumed=True)
 
 
@@ -153,7 +153,7 @@ def _forked(ref: str, options: RunOptions) -> Target:
 
     if options.task is not None:
         raise UserError("a fork keeps the task of its run", "leave out --task, or start a new run")
-    parent = past_run(ref, options.runs_dir, None, [])
+    parent = past_run(ref, options.runs_dir, None, [], trust=options.trust)
     checkpoint = _fork_checkpoint(parent.paths, options.fork_from or ForkPoint.LATEST)
     resolved = _fork_config(parent.resolved, options)
     opener = _opener(options.runs_dir, options.run_dir, resolved.preset)
@@ -171,9 +171,9 @@ def _fork_checkpoint(parent: RunPaths, point: ForkPoint) -> Path:
 
 
 def _fork_config(parent: Resolved, options: RunOptions) -> Resolved:
-    from trainctl.engine.tasks.configured import fork_config
+    from trainctl.engine.tasks.configured import running
 
-    return fork_config(
+    return running(trust=options.trust).fork_config(
         parent,
         preset=options.preset,
         scale=None if options.scale is ScaleChoice.AUTO else options.scale.on(""),

@@ -101,6 +101,7 @@ def _request(options: UiOptions) -> LaunchRequest:
         options.data,
         options.scale.value,
         options.device,
+        options.trust,
         tuple(options.config or ()),
         tuple(options.sets or ()),
         environ=dict(os.environ),  # as it was before the screen is taken
