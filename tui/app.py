@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from textual.app import App, SystemCommand
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.events import Event, InputEvent
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -21,6 +22,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.actions import ACTIONS, shown_key
 from trainctl.tui.charts.chart import Chart
+from trainctl.tui.line_filter import PrintableFilter
 from trainctl.tui.memory import load_memory, memory_path
 from trainctl.tui.messages import (
     AttachRequested,
@@ -76,6 +78,7 @@ class CockpitApp(App[None]):
         super().__init__()
         self._request = request or LaunchRequest(_folder_of(run), environ=environ)
         self._readonly = readonly
+        self._printable = PrintableFilter()
         self._first_run = run
         self._first_feed = feed
         self._begins_with_replay = replay
@@ -112,6 +115,10 @@ class CockpitApp(App[None]):
         # Another run's screen may take its place.
         as_if_pushed(screen)
         return screen
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Those of the base class, and that nothing a name holds commands the terminal."""
+        return [*super().get_line_filters(), self._printable]
 
     def _begin_with_theme(self) -> None:
         """Have the theme before anything is styled: to change it later means to read all stylesheets again."""

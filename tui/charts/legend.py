@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.charts.positions import position_words
+from trainctl.tui.plain import printable
 
 GAP = "  "
 MORE = "…"
@@ -42,7 +43,7 @@ def entries(content: Content, *, plain_ink: bool = False) -> list[Entry]:
     found: list[Entry] = []
     for line in content.by_importance():
         words = (letters[id(line)] if plain_ink else "", line.symbol, line.name, value_of(line, content))
-        found.append(Entry(" ".join(word for word in words if word), line.ink, line.faint))
+        found.append(Entry(printable(" ".join(word for word in words if word)), line.ink, line.faint))
     return found
 
 

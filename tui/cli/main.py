@@ -13,6 +13,7 @@ from io import TextIOWrapper
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.live.streams import open_standard_streams
+from trainctl.tui.plain import printable
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,7 +40,7 @@ def run_command_line(argv: Sequence[str]) -> int:
     try:
         return _run(argv)
     except UserError as err:
-        sys.stderr.write(f"trainctl: error: {' '.join(str(err).splitlines())}\n")
+        sys.stderr.write(f"trainctl: error: {printable(str(err))}\n")
         return ExitCode.USAGE
     except KeyboardInterrupt:
         sys.stderr.write("trainctl: interrupted\n")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainctl.engine.errors import UserError
+from trainctl.tui.plain import printable
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
@@ -97,7 +98,7 @@ def open_cockpit(
     with short_collections():
         app.run()
     if app.session is not None and not is_in_browser():
-        sys.stdout.write(app.session.farewell() + "\n")
+        sys.stdout.write(printable(app.session.farewell()) + "\n")
     return app.return_code or 0
 
 

@@ -1,6 +1,7 @@
 """Printing for the commands: plain text into a pipe, colour and the terminal's width on a terminal.
 
-Colour is rich's decision (`NO_COLOR`, `TERM=dumb`); a pipe gets whole lines without a single escape code.
+Colour is rich's decision (`NO_COLOR`, `TERM=dumb`); a pipe gets whole lines without a single escape code. Whatever is
+printed goes through `tui.plain`: names and messages can come from anybody's files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import typer
 
+from trainctl.tui.plain import escaped_json, printable
 from trainctl.tui.words.styles import TERMINAL
 
 GAP = 2
@@ -29,7 +31,8 @@ def print_lines(lines: Iterable[Sequence[Cell]]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False, emoji=False)
-    for pieces in lines:
+    for line in lines:
+        pieces = [(printable(text), style) for text, style in line]
         if not console.is_terminal:
             typer.echo("".join(text for text, _ in pieces).rstrip())
             continue
@@ -49,10 +52,24 @@ def print_meant(lines: Iterable[Sequence[Cell]]) -> None:
     print_lines([(text, TERMINAL.get(meaning, "")) for text, meaning in line] for line in lines)
 
 
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines of plain text, on standard error if that is asked."""
+    for line in lines:
+        typer.echo(printable(line), err=err)
+
+
+def say_json(value: Any) -> None:
+    """Print one line of strict JSON, see `to_plain`."""
+    from trainctl.engine.runs.atomic import to_json
+
+    typer.echo(escaped_json(to_json(value)))
+
+
 def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
     """Rows with every column but the last padded to its widest cell."""
     from rich.cells import cell_len
 
+    rows = [[(printable(text), style) for text, style in row] for row in rows]
     columns = max((len(row) for row in rows), default=0)
     widths = [max((cell_len(row[i][0]) for row in rows if i < len(row)), default=0) for i in range(columns)]
     return [
@@ -67,14 +84,14 @@ def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
 
 def print_json(value: Any) -> None:
     """Print one JSON document. A number that JSON lacks (infinity, NaN) becomes null."""
-    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(escaped_json(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def tell(**progress: Any) -> None:
     """Say how far a command is: a JSON line on standard error, for a program that shows it as it comes."""
     from trainctl.engine.runs.atomic import to_json
 
-    sys.stderr.write(to_json(progress) + "\n")
+    sys.stderr.write(escaped_json(to_json(progress)) + "\n")
     sys.stderr.flush()
 
 

@@ -16,6 +16,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.charts.sparkline import sparkline
+from trainctl.tui.plain import columns, padded
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import Counts, RunView
 from trainctl.tui.words.verdict import missing_classes
@@ -109,7 +110,7 @@ def class_rows(
     if len(order) > height:
         left_out = len(order) - max(height - 1, 1)
         order = sorted(np.argsort(epoch, kind="stable")[: max(height - 1, 1)].tolist())
-    name_width = min(max((len(name) for name in classes), default=0), MAX_NAME)
+    name_width = min(max((columns(name) for name in classes), default=0), MAX_NAME)
     widths = (name_width, max(width - name_width - 16, 4))
     shares = [_share(epoch), _share(batch), *([_share(data)] if data is not None else [])]
     top = max(*(float(share.max()) for share in shares), 1e-9)
@@ -130,14 +131,13 @@ def _share(counts: Counts) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def _class_row(name: str, count: int, share: float, top: float, tick: float | None, widths: tuple[int, int]) -> Content:
     name_width, bar_width = widths
-    shown = name if len(name) <= name_width else name[: name_width - 1] + "…"
     filled = round(share / top * bar_width)
     cells = ["█"] * filled + [" "] * (bar_width - filled)
     if tick is not None:
         cells[min(round(tick * bar_width), bar_width - 1)] = "│"
     return Content("").join(
         [
-            Content.styled(shown.ljust(name_width), "bold $error" if share == 0 else "$foreground"),
+            Content.styled(padded(name, name_width), "bold $error" if share == 0 else "$foreground"),
             Content.styled(" " + "".join(cells), "$series-0"),
             Content.styled(f" {100 * share:5.1f}% ", "$foreground"),
             Content.styled(f"{count:6d}", "bold $error" if count == 0 else "$chart-label"),

@@ -10,6 +10,7 @@ from textual.content import Content
 from trainctl.tui.compare.comparison import BEST_MARK, CompareRow, config_rows, figure_rows, has_one_loss
 from trainctl.tui.compare.facts import RunFacts
 from trainctl.tui.compare.promises import measured_words, promises_of, source_words
+from trainctl.tui.plain import cut, padded
 from trainctl.tui.words.styles import COCKPIT, SEVERITIES
 
 MAX_CELL = 28
@@ -54,7 +55,7 @@ def promises_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequenc
         width = max((cell_len(promise.text) for promise in promises), default=0)
         for promise in promises:
             colour = SEVERITIES.get(promise.meaning, COCKPIT["dim"])
-            text = Content(f"  promised  {promise.text.ljust(width)}  ")
+            text = Content(f"  promised  {padded(promise.text, width)}  ")
             lines.append(text + Content.styled(f"{promise.verdict}  {promise.measured}".rstrip(), colour))
         if not promises:
             lines.append(Content.styled("  promised  nothing", "$chart-label"))
@@ -64,22 +65,18 @@ def promises_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequenc
 
 def _table(rows: Sequence[CompareRow], names: Sequence[str], inks: Sequence[int]) -> list[Content]:
     """Names above, a line for each row; the first column as wide as its labels."""
-    shown = [[_cut(cell) for cell in row.shown()] for row in rows]
+    shown = [[cut(cell, MAX_CELL) for cell in row.shown()] for row in rows]
     first = max((cell_len(row.label) for row in rows), default=0) + 2
     widths = [max([cell_len(name), *(cell_len(cells[k]) for cells in shown)]) + 2 for k, name in enumerate(names)]
     head = [
-        Content.styled(name.ljust(width), f"bold $series-{ink}")
+        Content.styled(padded(name, width), f"bold $series-{ink}")
         for name, width, ink in zip(names, widths, inks, strict=True)
     ]
     lines = [Content("").join([Content(" " * first), *head])]
     for row, cells in zip(rows, shown, strict=True):
         styled = [
-            Content.styled(cell.ljust(width), "bold $success" if k in row.best else "")
+            Content.styled(padded(cell, width), "bold $success" if k in row.best else "")
             for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
-        lines.append(Content("").join([Content.styled(row.label.ljust(first), "$chart-label"), *styled]))
+        lines.append(Content("").join([Content.styled(padded(row.label, first), "$chart-label"), *styled]))
     return lines
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from trainctl.tui.charts.axis import duration, short
+from trainctl.tui.plain import cut, printable
 from trainctl.tui.run.view import RunView
 from trainctl.tui.words.styles import SEVERITIES
 from trainctl.tui.words.verdict import alive_words, state_word, verdict
@@ -61,8 +62,7 @@ def identity_line(view: RunView, width: int) -> Content:
     alive, how = alive_words(view)
     badge = Content.styled(f" {word.upper()} ", f"bold $background on {SEVERITIES[severity]}")
     right = Content.styled(alive, SEVERITIES[how])
-    name = view.paths.root.name
-    preset = view.preset
+    name, preset = printable(view.paths.root.name), printable(view.preset)
     room = width - badge.cell_length - right.cell_length - cell_len(preset) - 6
     left = [badge, Content.styled(f"  {preset}", "bold")] if preset else [badge]
     if room >= 12 or not preset:
@@ -108,7 +108,7 @@ def progress_figures(view: RunView) -> list[str]:
         figures.append(f"{short(status.steps_per_s)} steps/s")
     if not math.isnan(status.samples_per_s):
         figures.append(f"{short(status.samples_per_s)} samples/s")
-    return [*figures, status.device]
+    return [*figures, printable(status.device)]
 
 
 def verdict_line(view: RunView, last_words: str, width: int, findings: Sequence[Finding] = ()) -> Content:
@@ -117,8 +117,7 @@ def verdict_line(view: RunView, last_words: str, width: int, findings: Sequence[
     head = f"{found.severity.symbol} {found.severity.value}  "
     asked = f"asked: {', '.join(view.asked.values())}" if view.asked and not view.is_over else ""
     room = max(width - len(head) - (len(asked) + 2 if asked else 0), 1)
-    text = found.text if cell_len(found.text) <= room else found.text[: room - 1] + "…"
-    left = Content.styled(head + text, f"bold {SEVERITIES[found.severity]}")
+    left = Content.styled(head + cut(found.text, room), f"bold {SEVERITIES[found.severity]}")
     if not asked:
         return left
     gap = max(width - left.cell_length - len(asked), 1)

@@ -24,6 +24,7 @@ from textual.visual import Visual
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event
 from trainctl.tui.charts.framed import frame_css
+from trainctl.tui.plain import printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.words.events import event_words
@@ -36,7 +37,6 @@ MIN_ECHO = 12
 """Characters below which a line is never taken for an echo."""
 MIN_WIDTH = 20
 """Columns below which lines are cut off, not wrapped."""
-_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)])
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class _Line:
     def parts(self) -> tuple[tuple[str, str], ...]:
         """Pieces of text with their styles."""
         if isinstance(self.entry, str):
-            return ((self.entry.expandtabs().translate(_CONTROLS), ""),)
+            return ((printable(self.entry.expandtabs()), ""),)
         severity, words = event_words(self.entry)
         clock = time.strftime("%H:%M:%S", time.localtime(self.entry.time))
-        words = words.translate(_CONTROLS)
-        return (f"{clock} step {self.entry.step:<6} ", "$chart-label"), (f"{severity.symbol} {words}", LOG[severity])
+        words = f"{severity.symbol} {printable(words)}"
+        return (f"{clock} step {self.entry.step:<6} ", "$chart-label"), (words, LOG[severity])
 
     @cached_property
     def plain(self) -> str:

@@ -20,6 +20,7 @@ from textual.widget import Widget
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.halfblocks import Colour, Picture, fitted, half_blocks, shades
 from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.plain import printable
 
 GAP = 2
 """Columns between two pictures."""
@@ -149,7 +150,7 @@ class Pictures(Widget):
 
 def shortened(caption: Caption, width: int) -> str:
     """The text in at most `width` cells, an ellipsis for what is left out."""
-    text = caption.text
+    text = printable(caption.text)
     if cell_len(text) <= width:
         return text
     if not caption.keeps_end:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from trainctl.engine.runs.index import RunInfo
+from trainctl.tui.plain import padded
 from trainctl.tui.words.runs import SEVERITY_WORDS, SYMBOLS, best_words, progress_words, run_state_word, short_age
 from trainctl.tui.words.styles import COCKPIT, SEVERITIES
 
@@ -81,9 +82,5 @@ def _line(cells: Sequence[tuple[str, str]], width: int, widths: Sequence[int]) -
     for k in shown:
         text, style = cells[k]
         columns = room if k == 1 else widths[k]
-        parts.append(Content.styled(_fit(text, columns) + ("" if k in (0, shown[-1]) else " "), style))
+        parts.append(Content.styled(padded(text, columns) + ("" if k in (0, shown[-1]) else " "), style))
     return Content("").join(parts)
-
-
-def _fit(text: str, columns: int) -> str:
-    return text.ljust(columns) if len(text) <= columns else text[: columns - 1] + "…"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trainctl.tui.charts.axis import short
+from trainctl.tui.plain import columns, cut, padded, printable
 
 Plain = Mapping[str, Any]
 Piece = tuple[str, str]
@@ -45,7 +46,7 @@ def section_lines(name: str, section: Plain, width: int) -> Lines:
 
 def wrapped(text: str, style: str, width: int) -> Lines:
     """A sentence behind the mark of its style, as many lines as it takes."""
-    parts = textwrap.wrap(text, max(width - 2, 10)) or [""]
+    parts = textwrap.wrap(printable(text), max(width - 2, 10)) or [""]
     return [((f"{MARKS[style] if k == 0 else ' '} {part}", style),) for k, part in enumerate(parts)]
 
 
@@ -73,12 +74,12 @@ def balance_lines(section: Plain, width: int) -> Lines:
 
 
 def _class_bars(classes: Sequence[str], counts: Sequence[int], shares: Sequence[float], width: int) -> Lines:
-    name_width = min(max(map(len, classes), default=0), MAX_NAME)
+    name_width = min(max((columns(name) for name in classes), default=0), MAX_NAME)
     room = max(width - name_width - 20, 4)
     top = max([*shares, 1e-12])
     return [
         (
-            (f"  {_cut(name, name_width)} ", "" if count else "error"),
+            (f"  {padded(name, name_width)} ", "" if count else "error"),
             ("█" * round(share / top * room) + " " * (room - round(share / top * room)), "bar"),
             (f" {count:>9,}", "" if count else "error"),
             (f" {share:6.1%}", "dim"),
@@ -166,7 +167,7 @@ def _first_batches(classes: Plain, width: int) -> Lines:
         counts = " ".join(f"{count:>{digits}}" for count in batch["counts"])
         tail = f"  {batch['distinct']} classes, chance {batch['expected']:.1f}"
         room = max(width - len(tail) - 8, 8)
-        lines.append(((f"{MARKS[style]} {index}: ", style), (_cut(counts, min(room, len(counts))), ""), (tail, "dim")))
+        lines.append(((f"{MARKS[style]} {index}: ", style), (cut(counts, room), ""), (tail, "dim")))
     return lines
 
 
@@ -208,8 +209,8 @@ def sample_lines(section: Plain, width: int) -> Lines:
     lines: Lines = []
     for sample in section["samples"]:
         number = sample["class"]
-        label = f"  {section['classes'][number]}" if number is not None else ""
-        name = _cut(sample["name"], max(width - len(label) - 2, 8)).rstrip()
+        label = f"  {printable(section['classes'][number])}" if number is not None else ""
+        name = cut(sample["name"], max(width - columns(label) - 2, 8))
         lines.append(((f"  {name}", ""), (label, "dim")))
     if section["no_pictures"]:
         lines += wrapped(section["no_pictures"], "dim", width)
@@ -218,7 +219,3 @@ def sample_lines(section: Plain, width: int) -> Lines:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else short(value)
-
-
-def _cut(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: max(width - 1, 0)] + "…"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from trainctl.tui.cli.options import (
@@ -18,6 +17,7 @@ from trainctl.tui.cli.options import (
     Weights,
     all_overrides,
 )
+from trainctl.tui.cli.output import align, print_lines, say, say_json
 from trainctl.tui.cli.past_run import trained_run
 
 
@@ -39,15 +39,13 @@ def command(
     from trainctl.engine.training.restore import evaluate
 
     trained, metrics = evaluate(path, past.resolved, past.task_type, past.data, weights=weights)
-    sys.stdout.write(_report(path, trained.about, trained.weights, metrics, json=json) + "\n")
+    _report(path, trained.about, trained.weights, metrics, json=json)
 
 
-def _report(path: Path, about: dict[str, object], weights: str, metrics: dict[str, float], *, json: bool) -> str:
+def _report(path: Path, about: dict[str, object], weights: str, metrics: dict[str, float], *, json: bool) -> None:
     if json:
-        from trainctl.engine.runs.atomic import to_json
-
         facts = {"checkpoint": path, "weights": weights, "epoch": about["epoch"], "step": about["step"]}
-        return to_json(facts | {"metrics": metrics})
-    head = f"{path}  {weights} weights of epoch {about['epoch']}, step {about['step']}"
-    width = max(map(len, metrics), default=0)
-    return "\n".join([head, *(f"  {name:<{width}}  {value:.6f}" for name, value in metrics.items())])
+        say_json(facts | {"metrics": metrics})
+        return
+    say(f"{path}  {weights} weights of epoch {about['epoch']}, step {about['step']}")
+    print_lines(align([[(name, ""), (f"{value:.6f}", "")] for name, value in metrics.items()], indent=2))

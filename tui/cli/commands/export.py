@@ -12,6 +12,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Trust, Weights
+from trainctl.tui.cli.output import say
 from trainctl.tui.cli.past_run import trained_run
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ def command(
     With --to onnx write the trained network instead, checked against torch.
     """
     if to is Format.ONNX:
-        typer.echo(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust))
+        say(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust))
         return
     if checkpoint != "best" or weights:
         raise UserError(f"--checkpoint and --weights choose a network, not records to write as {to}", "use --to onnx")
     paths = find_run(runs_dir, run)
     written = export_run(paths, ExportFormat(to), out or default_out(paths.root.name, to), overwrite=force)
     for path in written:
-        typer.echo(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 def default_out(name: str, to: Format) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ from trainctl.engine.errors import UserError
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.options import Json, OverridableOptions
-from trainctl.tui.cli.output import tell
+from trainctl.tui.cli.output import say, say_json, tell
 
 if TYPE_CHECKING:
     from trainctl.engine.optim.lr_finder import RangeTest
@@ -45,7 +44,12 @@ def command(options: LrFindOptions) -> None:
     present = wanted.resolved.config.optimizer.lr
     about: dict[str, Any] = {"configured": present, "start": start, "end": end, "total": options.steps}
     result = _sweep(wanted, options, about)
-    sys.stdout.write(_report(result, present, about if options.json else None) + "\n")
+    if options.json:
+        from trainctl.engine.runs.atomic import to_plain
+
+        say_json(to_plain(result) | about)
+    else:
+        say(*_report(result, present))
 
 
 def _sweep(wanted: Configured, options: LrFindOptions, about: dict[str, Any]) -> RangeTest:
@@ -71,12 +75,8 @@ def _sweep(wanted: Configured, options: LrFindOptions, about: dict[str, Any]) ->
     )
 
 
-def _report(result: RangeTest, present: float, about: dict[str, Any] | None) -> str:
-    """The sweep in words, or as JSON where there is something to say about it."""
-    if about is not None:
-        from trainctl.engine.runs.atomic import to_json, to_plain
-
-        return to_json(to_plain(result) | about)
+def _report(result: RangeTest, present: float) -> list[str]:
+    """The sweep in lines of words."""
     finite = [loss for loss in result.smoothed if math.isfinite(loss)]
     low, high = min(finite), max(finite)
     stride = max(1, len(result.lrs) // ROWS)
@@ -95,7 +95,7 @@ def _report(result: RangeTest, present: float, about: dict[str, Any] | None) -> 
         lines.append("the loss never fell: no suggestion; run `trainctl diagnose`")
     else:
         lines.append(f"suggested: --set optimizer.lr={result.suggestion:.2g}   (configured: {present:g})")
-    return "\n".join(lines)
+    return lines
 
 
 def _step(result: RangeTest, stride: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from trainctl.tui.cli.options import (
     Weights,
     all_overrides,
 )
+from trainctl.tui.cli.output import say, say_json
 from trainctl.tui.cli.past_run import trained_run
 
 
@@ -44,7 +44,10 @@ def command(
     trained = restore(path, past.resolved, task, past.data, weights=weights)
     rows = predict(trained, paths, past.resolved.config.train.validation_batch_size)
     for file, row in zip(paths, rows, strict=True):
-        sys.stdout.write(_line(file, row, json=json) + "\n")
+        if json:
+            say_json({"file": file} | row)
+        else:
+            say(f"{file}  " + "  ".join(f"{name} {_figure(value)}" for name, value in row.items()))
 
 
 def expand(files: list[Path]) -> list[Path]:
@@ -79,14 +82,6 @@ def chosen(found: list[Path], named: list[Path], suffixes: frozenset[str]) -> li
         wanted = f" ({', '.join(sorted(suffixes))})" if suffixes else ""
         raise UserError(f"no files in {', '.join(map(str, named))}", f"give files or folders that hold some{wanted}")
     return kept
-
-
-def _line(file: Path, row: dict[str, float], *, json: bool) -> str:
-    if json:
-        from trainctl.engine.runs.atomic import to_json
-
-        return to_json({"file": file} | row)
-    return f"{file}  " + "  ".join(f"{name} {_figure(value)}" for name, value in row.items())
 
 
 def _figure(value: float) -> str:

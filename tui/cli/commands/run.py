@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, OverridableOptions, RunsDir, ScaleChoice
+from trainctl.tui.cli.output import say
 
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
@@ -228,7 +230,7 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
         ending = train(order)
     except KeyboardInterrupt:
         left = "the run is as it was" if target.is_resumed else "no run was made"
-        sys.stderr.write(f"trainctl: interrupted before the first step; {left}\n")
+        say(f"trainctl: interrupted before the first step; {left}", err=True)
         return ExitCode.INTERRUPTED
     except UserError:
         raise
@@ -256,13 +258,9 @@ def _debug_observer() -> Any:
     def make(splits: Any) -> Any:
         from trainctl.engine.diagnosis.probes.debug import DebugPrinter
 
-        return DebugPrinter(_write_stderr, splits.classes).after_backward
+        return DebugPrinter(partial(say, err=True), splits.classes).after_backward
 
     return make
-
-
-def _write_stderr(line: str) -> None:
-    sys.stderr.write(line + "\n")
 
 
 def _print_goodbye(paths: RunPaths, code: int) -> None:
@@ -278,4 +276,4 @@ def _print_goodbye(paths: RunPaths, code: int) -> None:
         lines.append(f"speed   {summary.samples_per_s:,.0f} samples/s, {summary.seconds:.1f} s of training")
     if code in (ExitCode.STOPPED, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         lines.append(f"resume  trainctl run --resume {shlex.quote(str(paths.root))}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    say(*lines)

@@ -15,7 +15,7 @@ from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from trainctl.tui.cli.output import print_json
+from trainctl.tui.cli.output import print_json, say
 
 POLL_S = 0.05
 REFUSED = "refused"
@@ -49,7 +49,7 @@ def command(
         return
     event = wait_for_effect(reader, identity, timeout)
     if event is None:
-        typer.echo(f"sent, but the run has not answered within {timeout:g} s; it will at its next step", err=True)
+        say(f"sent, but the run has not answered within {timeout:g} s; it will at its next step", err=True)
         raise typer.Exit(ExitCode.RUN_FAILED)
     effect = str(event.data.get("effect", ""))
     if effect.startswith(REFUSED):
@@ -119,4 +119,4 @@ def _print(json: bool, data: dict[str, Any], text: str) -> None:
     if json:
         print_json(data)
     else:
-        typer.echo(text)
+        say(text)

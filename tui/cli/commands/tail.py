@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.export.jsonl_format import step_objects
 from trainctl.engine.runs.index import find_run
@@ -25,6 +24,7 @@ from trainctl.tui.cli.live.history import History, Item
 from trainctl.tui.cli.live.lines import event_line, fold, step_line
 from trainctl.tui.cli.live.region import terminal_width
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir
+from trainctl.tui.cli.output import say, say_json
 
 BLOCK = 1024
 """Steps turned into JSON at once."""
@@ -68,7 +68,7 @@ def show_text(reader: RunReader, items: Iterable[Item]) -> None:
             assert layout is not None
             line = step_line(item, layout)
         for row in fold(line, terminal_width()) if line and sys.stdout.isatty() else [line] * bool(line):
-            typer.echo(row)
+            say(row)
 
 
 def show_json(reader: RunReader, items: Iterable[Item]) -> None:
@@ -78,12 +78,12 @@ def show_json(reader: RunReader, items: Iterable[Item]) -> None:
         if is_event:
             for event in group:
                 assert isinstance(event, Event)
-                typer.echo(to_json(dataclasses.asdict(event)))
+                say_json(dataclasses.asdict(event))
             continue
         assert layout is not None
         for block in _in_blocks(group):
             for data in step_objects(block, layout):
-                typer.echo(to_json({"kind": "step", "step": data["step"], "time": data["time"], "data": data}))
+                say_json({"kind": "step", "step": data["step"], "time": data["time"], "data": data})
 
 
 def _in_blocks(records: Iterator[Any]) -> Iterator[Records]:
@@ -102,11 +102,11 @@ def _follow(history: History, *, json: bool) -> None:
         show_text(reader, thinner.pass_on(items))
         is_silent = alive is Liveness.SILENT and reader.state is not RunState.PAUSED
         if is_silent and not was_silent:
-            typer.echo(f"! no sign of life for {duration(age_s)}")
+            say(f"! no sign of life for {duration(age_s)}")
         was_silent = is_silent
     if json:
         alive, age_s = reader.liveness()
-        typer.echo(to_json({"kind": "liveness", "data": {"liveness": alive, "age_s": age_s, "state": reader.state}}))
+        say_json({"kind": "liveness", "data": {"liveness": alive, "age_s": age_s, "state": reader.state}})
     else:
         _say_where(reader)
 
@@ -156,9 +156,9 @@ def _say_where(reader: RunReader) -> None:
     alive, age_s = reader.liveness()
     status, name = reader.status, reader.paths.root.name
     if alive is Liveness.CRASHED and status is not None:
-        typer.echo(
+        say(
             f"× {name} presumed crashed after step {status.step}: process {status.pid} on {status.host} is gone, "
             f"last sign of life {duration(age_s)} ago; see {reader.paths.console}"
         )
     elif alive is Liveness.OVER:
-        typer.echo(f"{name} is over: {reader.state}")
+        say(f"{name} is over: {reader.state}")

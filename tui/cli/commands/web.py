@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.charts.axis import duration
+from trainctl.tui.cli.output import say
 from trainctl.tui.processes.launch import LaunchRequest
 
 COCKPIT = (sys.executable, "-m", "trainctl.tui.cli.main", "ui")
@@ -105,15 +106,15 @@ def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> in
         if not is_local(host):
             what = "change" if options.allow_control else "watch"
             whoever = f"everyone who reaches {name}:{port} and has the address"
-            sys.stderr.write(f"trainctl: warning: {whoever} can {what} this run, unencrypted\n")
-        sys.stdout.write(f"{run.root.name} ({rights}): http://{name}:{port}/{secret}/\n")
-        sys.stdout.write("Each browser tab is a cockpit of its own. Ctrl-C ends the server, not the training.\n")
+            say(f"trainctl: warning: {whoever} can {what} this run, unencrypted", err=True)
+        say(f"{run.root.name} ({rights}): http://{name}:{port}/{secret}/")
+        say("Each browser tab is a cockpit of its own. Ctrl-C ends the server, not the training.")
         sys.stdout.flush()
 
     visits = asyncio.run(server.visit(ready))
     tabs = f"{visits.num_tabs} tab{'' if visits.num_tabs == 1 else 's'}"
-    sys.stdout.write(f"\nServed {tabs} in {duration(visits.seconds)}. ")
-    sys.stdout.write(f"Records are in {run.root}. Open it again with: trainctl ui {run.root}\n")
+    served = f"Served {tabs} in {duration(visits.seconds)}."
+    say("", f"{served} Records are in {run.root}. Open it again with: trainctl ui {run.root}")
     return ExitCode.OK
 
 

@@ -12,6 +12,7 @@ from trainctl.engine.runs.status import Status
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.cli.live.lines import Record, class_line, fold, term_figures
 from trainctl.tui.cli.live.region import Piece
+from trainctl.tui.plain import printable
 from trainctl.tui.words.events import figures, number
 
 LARGEST, BAR_SMALLEST, BAR_LARGEST = 100, 8, 40
@@ -39,7 +40,7 @@ def live_block(status: Status, layout: RecordLayout, record: Record, width: int,
         f"  step    {figures(optimisation)}  {speeds}",
         *([f"  batch   {classes}"] if (classes := class_line(record, layout)) else []),
     ]
-    body: Lines = [[(row, "")] for text in texts for row in fold(text.rstrip(), room)]
+    body: Lines = [[(row, "")] for text in texts for row in fold(printable(text).rstrip(), room)]
     return [_head(status, record, room, encoding), *body]
 
 

@@ -21,6 +21,7 @@ from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Report
 from trainctl.engine.diagnosis.report import section_lines
+from trainctl.tui.plain import escaped_json
 
 MEASURED = ("labels", "sampler", "data", "batch")
 """Parts of the evidence that a preflight gathers, in its order."""
@@ -65,5 +66,5 @@ def _parts(section: str) -> set[str]:
 
 
 def _say(**values: Any) -> None:
-    sys.stderr.write(json.dumps(values, ensure_ascii=False) + "\n")
+    sys.stderr.write(escaped_json(json.dumps(values, ensure_ascii=False)) + "\n")
     sys.stderr.flush()

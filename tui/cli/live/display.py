@@ -18,7 +18,8 @@ from trainctl.engine.runs.reader import RunReader
 from trainctl.tui.cli.live.block import live_block
 from trainctl.tui.cli.live.console_log import ConsoleLog, write_straight
 from trainctl.tui.cli.live.lines import Record, event_line, fold
-from trainctl.tui.cli.live.region import LiveRegion, terminal_width
+from trainctl.tui.cli.live.region import RAW, LiveRegion, terminal_width
+from trainctl.tui.plain import escaped_json, printable
 from trainctl.tui.words.styles import BLOCK
 
 POLL_S = 0.25
@@ -75,7 +76,7 @@ class JsonView:
             data: dict[str, Any] = {"kind": event.kind, "step": event.step, "time": event.time, "data": event.data}
             if event.kind is EventKind.START:
                 data["run"] = str(reader.paths.root)
-            line = to_json(data)
+            line = escaped_json(to_json(data))
             self._log.line(line)
             self._log.out.write(line + "\n")
         self._log.out.flush()
@@ -121,7 +122,7 @@ class LiveView:
         *whole, self._unfinished = (self._unfinished + text).split("\n")
         self._unfinished = self._unfinished.rpartition("\r")[2]
         if whole:
-            self._region.write_above(*([(line.rpartition("\r")[2] or line.strip("\r"), "")] for line in whole))
+            self._region.write_above(*([(line.rpartition("\r")[2] or line.strip("\r"), RAW)] for line in whole))
 
     def close(self) -> None:
         """Remove the block."""
@@ -175,4 +176,5 @@ class Display:
             view.show(reader, events, records[-1] if len(records) else None)
         except Exception as err:  # whatever it is, hours of training are worth more than their display
             self._view = None
-            sys.stderr.write(f"trainctl: the display failed ({type(err).__name__}: {err}); the training goes on\n")
+            what = printable(f"{type(err).__name__}: {err}")
+            sys.stderr.write(f"trainctl: the display failed ({what}); the training goes on\n")

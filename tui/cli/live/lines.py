@@ -11,6 +11,7 @@ from rich.cells import cell_len, chop_cells
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.record import RecordLayout
+from trainctl.tui.plain import printable
 from trainctl.tui.words.events import event_words, figures
 from trainctl.tui.words.verdict import Severity
 
@@ -42,7 +43,8 @@ def step_line(record: Record, layout: RecordLayout) -> str:
     """One step."""
     head = f"step {int(record['step'])}  epoch {int(record['epoch'])}"
     rest = {"lr": float(record["lr"][0]), "grad norm": float(record["grad_norm"])}
-    return f"{head}  {figures(term_figures(record, layout) | rest)}  {class_line(record, layout)}".rstrip()
+    text = f"{head}  {figures(term_figures(record, layout) | rest)}  {class_line(record, layout)}"
+    return printable(text).rstrip()
 
 
 def event_line(event: Event) -> tuple[Severity, str] | None:
@@ -50,6 +52,7 @@ def event_line(event: Event) -> tuple[Severity, str] | None:
     if event.kind in (EventKind.PLAN, EventKind.CHECKPOINT):
         return None
     severity, words = event_words(event)
+    words = printable(words)
     if event.kind is EventKind.COMMAND:
         words += f" (step {event.step})"
     if severity in (Severity.WARNING, Severity.ERROR):

@@ -14,8 +14,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from trainctl.tui.plain import printable
+
 STYLES = {"": "", "bold": "1", "dim": "2", "green": "32", "warning": "1;33", "error": "1;31"}
 """Our names of styles, and the parameters of the terminal's SGR sequence (ECMA-48 §8.3.117)."""
+RAW = "raw"
+"""Style of what the process printed by itself: it goes to the terminal as it is, its own colours included."""
 
 Piece = tuple[str, str]
 """Text and the name of its style."""
@@ -78,13 +82,13 @@ class LiveRegion:
         return f"\x1b[{rows}A\r\x1b[J"
 
     def _styled(self, line: Sequence[Piece]) -> str:
-        return "".join(
-            f"\x1b[{STYLES[style]}m{text}\x1b[0m" if STYLES[style] and self._is_coloured else text
-            for text, style in line
-        )
+        return "".join(text if style == RAW else self._piece(printable(text), STYLES[style]) for text, style in line)
+
+    def _piece(self, text: str, parameters: str) -> str:
+        return f"\x1b[{parameters}m{text}\x1b[0m" if parameters and self._is_coloured else text
 
 
 def _columns(piece: Piece) -> int:
     from rich.cells import cell_len
 
-    return cell_len(piece[0])
+    return cell_len(printable(piece[0]))

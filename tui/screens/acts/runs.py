@@ -13,6 +13,7 @@ from textual.content import Content
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb
 from trainctl.tui.messages import AttachRequested, LaunchRequested
+from trainctl.tui.plain import columns, padded, printable
 from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.run.scene import Overlay
 from trainctl.tui.screens.base import CockpitBase
@@ -159,11 +160,11 @@ def difference(changed: Sequence[tuple[str, object, object]]) -> Content:
     """A line per value that changes: name, present value, new value."""
     if not changed:
         return Content("Nothing differs from the present configuration.")
-    width = max(len(name) for name, _, _ in changed)
+    width = max(columns(name) for name, _, _ in changed)
     rows = [
         Content("").join(
             [
-                Content(f"{name:<{width}}  "),
+                Content(f"{padded(name, width)}  "),
                 Content.styled(_shown(old), "$chart-label"),
                 Content(" -> "),
                 Content.styled(_shown(new), "bold"),
@@ -175,4 +176,4 @@ def difference(changed: Sequence[tuple[str, object, object]]) -> Content:
 
 
 def _shown(value: object) -> str:
-    return "-" if value is None else str(value)
+    return "-" if value is None else printable(str(value))

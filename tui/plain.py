@@ -1,0 +1,77 @@
+"""Text that a terminal can be given: whatever a name or a message holds, it moves no cursor and changes no colour.
+
+Names of runs, files, classes and terms, notes and printed lines can come from anybody's data. So every surface passes
+them through here, and measures them in columns (a Chinese sign or an emoji takes two), not in characters. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_SEPARATORS = ("Zs", "Zl", "Zp")
+_BLANKS = "\t\n\v\f\r\x85"
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, the cursor, what is erased
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC and such: titles, clipboard
+    r"|\x1b[ -/]*[0-~]"
+)
+"""What a terminal takes as one command (ECMA-48 §5.4, §5.6, §8.3.89)."""
+
+
+def printable(text: str) -> str:
+    """`text` in one line without a control: breaks and tabs are spaces, invisible signs are left out.
+
+    Whole escape sequences, and marks that reorder a line, are left out; what is left of controls (C1 too, which some
+    terminals obey without an escape) and what cannot be encoded is shown as a replacement character.
+    """
+    return text if text.isprintable() else "".join(map(_printable, _SEQUENCE.sub("", text)))
+
+
+def printable_lines(text: str) -> list[str]:
+    """The lines of `text`, each printable."""
+    return [printable(line) for line in text.splitlines()]
+
+
+def escaped_json(text: str) -> str:
+    """JSON in which no character outside of strings changes, and within them none commands a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text)
+
+
+def columns(text: str) -> int:
+    """How many columns the text takes, once it is printable."""
+    from rich.cells import cell_len
+
+    return cell_len(printable(text))
+
+
+def cut(text: str, width: int) -> str:
+    """Printable text in at most `width` columns; an ellipsis stands for what is left out."""
+    from rich.cells import set_cell_size
+
+    text = printable(text)
+    if columns(text) <= width:
+        return text
+    return set_cell_size(text, max(width - 1, 0)).rstrip() + "…" if width > 0 else ""
+
+
+def padded(text: str, width: int) -> str:
+    """Printable text in exactly `width` columns, cut or filled with spaces."""
+    text = cut(text, width)
+    return text + " " * (width - columns(text))
+
+
+def _printable(char: str) -> str:
+    if char.isprintable():
+        return char
+    if char in _BLANKS or unicodedata.category(char) in _SEPARATORS:
+        return " "
+    return "" if unicodedata.category(char) == "Cf" else UNKNOWN
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[k]:02x}{units[k + 1]:02x}" for k in range(0, len(units), 2))
