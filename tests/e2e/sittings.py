@@ -143,6 +143,10 @@ def _become(request: Mapping[str, Any]) -> None:
 
 
 def _ignore(numbers: Sequence[int]) -> None:
+    """Be born to ignore these signals and no other, also where the tests themselves run under `nohup`."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
 
