@@ -157,6 +157,23 @@ def test_a_name_that_begins_like_an_address_is_not_this_machine(host: str, is_ou
     assert is_local(host) is is_ours
 
 
+async def test_what_is_no_message_of_the_page_ends_its_tab_and_nothing_else(run: RunPaths) -> None:
+    with serving(run) as served:
+        async with aiohttp.ClientSession() as session:
+            for sent in ("not JSON", "[" * 100_000, '{"a": 1}', '["resize", 3]', "[]"):
+                async with session.ws_connect(f"{served.url}ws?width=1000000000&height=-3") as tab:
+                    await tab.send_str(sent)
+                    last = await tab.receive(timeout=PATIENCE_S)
+                    while last.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
+                        last = await tab.receive(timeout=PATIENCE_S)
+                    assert last.type is aiohttp.WSMsgType.CLOSE and last.data == aiohttp.WSCloseCode.UNSUPPORTED_DATA
+            async with session.ws_connect(f"{served.url}ws?width=120&height=40") as tab:
+                await tab.send_json(["resize", {"width": 10**15, "height": 10**15}])
+                await until_text(tab, " RUNNING ")
+                code, _, err = await asyncio.to_thread(served.end)
+        assert code == 0 and err == ""
+
+
 async def test_the_name_of_a_run_is_text_on_the_page(run: RunPaths) -> None:
     named = run.root.rename(run.root.with_name("<script>alert(1)</script>".replace("/", "")))
     with serving(RunPaths(named)) as served:

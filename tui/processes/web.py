@@ -22,9 +22,20 @@ from ipaddress import ip_address
 from shlex import join, split
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
+
+from trainctl.tui.processes.web_messages import (
+    MOST_BYTES,
+    Focused,
+    Message,
+    Pinged,
+    Resized,
+    Typed,
+    read_message,
+    terminal_size,
+)
 
 LOCAL_NAME = "localhost"
 MAX_TABS = 16
@@ -153,8 +164,8 @@ class WebServer(Server):
         """A tab: its cockpit lives as long as the connection."""
         if len(self._tabs) >= MAX_TABS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_TABS} cockpits are open already; close one")
-        width, height = (min(max(to_int(request.query.get(n, ""), 80), 2), 1000) for n in ("width", "height"))
-        connection = web.WebSocketResponse(heartbeat=15)
+        width, height = (terminal_size(to_int(request.query.get(name, ""), 80)) for name in ("width", "height"))
+        connection = web.WebSocketResponse(heartbeat=15, max_msg_size=MOST_BYTES)
         await connection.prepare(request)
 
         async def goodbye() -> None:
@@ -181,10 +192,33 @@ class WebServer(Server):
                 await closing
         return connection
 
+    async def _process_messages(self, websocket: web.WebSocketResponse, app_service: AppService) -> None:
+        """Pass on what the page says, until it goes or says something that it would not."""
+        async for message in websocket:
+            try:
+                if message.type is web.WSMsgType.TEXT:
+                    await _pass_on(read_message(message.data), websocket, app_service)
+            except ValueError:
+                await websocket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"not a message of the page")
+            except ConnectionError:
+                return  # the cockpit or the page has gone
+
     async def _close_with(self, tab: Tab, connection: web.WebSocketResponse) -> None:
         """The page says so when its cockpit is gone, even where that could not say goodbye."""
         await tab.ended()
         await connection.close()
+
+
+async def _pass_on(message: Message, websocket: web.WebSocketResponse, tab: AppService) -> None:
+    match message:
+        case Typed(data):
+            await tab.send_bytes(data)
+        case Resized(width, height):
+            await tab.set_terminal_size(width, height)
+        case Pinged(value):
+            await websocket.send_json(["pong", value])
+        case Focused(is_focused):
+            await (tab.focus() if is_focused else tab.blur())
 
 
 def is_local(host: str) -> bool:
