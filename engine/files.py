@@ -68,6 +68,21 @@ def read_limited(path: Path, most: int, *, follow: bool = True) -> bytes:
     return content
 
 
+def open_to_others(folder: Path) -> str:
+    """Why somebody else could put a file into `folder`, or another folder into its place; empty: nobody could.
+
+    Root is nobody else. In a folder with the sticky bit, as /tmp has it, nobody can replace what is another's.
+    """
+    for path, what in ((folder, "in"), (folder.parent, "in the folder above,")):
+        found = path.stat()
+        if found.st_uid not in (os.geteuid(), 0):
+            return f"{path} belongs to somebody else"
+        is_sticky = path != folder and found.st_mode & stat.S_ISVTX
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not is_sticky:
+            return f"others may write {what} {path} (mode {stat.S_IMODE(found.st_mode):04o}); chmod go-w it"
+    return ""
+
+
 def parse_json(text: bytes) -> Any:
     """A JSON value as the standard has it: no NaN and no infinity, numbers of 64 bits, text that can be encoded.
 

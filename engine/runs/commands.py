@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_to_others
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import LineReader, append_line
@@ -110,10 +111,12 @@ def send_command(paths: RunPaths, verb: Verb | str, args: dict[str, Any], sender
     """Append a command for the run; returns its id, which the acknowledging event will carry.
 
     Raises:
-        UserError: arguments that are not allowed, or the disk refuses.
+        UserError: arguments that are not allowed, the disk refuses, or the run would not obey.
     """
     verb = Verb(verb)
     check_args(verb, args)
+    if reason := _why_not_obeyed(paths):
+        raise UserError(reason, "then ask again")
     identity = secrets.token_hex(4)
     append_line(
         paths.commands,
@@ -141,14 +144,15 @@ class CommandReader:
     """
 
     def __init__(self, paths: RunPaths, *, skip_existing: bool = False) -> None:
+        self._paths = paths
         self._lines = LineReader(paths.commands)
         self._refused = 0
         self._known: dict[str, None] = {}
         if skip_existing:
             with contextlib.suppress(DamagedFileError):  # said at the first reading
-                self.read_new()
+                self._read()
                 while self._lines.has_more:
-                    self.read_new()
+                    self._read()
 
     @property
     def skipped(self) -> int:
@@ -159,8 +163,14 @@ class CommandReader:
         """Commands asked since the last call, in order.
 
         Raises:
-            DamagedFileError: what is there is no file.
+            DamagedFileError: what is there is no file, or something was asked where others may write.
         """
+        commands = self._read()
+        if commands and (reason := _why_not_obeyed(self._paths)):
+            raise DamagedFileError(reason)
+        return commands
+
+    def _read(self) -> list[Command]:
         parsed = [_parse_line(line) for line in self._lines.read_new(MAX_BYTES)]
         self._refused += parsed.count(None)
         return [command for command in parsed if command is not None and self._is_new(command)]
@@ -172,6 +182,15 @@ class CommandReader:
         if len(self._known) > MAX_KNOWN:  # the oldest goes first
             del self._known[next(iter(self._known))]
         return True
+
+
+def _why_not_obeyed(paths: RunPaths) -> str:
+    """Why nothing that is asked of the run is obeyed; empty: it is."""
+    try:
+        found = open_to_others(paths.root)
+    except OSError:
+        return ""  # what cannot be looked at cannot be written to either
+    return f"a run obeys nobody where anybody could ask: {found}" if found else ""
 
 
 def _parse_line(line: dict[str, Any]) -> Command | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sample_runs import new_run
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.commands import CommandReader, Verb, check_args, parse_command, send_command
 
 
@@ -151,3 +152,45 @@ def test_what_is_not_allowed_is_not_sent(tmp_path: Path, value: object):
     with pytest.raises(UserError):
         send_command(paths, "set", {"name": "lr", "op": "set", "value": value})
     assert not paths.commands.exists()
+
+
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Path:
+    """A folder of runs into which others may write."""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    return tmp_path / "open"
+
+
+def test_nothing_is_obeyed_where_others_may_write(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    reader = CommandReader(run)
+    send_command(run, Verb.STOP, {})
+    run.root.chmod(0o777)
+    with pytest.raises(DamagedFileError, match=r"others may write in .*run \(mode 0777\); chmod go-w it"):
+        reader.read_new()
+    assert reader.read_new() == []
+    with pytest.raises(UserError, match="obeys nobody where anybody could ask"):
+        send_command(run, Verb.STOP, {})
+    run.root.chmod(0o700)
+    assert reader.read_new() == [], "what was not obeyed then is not obeyed later"
+    send_command(run, Verb.PAUSE, {})
+    assert [command.verb for command in reader.read_new()] == [Verb.PAUSE]
+
+
+def test_a_folder_that_others_could_replace_counts_as_open(open_folder: Path) -> None:
+    run = new_run(open_folder)
+    run.root.chmod(0o700)
+    with pytest.raises(UserError, match=r"others may write in the folder above, .*open \(mode 0777\)"):
+        send_command(run, Verb.STOP, {})
+    open_folder.chmod(0o1777)  # sticky, as /tmp: what is another's stays
+    send_command(run, Verb.STOP, {})
+
+
+def test_a_resume_passes_over_what_was_asked_in_an_open_folder(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    send_command(run, Verb.STOP, {})
+    run.root.chmod(0o777)
+    reader = CommandReader(run, skip_existing=True)
+    run.root.chmod(0o700)
+    assert reader.read_new() == []
