@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_regular
 
 Columns = dict[str, list[str]]
 """Values of each column, in the order of the rows, as they stand in the file."""
@@ -29,7 +31,7 @@ def read_csv(
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with io.TextIOWrapper(open_regular(file), encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
             header = [fold(name.strip()) for name in next(reader, [])]
             require_columns(header, needed, file, also)
@@ -46,7 +48,8 @@ def read_csv(
     except PermissionError as error:
         raise UserError(f"permission denied: {file}", "make the file readable") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {file} as CSV: {error}", "save it as comma-separated UTF-8") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {file} as CSV: {reason}", "save it as comma-separated UTF-8") from error
     return {name: [row[i] for row in rows] for i, name in enumerate(header)}, lines
 
 

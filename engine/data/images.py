@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainctl.engine.data.image_files import named
+from trainctl.engine.files import open_regular, read_limited
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,9 +31,12 @@ Source = Path | bytes
 CHUNK = 64
 """Images a thread decodes before it asks for more."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"})
-"""Names that are taken for images in a folder, in lower case."""
-
+MAX_BYTES = 512 << 20
+"""Of an image file."""
+LEAST_SIDE = 2
+"""Pixels: what is smaller is a placeholder, no picture."""
+MOST_PIXELS = 179_000_000
+"""Pixels: 13,000 × 13,000 and some; decoded they take half a gigabyte."""
 
 ORIENTATION, SIDEWAYS = 0x0112, frozenset({5, 6, 7, 8})
 """EXIF tag of how a camera was held, and its values that exchange height and width."""
@@ -79,6 +89,11 @@ def decode_images(
         while pending:
             finish()
     return dict(sorted(problems.items()))
+
+
+def problem_words(names: Sequence[object], problems: Mapping[int, str]) -> str:
+    """The first few files that cannot be decoded, each with why."""
+    return named([f"{names[row]} ({reason})" for row, reason in problems.items()])
 
 
 def num_threads() -> int:
@@ -155,18 +170,14 @@ def image_size(file: Path) -> tuple[int, int]:
     Raises:
         UnreadableImageError: says why.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    if not file.is_file():
-        raise UnreadableImageError("no such file")
-    try:
-        with Image.open(file) as opened:
-            width, height = opened.size
-            is_turned = "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS
-    except UnidentifiedImageError as error:
-        raise UnreadableImageError("not an image") from error
-    except Exception as error:  # decoders raise whatever they stumble over in a damaged file
-        raise UnreadableImageError(_first_line(error)) from error
+    with _opening():
+        stream = open_regular(file)
+    with stream, _understanding(), Image.open(stream) as opened:
+        _check_size(opened)
+        width, height = opened.size
+        is_turned = "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS
     return (width, height) if is_turned else (height, width)
 
 
@@ -176,25 +187,53 @@ def _decode(source: Source, finish: Callable[[Image], Image]) -> NDArray[np.uint
     Raises:
         UnreadableImageError: says why.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     content = source if isinstance(source, bytes) else _read(source)
     if not content:
         raise UnreadableImageError("empty file")
+    with _understanding(), Image.open(io.BytesIO(content)) as opened:
+        _check_size(opened)
+        pixels = np.asarray(finish(opened), dtype=np.uint8)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+@contextmanager
+def _understanding() -> Generator[None]:
+    """Whatever a decoder says becomes one line.
+
+    Raises:
+        UnreadableImageError: in place of what was raised.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    _quiet_pillow()
     try:
-        with Image.open(io.BytesIO(content)) as opened:
-            pixels = np.asarray(finish(opened), dtype=np.uint8)
+        yield
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image") from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(f"more than {MOST_PIXELS // 1_000_000} million pixels") from error
     except Exception as error:  # decoders raise whatever they stumble over in a damaged file
-        raise UnreadableImageError(_first_line(error)) from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        raise UnreadableImageError(str(error).split("\n")[0] or type(error).__name__) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0] or type(error).__name__
+@cache
+def _quiet_pillow() -> None:
+    """Pillow warns on standard error of a picture that is only large; ours is the limit that counts."""
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def _check_size(opened: Image) -> None:
+    width, height = opened.size
+    if min(width, height) < LEAST_SIDE:
+        raise UnreadableImageError(f"{width}×{height} pixels are no picture")
+    if width * height > MOST_PIXELS:
+        raise UnreadableImageError(f"{width}×{height}: more than {MOST_PIXELS // 1_000_000} million pixels")
 
 
 def _upright_8_bit(opened: Image) -> Image:
@@ -202,19 +241,46 @@ def _upright_8_bit(opened: Image) -> Image:
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(opened) if "exif" in opened.info else opened
-    if image.mode.startswith("I"):  # 16 bits, in some formats announced as 32
-        values = np.asarray(image)
-        image = Image.fromarray((values >> (8 if values.max() > 255 else 0)).astype(np.uint8))
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = Image.fromarray(_to_8_bit(np.asarray(image), is_16_bit=image.mode.startswith("I;16")))
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
+def _to_8_bit(values: NDArray[Any], *, is_16_bit: bool) -> NDArray[np.uint8]:
+    """Brightness in 0 … 255, from the smallest of the usual ranges that holds the values: 1, 255 or 65,535.
+
+    Whole numbers of 32 bits and floats do not say which is meant; what says 16 bits is taken by its word.
+
+    Raises:
+        UnreadableImageError: values below 0, above 65,535, or not finite.
+    """
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UnreadableImageError("its values are not all finite")
+    if low < 0 or high > 65_535:
+        raise UnreadableImageError(f"its values from {low:g} to {high:g} are no brightness")
+    if values.dtype.kind == "f":
+        scale = 255.0 if high <= 1 else 1.0 if high <= 255 else 1 / 257
+        return np.rint(values * scale).astype(np.uint8)
+    return (values >> (8 if is_16_bit or high > 255 else 0)).astype(np.uint8)
+
+
 def _read(file: Path) -> bytes:
-    """The content of a file; what prevents reading it in two words."""
+    """The content of a file; what prevents reading it in a few words."""
+    with _opening():
+        return read_limited(file, MAX_BYTES)
+
+
+@contextmanager
+def _opening() -> Generator[None]:
+    """What prevents reading a file becomes a few words."""
     try:
-        return file.read_bytes()
+        yield
     except FileNotFoundError as error:
         raise UnreadableImageError("no such file") from error
     except PermissionError as error:
         raise UnreadableImageError("permission denied") from error
+    except UnicodeEncodeError as error:
+        raise UnreadableImageError("its name cannot be a file's") from error
     except (OSError, ValueError) as error:
-        raise UnreadableImageError(str(error)) from error
+        raise UnreadableImageError(getattr(error, "strerror", None) or str(error)) from error

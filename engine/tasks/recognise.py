@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
+
+from trainctl.engine.files import open_regular
 
 WELD_COLUMNS = ("CATEGORY", "SUBDIRS")
 MANIFEST = "manifest.csv"
@@ -36,7 +39,7 @@ def _header(file: Path) -> set[str]:
     if file.suffix.lower() != ".csv":
         return set()
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with io.TextIOWrapper(open_regular(file), encoding="utf-8-sig", newline="") as stream:
             return {name.strip().upper() for name in next(csv.reader(stream), [])}
     except (OSError, UnicodeDecodeError, csv.Error):
         return set()

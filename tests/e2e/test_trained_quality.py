@@ -88,7 +88,7 @@ def test_a_photograph_smaller_than_the_network_s_pictures_is_named(
     assert run_command_line(["predict", "latest", str(small)]) == ExitCode.USAGE
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"trainctl: error: cannot use {small}: 40×20 pixels are fewer than 32×32")
+    assert err.startswith(f"trainctl: error: cannot use 1 of 1 files: {small} (40×20 pixels are fewer than 32×32)")
     assert err.count("\n") == 1
 
 

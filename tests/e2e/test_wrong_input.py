@@ -198,7 +198,7 @@ def truncated_parquet(folder: Path) -> Path:
         (no_data, "no file or folder"),
         (empty_class, "open holds no image"),
         (missing_class, "has no folder 'open'"),
-        (corrupt_images, "2 of 16 images cannot be decoded, first: closed/p1_1.jpg (not an image)"),
+        (corrupt_images, "2 of 16 images that cannot be decoded: closed/p1_1.jpg (not an image)"),
         (wrong_label, "eyes.csv line 3: class_id is '2'; use 0 for closed and 1 for open"),
         (missing_column, "has no column class_id (found: path, klass)"),
         (truncated_parquet, "eyes.parquet is no complete Parquet file"),

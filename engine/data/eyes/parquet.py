@@ -15,6 +15,7 @@ from trainctl.engine.data.eyes.listing import Listing
 from trainctl.engine.data.eyes.table import listing_from_columns
 from trainctl.engine.data.images import Source
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_regular
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -68,7 +69,7 @@ def _opened(file: Path) -> Generator[ParquetFile]:
             f"reading {file} needs pyarrow", "install it with: pip install 'trainctl-cockpit[parquet]'"
         ) from error
     try:
-        with pq.ParquetFile(file) as opened:
+        with open_regular(file) as stream, pq.ParquetFile(stream) as opened:
             yield opened
     except PermissionError as error:
         raise UserError(f"permission denied: {file}", "make the file readable") from error

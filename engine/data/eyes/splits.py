@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.eyes.listing import ALONE, TRAIN, UNUSED, VAL, Listing, group_keys
 from trainctl.engine.data.eyes.options import EyesData
-from trainctl.engine.data.images import Source, decode_images
+from trainctl.engine.data.images import Source, decode_images, problem_words
 from trainctl.engine.data.leak_check import check_leak
 from trainctl.engine.data.split import grouped_split, stratified_split
 from trainctl.engine.errors import UserError
 
 CLASSES = ("closed", "open")
 """Class names by `class_id`."""
-
-NAMED = 3
-"""Images named when some were skipped."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +109,16 @@ def _without(
     Raises:
         UserError: unless images may be skipped.
     """
-    named = [f"{names[row]} ({reason})" for row, reason in list(problems.items())[:NAMED]]
     count = f"{len(problems)} of {len(names)} images"
+    words = f"{count} that cannot be decoded: {problem_words(names, problems)}"
     if not options.skip_corrupt:
         raise UserError(
-            f"{listing.origin}: {count} cannot be decoded, first: {named[0]}",
+            f"{listing.origin} has {words}",
             "repair or remove them, or leave them out with data.skip_corrupt=true",
         )
     keep = np.ones(len(names), dtype=np.bool_)
     keep[list(problems)] = False
-    more = ", …" if len(problems) > NAMED else ""
-    return keep, f"left out: {count} that cannot be decoded: {', '.join(named)}{more}"
+    return keep, f"left out: {words}"
 
 
 def _part(listing: Listing, plan: Plan, rows: NDArray[np.int64], images_NCHW: torch.Tensor) -> Split:

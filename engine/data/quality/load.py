@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.distortions.table import DISTORTIONS
-from trainctl.engine.data.images import cut_image, decode_images
+from trainctl.engine.data.images import cut_image, decode_images, problem_words
 from trainctl.engine.data.progress import Report, report
 from trainctl.engine.data.quality.kadid import IMAGES, Opinion, find_kadid, read_kadid
 from trainctl.engine.data.quality.made import PRISTINE, kinds
@@ -80,7 +80,7 @@ def read_photographs(paths: Sequence[Path], size: int) -> Tensor:
     """The middle `size` × `size` pixels of each file at its own resolution, uint8, shape (N, 3, S, S).
 
     Raises:
-        UserError: names the first file that cannot be decoded, or is smaller than that.
+        UserError: names files that cannot be decoded, or are smaller than that.
     """
     images_NCHW = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
     _cut_all(paths, images_NCHW, None)
@@ -89,9 +89,9 @@ def read_photographs(paths: Sequence[Path], size: int) -> Tensor:
 
 def _cut_all(paths: Sequence[Path], images_NCHW: Tensor, progress: Callable[[int, int], None] | None) -> None:
     problems = decode_images(enumerate(paths), images_NCHW, progress, cut_image)
-    for row, reason in problems.items():
-        others = f" ({len(problems)} such files)" if len(problems) > 1 else ""
-        raise UserError(f"cannot use {paths[row]}: {reason}{others}", "repair or remove it, or use fewer pixels")
+    if problems:
+        count, words = f"{len(problems)} of {len(paths)} files", problem_words(paths, problems)
+        raise UserError(f"cannot use {count}: {words}", "repair or remove them, or use fewer pixels")
 
 
 def _made(options: QualityData, seed: int, root: Path | None, tell: Report) -> tuple[_Samples, tuple[str, ...]]:

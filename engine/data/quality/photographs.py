@@ -5,7 +5,6 @@ Knows no distortion, no score and no cache.
 
 from __future__ import annotations
 
-import os
 import zlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -16,15 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.data.images import SUFFIXES, UnreadableImageError, image_size, num_threads, whole_image
+from trainctl.engine.data.image_files import SUFFIXES, Found, images_below, named, others_words
+from trainctl.engine.data.images import UnreadableImageError, image_size, num_threads, whole_image
 from trainctl.engine.data.progress import Report
 from trainctl.engine.data.quality.crops import Corner, cells_of, choose_corners, cut
 from trainctl.engine.errors import UserError
 
 READING = "reading photographs"
 """What is reported while photographs are read."""
-NAMED = 3
-"""Photographs named when some could not be used."""
 HEADERS = 256
 """Photographs whose size is asked for at a time."""
 
@@ -63,7 +61,7 @@ class _Reader:
     progress: Report
 
 
-def list_photographs(root: Path) -> list[Path]:
+def list_photographs(root: Path) -> Found:
     """Every file below `root` that is an image by its name, sorted; hidden ones are passed over.
 
     Raises:
@@ -72,18 +70,11 @@ def list_photographs(root: Path) -> list[Path]:
     if not root.is_dir():
         problem = f"{root} is a file" if root.exists() else f"no folder {root}"
         raise UserError(problem, "name a folder of photographs, or one with dmos.csv and images/")
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"cannot read {error.filename}: {error.strerror}", "make the folder readable") from error
-
-    found: list[Path] = []
-    for folder, below, files in os.walk(root, onerror=refuse):
-        below[:] = [name for name in below if not name.startswith((".", "__MACOSX"))]
-        found += [Path(folder, name) for name in files if not name.startswith(".")]
-    photographs = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
-    if not photographs:
-        raise UserError(f"{root} holds no photograph", f"put images there ({', '.join(sorted(SUFFIXES))})")
-    return photographs
+    found = images_below(root)
+    if not found.images:
+        but = f", but {others_words(root, found.others)}" if found.others else ""
+        raise UserError(f"{root} holds no photograph{but}", f"put images there ({', '.join(sorted(SUFFIXES))})")
+    return found
 
 
 def photograph_references(
@@ -220,8 +211,7 @@ def _notes(reader: _Reader, num_crops: int, num_used: int, num_files: int, probl
 
 
 def _examples(root: Path, problems: Mapping[Path, str]) -> str:
-    named = [f"{file.relative_to(root)} ({why})" for file, why in list(problems.items())[:NAMED]]
-    return ", ".join(named) + (", …" if len(problems) > NAMED else "")
+    return named([f"{file.relative_to(root)} ({why})" for file, why in problems.items()])
 
 
 def built_in_references(num: int, size: int, seed: int) -> References:

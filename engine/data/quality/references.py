@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from trainctl.engine.data.image_files import others_words
 from trainctl.engine.data.progress import Report
 from trainctl.engine.data.quality.cache import Entry, cache_root, load_entry, save_entry
 from trainctl.engine.data.quality.made import choose_kinds, kinds, make_copies
@@ -72,14 +73,17 @@ def made_of_photographs(data: QualityData, root: Path, seed: int, tell: Report) 
     Raises:
         UserError: the photographs cannot be used.
     """
-    files = list_photographs(root)
-    return _found_or_made(
+    found = list_photographs(root)
+    files = found.images
+    made = _found_or_made(
         lambda: cache_key(str(root.resolve()), files, data, seed),
         lambda: photograph_references(root, files, data.references, data.image_size, seed, tell),
         data,
         seed,
         tell,
     )
+    others = (f"{others_words(root, found.others)} and were left alone",) if found.others else ()
+    return replace(made, notes=(*made.notes, *others))
 
 
 def _found_or_made(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_regular
 
 Shapes = Mapping[str, tuple[int, int]]
 Arrays = dict[str, NDArray[Any]]
@@ -38,7 +39,7 @@ def read_arrays(file: Path) -> Arrays:
         UserError: it cannot be read, or holds pickled objects.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with open_regular(file) as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise UserError(f"no file {file}", "check the path") from None

@@ -17,7 +17,8 @@ from trainctl.engine.data.augment.pipeline import augment_eyes
 from trainctl.engine.data.batch import Batch, Split, Splits, with_float_images
 from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.data.eyes.splits import CLASSES
-from trainctl.engine.data.images import SUFFIXES, decode_images
+from trainctl.engine.data.image_files import SUFFIXES
+from trainctl.engine.data.images import decode_images, problem_words
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import pos_weight_of
 from trainctl.engine.models.eyes.net import EyesNet, build_eyes_net, check_shape
@@ -125,14 +126,13 @@ class EyesTask(Task[EyesConfig]):
         """Images resized to the configured size: `images`, uint8 (B, 3, H, W).
 
         Raises:
-            UserError: names the first image that cannot be decoded.
+            UserError: names images that cannot be decoded.
         """
         images_BCHW = torch.empty(len(paths), 3, *self.config.data.image_size, dtype=torch.uint8)
         problems = decode_images(enumerate(paths), images_BCHW)
         if problems:
-            row, reason = next(iter(problems.items()))
-            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            raise UserError(f"cannot read {paths[row]}: {reason}{more}", "name image files only")
+            count = f"{len(problems)} of {len(paths)} files"
+            raise UserError(f"cannot read {count}: {problem_words(paths, problems)}", "name image files only")
         return {"images": images_BCHW}
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainctl.engine.data.batch import Batch, Split, Splits, with_float_images
-from trainctl.engine.data.images import SUFFIXES
+from trainctl.engine.data.image_files import SUFFIXES
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
 from trainctl.engine.models.quality.net import QualityNet

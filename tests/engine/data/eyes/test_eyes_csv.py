@@ -87,7 +87,7 @@ def test_an_empty_path_is_named(tmp_path: Path) -> None:
 def test_missing_images_are_named_and_counted(tmp_path: Path) -> None:
     file = write_csv(tmp_path)
     (tmp_path / "images" / "eye_0.png").unlink()
-    with pytest.raises(UserError, match=r"1 of 10 images cannot be decoded, first: images/eye_0.png \(no such file\)"):
+    with pytest.raises(UserError, match=r"1 of 10 images that cannot be decoded: images/eye_0.png \(no such file\)"):
         load_eyes(*options(), file)
 
 

@@ -11,6 +11,7 @@ import torch
 from eyes_files import options, picture, write_classes, write_images
 from PIL import Image
 
+from trainctl.engine.data import images
 from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.errors import UserError
 
@@ -116,7 +117,7 @@ def test_corrupt_images_are_named_and_counted(tmp_path: Path) -> None:
     damaged.write_bytes(damaged.read_bytes()[:60])
     (tmp_path / "open" / "eye_1.png").write_bytes(b"")
     (tmp_path / "closed" / "eye_2.png").write_text("hello")
-    with pytest.raises(UserError, match=r"3 of 20 images cannot be decoded, first: .*eye_.*skip_corrupt=true"):
+    with pytest.raises(UserError, match=r"3 of 20 images that cannot be decoded: .*eye_.*eye_.*skip_corrupt=true"):
         load_eyes(*options(), tmp_path)
     splits = load_eyes(*options(skip_corrupt=True), tmp_path)
     assert len(splits.train) + len(splits.val) == 17
@@ -131,14 +132,14 @@ def test_corrupt_images_are_named_and_counted(tmp_path: Path) -> None:
 
 def test_an_image_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_classes(tmp_path)
-    read = Path.read_bytes
+    read = images.read_limited
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, most: int) -> bytes:
         if path.name == "eye_4.png" and path.parent.name == "open":
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return read(path, most)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(images, "read_limited", refuse)
     with pytest.raises(UserError, match=r"open/eye_4.png \(permission denied\)"):
         load_eyes(*options(), tmp_path)
 

@@ -158,7 +158,7 @@ def test_corrupt_bytes_are_named_and_can_be_skipped(tmp_path: Path) -> None:
     table = columns()
     table["image_bytes"][1] = b"nonsense"
     file = write(tmp_path / "eyes.parquet", table)
-    with pytest.raises(UserError, match=r"1 of 10 images cannot be decoded, first: images/eye_1.png \(not an image\)"):
+    with pytest.raises(UserError, match=r"1 of 10 images that cannot be decoded: images/eye_1.png \(not an image\)"):
         load_eyes(*options(), file)
     assert len(load_eyes(*options(skip_corrupt=True), file).train) == 7
 

@@ -90,7 +90,7 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_picture_smaller_than_the_cut_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"images/I0._?.*\.png: 32×24 pixels are fewer than 28×28 \(20 such files\)"):
+    with pytest.raises(UserError, match=r"20 of 20 files: .*images/I0._?.*\.png \(32×24 pixels are fewer than 28×28\)"):
         load_quality(*options(image_size=28), write_kadid(tmp_path))
 
 

@@ -163,7 +163,7 @@ def test_options_that_cannot_work_are_refused(chosen: dict[str, int], says: str)
 def test_files_to_predict_are_cut_and_named_when_they_cannot_be(tmp_path: Path) -> None:
     good, small = write_photograph(tmp_path / "a.png", 0), write_photograph(tmp_path / "b.png", 1, (9, 9))
     assert read_photographs([good, good], 16).shape == (2, 3, 16, 16)
-    with pytest.raises(UserError, match=r"b.png: 9×9 pixels are fewer than 16×16"):
+    with pytest.raises(UserError, match=r"1 of 2 files: .*b.png \(9×9 pixels are fewer than 16×16\)"):
         read_photographs([good, small], 16)
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from quality_files import write_photograph, write_photographs
 
+from trainctl.engine.data.image_files import Found
 from trainctl.engine.data.images import UnreadableImageError, cut_image, image_size, whole_image
 from trainctl.engine.data.progress import report
 from trainctl.engine.data.quality.photographs import (
@@ -22,7 +23,7 @@ from trainctl.engine.errors import UserError
 
 
 def references(root: Path, num: int = 6, size: int = 16, seed: int = 0) -> References:
-    return photograph_references(root, list_photographs(root), num, size, seed, report)
+    return photograph_references(root, list_photographs(root).images, num, size, seed, report)
 
 
 def test_photographs_in_folders_below_give_equally_many_crops(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
     write_photograph(tmp_path / ".thumbnails" / "a.png", 0)
     write_photograph(tmp_path / "._b.png", 0)
     kept = write_photograph(tmp_path / "c.png", 0)
-    assert list_photographs(tmp_path) == [kept]
+    assert list_photographs(tmp_path) == Found([kept], [])
 
 
 def test_a_turned_photograph_is_measured_and_read_upright(tmp_path: Path) -> None:
