@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -29,6 +29,28 @@ MAX_BYTES = 16 << 20
 
 class DamagedFileError(UserError):
     """A file of a run exists but cannot be understood."""
+
+
+class DiskError(UserError):
+    """The disk refuses what was to be written.
+
+    Args:
+        message, hint: as of any mistake.
+        is_lasting: to try again at once is of no use: it is full, read-only, not ours.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, is_lasting: bool = False) -> None:
+        super().__init__(message, hint)
+        self.is_lasting = is_lasting
+
+
+LASTING = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG),
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL, errno.ENXIO),
+    )
+)
+"""What the disk says of itself or of the path; anything else (EIO, ESTALE, a server that is away) may pass."""
 
 
 def to_plain(value: Any) -> Any:
@@ -64,16 +86,17 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def write_atomic(path: Path, data: bytes, *, sync: bool = False) -> None:
+def write_atomic(path: Path, data: bytes, *, sync: bool = False, verify: Callable[[Path], None] | None = None) -> None:
     """Replace the file `path` by `data`: a reader sees the old content or the new one, never a part.
 
     Args:
         path: the file; its folder exists.
         data: the whole new content.
         sync: wait until the disk has it (survives a power cut, not only a kill).
+        verify: looks at the new file before it takes the old one's place; raises where it must not.
 
     Raises:
-        UserError: the disk is full, read-only or not ours.
+        DiskError: the disk is full, read-only, not ours, or fails; the old file is kept.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with disk_errors(path):
@@ -85,11 +108,27 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = False) -> None:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            if verify is not None:
+                verify(temporary)
             temporary.replace(path)
+            if sync:
+                sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in `folder`. A file system that cannot say so is taken at its word."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as err:
+        if err.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_json_atomic(path: Path, value: Any, *, sync: bool = False) -> None:
@@ -166,15 +205,12 @@ def disk_errors(path: Path) -> Generator[None]:
     """Turn what the disk refuses while writing `path` into one clear line.
 
     Raises:
-        UserError: disk full, quota reached, read-only, no permission, or the folder is gone.
+        DiskError: whatever it is, in one line.
     """
     try:
         yield
     except OSError as err:
-        message, hint = _explain(err, path)
-        if not message:
-            raise
-        raise UserError(message, hint) from err
+        raise DiskError(*_explain(err, path), is_lasting=err.errno in LASTING) from err
 
 
 def _explain(err: OSError, path: Path) -> tuple[str, str]:
@@ -191,7 +227,7 @@ def _explain(err: OSError, path: Path) -> tuple[str, str]:
         return f"cannot write {path}: its folder is gone", "choose another folder"
     if err.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"cannot write {path}: a part of the path is a file", "choose another folder"
-    return "", ""
+    return f"cannot write {path}: {err.strerror or err}", "check the disk it lies on"
 
 
 def _free(path: Path) -> str:

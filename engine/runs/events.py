@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NewType, cast
 
+from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.lines import LineReader, append_line
+from trainctl.engine.runs.lines import LineReader, append_line, append_lines
 
 
 class EventKind(StrEnum):
@@ -53,6 +54,10 @@ PER_EPOCH = (EventKind.EPOCH, EventKind.VALIDATION, EventKind.REFIT)
 """What belongs to the end of the epoch that its data names."""
 
 
+EventLine = NewType("EventLine", str)
+"""An event as it will stand in the file."""
+
+
 @dataclass(frozen=True)
 class Event:
     """One event."""
@@ -70,6 +75,23 @@ class EventWriter:
 
     def __init__(self, paths: RunPaths) -> None:
         self._path = paths.events
+
+    @staticmethod
+    def made(kind: EventKind, step: int, data: dict[str, Any]) -> EventLine:
+        """An event that happens now, ready to be appended later.
+
+        Raises:
+            ValueError: `data` holds what JSON cannot.
+        """
+        return EventLine(to_json({"kind": str(kind), "step": step, "time": time.time(), "data": data}))
+
+    def append_all(self, lines: Sequence[EventLine]) -> None:
+        """Append several events at once.
+
+        Raises:
+            DiskError: the disk refuses.
+        """
+        append_lines(self._path, lines)
 
     def append(self, kind: EventKind, step: int, /, **data: Any) -> Event:
         """Append one event, on disk when this returns.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from trainctl.engine.files import parse_json
-from trainctl.engine.runs.atomic import disk_errors, open_own, to_json, write_all
+from trainctl.engine.runs.atomic import disk_errors, open_own, to_json
 
 MAX_LINE = 4 << 20
 """Bytes of a line; a longer one is none of ours and is passed over."""
@@ -15,22 +17,40 @@ CHUNK = 1 << 20
 
 
 def append_line(path: Path, value: dict[str, Any]) -> None:
-    """Append `value` as one line with one write, so that lines of several processes never mix.
+    """Append `value` as one line, see `append_lines`."""
+    append_lines(path, [to_json(value)])
 
-    A torn line that a killed process left behind is ended first, so that it takes no other line with it.
+
+def append_lines(path: Path, lines: Sequence[str]) -> None:
+    """Append lines with one write, so that those of several processes never mix.
+
+    A torn line that a killed process or a full disk left behind is ended first, so that it takes no other line with it.
 
     Raises:
-        UserError: the disk is full, read-only or not ours.
+        DiskError: the disk is full, read-only, not ours, or fails.
     """
-    line = to_json(value).encode() + b"\n"
+    text = "".join(f"{line}\n" for line in lines).encode()
     with disk_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            write_all(descriptor, b"\n" + line if torn else line)
+            _write_or_take_back(descriptor, b"\n" + text if torn else text, size)
         finally:
             os.close(descriptor)
+
+
+def _write_or_take_back(descriptor: int, text: bytes, size: int) -> None:
+    """Write all of `text` behind `size` bytes; where a part is refused, take the rest back, as far as that can be."""
+    written = 0
+    try:
+        while written < len(text):
+            written += os.write(descriptor, text[written:])
+    except OSError:
+        with contextlib.suppress(OSError):
+            if os.fstat(descriptor).st_size == size + written:  # else somebody else has written behind it
+                os.ftruncate(descriptor, size)
+        raise
 
 
 class LineReader:

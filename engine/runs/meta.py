@@ -54,7 +54,7 @@ def write_meta(paths: RunPaths, meta: Mapping[str, Any]) -> None:
     Raises:
         UserError: the disk refuses.
     """
-    write_json_atomic(paths.meta, meta)
+    write_json_atomic(paths.meta, meta, sync=True)
 
 
 def read_meta(paths: RunPaths) -> dict[str, Any] | None:

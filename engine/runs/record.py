@@ -66,10 +66,11 @@ class RecordLayout:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `steps.json`."""
-        described = [[name, self.dtype[name].base.str, list(self.dtype[name].shape)] for name in self.dtype.names or ()]
+        dtype = self.dtype  # made anew each time it is asked for
+        described = [[name, dtype[name].base.str, list(dtype[name].shape)] for name in dtype.names or ()]
         return {
             "schema": SCHEMA,
-            "itemsize": self.dtype.itemsize,
+            "itemsize": dtype.itemsize,
             "fields": described,
             "terms": list(self.terms),
             "groups": list(self.groups),

@@ -7,6 +7,7 @@ a reader never blocks it. Knows no loss and no task: what a record holds is the 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +60,7 @@ class StepWriter:
             self.left_out = tuple(name for name in layout.dtype.names or () if name not in (self._dtype.names or ()))
             self.dropped = _shorten(paths.steps, self._dtype, keep)
         if not paths.steps_layout.exists() or keep is None:
-            write_json_atomic(paths.steps_layout, layout.to_json())
+            write_json_atomic(paths.steps_layout, layout.to_json(), sync=True)
         with disk_errors(self._path):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o666)
@@ -78,10 +79,20 @@ class StepWriter:
             try:
                 write_all(self._descriptor, records.tobytes())
             except OSError:
-                os.ftruncate(self._descriptor, self.count * self._dtype.itemsize)
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self.count * self._dtype.itemsize)
                 raise
         self.count += len(records)
         self._overview.advance(self.count, len(records))
+
+    def sync(self) -> None:
+        """Wait until the disk has the records.
+
+        Raises:
+            UserError: it refuses.
+        """
+        with disk_errors(self._path):
+            os.fdatasync(self._descriptor)
 
     def close(self) -> None:
         """Close the file; again is harmless."""
@@ -166,7 +177,16 @@ class StepReader:
 
     def part(self, first: int, stop: int) -> Records:
         """Records [first, stop), shape (k,), as a copy: fewer where there are not as many."""
-        return self.all()[max(first, 0) : max(stop, 0)].copy()
+        first, dtype = max(first, 0), self.dtype
+        if dtype is None:
+            return np.empty(0, np.dtype([("step", "<u4")]))
+        # Read, not mapped: a disk that fails under a mapping ends the process.
+        try:
+            with open_own(self._paths.steps) as file:
+                file.seek(first * dtype.itemsize)
+                return np.fromfile(file, dtype, max(stop - first, 0))
+        except FileNotFoundError:
+            return np.empty(0, dtype)
 
     def find(self, field: str, value: float) -> int:
         """Index of the first record in which an ascending field is at least `value`, touching but a few records."""

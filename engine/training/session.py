@@ -5,6 +5,7 @@ The only place that knows all of files, loop and signals. Prints nothing; a read
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -32,7 +33,7 @@ from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.control import POLL_S, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.desk import desk_of
 from trainctl.engine.training.desk.pulse import BEAT_S
-from trainctl.engine.training.desk.run_writer import Ending, RunWriter
+from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
 from trainctl.engine.training.device import describe_device
 from trainctl.engine.training.fork import Inheritance, Origin, inherit, refuse_finished
 from trainctl.engine.training.loop.keeping import checkpoint_about
@@ -40,7 +41,7 @@ from trainctl.engine.training.loop.referee import monitor_of
 from trainctl.engine.training.loop.step import Observer
 from trainctl.engine.training.loop.trainer import Trainer
 from trainctl.engine.training.setup import Assembly, assemble_run
-from trainctl.engine.training.state.checkpoint import load_checkpoint, save_checkpoint
+from trainctl.engine.training.state.checkpoint import DamagedCheckpointError, load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class _Sitting:
     ) -> None:
         self.order, self.assembly, self.paths, self.inheritance = order, assembly, paths, inheritance
         self.writer = RunWriter(paths)
+        self.fallback = ""
+        """Why a resume does not go on from the latest checkpoint, in words."""
         device = describe_device(assembly.device)
         self.desk = desk_of(self.writer, order.resolved.preset, device, signals, is_resumed=order.is_resumed)
 
@@ -109,10 +112,14 @@ class _Sitting:
             trainer = self._make_trainer()
             ending = trainer.run()
         except UserError as err:
+            if trainer is not None:
+                trainer.save_the_rest()
             self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer, best_effort=True)
             raise
         except (Exception, SystemExit) as err:  # the task's code is the user's: its traceback goes to the console
             traceback.print_exc()
+            if trainer is not None:
+                trainer.save_the_rest()
             last = traceback.extract_tb(err.__traceback__)[-1]
             reason = f"{type(err).__name__}: {err} ({Path(last.filename).name}:{last.lineno})"
             ending = Ending(RunState.FAILED, reason, ExitCode.RUN_FAILED)
@@ -133,8 +140,9 @@ class _Sitting:
         self.desk.pulse.beat()
         if self.order.on_open is not None:
             self.order.on_open(self.paths)
-        self.desk.scribe.every(POLL_S, self.desk.inbox.poll)
-        self.desk.scribe.every(BEAT_S, self.desk.pulse.beat)
+        self.writer.clerk.every(POLL_S, self.desk.inbox.poll)
+        self.writer.clerk.every(BEAT_S, self.desk.pulse.beat)
+        self.writer.begin_posting()
         self.desk.scribe.start()
 
     def _make_trainer(self) -> Trainer:
@@ -151,14 +159,13 @@ class _Sitting:
         """
         state, config = self.assembly.state, self.order.resolved.config
         if self.paths.latest.exists():
-            content = load_checkpoint(self.paths.latest)
+            path, content = self._newest_whole()
             try:
                 state.load_state_dict(content["state"])
             except (KeyError, RuntimeError, ValueError, TypeError) as err:
                 first = str(err).strip().splitlines()[0]
                 raise UserError(
-                    f"{self.paths.latest} does not fit this configuration: {first}",
-                    "resume with the run's own configuration",
+                    f"{path} does not fit this configuration: {first}", "resume with the run's own configuration"
                 ) from err
         elif "forked_from" in (read_meta(self.paths) or {}):
             raise UserError(f"{self.paths.latest} is gone, and a fork cannot start over", "fork again")
@@ -172,6 +179,22 @@ class _Sitting:
             raise UserError(
                 f"{self.paths.root} has taken its {limit} steps", f"to go on, raise them: train.max_steps={limit * 2}"
             )
+
+    def _newest_whole(self) -> tuple[Path, dict[str, Any]]:
+        """The newest checkpoint that is what was written: the best one is a whole state too, only older.
+
+        Raises:
+            UserError: there is none.
+        """
+        latest, best = self.paths.latest, self.paths.best
+        try:
+            return latest, load_checkpoint(latest)
+        except DamagedCheckpointError as damage:
+            if not best.exists():
+                raise
+            content = load_checkpoint(best)
+            self.fallback = f"{damage.message}: the run goes on from {best.name}, step {content['about']['step']}"
+            return best, content
 
     def _take_back(self) -> None:
         """Undo what the run wrote after the checkpoint it goes on from."""
@@ -194,6 +217,7 @@ class _Sitting:
                 self._write_inheritance(self.inheritance)
             writer.meta(self.order.argv or sys.argv, resolved.config.seed, about)
         writer.notes(EventKind.NOTE, step, (*a.splits.notes, *a.notes))
+        writer.notes(EventKind.WARNING, step, [self.fallback] if self.fallback else ())
 
     def _about(self) -> dict[str, Any]:
         """What the run is, for the event that starts it and for `meta.json`."""
@@ -234,23 +258,19 @@ class _Sitting:
             self.writer.event(kind, self.assembly.state.progress.step, text=said)
 
     def _end(self, ending: Ending, trainer: Trainer | None, *, best_effort: bool = False) -> None:
-        """Stop the background thread, then write the last words in this one, as many as the disk takes.
+        """Stop the background threads with the last words, as many as the disk takes.
 
         Raises:
             UserError: the disk refuses, unless it is `best_effort`.
         """
-        # First, so that no heartbeat writes over the last status.
-        self.desk.scribe.close()
+        self.desk.scribe.close(LAST_S)
         if trainer is not None:
             trainer.close()
         step = self.assembly.state.progress.step
         summary = summarize(self.assembly, self.order.resolved.config, self.paths, ending)
-        refused: list[UserError] = []
-        try:
+        with contextlib.suppress(UserError):  # it is among what the end says was refused
             self.desk.pulse.enter(ending.state, ending.reason)
-        except UserError as err:
-            refused.append(err)
-        refused += self.writer.end(ending, step, summary)
+        refused = self.writer.end(ending, step, summary)
         if refused and not best_effort:
             raise refused[0]
 

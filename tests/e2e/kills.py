@@ -178,7 +178,7 @@ def assert_same_run(one: RunPaths, other: RunPaths) -> int:
         states = [load_checkpoint(path)["state"] for path in (a, b)]
         for state in states:
             state["progress"].pop("train_s")
-        assert list(_leaves(states[0])) == list(_leaves(states[1]))
+        assert list(leaves(states[0])) == list(leaves(states[1]))
     records = [RunReader(run).steps.all() for run in (one, other)]
     steps = len(records[0])
     for part in records:
@@ -193,18 +193,18 @@ def assert_same_run(one: RunPaths, other: RunPaths) -> int:
     return steps
 
 
-def _leaves(value: Any) -> Iterator[object]:
+def leaves(value: Any) -> Iterator[object]:
     """Every tensor as its bytes, every other value as it is."""
     if isinstance(value, torch.Tensor):
         yield (tuple(value.shape), str(value.dtype), value.contiguous().view(-1).numpy().tobytes())
     elif isinstance(value, dict):
         for key in sorted(value, key=str):
             yield key
-            yield from _leaves(value[key])
+            yield from leaves(value[key])
     elif isinstance(value, (list, tuple)):
         yield len(value)
         for item in value:
-            yield from _leaves(item)
+            yield from leaves(item)
     else:
         yield repr(value)  # so that NaN equals NaN
 

@@ -7,6 +7,7 @@ draw itself, so opening a run in it goes past them.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -22,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Threads that spin while they wait for each other make a training several times slower as soon as anything
     # else runs on the machine (docs/performance.md). OpenMP reads this when torch is imported, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _hold_back_warning(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows `?`, not a traceback
@@ -33,6 +35,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
     sys.exit(code)
+
+
+def _hold_back_warning(argv: Sequence[str]) -> None:
+    """A scheduler may warn of its time limit (SIGUSR1) while a training still starts, and would end it with that: the
+    signal waits until the run can write a checkpoint."""
+    if argv and argv[0] == "run" and hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 
 
 def run_command_line(argv: Sequence[str]) -> int:

@@ -35,7 +35,7 @@ class Inbox:
     Args:
         paths: the run.
         skip_existing: pass over what was asked before now, as a resume must.
-        complain: told, from the scribe's thread, what is wrong with the file; once for each new fault.
+        complain: told, from the clerk's thread, what is wrong with the file; once for each new fault.
     """
 
     def __init__(self, paths: RunPaths, *, skip_existing: bool, complain: Callable[[str], None]) -> None:
@@ -46,11 +46,11 @@ class Inbox:
         self._arrived = threading.Event()
 
     def poll(self) -> None:
-        """Read the file; called by the scribe. Whatever lies there, it never ends a training."""
+        """Read the file; called by the clerk. Whatever lies there, it never ends a training."""
         fault, commands = "", list[Command]()
         try:
             commands = self._reader.read_new()
-        except DamagedFileError as err:
+        except (DamagedFileError, OSError) as err:
             fault = f"{err}: this run cannot be asked for anything"
         if self._reader.skipped > self._skipped:
             fault = f"{self._reader.skipped - self._skipped} lines that are no command were passed over"
@@ -146,6 +146,8 @@ class Signals:
                 if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                     continue
                 self._previous[number] = signal.signal(number, self._receive)
+            # What was held back while the process started, see the command line, is received now.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
         return self
 
     def __exit__(self, *exc: object) -> None:

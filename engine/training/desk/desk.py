@@ -14,10 +14,12 @@ from trainctl.engine.training.desk.scribe import Scribe
 
 @dataclass(frozen=True)
 class Desk:
-    """Files, background thread, commands, signals."""
+    """Files, background threads, commands, signals."""
 
     writer: RunWriter
+    """With the thread that waits for the disk."""
     scribe: Scribe
+    """The thread that reads what comes from the device; waits for no disk."""
     pulse: Pulse
     inbox: Inbox
     signals: Signals

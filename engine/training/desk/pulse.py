@@ -1,9 +1,10 @@
-"""The run's pulse: keeps `status.json` fresh, whatever the loop is doing. Runs in the scribe's thread."""
+"""The run's pulse: keeps `status.json` fresh, whatever the loop is doing. Beats in the clerk's thread."""
 
 from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections import deque
 
@@ -30,20 +31,24 @@ class Pulse:
         self.epoch = 0
         self._started = time.time()
         self._recent: deque[tuple[float, int, int]] = deque()
+        self._lock = threading.Lock()
 
     def hear(self, records: Records) -> None:
         """Take note of a block of new records."""
         last = records[-1]
         self.step, self.epoch = int(last["step"]), int(last["epoch"])
-        self._recent.append((float(records["step_s"].sum()), len(records), int(records["batch_size"].sum())))
-        while len(self._recent) > 1 and sum(seconds for seconds, _, _ in self._recent) > WINDOW_S:
-            self._recent.popleft()
+        with self._lock:
+            self._recent.append((float(records["step_s"].sum()), len(records), int(records["batch_size"].sum())))
+            while len(self._recent) > 1 and sum(seconds for seconds, _, _ in self._recent) > WINDOW_S:
+                self._recent.popleft()
 
     def beat(self) -> None:
         """Write the status."""
-        seconds = sum(seconds for seconds, _, _ in self._recent)
-        steps_per_s = sum(steps for _, steps, _ in self._recent) / seconds if seconds else 0.0
-        samples_per_s = sum(samples for _, _, samples in self._recent) / seconds if seconds else 0.0
+        with self._lock:  # three threads come here: of the loop, the device, the disk
+            recent = tuple(self._recent)
+        seconds = sum(seconds for seconds, _, _ in recent)
+        steps_per_s = sum(steps for _, steps, _ in recent) / seconds if seconds else 0.0
+        samples_per_s = sum(samples for _, _, samples in recent) / seconds if seconds else 0.0
         remaining = max(self.total_steps - self.step, 0)
         self._writer.status(
             Status(

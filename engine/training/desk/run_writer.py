@@ -1,18 +1,21 @@
 """Writes a run directory: its beginning, where it comes from, what happens, where it stands, how it ended.
 
-Knows the files and their order, no task, no network and no loop: whoever trains says what there is to say.
+Knows the files and their order, no task, no network and no loop: whoever trains says what there is to say. From
+`begin_posting` on only checkpoints are written where they are asked for, the rest by a thread that waits for the disk.
 `SilentWriter` has the same to offer and writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trainctl.engine.errors import ExitCode, UserError
-from trainctl.engine.runs.atomic import write_atomic
-from trainctl.engine.runs.events import EventKind, EventWriter
+from trainctl.engine.runs.atomic import DiskError, write_atomic
+from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import collect_meta, write_meta
 from trainctl.engine.runs.record import RecordLayout, Records, RecordSink
@@ -21,6 +24,8 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Status, write_status
 from trainctl.engine.runs.store import StepReader, StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
+from trainctl.engine.training.desk.outbox import Outbox
+from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.state.checkpoint import save_checkpoint
 
 
@@ -33,19 +38,38 @@ class Ending:
     code: ExitCode
 
 
+WRITE_S = 0.1
+"""Seconds between two writings; what comes in between goes out together."""
+CHECKPOINT_PAUSES_S = (0.1, 0.4, 1.0)
+"""Before a checkpoint that the disk would not take is tried again."""
+LAST_S = 5.0
+"""How long the end of a run waits for the disk to take the last words."""
+
+
 class RunWriter:
     """Writes one run.
 
-    Every method raises UserError where the disk refuses.
+    What is written at once raises DiskError where the disk refuses; what is posted is tried again, see `Outbox`.
     """
 
     def __init__(self, paths: RunPaths) -> None:
         self.paths = paths
-        self._events = EventWriter(paths)
+        self.clerk = Scribe("trainctl-clerk")
+        """The thread that waits for the disk, from `begin_posting` on."""
+        self._outbox = Outbox(paths)
+        self._is_posting = self._is_called = False
+        self._delivery = threading.Event()
+        self._delivery.set()
+
+    def begin_posting(self) -> None:
+        """From now on, nobody but the clerk waits for the disk."""
+        self.clerk.every(WRITE_S, self._outbox.write_out)
+        self.clerk.start()
+        self._is_posting = True
 
     def begin(self, config: str, step: int, about: Mapping[str, Any] | None) -> None:
         """The configuration, and the event that says what starts; `about` none: it goes on, nothing starts."""
-        write_atomic(self.paths.config, config.encode())
+        write_atomic(self.paths.config, config.encode(), sync=True)
         if about is not None:
             self.event(EventKind.START, step, **about)
 
@@ -55,7 +79,8 @@ class RunWriter:
 
     def event(self, kind: EventKind, step: int, /, **data: Any) -> None:
         """Something happened."""
-        self._events.append(kind, step, **data)
+        self._outbox.event(kind, step, data)
+        self._post()
 
     def notes(self, kind: EventKind, step: int, texts: Sequence[str]) -> None:
         """What people should know, an event each."""
@@ -64,7 +89,8 @@ class RunWriter:
 
     def status(self, status: Status) -> None:
         """Where the run stands."""
-        write_status(self.paths, status)
+        self._outbox.replace(self.paths.status.name, lambda: write_status(self.paths, status))
+        self._post()
 
     def records(self, layout: RecordLayout, keep: int | None) -> RecordSink:
         """Where step records go; `keep`: on a resume, the step after which older ones are dropped."""
@@ -73,36 +99,79 @@ class RunWriter:
             names = ", ".join(writer.left_out)
             text = f"records go on as the version that began the run wrote them, without {names}"
             self.event(EventKind.NOTE, keep or 0, text=text)
-        return writer
+        return self._outbox.records(writer)
 
-    def recorded(self) -> Records:
-        """Every step record so far."""
-        return StepReader(self.paths).all()
+    def recorded(self, epoch: int) -> Records:
+        """The step records of an epoch that are in the file."""
+        reader = StepReader(self.paths)
+        if reader.dtype is None:
+            return reader.all()
+        return reader.part(*(reader.find("epoch", number) for number in (epoch, epoch + 1)))
 
     def checkpoint(self, which: str, step: int, state: dict[str, Any], about: dict[str, Any]) -> None:
-        """`latest` or `best`, and the event that says so."""
-        save_checkpoint(self.paths.best if which == "best" else self.paths.latest, state, about)
+        """`latest` or `best`, and the event that says so. The one thing the caller waits for."""
+        path = self.paths.best if which == "best" else self.paths.latest
+        for pause_s in (*CHECKPOINT_PAUSES_S, None):
+            try:
+                save_checkpoint(path, state, about)
+                break
+            except DiskError as err:
+                if err.is_lasting or pause_s is None:
+                    raise
+                time.sleep(pause_s)
         self.event(EventKind.CHECKPOINT, step, which=which)
 
     def samples(self, worst: WorstSamples) -> None:
         """The worst samples of a validation. Before the event that speaks of them."""
-        write_samples(self.paths, worst)
+        self._outbox.replace(self.paths.samples.name, lambda: write_samples(self.paths, worst))
+        self._post()
+
+    def deliver(self, limit_s: float) -> bool:
+        """Wait until the disk has everything so far, records for good, at most `limit_s`; whether it has.
+
+        Does not wait where it did not take an earlier delivery in time, and has not yet.
+        """
+        if not self._is_posting:
+            self._outbox.write_out(sync=True)
+            return True
+        if self._delivery.is_set():
+            self._delivery = taken = threading.Event()
+
+            def write() -> None:
+                self._outbox.write_out(sync=True)
+                taken.set()
+
+            self.clerk.submit(write)
+            return taken.wait(limit_s)
+        return False
 
     def end(self, ending: Ending, step: int, summary: Summary) -> list[UserError]:
         """The last words, as many as the disk takes; what it refused."""
-        words: tuple[Callable[[], object], ...] = (
-            lambda: self.event(EventKind.END, step, state=str(ending.state), exit_reason=ending.reason),
-            lambda: write_summary(self.paths, summary),
-        )
-        return [refusal for write in words if (refusal := _refusal(write)) is not None]
+        self._outbox.event(EventKind.END, step, {"state": str(ending.state), "exit_reason": ending.reason})
+        self._outbox.replace(self.paths.summary.name, lambda: write_summary(self.paths, summary))
+        if self._is_posting:
+            self.clerk.submit(self._outbox.close)
+            if not self.clerk.close(LAST_S):
+                return [DiskError(f"{self.paths.root}: the disk does not answer", "its last records are lost")]
+            self.clerk.raise_error()
+        else:
+            self._outbox.close()
+        return list(self._outbox.refused.values())
 
+    def _post(self) -> None:
+        """What was put into the outbox goes out as soon as the clerk can; before there is one, now."""
+        if self._is_posting:
+            if not self._is_called:
+                self._is_called = True
+                self.clerk.submit(self._heed_call)
+            return
+        self._outbox.write_out()
+        for refusal in self._outbox.refused.values():
+            raise refusal
 
-def _refusal(write: Callable[[], object]) -> UserError | None:
-    try:
-        write()
-    except UserError as err:
-        return err
-    return None
+    def _heed_call(self) -> None:
+        self._is_called = False  # first: what is put in from here on may be too late for this time
+        self._outbox.write_out()
 
 
 class SilentWriter(RunWriter):
@@ -120,6 +189,14 @@ class SilentWriter(RunWriter):
     def status(self, status: Status) -> None:
         """Nothing."""
 
+    def begin_posting(self) -> None:
+        """There is nothing to post; but the clerk hears what is asked of the run."""
+        self.clerk.start()
+
+    def deliver(self, limit_s: float) -> bool:
+        """Nothing, which the disk has."""
+        return True
+
     def records(self, layout: RecordLayout, keep: int | None) -> RecordSink:
         """Nowhere."""
         return _Nowhere()
@@ -132,6 +209,7 @@ class SilentWriter(RunWriter):
 
     def end(self, ending: Ending, step: int, summary: Summary) -> list[UserError]:
         """Nothing, which nothing refuses."""
+        self.clerk.close(LAST_S)
         return []
 
 

@@ -1,11 +1,15 @@
-"""The background thread of a run: what must not hold up the loop (writing records, the heartbeat, reading commands).
+"""A background thread of a run, for what must not hold up the loop.
 
-Jobs run one after the other in the order they were given. An error is kept and raised in the loop's own thread,
-at its next look, so that a full disk ends the run with a clear line.
+A run has two: one reads what comes from the device, one waits for the disk, so that a disk that answers nobody holds up
+neither the loop nor the alarm.
+
+Jobs run one after the other in the order they were given. An error is kept and raised in the loop's own thread, at its
+next look.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -15,13 +19,17 @@ TICK_S = 0.1
 
 
 class Scribe:
-    """Runs jobs and periodic tasks in one daemon thread."""
+    """Runs jobs and periodic tasks in one daemon thread.
 
-    def __init__(self) -> None:
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str = "trainctl-scribe") -> None:
         self.error: BaseException | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._periodic: list[tuple[float, Callable[[], None]]] = []
-        self._thread = threading.Thread(target=self._run, name="trainctl-scribe", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def every(self, period_s: float, task: Callable[[], None]) -> None:
         """Run `task` about every `period_s` seconds. Call before `start`."""
@@ -41,21 +49,25 @@ class Scribe:
             error, self.error = self.error, None
             raise error
 
-    def drain(self) -> None:
-        """Wait until all jobs given so far are done."""
-        if self._thread.is_alive() and self.error is None:
+    def drain(self, limit_s: float = math.inf) -> bool:
+        """Wait until all jobs given so far are done, at most about `limit_s`; whether they are."""
+        end = time.monotonic() + limit_s
+        is_done = not self._thread.is_alive()
+        if not is_done and self.error is None:
             done = threading.Event()
             self.submit(done.set)
-            while not done.wait(TICK_S):
-                if not self._thread.is_alive():
+            while not (is_done := done.wait(max(min(TICK_S, end - time.monotonic()), 0))):
+                if not self._thread.is_alive() or time.monotonic() >= end:
                     break
         self.raise_error()
+        return is_done
 
-    def close(self) -> None:
-        """Finish the jobs and end the thread."""
+    def close(self, limit_s: float = math.inf) -> bool:
+        """Finish the jobs and end the thread; whether it ended within `limit_s`."""
         if self._thread.is_alive():
             self._jobs.put(None)
-            self._thread.join()
+            self._thread.join(None if limit_s == math.inf else limit_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         due = [0.0] * len(self._periodic)

@@ -5,15 +5,20 @@ Knows state and desk, no epochs and no commands.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.recfunctions import repack_fields
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import DiskError
+from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.desk.desk import Desk
@@ -23,13 +28,17 @@ from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.record.recorder import Recorder
 from trainctl.engine.training.state.state import TrainState
 
+DELIVERY_S = 2.0
+"""How long a checkpoint waits for the records before it."""
+
 
 class Keeping:
     """Records and checkpoints of one run.
 
     Attributes:
         alarm: step of the first record that is not finite, set in the scribe's thread; none: all is well.
-        saved_at: when the newest `latest` was written, on the monotonic clock.
+        saved_at: when a `latest` was last written or tried, on the monotonic clock.
+        saved_step: step of the newest `latest`, or that the run began with.
     """
 
     def __init__(
@@ -38,7 +47,9 @@ class Keeping:
         self._task, self._splits, self._state, self._config, self._desk = task, splits, state, config, desk
         self._device = device
         self._recorder: Recorder | None = None
+        self._epochs = EpochRows()
         self.alarm: int | None = None
+        self.saved_step = state.progress.step
         self.saved_at = time.monotonic()
 
     def opener(self, meter: GradientMeter) -> Callable[[StepOutput], Recorder]:
@@ -49,13 +60,16 @@ class Keeping:
             plan = self._row_plan(output, meter)
             keep = self._state.progress.step if self._desk.is_resumed else None
             sink = self._desk.writer.records(plan.layout, keep)
+            if keep is not None:  # an epoch that was begun before is judged by all of it
+                with contextlib.suppress(OSError, UserError):
+                    self._epochs.hear(self._desk.writer.recorded(self._state.progress.epoch + 1))
             self._recorder = Recorder(sink, plan, self._device, self._desk.scribe, self._hear)
             return self._recorder
 
         return open_recorder
 
     def flush(self) -> None:
-        """Wait until every complete step is in the file, and the alarm has been raised if it must."""
+        """Wait until every complete step has come from the device, and the alarm has been raised if it must."""
         if self._recorder is not None:
             self._recorder.flush()
 
@@ -64,24 +78,54 @@ class Keeping:
         if self._recorder is not None:
             self._recorder.close()
 
-    def save(self, which: str) -> bool:
-        """Write a checkpoint, unless the newest records say that the run has fallen ill; whether it was written."""
-        # A resume goes on behind the checkpoint, so the records up to it must be in the file first. And only when
-        # they are there has anybody looked whether they are finite: an ill network never replaces a sound one.
+    def save(self, which: str, *, must: bool = False) -> bool:
+        """Write a checkpoint, unless the newest records say that the run has fallen ill; whether it was written.
+
+        Args:
+            which: `latest` or `best`.
+            must: there will be no later one, so a disk that fails ends the run.
+
+        Raises:
+            DiskError: the disk is full or not ours, or fails while it `must` not.
+        """
+        # Only when the records are there has anybody looked whether they are finite: an ill network never replaces a
+        # sound one. And a resume goes on behind the checkpoint, so they should be in the file first; a disk that does
+        # not take them in time must not cost the checkpoint as well.
         self.flush()
         if self.alarm is not None:
             return False
+        self._desk.writer.deliver(DELIVERY_S)
         about = checkpoint_about(self._config, self._splits, self._state)
         if which == "best":
             about["weights"] = self._state.best.weights
-        self._desk.writer.checkpoint(which, self._state.progress.step, self._state.state_dict(), about)
+        step = self._state.progress.step
         if which == "latest":
-            self.saved_at = time.monotonic()
+            self.saved_at = time.monotonic()  # also where it fails: the next one is due as late as after this one
+        try:
+            self._desk.writer.checkpoint(which, step, self._state.state_dict(), about)
+        except DiskError as err:
+            if must or err.is_lasting:
+                raise
+            text = f"no {which} checkpoint at step {step}: {err.message}; the one before stays, and it is tried again"
+            self._desk.writer.event(EventKind.WARNING, step, text=text)
+            return False
+        if which == "latest":
+            self.saved_step = step
         return True
+
+    def save_the_rest(self) -> None:
+        """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it."""
+        with contextlib.suppress(Exception):
+            if self._state.progress.step > self.saved_step:
+                self.save("latest")
 
     def epoch_means(self, epoch: int) -> dict[str, float]:
         """Mean over an epoch's records, see `epoch_means`. Flush first."""
-        return epoch_means(self._desk.writer.recorded(), epoch)
+        means = epoch_means(self._epochs.rows(), epoch)
+        if not means:  # no step of it in this sitting: a resume came at its very end
+            with contextlib.suppress(OSError, UserError):
+                return epoch_means(self._desk.writer.recorded(epoch), epoch)
+        return means
 
     def _check_and_weigh(self, output: StepOutput) -> None:
         # Only now are the names of the terms known, so only now can an option that names another be refused.
@@ -110,6 +154,7 @@ class Keeping:
 
     def _hear(self, records: Records) -> None:
         """In the scribe's thread: pulse, weights, and the alarm for what is not finite."""
+        self._epochs.hear(records)
         self._desk.pulse.hear(records)
         self._state.weighting.hear(records)
         if self.alarm is None and self._config.health.stop_on_nonfinite:
@@ -118,6 +163,32 @@ class Keeping:
                 bad |= records["nonfinite"] > 0
             if bad.any():
                 self.alarm = int(records["step"][bad.argmax()])
+
+
+class EpochRows:
+    """What the means of the present epoch are taken of, in memory: whoever asks for them waits for no disk."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Records] = []
+
+    def hear(self, records: Records) -> None:
+        """Take note of new records; an epoch is forgotten when the next begins."""
+        if len(records):
+            present = int(records["epoch"][-1])
+            self._blocks = [block for block in self._blocks if int(block["epoch"][-1]) >= present]
+            self._blocks.append(repack_fields(records[mean_columns(records)]))  # else the whole records are kept alive
+
+    def rows(self) -> Records:
+        """Epoch, batch size, loss and terms of each step of the present epoch."""
+        if not self._blocks:
+            return np.empty(0, [("epoch", "<u4")])
+        return np.concatenate(self._blocks)
+
+
+def mean_columns(records: Records) -> list[str]:
+    """Columns that the means of an epoch are taken of."""
+    terms = [name for name in records.dtype.names or () if name.startswith("term.")]
+    return ["epoch", "batch_size", "loss", *terms]
 
 
 def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState) -> dict[str, Any]:
@@ -141,6 +212,8 @@ def epoch_means(records: Records, epoch: int) -> dict[str, float]:
         return {}
     first, end = np.searchsorted(records["epoch"], [epoch, epoch + 1])
     part = records[int(first) : int(end)]
+    if len(part) == 0:
+        return {}
     sizes = part["batch_size"].astype(np.float64)
     names = ["loss", *(name for name in records.dtype.names or () if name.startswith("term."))]
     return {name.removeprefix("term."): float((part[name] * sizes).sum() / sizes.sum()) for name in names}

@@ -61,8 +61,9 @@ class Orders:
             self._obey_signal()
         if self._keeping.alarm is not None and self.ending is None:
             self.stop_nonfinite(self._keeping.alarm)
-        if desk.scribe.error is not None:  # the thread's, raised here: only this one can end the run in good order
-            desk.scribe.raise_error()
+        for thread in (desk.scribe, desk.writer.clerk):
+            if thread.error is not None:  # raised here: only this thread can end the run in good order
+                thread.raise_error()
         every_s = self._config.checkpoint.every_s
         if every_s and time.monotonic() - self._keeping.saved_at >= every_s:
             self._keeping.save("latest")

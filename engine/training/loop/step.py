@@ -36,6 +36,9 @@ class Stepper:
         meter: gradient norms.
         open_recorder: makes the recorder from the first output, whose names fix what a record holds.
         observer: called after each backward pass (debugging); may be slow.
+
+    Attributes:
+        is_updating: the weights may be changed by a step that is not counted yet; whoever counts it takes this back.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Stepper:
     ) -> None:
         self.task, self.state, self.precision, self.meter = task, state, precision, meter
         self.recorder: Recorder | None = None
+        self.is_updating = False
         self._open_recorder = open_recorder
         self._observer = observer
         self._record = config.record
@@ -88,6 +92,7 @@ class Stepper:
         # Copies of the weights cost a pass over them: at every step at first, where damage is done, then seldom.
         measure = self._measures_ratio(self.state.progress.step + 1)
         before = self.meter.weights_before() if measure else []
+        self.is_updating = True
         self._update(guard, lr)
         if measure:
             self.recorder.annotate(self.meter.update_ratio(before))

@@ -86,8 +86,13 @@ class Trainer:
         # A run that ends in the middle of an epoch is still judged by what it ended with.
         if ending.state is RunState.FINISHED and self.examination.validated_at != self.state.progress.step:
             self.examination.measure(for_best=True)
-        self.keeping.save("latest")
+        self.keeping.save("latest", must=True)
         return ending
+
+    def save_the_rest(self) -> None:
+        """Before the run dies: save its last whole step, as far as there is one."""
+        if not self._stepper.is_updating:
+            self.keeping.save_the_rest()
 
     def close(self) -> None:
         """Close the records; harmless when none were opened."""
@@ -122,6 +127,7 @@ class Trainer:
         lr = self.state.plan.at(progress.step)
         measured = self._stepper.take(prepared, lr)
         progress.step += 1
+        self._stepper.is_updating = False
         progress.batch += len(group)
         size = sum(map(len, group))
         progress.samples += size

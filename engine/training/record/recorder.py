@@ -45,7 +45,6 @@ class Recorder:
         self._scribe = scribe
         self._listener = listener
         self._notes: list[HostRow] = []
-        self._lost: BaseException | None = None
         self._last_flush = time.perf_counter()
 
     def write(self, values: Sequence[Tensor]) -> Tensor:
@@ -79,7 +78,7 @@ class Recorder:
             self._scribe.submit(lambda: self._store(block, notes))
 
     def flush(self) -> None:
-        """Wait until every complete step is in the file."""
+        """Wait until every complete step has been handed to the sink."""
         self.hand_over()
         self._scribe.drain()
 
@@ -88,14 +87,8 @@ class Recorder:
         self._sink.close()
 
     def _store(self, block: Block, notes: list[HostRow]) -> None:
-        if self._lost is not None:
-            raise self._lost  # later blocks would leave a gap behind the one that was lost
         with np.errstate(all="ignore"):  # non-finite values are data here
             records = assemble(self.plan, block.rows().numpy(), notes)
-        try:
-            self._sink.append(records)
-        except Exception as err:
-            self._lost = err
-            raise
+        self._sink.append(records)
         if self._listener is not None:
             self._listener(records)

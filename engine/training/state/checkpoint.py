@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,15 @@ NEEDED = {
 """What every checkpoint of ours holds."""
 
 
+class DamagedCheckpointError(UserError):
+    """A checkpoint that is no longer what was written."""
+
+
 def save_checkpoint(path: Path, state: dict[str, Any], about: dict[str, Any]) -> None:
     """Replace `path` by a checkpoint. A reader sees the old one or the new one, never half of it.
+
+    The old one stays until the new one lies on the disk and has been read back: each tensor has a checksum (CRC-32, the
+    zip format's), which torch does not look at when it loads.
 
     Args:
         path: the file.
@@ -36,27 +45,52 @@ def save_checkpoint(path: Path, state: dict[str, Any], about: dict[str, Any]) ->
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "schema": SCHEMA, "about": about, "state": state}, buffer)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue(), sync=True, verify=_read_back)
+
+
+def _read_back(path: Path) -> None:
+    """Compare what lies there with its checksums.
+
+    Raises:
+        OSError: it is not what was written.
+    """
+    if _damaged_part(path) is not None:
+        raise OSError(errno.EIO, "it reads back otherwise than it was written")
+
+
+def _damaged_part(path: Path) -> str | None:
+    """The first part of a checkpoint that does not fit its checksum; none: all do."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError) as err:
+        return str(err) or "its index"
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Content of a checkpoint: `about` and `state`, tensors on the CPU. Code in the file is never executed.
 
     Raises:
-        UserError: the file is missing, damaged, not a checkpoint of ours, or of a newer version.
+        DamagedCheckpointError: it was one of ours, and is cut off or no longer what was written.
+        UserError: the file is missing, not a checkpoint of ours, or of a newer version.
     """
     if not path.is_file():
         raise UserError(f"checkpoint not found: {path}", "give a run directory that holds one")
     if not zipfile.is_zipfile(path):  # a pickle by itself, or half a file, is not even looked into
         with path.open("rb") as file:
             is_cut_off = file.read(len(ZIP_HEAD)) == ZIP_HEAD
-        raise _refusal(path, "it is cut off or damaged" if is_cut_off else "it is another kind of file")
+        if is_cut_off:
+            raise _refusal(path, "it is cut off or damaged", DamagedCheckpointError)
+        raise _refusal(path, "it is another kind of file")
+    damaged = _damaged_part(path)
+    if damaged is not None:
+        raise _refusal(path, f"it is damaged ({damaged} does not fit its checksum)", DamagedCheckpointError)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as err:
         raise _refusal(path, "it holds more than tensors and plain data") from err
     except Exception as err:  # torch raises zip, runtime and end-of-file errors, by content
-        raise _refusal(path, "it is damaged") from err
+        raise _refusal(path, "it is damaged", DamagedCheckpointError) from err
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _refusal(path, "it was written by something else")
     schema = content.get("schema")
@@ -69,7 +103,5 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def _refusal(path: Path, reason: str) -> UserError:
-    return UserError(
-        f"{path} is not a trainctl checkpoint: {reason}", "give latest_model.pth or best_model.pth of a run"
-    )
+def _refusal(path: Path, reason: str, kind: type[UserError] = UserError) -> UserError:
+    return kind(f"{path} is not a trainctl checkpoint: {reason}", "give latest_model.pth or best_model.pth of a run")

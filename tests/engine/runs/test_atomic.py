@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import (
     DamagedFileError,
+    DiskError,
     disk_errors,
     read_json,
     to_json,
@@ -100,9 +101,14 @@ def test_what_the_disk_refuses_is_one_clear_line(tmp_path: Path, code: int, word
     assert "\n" not in str(caught.value)
 
 
-def test_other_errors_pass_unchanged(tmp_path: Path):
-    with pytest.raises(OSError, match="odd"), disk_errors(tmp_path):
-        raise OSError(errno.EIO, "odd")
+@pytest.mark.parametrize(("number", "is_lasting"), [(errno.EIO, False), (errno.ESTALE, False), (errno.ENOSPC, True)])
+def test_every_error_of_the_disk_is_one_line_that_knows_whether_it_may_pass(
+    tmp_path: Path, number: int, is_lasting: bool
+):
+    with pytest.raises(DiskError, match=r"cannot write .*") as caught, disk_errors(tmp_path):
+        raise OSError(number, "odd")
+    assert caught.value.is_lasting is is_lasting
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_folder_is_said(tmp_path: Path):

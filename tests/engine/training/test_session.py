@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.task import StepOutput
 from trainctl.engine.training.desk.control import Signals, requeue_slurm_job
-from trainctl.engine.training.state.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import DamagedCheckpointError, load_checkpoint
 
 STEPS = NUM_TRAIN // 16
 TRAIN = {"epochs": 3, "batch_size": 16}
@@ -98,7 +99,39 @@ def another_network(root: Path) -> dict[str, Any]:
 def half_a_checkpoint(root: Path) -> dict[str, Any]:
     path = RunPaths(root).latest
     path.write_bytes(path.read_bytes()[:2000])
+    RunPaths(root).best.unlink()
     return {"train": {"epochs": 9, "batch_size": 16}}
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def flip_a_bit(path: Path) -> None:
+    """In the middle of the largest tensor: torch would load it without a word."""
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        tensor = max(archive.infolist(), key=lambda entry: entry.file_size)
+        data[data.find(archive.read(tensor)) + tensor.file_size // 2] ^= 1
+    path.write_bytes(bytes(data))
+    torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("spoil", [cut_off, flip_a_bit])
+def test_a_damaged_latest_gives_way_to_the_best(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    whole = run_toy(tmp_path / "whole", resolved(train={"epochs": 4, "batch_size": 16}))
+    root = tmp_path / "run"
+    run_toy(root, resolved(train={"epochs": 2, "batch_size": 16}))
+    best = load_checkpoint(RunPaths(root).best)["about"]["step"]
+    spoil(RunPaths(root).latest)
+    with pytest.raises(DamagedCheckpointError):
+        load_checkpoint(RunPaths(root).latest)
+    ending = run_toy(root, resolved(train={"epochs": 4, "batch_size": 16}), resume=True)
+    assert ending == whole
+    said = [event.data["text"] for event in reader_of(root).events if event.kind is EventKind.WARNING]
+    assert len(said) == 1 and f"the run goes on from best_model.pth, step {best}" in said[0]
+    steps = [reader_of(folder).steps.all()["step"].tolist() for folder in (tmp_path / "whole", root)]
+    assert steps[0] == steps[1]
 
 
 @pytest.mark.parametrize("spoil", [too_many_epochs, another_network, half_a_checkpoint])
