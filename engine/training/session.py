@@ -114,7 +114,7 @@ class _Sitting:
         except UserError as err:
             if trainer is not None:
                 trainer.save_the_rest()
-            self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer, best_effort=True)
+            self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer)
             raise
         except (Exception, SystemExit) as err:  # the task's code is the user's: its traceback goes to the console
             traceback.print_exc()
@@ -257,11 +257,11 @@ class _Sitting:
             kind = EventKind.WARNING if said.startswith("cannot") else EventKind.NOTE
             self.writer.event(kind, self.assembly.state.progress.step, text=said)
 
-    def _end(self, ending: Ending, trainer: Trainer | None, *, best_effort: bool = False) -> None:
+    def _end(self, ending: Ending, trainer: Trainer | None) -> None:
         """Stop the background threads with the last words, as many as the disk takes.
 
         Raises:
-            UserError: the disk refuses, unless it is `best_effort`.
+            UserError: all went well, but the disk refuses.
         """
         self.desk.scribe.close(LAST_S)
         if trainer is not None:
@@ -271,7 +271,7 @@ class _Sitting:
         with contextlib.suppress(UserError):  # it is among what the end says was refused
             self.desk.pulse.enter(ending.state, ending.reason)
         refused = self.writer.end(ending, step, summary)
-        if refused and not best_effort:
+        if refused and ending.code is ExitCode.OK:  # any other ending has its own code, which says more
             raise refused[0]
 
 

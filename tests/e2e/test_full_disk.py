@@ -1,4 +1,4 @@
-"""A disk that is full, or fails for a while, costs as little as can be: what was good stays good, and the run can go on.
+"""A disk that is full, or fails for a while, costs as little as can be: what was good stays good, a run can go on.
 
 A checkpoint that finds no room ends the run with one line and code 2. Everything else is tried again while the training
 goes on.

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from blobs import Blobs
 from torch import Tensor, nn
@@ -59,3 +61,55 @@ class Talkative(Blobs):
         print("a line on standard output")
         print("a line on standard error", file=sys.stderr)
         return super().step(model, batch)
+
+
+class StuckDisk(Blobs):
+    """From the first validation on the disk takes nothing but checkpoints: writes never end, unless it is WELL."""
+
+    def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        """Lets the disk go away."""
+        if os.write is WRITE and "WELL" not in os.environ:
+            os.write = _write_or_hang  # type: ignore[assignment]
+        return super().metrics(columns)
+
+
+class SlowDisk(Blobs):
+    """Every write but a checkpoint's takes .3 s."""
+
+    def load(self) -> Splits:
+        """Makes the disk slow."""
+        os.write = _write_slowly  # type: ignore[assignment]
+        return super().load()
+
+
+class FailsLater(Blobs):
+    """Fails in the middle of the second epoch."""
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Counts, and fails."""
+        FailsLater.steps += model.training
+        if FailsLater.steps == 55:
+            raise RuntimeError("a mistake of the task")
+        return super().step(model, batch)
+
+    steps = 0
+
+
+WRITE = os.write
+
+
+def _is_of_checkpoint(descriptor: int) -> bool:
+    path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    return "runs/" not in path or ".pth" in path
+
+
+def _write_or_hang(descriptor: int, data: bytes) -> int:
+    while not _is_of_checkpoint(descriptor):
+        time.sleep(LONG_S)
+    return WRITE(descriptor, data)
+
+
+def _write_slowly(descriptor: int, data: bytes) -> int:
+    if not _is_of_checkpoint(descriptor):
+        time.sleep(0.3)
+    return WRITE(descriptor, data)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TextIO, cast
@@ -16,6 +18,12 @@ from trainctl.engine.runs.layout import RunPaths
 
 Show = Callable[[str, TextIO], None]
 """Shows text that was printed to a stream."""
+
+
+MOST_WAITING = 10_000
+"""Pieces of text that wait for the disk."""
+LAST_S = 2.0
+"""How long the end waits for it."""
 
 
 class ConsoleLog:
@@ -27,7 +35,7 @@ class ConsoleLog:
 
     def __init__(self) -> None:
         self.show: Show = write_straight
-        self._file: TextIO | None = None
+        self._keeper: _Keeper | None = None
         self._waiting: list[str] | None = []
         self._before = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = (cast("TextIO", _Printed(stream, self)) for stream in self._before)
@@ -48,7 +56,7 @@ class ConsoleLog:
         if _is_same_file(self.out, paths):
             return
         with contextlib.suppress(OSError):
-            self._file = paths.console.open("a", buffering=1, encoding="utf-8", errors="replace")
+            self._keeper = _Keeper(paths.console.open("a", encoding="utf-8", errors="replace"))
         for text in waiting:
             self.keep(text)
 
@@ -60,22 +68,49 @@ class ConsoleLog:
         """Keep text as it is."""
         if self._waiting is not None:
             self._waiting.append(text)
-        elif self._file is not None:
-            # A full disk ends the run through its records, not through its log.
-            with contextlib.suppress(OSError, ValueError):
-                self._file.write(text)
+        elif self._keeper is not None:
+            self._keeper.keep(text)
 
     def close(self) -> None:
         """Give the streams back."""
         sys.stdout, sys.stderr = self._before
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
 
 def write_straight(text: str, stream: TextIO) -> None:
     """Show printed text without more ado."""
     stream.write(text)
+
+
+class _Keeper:
+    """Writes text to a file in a thread of its own: a disk that takes its time must not hold up who prints."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._queue: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._thread = threading.Thread(target=self._run, name="trainctl-console", daemon=True)
+        self._thread.start()
+
+    def keep(self, text: str) -> None:
+        """Write it soon; where too much waits already it is lost."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(text)
+
+    def close(self) -> None:
+        """Write what waits, for a moment at most."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=LAST_S)
+            self._thread.join(LAST_S)
+
+    def _run(self) -> None:
+        while (text := self._queue.get()) is not None:
+            with contextlib.suppress(OSError, ValueError):  # a log is not worth a training
+                self._file.write(text)
+                if self._queue.empty():
+                    self._file.flush()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class _Printed:

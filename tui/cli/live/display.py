@@ -23,6 +23,8 @@ from trainctl.tui.plain import escaped_json, printable
 from trainctl.tui.words.styles import BLOCK
 
 POLL_S = 0.25
+LAST_LOOK_S = 2.0
+"""How long the end of a run waits for its last news."""
 
 
 class View(Protocol):
@@ -155,7 +157,9 @@ class Display:
         """Show the last news and stop."""
         self._done.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(LAST_LOOK_S)
+            if self._thread.is_alive():  # a disk that answers nobody must not keep a process that wants to end
+                self._view = None
             self._update()
         if self._view is not None:
             self._view.close()
