@@ -22,7 +22,7 @@ from trainctl.engine.config.schema import RecordConfig
 from trainctl.engine.data.samplers.sampler import RandomSampler
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.store import StepWriter
+from trainctl.engine.training.desk.run_writer import RunWriter
 from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.record.assemble import HostRow, RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
@@ -49,9 +49,15 @@ def recorded(gate: Gate, device: str, root: Path) -> None:
     meter, scribe = _meter(model), Scribe()
     root.mkdir(parents=True)
     scribe.start()
-    plan = _plan(meter)
-    recorder = Recorder(StepWriter(RunPaths(root), plan.layout), plan, torch.device(device), scribe)
-    gate.settle = recorder.flush
+    plan, writer = _plan(meter), RunWriter(RunPaths(root))
+    recorder = Recorder(writer.records(plan.layout, None), plan, torch.device(device), scribe)
+    writer.begin_posting()
+
+    def settle() -> None:
+        recorder.flush()
+        writer.deliver(60.0)
+
+    gate.settle = settle
     _train(gate, model, meter, device, measure=True, recorder=recorder)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faulty_disk import Disk
 from kills import OPTIONS, TASK, assert_same_run, leaves
 
 from trainctl.engine.errors import ExitCode
@@ -23,33 +24,6 @@ from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.tui.cli.main import run_command_line
 
 ARGV = ["run", "--task", TASK, *OPTIONS, "hidden=16", "num_train=160", "num_val=40", "train.epochs=60"]
-
-
-class Disk:
-    """Counts what is written to files with `suffix` in their path, and takes no more than `room` bytes.
-
-    Attributes:
-        refusals: after so many it takes everything again; none: never.
-        number: what it says.
-    """
-
-    def __init__(self) -> None:
-        self.suffix, self.room = "", 0
-        self.refusals: int | None = None
-        self.number = errno.ENOSPC
-        self._write = os.write
-
-    def write(self, descriptor: int, data: bytes) -> int:
-        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-        if self.suffix and self.suffix in path:
-            if self.refusals == 0:
-                return self._write(descriptor, data)
-            if self.room <= 0:
-                self.refusals = None if self.refusals is None else self.refusals - 1
-                raise OSError(self.number, os.strerror(self.number))
-            data = bytes(data)[: self.room]  # a disk takes what still fits
-            self.room -= len(data)
-        return self._write(descriptor, data)
 
 
 @pytest.fixture
