@@ -48,12 +48,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = _train(Path(folder) / "whole")[1]
         print("file               error    refused  exit  steps trained  records  events  weights")
+        case = 0  # no name of a file in the path of its folder: the disk would take it for the file
         for suffix in ROOM:
             for number in NUMBERS:
                 for refusals in (3, None):
                     disk.suffix, disk.room, disk.number, disk.refusals = suffix, ROOM[suffix], number, refusals
-                    root = Path(folder) / f"{suffix.strip('/.')}-{number}-{refusals}"
-                    code, run = _train(root)
+                    case += 1
+                    code, run = _train(Path(folder) / f"case{case}")
                     disk.suffix = ""
                     print(_line(suffix, number, refusals, code, run, whole), flush=True)
 

@@ -22,8 +22,9 @@ from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
 from trainctl.engine.data.thumbnails import thumbnails
 from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.classification import Answers
 
-__all__ = ["Batch", "ConfigT", "Monitor", "Split", "Splits", "StepOutput", "Task", "Turn"]
+__all__ = ["Answers", "Batch", "ConfigT", "Monitor", "Split", "Splits", "StepOutput", "Task", "Turn"]
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig, default=RunConfig, covariant=True)
 """Class of a task's configuration."""
@@ -157,6 +158,10 @@ class Task(ABC, Generic[ConfigT]):
         """Truth and prediction in words for each of a few samples; goes with `sample_losses`."""
         count = len(next(iter(columns.values()))) if columns else 0
         return [("", "")] * count
+
+    def answers(self, columns: Mapping[str, Tensor]) -> Answers | None:
+        """Truth and answer of each sample as classes, from the columns of a split; none: it answers no classes."""
+        return None
 
     def read_files(self, paths: Sequence[Path]) -> Batch:
         """Unlabelled samples from the user's files, as `predict` takes them, in the order of `paths`.

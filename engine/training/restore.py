@@ -11,13 +11,10 @@ from torch import Tensor, nn
 
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.data.batch import Split, Splits
-from trainctl.engine.data.feed import Feed
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
-from trainctl.engine.training.loop.precision import Precision, place
-from trainctl.engine.training.loop.validation import validate
-from trainctl.engine.training.setup import check_splits
+from trainctl.engine.training.loop.precision import place
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.engine.training.state.weighting import saved_weighting
 
@@ -78,27 +75,6 @@ def restore(
         raise UserError(f"{checkpoint} is of another network: {first}", "use the configuration of its run") from err
     model = place(model, resolved.config.precision, device).eval()
     return Trained(task, model, device, about, weights, dict(saved_weighting(state)["configured"]))
-
-
-def evaluate(
-    checkpoint: Path, resolved: Resolved, task_type: type[Task], data_path: Path | None, *, weights: str = ""
-) -> tuple[Trained, dict[str, float]]:
-    """Metrics of a checkpoint on the validation split of the data.
-
-    Raises:
-        UserError: the checkpoint or the data cannot be used.
-    """
-    config = resolved.config
-    task = task_type(config, data_path)
-    splits = task.load()
-    check_splits(splits)
-    trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=splits)
-    precision = Precision(config.precision, trained.device)
-    batch_size = config.train.validation_batch_size
-    feed = Feed(splits.val, trained.device)
-    # the task that loaded the data may have measured it (class weights), so it is the one that is asked
-    metrics = validate(task, trained.model, feed, batch_size, precision, trained.loss_weights)
-    return trained, metrics
 
 
 def predict(trained: Trained, files: list[Path], batch_size: int) -> list[dict[str, float]]:

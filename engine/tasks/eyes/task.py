@@ -22,7 +22,8 @@ from trainctl.engine.data.images import decode_images, problem_words
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.bce import pos_weight_of
 from trainctl.engine.models.eyes.net import EyesNet, build_eyes_net, check_shape
-from trainctl.engine.tasks.binary_metrics import best_constant, binary_metrics
+from trainctl.engine.tasks.binary_metrics import THRESHOLD, best_constant, binary_metrics
+from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.eyes.terms import TERMS
 from trainctl.engine.tasks.task import Monitor, StepOutput, Task
@@ -100,6 +101,12 @@ class EyesTask(Task[EyesConfig]):
         """Accuracy, precision, recall, F1 at 0.5, AUROC and positive rate; undefined ones are NaN."""
         probs_N = columns["prob"].cpu().numpy().astype(np.float64)
         return binary_metrics(probs_N, (columns["target"] == OPEN).cpu().numpy())
+
+    def answers(self, columns: Mapping[str, Tensor]) -> Answers:
+        """Closed (0) or open (1), open from a probability of 0.5 on."""
+        probs_N = columns["prob"].cpu().numpy().astype(np.float64)
+        truth_N = columns["target"].cpu().numpy().astype(np.int64)
+        return Answers(truth_N, (probs_N >= THRESHOLD).astype(np.int64), probs_N)
 
     def constant_metrics(self, split: Split) -> Mapping[str, float]:
         """Of calling every eye open, or every eye closed, whichever is better."""

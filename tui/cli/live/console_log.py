@@ -120,6 +120,8 @@ class _Printed:
         self._stream, self._log = stream, log
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # whoever tries learns what we are
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self._log.keep(text)
         self._log.show(text, self._stream)
         return len(text)

@@ -18,7 +18,7 @@ from trainctl.engine.config.schema import WeightingConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.training.restore import evaluate
+from trainctl.engine.training.evaluate import evaluate
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.engine.training.state.weighting import Weighting, adapted, moving_means, ramp_factor
 
@@ -174,8 +174,8 @@ def test_validation_weighs_by_the_configured_weights_so_that_epochs_compare(tmp_
     for event in found:
         raw = event.data["raw"]
         assert raw["loss"] == pytest.approx(raw["ce"] + 0.5 * raw["size"])
-    _, metrics = evaluate(RunPaths(tmp_path / "run").latest, config, ToyTask, None, weights="raw")
-    assert metrics["loss"] == pytest.approx(found[-1].data["raw"]["loss"])
+    measured = evaluate(RunPaths(tmp_path / "run").latest, config, ToyTask, None, weights="raw")
+    assert measured.metrics["loss"] == pytest.approx(found[-1].data["raw"]["loss"])
 
 
 @pytest.mark.parametrize("option", ["ramp", "delay"])

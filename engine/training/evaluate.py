@@ -1,0 +1,130 @@
+"""Measures a checkpoint on data: figures, class by class, and sample by sample. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.feed import Feed
+from trainctl.engine.errors import UserError
+from trainctl.engine.tasks.classification import Answers
+from trainctl.engine.tasks.task import Task
+from trainctl.engine.training.loop.precision import Precision
+from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.restore import Trained, restore
+from trainctl.engine.training.setup import check_splits
+
+Part = Literal["train", "val", "all"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How one sample fared."""
+
+    name: str
+    truth: str
+    """In words; empty where the task does not say."""
+    answer: str
+    loss: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured."""
+
+    trained: Trained
+    part: Part
+    """Of the data."""
+    num_samples: int
+    classes: tuple[str, ...]
+    metrics: dict[str, float]
+    answers: Answers | None
+    """None where the task answers no classes."""
+    samples: list[Sample] | None
+    """In the order of the data; None where the task does not say how bad a sample is."""
+    notes: tuple[str, ...]
+    """Of the loader: how it would split, what it left out."""
+
+
+def evaluate(
+    checkpoint: Path,
+    resolved: Resolved,
+    task_type: type[Task],
+    data_path: Path | None,
+    *,
+    weights: str = "",
+    part: Part = "val",
+) -> Evaluation:
+    """Measure a checkpoint.
+
+    Args:
+        checkpoint: of the run.
+        resolved: configuration of the run.
+        task_type: its task.
+        data_path: the data.
+        weights: raw or ema; empty: the ones the checkpoint was kept for.
+        part: which samples: those that the loader would train on, those it would validate on, or all.
+
+    Raises:
+        UserError: the checkpoint or the data cannot be used.
+    """
+    config = resolved.config
+    task = task_type(config, data_path)
+    splits = task.load()
+    check_splits(splits)
+    trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=splits)
+    _check_classes(trained, splits)
+    split = chosen_split(splits, part)
+    seen: dict[str, Tensor] = {}
+    # the task that loaded the data may have measured it (class weights), so it is the one that is asked
+    metrics = validate(
+        task,
+        trained.model,
+        Feed(split, trained.device),
+        config.train.validation_batch_size,
+        Precision(config.precision, trained.device),
+        trained.loss_weights,
+        seen.update,
+    )
+    with torch.inference_mode():
+        answers, samples = task.answers(seen), _samples(task, split, seen)
+    return Evaluation(trained, part, len(split), splits.classes, metrics, answers, samples, splits.notes)
+
+
+def chosen_split(splits: Splits, part: Part) -> Split:
+    """The samples of a part; of all, first those of training."""
+    if part != "all":
+        return splits.train if part == "train" else splits.val
+    train, val = splits.train, splits.val
+    labels = None if train.labels is None or val.labels is None else torch.cat([train.labels, val.labels])
+    tensors = {name: torch.cat([tensor, val.tensors[name]]) for name, tensor in train.tensors.items()}
+    names = [*train.names, *val.names] if train.names and val.names else ()
+    return Split(tensors, labels, names)
+
+
+def _check_classes(trained: Trained, splits: Splits) -> None:
+    known = tuple(trained.about["classes"])
+    if known != splits.classes:
+        raise UserError(
+            f"the network knows the classes {', '.join(known) or 'none'}, the data has {', '.join(splits.classes)}",
+            "evaluate it on data with the classes it was trained on",
+        )
+
+
+def _samples(task: Task, split: Split, columns: Mapping[str, Tensor]) -> list[Sample] | None:
+    losses_N = task.sample_losses(columns)
+    if losses_N is None or len(losses_N) != len(split):
+        return None
+    words = task.describe_samples({name: column.cpu() for name, column in columns.items()})
+    names = split.names or [f"sample {row}" for row in range(len(split))]
+    losses: list[float] = losses_N.float().cpu().tolist()
+    return [
+        Sample(str(name), truth, answer, loss) for name, (truth, answer), loss in zip(names, words, losses, strict=True)
+    ]
