@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from trainctl.engine.data.leak_check import Leak
 
 Batch = dict[str, Tensor]
 """Tensors of one batch, batch dimension first, on the device of the run."""
@@ -46,3 +50,5 @@ class Splits:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What the loader wants the user to know: files skipped, split chosen, leak check."""
+    leak: Leak | None = None
+    """Near-duplicates on both sides of the split; none: not looked for."""

@@ -21,6 +21,7 @@ import torch
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
+from trainctl.engine.data.fingerprint import fingerprints
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
@@ -216,7 +217,10 @@ class _Sitting:
             if self.inheritance is not None:
                 self._write_inheritance(self.inheritance)
             writer.meta(self.order.argv or sys.argv, resolved.config.seed, about)
-        writer.notes(EventKind.NOTE, step, (*a.splits.notes, *a.notes))
+        leak = a.splits.leak
+        warning = leak.note() if leak is not None and leak.count else ""
+        writer.notes(EventKind.NOTE, step, [text for text in (*a.splits.notes, *a.notes) if text != warning])
+        writer.notes(EventKind.WARNING, step, [warning] if warning else ())
         writer.notes(EventKind.WARNING, step, [self.fallback] if self.fallback else ())
 
     def _about(self) -> dict[str, Any]:
@@ -227,6 +231,7 @@ class _Sitting:
             "task": resolved.config.task,
             "scale": resolved.scale,
             "data": None if self.order.data_path is None else str(self.order.data_path.resolve()),
+            "data_id": fingerprints(a.splits),
             "device": describe_device(a.device),
             "torch": torch.__version__,
             "num_parameters": a.num_parameters,

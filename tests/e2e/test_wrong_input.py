@@ -393,3 +393,31 @@ def test_a_real_process_shows_one_line_and_ends_with_2(tmp_path: Path, words: li
     )
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert done.stderr.startswith("trainctl: error: ") and done.stderr.count("\n") == 1
+
+
+def write_frames(root: Path, films: int = 24, frames: int = 5) -> Path:
+    """Films of eyes: frames that differ by a little noise; a split at random takes each for an image of its own."""
+    rng = np.random.default_rng(0)
+    for name in ("open", "closed"):
+        (root / name).mkdir(parents=True)
+        for film in range(films):
+            first = rng.integers(40, 216, (20, 30, 3)).astype(int)
+            for frame in range(frames):
+                pixels = np.clip(first + rng.normal(0, 2, first.shape), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(root / name / f"film{film}_{frame}.png")
+    return root
+
+
+def test_frames_of_one_film_on_both_sides_are_a_finding_before_and_a_warning_in_the_run(shell: Shell) -> None:
+    data = ["--data", str(write_frames(shell.folder / "eyes")), "--scale", "small", "--device", "cpu"]
+    small = ["data.image_size=[16,32]", "model.num_blocks=1", "model.base_channels=8"]
+    code, out, _ = shell("diagnose", *data, "--only", "data", *(f"--set={text}" for text in small))
+    assert code == ExitCode.FINDINGS and "D104" in out and "have a near-duplicate in training" in out
+    assert "× 48 of 48 validation samples have a near-duplicate in train" in shell.ok("data", *data, *small)
+    shell.ok("run", *data, *small, "train.max_steps=2", "train.batch_size=4")
+    reader = RunReader(RunPaths((shell.runs / "latest").resolve()))
+    reader.poll()
+    said = [event.data["text"] for event in reader.events if event.kind is EventKind.WARNING]
+    assert len(said) == 1 and said[0].startswith("leak check: ") and "too good" in said[0]
+    together = shell("diagnose", *data, "--only", "data", "--set", "data.group_by=film\\d+", "--set", small[0])
+    assert together[0] == ExitCode.OK

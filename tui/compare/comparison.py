@@ -39,9 +39,9 @@ class CompareRow:
 
 def config_rows(runs: Sequence[RunFacts]) -> list[CompareRow]:
     """A line for each value in which the runs that have a configuration differ."""
+    rows = _data_rows(runs)
     known = [run.config for run in runs if run.config is not None]
     names = list(dict.fromkeys(name for config in known for name in config))
-    rows: list[CompareRow] = []
     for name in names:
         if all(config.get(name) == known[0].get(name) and name in config for config in known):
             continue
@@ -49,6 +49,19 @@ def config_rows(runs: Sequence[RunFacts]) -> list[CompareRow]:
         cells = tuple("?" if run.config is None else _plain(run.config.get(name)) for run in runs)
         rows.append(CompareRow(name, values, cells))
     return rows
+
+
+def _data_rows(runs: Sequence[RunFacts]) -> list[CompareRow]:
+    """Where the data came from, and which samples they are, where the runs differ in that."""
+    lines = {"data": [run.data for run in runs]}
+    lines |= {f"{split} samples": [str(run.data_id.get(split, "")) for run in runs] for split in ("train", "val")}
+    return [_words(label, cells) for label, cells in lines.items() if len({cell for cell in cells if cell}) > 1]
+
+
+def has_one_validation(runs: Sequence[RunFacts]) -> bool:
+    """Whether nothing says that the runs were validated on different samples."""
+    known = {str(run.data_id["val"]) for run in runs if run.data_id.get("val")}
+    return len(known) <= 1
 
 
 def figure_rows(runs: Sequence[RunFacts], metric: str = "") -> list[CompareRow]:
@@ -118,8 +131,9 @@ def _best_rows(runs: Sequence[RunFacts], metric: str) -> list[CompareRow]:
     reached = [run.best(metric, lower=bool(lower)) for run in runs]
     values = [one.value if one else math.nan for one in reached]
     is_loss = "loss" in metric.lower() and not has_one_loss(runs)
+    cannot_rank = is_loss or not has_one_validation(runs)
     return [
-        figures_row(f"best {metric}", values, None if is_loss else lower),
+        figures_row(f"best {metric}", values, None if cannot_rank else lower),
         _words("  at epoch", [str(one.epoch) if one else "" for one in reached]),
         _words("  weights", [one.weights if one else "" for one in reached]),
     ]
@@ -130,7 +144,7 @@ def _last_rows(runs: Sequence[RunFacts], metric: str) -> Iterable[CompareRow]:
     names = [metric] if metric else list(dict.fromkeys(name for run in runs for name in run.metrics()))
     for name in names:
         lower = lower_is_better(runs, name)
-        if "loss" in name.lower() and not has_one_loss(runs):
+        if not has_one_validation(runs) or ("loss" in name.lower() and not has_one_loss(runs)):
             lower = None
         for weights in WEIGHTS:
             values = [_last(run, name, weights) for run in runs]

@@ -60,6 +60,10 @@ class RunFacts:
     """Every value by its dotted name; none where there is no readable `config.yaml`."""
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the preset says about itself."""
+    data: str = ""
+    """Where the data came from; empty while unknown."""
+    data_id: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Hash of the training and of the validation samples (`train`, `val`); empty where an older version ran it."""
 
     @property
     def fluctuation(self) -> float:
@@ -89,7 +93,7 @@ class RunFacts:
 
 def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFacts:
     """What is to be compared of a run; `document` is its `config.yaml`, as `read_config` returns it."""
-    status, summary = view.status, view.summary
+    status, summary, meta = view.status, view.summary, view.meta or {}
     epochs = [event for event in view.of_kind(EventKind.EPOCH) if isinstance(event.data.get("train"), dict)]
     losses = tuple((int(e.data.get("epoch") or 0), _number(e.data["train"].get("loss"))) for e in epochs)
     newest = view.series["loss"].last if "loss" in view.series else math.nan
@@ -113,6 +117,8 @@ def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFac
         interventions=tuple(_interventions(view)),
         config=None if document is None else flat_values(document),
         about=_mapping((document or {}).get("about")),
+        data=str(meta.get("data") or "built-in") if meta else "",
+        data_id=_mapping(meta.get("data_id")),
     )
 
 

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from textual.content import Content
 
-from trainctl.tui.compare.comparison import BEST_MARK, CompareRow, config_rows, figure_rows, has_one_loss
+from trainctl.tui.compare.comparison import (
+    BEST_MARK,
+    CompareRow,
+    config_rows,
+    figure_rows,
+    has_one_loss,
+    has_one_validation,
+)
 from trainctl.tui.compare.facts import RunFacts
 from trainctl.tui.compare.promises import measured_words, promises_of, source_words
 from trainctl.tui.plain import cut, padded
@@ -24,6 +31,9 @@ def figures_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence
     if not has_one_loss(facts):
         words = "The losses are of different kinds (see configuration) and are not ranked."
         lines.append(Content.styled(words, "$chart-label"))
+    if not has_one_validation(facts):
+        words = "The runs were validated on different samples, so what they reached is not ranked."
+        lines.append(Content.styled(words, COCKPIT["warning"]))
     for run, name, ink in zip(facts, names, inks, strict=True):
         if run.interventions:
             lines += [Content(""), Content.styled(f"{name}, changed by hand", f"bold $series-{ink}")]

@@ -20,6 +20,8 @@ Lines = list[tuple[Piece, ...]]
 MAX_NAME = 20
 IMBALANCED = 10.0
 """Ratio of the largest to the smallest class from which it is said loudly; diagnosis judges for good."""
+NEAR_SHARE = 0.01
+"""Share of validation samples with a near-duplicate from which it is said loudly; diagnosis judges for good."""
 MARKS = {"ok": "✓", "warning": "!", "error": "×", "dim": "–", "": " "}
 
 TITLES = {
@@ -198,6 +200,11 @@ def _copies(copies: Plain, width: int) -> Lines:
         lines += wrapped(text, "error", width)
     else:
         lines += wrapped("no validation sample is a copy of a training sample", "ok", width)
+    if copies.get("near"):
+        text = f"{copies['near']:,} of {copies['num_val']:,} validation samples have a near-duplicate in train"
+        text += f", e.g. {copies['near_example'][0]} and {copies['near_example'][1]}" if copies["near_example"] else ""
+        is_grave = copies["near"] > NEAR_SHARE * copies["num_val"]
+        lines += wrapped(f"{text}: the validation is too good", "error" if is_grave else "warning", width)
     share = copies["repeated_in_train"]
     if share > 0:
         lines += wrapped(f"{share:.1%} of the training samples are copies of another", "warning", width)

@@ -52,10 +52,11 @@ def make_splits(
     num_train = int((plan.sides[order] == TRAIN).sum())
     train = _part(listing, plan, order[:num_train], images[:num_train])
     val = _part(listing, plan, order[num_train:], images[num_train:])
+    leak = None
     if plan.groups is None and options.leak_check:
         leak = check_leak(train.tensors["images"], val.tensors["images"], train.names, val.names)
         notes.append(leak.note())
-    return Splits(train, val, CLASSES, tuple(notes))
+    return Splits(train, val, CLASSES, tuple(notes), leak)
 
 
 def plan_split(listing: Listing, options: EyesData, seed: int) -> Plan:

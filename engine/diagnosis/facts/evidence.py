@@ -113,6 +113,9 @@ class LeakFacts:
     """Share of training samples with an equal one in the training split itself: inputs that repeat by nature."""
     example: tuple[str, str] | None
     """A validation sample and its equal in training."""
+    num_near: int | None = None
+    """Validation samples with one in training that is nearly the same; None: not looked for."""
+    near_example: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

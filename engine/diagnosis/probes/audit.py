@@ -160,6 +160,8 @@ def tensor_statistics(splits: Splits) -> Plain:
             "num_val": leak.num_val,
             "repeated_in_train": leak.train_repeat_share,
             "example": list(leak.example) if leak.example else None,
+            "near": leak.num_near,
+            "near_example": list(leak.near_example) if leak.near_example else None,
         }
     return {"tensors": rows, "copies": copies}
 

@@ -124,7 +124,7 @@ def _split_labels(name: str, split: Split, num_classes: int) -> SplitLabels | No
 
 
 def measure_leak(splits: Splits, deadline: Deadline) -> LeakFacts | None:
-    """Samples that are in both splits byte for byte; None when time ran out."""
+    """Samples that are in both splits byte for byte, and those the loader found to be nearly so; None: time ran out."""
     train, val = _digests(splits.train, deadline), _digests(splits.val, deadline)
     if train is None or val is None:
         return None
@@ -141,6 +141,8 @@ def measure_leak(splits: Splits, deadline: Deadline) -> LeakFacts | None:
         num_shared=len(shared),
         train_repeat_share=1 - len(first_of) / num_train if num_train else 0.0,
         example=example,
+        num_near=None if splits.leak is None else splits.leak.count,
+        near_example=None if splits.leak is None else splits.leak.example,
     )
 
 

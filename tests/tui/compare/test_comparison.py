@@ -189,3 +189,21 @@ def test_what_was_measured_is_said_with_its_place():
     assert measured_words(RUN).startswith(
         "best f1 0.92 at epoch 2 (ema); training loss 0.2; fluctuation 0.05; 3 epochs in"
     )
+
+
+def test_runs_that_were_validated_on_other_samples_are_not_ranked() -> None:
+    known = {"train": "aa", "val": "bb"}
+    one, same = replace(RUN, data="/a", data_id=known), replace(RUN, data="/a", data_id=known, epoch_losses=())
+    other = replace(RUN, data="/b", data_id=known | {"val": "cc"}, validations=((1, 100, "raw", {"f1": 0.99}),))
+    better = replace(same, validations=((1, 100, "raw", {"f1": 0.99}),))
+    assert row(figure_rows([one, better]), "best f1").best == {1}
+    assert row(figure_rows([one, other]), "best f1").best == frozenset()
+    assert row(figure_rows([one, other]), "last val f1").best == frozenset()
+    assert [line.label for line in config_rows([one, same])] == []
+    assert [(line.label, line.cells) for line in config_rows([one, other])] == [
+        ("data", ("/a", "/b")),
+        ("val samples", ("bb", "cc")),
+    ]
+    assert row(figure_rows([replace(one, data_id={}), better]), "best f1").best == {1}, (
+        "of an older run nothing is known"
+    )

@@ -69,12 +69,14 @@ def _check_metric(facts: Sequence[RunFacts], metric: str) -> None:
 
 
 def _lines(facts: Sequence[RunFacts], names: Sequence[str], metric: str) -> Iterator[Sequence[Cell]]:
-    from trainctl.tui.compare.comparison import BEST_MARK, config_rows, figure_rows, has_one_loss
+    from trainctl.tui.compare.comparison import BEST_MARK, config_rows, figure_rows, has_one_loss, has_one_validation
 
     yield from _table("FIGURES", figure_rows(facts, metric), names)
     yield [(f"  {BEST_MARK} best of its line", "dim")]
     if not has_one_loss(facts):
         yield [("  the losses are of different kinds and are not ranked", "dim")]
+    if not has_one_validation(facts):
+        yield [("  the runs were validated on different samples, so what they reached is not ranked", "yellow")]
     if metric:
         yield []
         yield from _table(f"{metric} BY EPOCH", _by_epoch(facts, metric), names)

@@ -6,13 +6,21 @@ import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.contrast import not_collapsed, not_the_positives, not_the_sampler
-from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, DataFacts, LabelFacts, PlanFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.evidence import (
+    ContrastFacts,
+    DataFacts,
+    LabelFacts,
+    LeakFacts,
+    PlanFacts,
+    SamplerFacts,
+)
 from trainctl.engine.diagnosis.facts.statistics import shares, single_class_probability
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 MAJORITY_SHARE = 0.9
 EXTREME_RATIO, NOTABLE_RATIO = 50, 10
 LEAK_SHARE = 0.001
+NEAR_SHARE, GRAVE_NEAR_SHARE = 0.01, 0.1
 
 
 @rule(
@@ -146,15 +154,16 @@ def _counted(labels: LabelFacts) -> str:
     cost=Cost.DATA,
 )
 def train_val_leak(data: DataFacts) -> Answer:
-    """Exact copies of training samples in more than 0.1 % of the validation split.
+    """Exact copies of training samples in more than 0.1 % of the validation split, or near-duplicates in more than 1 %.
 
-    Where inputs repeat within the training split as often (few distinct values by nature), it is only likely.
+    Where inputs repeat within the training split as often (few distinct values by nature), it is only likely. So is a
+    near-duplicate: frames of one video and re-encoded files, seldom two pictures that are alike by chance.
     """
     leak = data.leak
     if leak is None:
         return Unchecked(data.leak_missing or "samples were not compared")
     if leak.num_shared <= LEAK_SHARE * leak.num_val:
-        return None
+        return _near_leak(leak)
     share = leak.num_shared / leak.num_val
     by_nature = leak.train_repeat_share >= share / 2
     example = f", e.g. {leak.example[0]} = {leak.example[1]}" if leak.example else ""
@@ -171,6 +180,24 @@ def train_val_leak(data: DataFacts) -> Answer:
             "share_of_val": share,
             "train_repeat_share": leak.train_repeat_share,
         },
+    )
+
+
+def _near_leak(leak: LeakFacts) -> Hit | None:
+    num_near = leak.num_near or 0
+    if num_near <= NEAR_SHARE * leak.num_val:
+        return None
+    share = num_near / leak.num_val
+    example = f", e.g. {leak.near_example[0]} and {leak.near_example[1]}" if leak.near_example else ""
+    return Hit(
+        severity=Severity.ERROR if share >= GRAVE_NEAR_SHARE else Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{num_near:,} of {leak.num_val:,} validation samples have a near-duplicate in training ({share:.1%})",
+        where=f"by the correlation of their thumbnails{example}",
+        why="frames of one film or pictures of one person are on both sides: validation then measures what was learnt "
+        "by heart, and the best checkpoint is chosen by it",
+        fix=Fix("keep what belongs together on one side: --group-by with a pattern or a column (data.group_by)"),
+        figures={"near": num_near, "share_of_val": share, "shared": leak.num_shared},
     )
 
 
