@@ -101,6 +101,30 @@ class Task(ABC, Generic[ConfigT]):
             UserError: when the data cannot be used; names the file and what to do.
         """
 
+    def state(self) -> Mapping[str, Any]:
+        """What the task learnt from its data and needs without them: a vocabulary, a scaler, a width.
+
+        Plain data and tensors, kept in every checkpoint. Asked after `load`. Empty: nothing.
+        """
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave to a checkpoint.
+
+        Called before `load` and `build_model` where there is a checkpoint: on `predict`, `evaluate`, `export`, and on
+        a resume or a fork. So `load` finds it there, and should keep to it instead of learning it anew.
+        """
+
+    def require_data(self) -> Path:
+        """The data named with `--data`, for a task that has none built in.
+
+        Raises:
+            UserError: none is named.
+        """
+        if self.data_path is None:
+            raise UserError(f"the task {type(self).__name__} has no built-in data", "name yours with --data PATH")
+        return self.data_path
+
     def load_labels(self) -> Splits | None:
         """Labels, names and groups of data whose media `load` did not find, with no other tensor than `labels`.
 

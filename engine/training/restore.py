@@ -63,7 +63,8 @@ def restore(
     seed_everything(resolved.config.seed)
     task = task_type(resolved.config, data_path)
     empty = Split({})
-    model = task.build_model(splits or Splits(empty, empty, tuple(about["classes"])))
+    task.load_state(about.get("task_state") or {})
+    model = _built(task, splits or Splits(empty, empty, tuple(about["classes"])), has_data=splits is not None)
     weights = weights or about["weights"]
     source = state["model"] if weights == "raw" else (state["ema"] or {}).get("module")
     if source is None:
@@ -75,6 +76,19 @@ def restore(
         raise UserError(f"{checkpoint} is of another network: {first}", "use the configuration of its run") from err
     model = place(model, resolved.config.precision, device).eval()
     return Trained(task, model, device, about, weights, dict(saved_weighting(state)["configured"]))
+
+
+def _built(task: Task, splits: Splits, *, has_data: bool) -> nn.Module:
+    """The network, built from a checkpoint's task state and classes, or with data beside them."""
+    try:
+        return task.build_model(splits)
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, StopIteration) as err:
+        if has_data:
+            raise
+        raise UserError(
+            f"the network of {type(task).__name__} cannot be built without its data: {type(err).__name__}: {err}",
+            "keep what build_model needs of them in Task.state (docs/tasks.md)",
+        ) from err
 
 
 def predict(trained: Trained, files: list[Path], batch_size: int) -> list[dict[str, float]]:

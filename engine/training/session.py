@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def train(order: Order) -> Ending:
     """
     with Signals() as signals:
         with signals.setting_up():
-            assembly = assemble_run(order.resolved.config, order.task_type, order.data_path)
+            assembly = assemble_run(order.resolved.config, order.task_type, order.data_path, _task_state(order))
             inheritance = _inherit(order, assembly)
         # Only now: whatever could be refused was, so there is no directory of a run that never trained.
         paths = order.open_run()
@@ -87,6 +87,19 @@ def _inherit(order: Order, assembly: Assembly) -> Inheritance | None:
     inheritance = inherit(order.origin, assembly, order.resolved, order.data_path)
     refuse_finished(order.origin, assembly, order.resolved.config)
     return inheritance
+
+
+def _task_state(order: Order) -> Mapping[str, Any] | None:
+    """What the task kept in the checkpoint that is gone on from; None where it keeps nothing, or there is none."""
+    if order.task_type.state is Task.state:
+        return None  # a checkpoint may be large
+    if order.origin is not None:
+        return load_checkpoint(order.origin.checkpoint)["about"].get("task_state")
+    paths = order.open_run() if order.is_resumed else None
+    for path in () if paths is None else (paths.latest, paths.best):
+        with contextlib.suppress(UserError):  # said where the whole checkpoint is loaded
+            return load_checkpoint(path)["about"].get("task_state")
+    return None
 
 
 class _Sitting:
@@ -253,7 +266,7 @@ class _Sitting:
         self.writer.notes(EventKind.WARNING, step, inheritance.warnings)
         if inheritance.best is not None:
             save_checkpoint(self.paths.best, inheritance.best["state"], inheritance.best["about"])
-        about = checkpoint_about(config, self.assembly.splits, state)
+        about = checkpoint_about(config, self.assembly.splits, state, self.assembly.task)
         self.writer.checkpoint("latest", step, state.state_dict(), about)
 
     def _requeue(self) -> None:

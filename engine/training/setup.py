@@ -5,8 +5,10 @@ Writes no file and prints nothing: whatever is wrong with the input shows here, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -39,8 +41,16 @@ class Assembly:
     """What the user should know of how it was built."""
 
 
-def assemble_run(config: RunConfig, task_type: type[Task], data_path: Path | None) -> Assembly:
+def assemble_run(
+    config: RunConfig, task_type: type[Task], data_path: Path | None, task_state: Mapping[str, Any] | None = None
+) -> Assembly:
     """Load the data and build everything on the device, freshly initialised and seeded.
+
+    Args:
+        config: of the run.
+        task_type: its task.
+        data_path: its data.
+        task_state: what the task kept in the checkpoint that is gone on from.
 
     Raises:
         UserError: the data, the shape of the network, the device or the options cannot work.
@@ -50,6 +60,8 @@ def assemble_run(config: RunConfig, task_type: type[Task], data_path: Path | Non
     precision = Precision(config.precision, device)
     seed_everything(config.seed)
     task = task_type(config, data_path)
+    if task_state:
+        task.load_state(task_state)
     splits = task.load()
     check_splits(splits)
     seed_everything(config.seed)  # the network does not depend on how many random numbers the data took

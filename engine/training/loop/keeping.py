@@ -95,7 +95,7 @@ class Keeping:
         if self.alarm is not None:
             return False
         self._desk.writer.deliver(DELIVERY_S)
-        about = checkpoint_about(self._config, self._splits, self._state)
+        about = checkpoint_about(self._config, self._splits, self._state, self._task)
         if which == "best":
             about["weights"] = self._state.best.weights
         step = self._state.progress.step
@@ -191,7 +191,7 @@ def mean_columns(records: Records) -> list[str]:
     return ["epoch", "batch_size", "loss", *terms]
 
 
-def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState) -> dict[str, Any]:
+def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState, task: Task) -> dict[str, Any]:
     """What a checkpoint of the raw weights says of itself."""
     return {
         "task": config.task,
@@ -200,6 +200,7 @@ def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState) -> di
         "epoch": state.progress.epoch,
         "metrics": state.last_metrics,
         "weights": "raw",
+        "task_state": dict(task.state()),
     }
 
 
