@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Split, Splits
@@ -68,22 +69,7 @@ def assemble_run(
     model = task.build_model(splits)
     freeze(model, config.freeze)
     model = place(model, config.precision, device)
-    state = TrainState(
-        model=model,
-        optimizer=build_optimizer(model, config.optimizer, device),
-        plan=LearningRatePlan(
-            config=config.schedule,
-            peak=config.optimizer.lr,
-            steps_per_epoch=steps_per_epoch(task.sampler(splits.train), config),
-            epochs=config.train.epochs,
-        ),
-        scaler=precision.scaler,
-        ema=Ema(model, config.ema) if config.ema.decay is not None else None,
-        generator=torch.Generator(device).manual_seed(config.seed),
-        weights={},
-        clip=config.clip.grad_norm,
-        weighting=Weighting(config.weighting),
-    )
+    state = _fresh_state(model, config, precision, device, steps_per_epoch(task.sampler(splits.train), config))
     if config.precision.compile:
         model.compile(options=compile_options(model, device))
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
@@ -96,6 +82,25 @@ def assemble_run(
         num_parameters=sum(size for size, _ in sizes),
         num_trainable=sum(size for size, trained in sizes if trained),
         notes=tuple(layout_notes(model, config.precision, device)),
+    )
+
+
+def _fresh_state(
+    model: nn.Module, config: RunConfig, precision: Precision, device: torch.device, steps: int
+) -> TrainState:
+    """Before the first step; `steps`: of an epoch."""
+    return TrainState(
+        model=model,
+        optimizer=build_optimizer(model, config.optimizer, device),
+        plan=LearningRatePlan(
+            config=config.schedule, peak=config.optimizer.lr, steps_per_epoch=steps, epochs=config.train.epochs
+        ),
+        scaler=precision.scaler,
+        ema=Ema(model, config.ema) if config.ema.decay is not None else None,
+        generator=torch.Generator(device).manual_seed(config.seed),
+        weights={},
+        clip=config.clip.grad_norm,
+        weighting=Weighting(config.weighting),
     )
 
 

@@ -34,8 +34,9 @@ def test_the_best_checkpoint_measures_as_its_epoch_did(
         assert found["epoch"] == best["epoch"]
         assert found["metrics"] == pytest.approx(best[found["weights"]], abs=1e-6)
     assert run_command_line(["evaluate"]) == ExitCode.OK
-    lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == list(found["metrics"])
+    _, how_many, *lines = capsys.readouterr().out.splitlines()
+    assert how_many == f"{found['samples']} samples, the validation part of the built-in data"
+    assert [line.split()[0] for line in lines[: len(found["metrics"])]] == list(found["metrics"])
 
 
 def test_a_checkpoint_file_and_another_one_asked_for_is_refused(

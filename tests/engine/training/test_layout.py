@@ -146,7 +146,7 @@ def test_the_user_is_told_once_which_layer_and_why(tmp_path: Path) -> None:
     ]
 
 
-def sweep(*modes: str, isa: str) -> subprocess.CompletedProcess[str]:
+def sweep(*modes: str, isa: str, limit_s: int = 120) -> subprocess.CompletedProcess[str]:
     """Run `kernel_sweep.py` on one core under glibc's check of the heap, as on a CPU that knows no more than `isa`."""
     environ = {
         **os.environ,
@@ -156,7 +156,7 @@ def sweep(*modes: str, isa: str) -> subprocess.CompletedProcess[str]:
         "OMP_NUM_THREADS": "1",
     }
     words = [sys.executable, str(Path(__file__).with_name("kernel_sweep.py")), *modes]
-    return subprocess.run(words, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(words, env=environ, capture_output=True, text=True, timeout=limit_s, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -182,5 +182,8 @@ def test_no_convolution_writes_outside_its_memory() -> None:
 def test_the_kernel_is_still_what_it_is_kept_away_from() -> None:
     if " avx2 " not in Path("/proc/cpuinfo").read_text():
         pytest.skip("this CPU has no such kernel")
-    done = sweep("unguarded", isa="AVX2")
+    try:
+        done = sweep("unguarded", isa="AVX2", limit_s=40)
+    except subprocess.TimeoutExpired:
+        return  # it wrote over the lists of the heap itself, and whoever allocates next searches them for ever
     assert done.returncode < 0, "the kernel keeps to its memory now: the guard can go, see docs/upstream.md"
