@@ -61,6 +61,13 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", "-d", metavar="PATH", help="Your data; without it, the task's built-in data."),
 ]
+GroupBy = Annotated[
+    str | None,
+    typer.Option("--group-by", metavar="REGEX|COLUMN", help="Keep images of one person or photo together."),
+]
+SkipCorrupt = Annotated[
+    bool, typer.Option("--skip-corrupt", help="Leave out files that cannot be read; they are named.")
+]
 Device = Annotated[
     str | None,
     typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."),
@@ -104,12 +111,22 @@ class ConfigurationOptions:
     data: Data = None
     scale: Scale = ScaleChoice.AUTO
     device: Device = None
+    group_by: GroupBy = None
+    skip_corrupt: SkipCorrupt = False
     trust: Trust = False
 
     @property
     def assignments(self) -> list[str]:
-        """Every KEY=VALUE of the command line in the order in which they apply."""
-        return all_overrides(self.sets, device=self.device)
+        """Every KEY=VALUE of the command line in the order in which they apply; those about the data come last."""
+        return all_overrides(self.sets, device=self.device) + self.data_assignments
+
+    @property
+    def data_assignments(self) -> list[str]:
+        """What is said about the data in options of its own."""
+        from trainctl.engine.config.yamlfile import format_value
+
+        grouped = [] if self.group_by is None else [f"data.group_by={format_value(self.group_by)}"]
+        return grouped + ["data.skip_corrupt=true"] * self.skip_corrupt
 
 
 @dataclass(frozen=True)
@@ -121,4 +138,4 @@ class OverridableOptions(ConfigurationOptions):
     @property
     def assignments(self) -> list[str]:
         """As in the base class; the arguments come last."""
-        return all_overrides(self.sets, self.overrides, self.device)
+        return all_overrides(self.sets, self.overrides, self.device) + self.data_assignments

@@ -134,7 +134,7 @@ def _refuse(options: DiagnoseOptions, names: tuple[str, ...], what: str, instead
     """Refuse options by the names of their fields; `instead` may have a place for the option."""
     for name in names:
         if getattr(options, name):
-            flag = "--set" if name == "sets" else f"--{name}"
+            flag = "--set" if name == "sets" else f"--{name.replace('_', '-')}"
             raise UserError(f"{what}, not with {flag}", instead.format(flag=flag))
 
 
@@ -145,7 +145,7 @@ def _refuse_with_run(options: DiagnoseOptions, *names: str) -> None:
 def _logged(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
     from trainctl.engine.diagnosis.logs.evidence import read_log_evidence
 
-    names = ("data", "device", "only", "preflight", "progress")
+    names = ("data", "device", "group_by", "skip_corrupt", "only", "preflight", "progress")
     _refuse(options, names, "a log is judged as it is", "leave out {flag}, or name a run")
     resolved = None
     if options.names_configuration or options.sets:
@@ -162,7 +162,7 @@ def _recorded(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
     from trainctl.engine.diagnosis.records.evidence import read_evidence
     from trainctl.engine.runs.index import find_run
 
-    _refuse_with_run(options, "preset", "task", "config", "sets", "data", "device")
+    _refuse_with_run(options, "preset", "task", "config", "sets", "data", "device", "group_by", "skip_corrupt")
     paths = find_run(options.runs_dir, ref)
     evidence = read_evidence(paths)
     facts = evidence.records

@@ -55,13 +55,6 @@ class Target:
 class RunOptions(OverridableOptions):
     """The options of `trainctl run`."""
 
-    group_by: Annotated[
-        str | None,
-        typer.Option("--group-by", metavar="REGEX|COLUMN", help="Keep images of one person or photo together."),
-    ] = None
-    skip_corrupt: Annotated[
-        bool, typer.Option("--skip-corrupt", help="Leave out files that cannot be read; they are named.")
-    ] = False
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: name, path or `latest`.")
     ] = None
@@ -83,11 +76,6 @@ class RunOptions(OverridableOptions):
     debug: Annotated[
         bool, typer.Option("--debug", help="Print classes, statistics and gradients of the first batches.")
     ] = False
-
-    @property
-    def assignments(self) -> list[str]:
-        """As in the base class; what is said about the data comes last."""
-        return super().assignments + _data_overrides(self.group_by, skip_corrupt=self.skip_corrupt)
 
 
 @takes(RunOptions, first=("preset", "task", "config", "sets", "data", "group_by", "skip_corrupt"))
@@ -112,13 +100,6 @@ def _target(options: RunOptions) -> Target:
         return _forked(options.fork, options)
     wanted = configured(options)
     return Target(wanted, _opener(options.runs_dir, options.run_dir, wanted.resolved.preset))
-
-
-def _data_overrides(group_by: str | None, *, skip_corrupt: bool) -> list[str]:
-    from trainctl.engine.config.yamlfile import format_value
-
-    grouped = [] if group_by is None else [f"data.group_by={format_value(group_by)}"]
-    return grouped + ["data.skip_corrupt=true"] * skip_corrupt
 
 
 def _refuse_with_resume(options: RunOptions) -> None:

@@ -103,7 +103,7 @@ def _request(options: UiOptions) -> LaunchRequest:
         options.device,
         options.trust,
         tuple(options.config or ()),
-        tuple(options.sets or ()),
+        (*(options.sets or ()), *options.data_assignments),
         environ=dict(os.environ),  # as it was before the screen is taken
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -241,3 +242,23 @@ def test_progress_reaches_the_number_of_images(tmp_path: Path) -> None:
     seen = list[tuple[int, int]]()
     load_eyes(*options(), write_classes(tmp_path, 40), lambda done, total: seen.append((done, total)))
     assert seen == [(64, 80), (80, 80)]
+
+
+def test_the_documented_pattern_keeps_the_eyes_of_a_person_together(tmp_path: Path) -> None:
+    pattern = re.search(r"--group-by '([^']+)'", (Path(__file__).parents[4] / "docs" / "eyes.md").read_text())
+    assert pattern is not None
+    for folder in ("open", "closed"):
+        (tmp_path / folder).mkdir()
+    for k in range(10):
+        for eye in "LR":
+            kind = ("jpg", "BMP")[k % 2]
+            names = [f"open/Ann-Marie_Lee{k}_0001_{eye}", f"open/Ann-Marie_Lee{k}_0012_{eye}"]
+            for name in (*names, f"closed/closed_eye_{k:04}.{kind}_face_2_{eye}"):
+                picture(k).save(tmp_path / f"{name}.jpg")
+    splits = load_eyes(*options(group_by=pattern[1], val_fraction=0.3), tmp_path)
+    assert len(splits.train) + len(splits.val) == 60
+    assert not set(splits.train.groups) & set(splits.val.groups)
+    assert {group for split in (splits.train, splits.val) for group in split.groups} == {
+        *(f"Ann-Marie_Lee{k}" for k in range(10)),
+        *(f"closed_eye_{k:04}" for k in range(10)),
+    }
