@@ -69,6 +69,11 @@ class Event:
     """Seconds since 1970."""
     data: dict[str, Any]
 
+    def whole(self, name: str, default: int = 0) -> int:
+        """A whole number of the data; `default` for what is none: a file may hold anything."""
+        value = self.data.get(name)
+        return int(value) if isinstance(value, (int, float)) else default
+
 
 class EventWriter:
     """Appends events. Safe from several threads and processes."""
@@ -153,10 +158,10 @@ def is_taken_back(event: Event, resume: Event) -> bool:
 
     At its very step the end of the epoch may still have been due.
     """
-    step, epoch = int(resume.data.get("from_step", resume.step)), resume.data.get("from_epoch")
-    if event.step != step or epoch is None or event.kind not in PER_EPOCH:
+    step, epoch = resume.whole("from_step", resume.step), resume.data.get("from_epoch")
+    if event.step != step or not isinstance(epoch, (int, float)) or event.kind not in PER_EPOCH:
         return event.step > step
-    return int(event.data.get("epoch") or 0) > int(epoch)
+    return event.whole("epoch") > int(epoch)
 
 
 def _parse(line: dict[str, Any]) -> Event | None:

@@ -95,7 +95,7 @@ def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFac
     """What is to be compared of a run; `document` is its `config.yaml`, as `read_config` returns it."""
     status, summary, meta = view.status, view.summary, view.meta or {}
     epochs = [event for event in view.of_kind(EventKind.EPOCH) if isinstance(event.data.get("train"), dict)]
-    losses = tuple((int(e.data.get("epoch") or 0), _number(e.data["train"].get("loss"))) for e in epochs)
+    losses = tuple((e.whole("epoch"), _number(e.data["train"].get("loss"))) for e in epochs)
     newest = view.series["loss"].last if "loss" in view.series else math.nan
     monitors = [event for event in view.of_kind(EventKind.VALIDATION) if event.data.get("monitor")]
     best = view.best
@@ -136,7 +136,7 @@ def _validations(view: RunView) -> Iterable[tuple[int, int, str, Mapping[str, fl
             values = _mapping(event.data.get(weights))
             if values:
                 numbers = {name: _number(value) for name, value in values.items()}
-                yield int(event.data.get("epoch") or 0), event.step, weights, numbers
+                yield event.whole("epoch"), event.step, weights, numbers
 
 
 def _interventions(view: RunView) -> Iterable[str]:

@@ -99,7 +99,10 @@ class Monitor:
 
     def _hear(self) -> bool:
         """Take in what happened since; whether any of it is urgent."""
-        events = self._source().listen()
+        try:
+            events = self._source().listen()
+        except UserError:  # said by whoever reads the file for the screen
+            return False
         for event in events:
             if event.kind is EventKind.RESUME:
                 self._spoken = [spoken for spoken in self._spoken if not is_taken_back(spoken, event)]

@@ -107,7 +107,7 @@ class Plan:
         """From a `plan` event."""
         pairs = [pair for pair in event.data.get("points") or () if len(pair) == 2]
         array = np.array(pairs, np.float64).reshape(-1, 2)
-        numbers = (int(event.data.get(name) or 0) for name in ("total_steps", "warmup_steps", "steps_per_epoch"))
+        numbers = (event.whole(name) for name in ("total_steps", "warmup_steps", "steps_per_epoch"))
         return cls(Points(array[:, 0], array[:, 1]), *numbers)
 
 

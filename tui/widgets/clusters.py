@@ -249,7 +249,7 @@ def newest_refit(validations: Sequence[Event]) -> tuple[int, float, float] | Non
     for index in range(len(validations) - 1, 0, -1):
         after, before = validations[index], validations[index - 1]
         if after.data.get("after") == "refit" and before.step == after.step:
-            return int(after.data.get("epoch") or 0), _measured(before), _measured(after)
+            return after.whole("epoch"), _measured(before), _measured(after)
     return None
 
 

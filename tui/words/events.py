@@ -105,8 +105,8 @@ def _epoch(data: Mapping[str, Any]) -> str:
     parts = [f"epoch {data.get('epoch')}", "train", figures(train)]
     if data.get("samples_per_s") is not None:
         parts.append(f"{number(data['samples_per_s'])} samples/s")
-    if float(data.get("seconds") or 0) >= 1:
-        parts.append(f"in {duration(float(data['seconds']))}")
+    if _figure(data.get("seconds")) >= 1:
+        parts.append(f"in {duration(_figure(data['seconds']))}")
     return "  ".join(parts)
 
 
@@ -130,10 +130,15 @@ def _refit(data: Mapping[str, Any]) -> str:
 
 
 def _resume(data: Mapping[str, Any]) -> str:
-    dropped = int(data.get("dropped") or 0)
+    dropped = int(_figure(data.get("dropped")))
     steps = "step" if dropped == 1 else "steps"
     again = f"  {dropped} later {steps} had no checkpoint and are taken again" if dropped else ""
     return f"resumed after step {data.get('from_step')}{again}"
+
+
+def _figure(value: Any) -> float:
+    """A number; 0 for what is none, as a file may hold anything."""
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

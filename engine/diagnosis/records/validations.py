@@ -60,7 +60,7 @@ class ValidationHistory:
             metric=metric,
             values=tuple(_number(_raw(event).get(metric)) for event in newest),
             errors=tuple(_number(_raw(event).get(error)) for event in newest),
-            epochs=tuple(int(event.data.get("epoch") or 0) for event in newest),
+            epochs=tuple(event.whole("epoch") for event in newest),
             constant_error=_number(self._constant.get(error)),
             is_over=is_over,
         )
@@ -77,7 +77,7 @@ class ValidationHistory:
         finite = [value for value in values if math.isfinite(value)]
         return RefitSeen(
             step=refit.step,
-            epoch=int(refit.data.get("epoch") or 0),
+            epoch=refit.whole("epoch"),
             mode=str(refit.data.get("mode", "")),
             metric=metric,
             before=values[-1],

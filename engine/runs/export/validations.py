@@ -49,7 +49,7 @@ def metric_names(rows: Iterable[ValidationRow]) -> list[str]:
 def _row(event: Event, weights: str, metrics: dict[str, Any]) -> ValidationRow:
     return ValidationRow(
         step=event.step,
-        epoch=int(event.data.get("epoch") or 0),
+        epoch=event.whole("epoch"),
         time=event.time,
         weights=weights,
         best=bool(event.data.get("best", False)),

@@ -72,7 +72,7 @@ class History:
 
 
 def _resumed_after(events: Iterable[Event]) -> int:
-    steps = [int(event.data.get("from_step", event.step)) for event in events if event.kind is EventKind.RESUME]
+    steps = [event.whole("from_step", event.step) for event in events if event.kind is EventKind.RESUME]
     return steps[-1] if steps else 0
 
 
