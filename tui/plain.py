@@ -29,11 +29,6 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(map(_printable, _SEQUENCE.sub("", text)))
 
 
-def printable_lines(text: str) -> list[str]:
-    """The lines of `text`, each printable."""
-    return [printable(line) for line in text.splitlines()]
-
-
 def escaped_json(text: str) -> str:
     """JSON in which no character outside of strings changes, and within them none commands a terminal."""
     if text.isprintable():

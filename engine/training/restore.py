@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.config.resolve import Resolved
-from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
@@ -91,21 +92,51 @@ def _built(task: Task, splits: Splits, *, has_data: bool) -> nn.Module:
         ) from err
 
 
-def predict(trained: Trained, files: list[Path], batch_size: int) -> list[dict[str, float]]:
-    """Results per file, by name.
+def predict(
+    trained: Trained, files: list[Path], batch_size: int, on_bad: Callable[[Path, UserError], object] | None = None
+) -> list[tuple[Path, dict[str, float]]]:
+    """Results per file, by name, in the order of the files.
+
+    Args:
+        trained: the network.
+        files: to apply it to.
+        batch_size: files at a time.
+        on_bad: told of a file that cannot be read, which is then left out; none: such a file ends it.
 
     Raises:
-        UserError: a file cannot be read, or the task cannot predict.
+        UserError: a file cannot be read and none may be left out, or the task cannot predict.
     """
-    rows: list[dict[str, float]] = []
+    rows: list[tuple[Path, dict[str, float]]] = []
     with torch.inference_mode():
         for start in range(0, len(files), batch_size):
-            batch = trained.task.read_files(files[start : start + batch_size])
+            part, batch = _readable(trained.task, files[start : start + batch_size], on_bad)
+            if batch is None:
+                continue
             on_device = {name: tensor.to(trained.device) for name, tensor in batch.items()}
             results = trained.task.predict(trained.model, trained.task.prepare(on_device))
             columns = {name: _plain(column) for name, column in results.items()}
-            rows += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            found = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+            rows += zip(part, found, strict=True)
     return rows
+
+
+def _readable(
+    task: Task, files: list[Path], on_bad: Callable[[Path, UserError], object] | None
+) -> tuple[list[Path], Batch | None]:
+    """The files that can be read, and what is in them; None for none."""
+    try:
+        return files, task.read_files(files)
+    except UserError:
+        if on_bad is None:
+            raise
+    kept: list[Path] = []
+    for file in files:
+        try:
+            task.read_files([file])
+            kept.append(file)
+        except UserError as err:
+            on_bad(file, err)
+    return kept, task.read_files(kept) if kept else None
 
 
 def _plain(column: Tensor) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_a_file_that_is_no_image_is_named(capsys: pytest.CaptureFixture[str]) ->
     assert run_command_line(["predict", "latest", "eyes/open/notes.txt", "eyes/open/00.jpg"]) == ExitCode.USAGE
     out, err = capsys.readouterr()
     assert out == ""
-    said = "cannot read 1 of 2 files: eyes/open/notes.txt (not an image); name image files only"
+    said = "cannot read eyes/open/notes.txt (not an image); name image files only"
     assert err == f"trainctl: error: {said}\n"
     Path("empty").mkdir()
     assert run_command_line(["predict", "latest", "empty"]) == ExitCode.USAGE
@@ -122,3 +123,18 @@ def test_a_task_without_predict_or_export_says_what_to_define(
     for words in (["export", "latest", "--to", "onnx"], ["predict", "latest", "eyes/open/00.jpg"]):
         assert run_command_line([*words, "--runs-dir", str(tmp_path)]) == ExitCode.USAGE
         assert "Blobs" in (said := capsys.readouterr().err) and "define it" in said
+
+
+def test_one_bad_file_does_not_cost_the_folder(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "mixed").mkdir()
+    for k in range(3):
+        shutil.copy(folder / "eyes" / "open" / f"0{k}.jpg", folder / "mixed")
+    (folder / "mixed" / "01b.jpg").write_text("not an image")
+    assert run_command_line(["predict", "latest", "mixed"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == [f"mixed/0{k}.jpg" for k in range(3)]
+    assert err.count("\n") == 1 and "mixed/01b.jpg (not an image); left out" in err
+    for path in (folder / "mixed").glob("0?.jpg"):
+        path.unlink()
+    assert run_command_line(["predict", "latest", "mixed"]) == ExitCode.USAGE
+    assert "none of the 1 files can be read" in capsys.readouterr().err

@@ -138,8 +138,8 @@ class EyesTask(Task[EyesConfig]):
         images_BCHW = torch.empty(len(paths), 3, *self.config.data.image_size, dtype=torch.uint8)
         problems = decode_images(enumerate(paths), images_BCHW)
         if problems:
-            count = f"{len(problems)} of {len(paths)} files"
-            raise UserError(f"cannot read {count}: {problem_words(paths, problems)}", "name image files only")
+            count = f"{len(problems)} of {len(paths)} files: " if len(paths) > 1 else ""
+            raise UserError(f"cannot read {count}{problem_words(paths, problems)}", "name image files only")
         return {"images": images_BCHW}
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:

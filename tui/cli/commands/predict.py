@@ -32,18 +32,29 @@ def command(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Apply a checkpoint to files: one line per file, in their order."""
+    """Apply a checkpoint to files: one line per file, in their order. Bad ones in folders are named and left out."""
     overrides = all_overrides(None, None, device)
     past, path = trained_run(run, runs_dir, checkpoint, weights, overrides=overrides, trust=trust)
     found = expand(files)
 
+    from trainctl.engine.errors import UserError
     from trainctl.engine.training.restore import predict, restore
 
     task = past.task_type
     paths = chosen(found, files, task.file_suffixes)
     trained = restore(path, past.resolved, task, past.data, weights=weights)
-    rows = predict(trained, paths, past.resolved.config.train.validation_batch_size)
-    for file, row in zip(paths, rows, strict=True):
+    bad: list[Path] = []
+
+    def leave_out(file: Path, err: UserError) -> None:
+        if file in files:
+            raise err  # it was named
+        bad.append(file)
+        say(f"trainctl: warning: {err.message}; left out", err=True)
+
+    rows = predict(trained, paths, past.resolved.config.train.validation_batch_size, leave_out)
+    if bad and not rows:
+        raise UserError(f"none of the {len(bad)} files can be read", "give files that the task takes")
+    for file, row in rows:
         if json:
             say_json({"file": file} | row)
         else:
