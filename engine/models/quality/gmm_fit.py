@@ -99,7 +99,7 @@ def _checked(features_ND: Tensor, clusters: int) -> NDArray[np.float64]:
     if broken:
         raise UserError(
             f"the mixture cannot be fitted: {broken} of {len(features)} samples have features that are not finite",
-            "the network has diverged; lower optim.lr",
+            "the network has diverged; lower optimizer.lr",
         )
     different = len(np.unique(features, axis=0))
     if different < clusters:

@@ -66,3 +66,16 @@ def test_progress_comes_in_lines_that_grow(words: list[str], capsys: pytest.Capt
 def test_a_range_that_is_none_is_refused(words: list[str], capsys: pytest.CaptureFixture[str], bounds: tuple[str, str]):
     assert run_command_line([*words, "--start", bounds[0], "--end", bounds[1]]) == 2
     assert "not a range" in capsys.readouterr().err
+
+
+def test_losses_that_are_no_numbers_are_said_in_a_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "nan.py").write_text(TASK.replace(".square().mean()", ".square().mean() * float('nan')"))
+    nan = [word.replace("line.py", "nan.py") for word in words]
+    assert run_command_line(nan) == 0
+    out, err = capsys.readouterr()
+    assert out == "no loss is finite, from the first step on: no suggestion; run `trainctl diagnose`\n"
+    assert "Traceback" not in err
+    assert run_command_line([*nan, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["suggestion"] is None

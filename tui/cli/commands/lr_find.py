@@ -78,6 +78,8 @@ def _sweep(wanted: Configured, options: LrFindOptions, about: dict[str, Any]) ->
 def _report(result: RangeTest, present: float) -> list[str]:
     """The sweep in lines of words."""
     finite = [loss for loss in result.smoothed if math.isfinite(loss)]
+    if not finite:
+        return ["no loss is finite, from the first step on: no suggestion; run `trainctl diagnose`"]
     low, high = min(finite), max(finite)
     stride = max(1, len(result.lrs) // ROWS)
     lines = ["learning rate   loss (smoothed)"]
