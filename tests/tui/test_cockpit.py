@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList, Static
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.meta import write_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
@@ -405,3 +406,12 @@ async def test_panels_of_another_task_stay_away(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=(160, 50)) as pilot:
         await shows(pilot, "Worst samples")
         assert "Embedding" not in screen_text(pilot)
+
+
+async def test_a_preset_of_ones_own_keeps_the_panels_of_its_task(live_run: SyntheticRun) -> None:
+    write_meta(live_run.paths, {"schema": 1, "preset": "mine.yaml", "task": "eyes", "started": time.time()})
+    app = CockpitApp(live_run.paths)
+    async with app.run_test(size=LARGE) as pilot:
+        await until(pilot, lambda: session_of(pilot).view.meta is not None)
+        assert session_of(pilot).task == "eyes"
+        await shows(pilot, "Worst samples")

@@ -47,8 +47,9 @@ class Session:
 
     @property
     def task(self) -> str:
-        """Name of the run's task, as far as its preset tells; empty while unknown."""
-        return self.view.preset.partition("/")[0]
+        """Name of the run's task; empty while unknown."""
+        named = (self.view.meta or {}).get("task")  # a preset of one's own says nothing of the task by its name
+        return named if isinstance(named, str) else self.view.preset.partition("/")[0]
 
     def look_at(self, window: tuple[float, float] | None) -> None:
         """The user looks at these steps, [start, stop), or at the whole run: exact samples where blocks are wide."""
