@@ -222,10 +222,11 @@ def _understanding() -> Generator[None]:
 
 @cache
 def _quiet_pillow() -> None:
-    """Pillow warns on standard error of a picture that is only large; ours is the limit that counts."""
+    """Pillow warns on standard error of a large picture or a damaged tag; what is of no use is refused in our words."""
     from PIL import Image
 
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _check_size(opened: Image) -> None:

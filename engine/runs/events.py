@@ -10,7 +10,7 @@ from typing import Any, NewType, cast
 
 from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.lines import LineReader, append_line, append_lines
+from trainctl.engine.runs.lines import LineReader, append_lines
 
 
 class EventKind(StrEnum):
@@ -88,7 +88,7 @@ class EventWriter:
         Raises:
             ValueError: `data` holds what JSON cannot.
         """
-        return EventLine(to_json({"kind": str(kind), "step": step, "time": time.time(), "data": data}))
+        return _line(Event(kind, step, time.time(), data))
 
     def append_all(self, lines: Sequence[EventLine]) -> None:
         """Append several events at once.
@@ -106,7 +106,7 @@ class EventWriter:
             ValueError: `data` holds what JSON cannot.
         """
         event = Event(kind, step, time.time(), data)
-        append_line(self._path, {"kind": str(kind), "step": step, "time": event.time, "data": data})
+        append_lines(self._path, [_line(event)])
         return event
 
 
@@ -162,6 +162,10 @@ def is_taken_back(event: Event, resume: Event) -> bool:
     if event.step != step or not isinstance(epoch, (int, float)) or event.kind not in PER_EPOCH:
         return event.step > step
     return event.whole("epoch") > int(epoch)
+
+
+def _line(event: Event) -> EventLine:
+    return EventLine(to_json({"kind": str(event.kind), "step": event.step, "time": event.time, "data": event.data}))
 
 
 def _parse(line: dict[str, Any]) -> Event | None:

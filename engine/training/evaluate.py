@@ -18,9 +18,8 @@ from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.loop.validation import validate
-from trainctl.engine.training.restore import Trained, restore
+from trainctl.engine.training.restore import Trained, restore, saved_task_state
 from trainctl.engine.training.setup import check_splits
-from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 Part = Literal["train", "val", "all"]
 
@@ -78,7 +77,7 @@ def evaluate(
     """
     config = resolved.config
     task = task_type(config, data_path)
-    task.load_state(load_checkpoint(checkpoint)["about"].get("task_state") or {})
+    task.load_state(saved_task_state(task_type, checkpoint))
     splits = task.load()
     check_splits(splits)
     trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=splits)

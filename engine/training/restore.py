@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,17 @@ def restore(
         raise UserError(f"{checkpoint} is of another network: {first}", "use the configuration of its run") from err
     model = place(model, resolved.config.precision, device).eval()
     return Trained(task, model, device, about, weights, dict(saved_weighting(state)["configured"]))
+
+
+def saved_task_state(task_type: type[Task], checkpoint: Path) -> Mapping[str, Any]:
+    """What a task kept in a checkpoint; a task that keeps nothing is not looked for, a checkpoint may be large.
+
+    Raises:
+        UserError: no such checkpoint, or not ours.
+    """
+    if task_type.state is Task.state:
+        return {}
+    return load_checkpoint(checkpoint)["about"].get("task_state") or {}
 
 
 def _built(task: Task, splits: Splits, *, has_data: bool) -> nn.Module:

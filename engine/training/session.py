@@ -41,6 +41,7 @@ from trainctl.engine.training.loop.keeping import checkpoint_about
 from trainctl.engine.training.loop.referee import monitor_of
 from trainctl.engine.training.loop.step import Observer
 from trainctl.engine.training.loop.trainer import Trainer
+from trainctl.engine.training.restore import saved_task_state
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.state.checkpoint import DamagedCheckpointError, load_checkpoint, save_checkpoint
 
@@ -89,17 +90,15 @@ def _inherit(order: Order, assembly: Assembly) -> Inheritance | None:
     return inheritance
 
 
-def _task_state(order: Order) -> Mapping[str, Any] | None:
-    """What the task kept in the checkpoint that is gone on from; None where it keeps nothing, or there is none."""
-    if order.task_type.state is Task.state:
-        return None  # a checkpoint may be large
+def _task_state(order: Order) -> Mapping[str, Any]:
+    """What the task kept in the checkpoint that is gone on from; empty where there is none."""
     if order.origin is not None:
-        return load_checkpoint(order.origin.checkpoint)["about"].get("task_state")
+        return saved_task_state(order.task_type, order.origin.checkpoint)
     paths = order.open_run() if order.is_resumed else None
     for path in () if paths is None else (paths.latest, paths.best):
         with contextlib.suppress(UserError):  # said where the whole checkpoint is loaded
-            return load_checkpoint(path)["about"].get("task_state")
-    return None
+            return saved_task_state(order.task_type, path)
+    return {}
 
 
 class _Sitting:

@@ -138,8 +138,10 @@ class RunWriter:
             self._delivery = taken = threading.Event()
 
             def write() -> None:
-                self._outbox.write_out(sync=True)
-                taken.set()
+                try:
+                    self._outbox.write_out(sync=True)
+                finally:  # whatever went wrong is raised in the loop; later deliveries are not to wait for this one
+                    taken.set()
 
             self.clerk.submit(write)
             return taken.wait(limit_s)

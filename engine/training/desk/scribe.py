@@ -9,7 +9,6 @@ next look.
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
@@ -49,24 +48,21 @@ class Scribe:
             error, self.error = self.error, None
             raise error
 
-    def drain(self, limit_s: float = math.inf) -> bool:
-        """Wait until all jobs given so far are done, at most about `limit_s`; whether they are."""
-        end = time.monotonic() + limit_s
-        is_done = not self._thread.is_alive()
-        if not is_done and self.error is None:
+    def drain(self) -> None:
+        """Wait until all jobs given so far are done."""
+        if self._thread.is_alive() and self.error is None:
             done = threading.Event()
             self.submit(done.set)
-            while not (is_done := done.wait(max(min(TICK_S, end - time.monotonic()), 0))):
-                if not self._thread.is_alive() or time.monotonic() >= end:
+            while not done.wait(TICK_S):
+                if not self._thread.is_alive():
                     break
         self.raise_error()
-        return is_done
 
-    def close(self, limit_s: float = math.inf) -> bool:
+    def close(self, limit_s: float | None = None) -> bool:
         """Finish the jobs and end the thread; whether it ended within `limit_s`."""
         if self._thread.is_alive():
             self._jobs.put(None)
-            self._thread.join(None if limit_s == math.inf else limit_s)
+            self._thread.join(limit_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
