@@ -5,6 +5,7 @@ Tolerates files that are missing, half there or damaged. Never writes, and never
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ class RunReader:
         events: every event so far, those a resume took back included (see `current_events`).
         steps: reader of the step records.
         problems: files that could not be understood, by name, and why.
+        is_gone: whether the folder was there and is no more; what was known of the run stays known.
     """
 
     def __init__(self, run: RunPaths | Path) -> None:
@@ -49,6 +51,10 @@ class RunReader:
         self.events: list[Event] = []
         self.steps = StepReader(self.paths)
         self.problems: dict[str, str] = {}
+        self.is_gone = False
+        self._was_there = self.paths.root.is_dir()
+        self._heartbeat: tuple[float, float] = (-math.inf, 0.0)
+        """The newest one, and when it was seen first by the clock that nobody sets."""
         self._event_reader = EventReader(self.paths)
         self._event_generation = 0
         self._stamps: dict[Path, Stamp | None] = {}
@@ -62,11 +68,18 @@ class RunReader:
         Raises:
             UserError: a newer version wrote this run.
         """
+        is_there = self.paths.root.is_dir()
+        self.is_gone, self._was_there = self._was_there and not is_there, self._was_there or is_there
+        if self.is_gone:
+            return False
         changed = self._poll_events(max_event_bytes)
         if self._is_new(self.paths.meta):
-            self.meta, changed = self._read(read_meta, self.paths.meta, self.meta), True
+            self.meta, changed = self._read(read_meta, self.paths.meta, self.meta) or self.meta, True
         if self._is_new(self.paths.status):
-            self.status, changed = self._read(read_status, self.paths.status, self.status), True
+            # Somebody may remove the file; what it said was true nevertheless.
+            self.status, changed = self._read(read_status, self.paths.status, self.status) or self.status, True
+            if self.status is not None and self.status.heartbeat != self._heartbeat[0]:
+                self._heartbeat = (self.status.heartbeat, time.monotonic())
         if self._is_new(self.paths.summary):
             self.summary, changed = self._read(read_summary, self.paths.summary, self.summary), True
         if self._is_new(self.paths.samples):
@@ -85,6 +98,9 @@ class RunReader:
         when = time.time() if now is None else now
         if self.status is None and self.summary is None:
             return beginning(self.paths, self.meta, when)
+        if now is None and self.status is not None and when < self.status.heartbeat:
+            # A clock was set back, this one or the writer's: counted from when the heartbeat came.
+            when = self.status.heartbeat + time.monotonic() - self._heartbeat[1]
         return liveness(self.status, when, is_summed_up=self.summary is not None)
 
     def current_events(self) -> list[Event]:

@@ -20,9 +20,11 @@ class RunState(StrEnum):
     """Ended early on request, resumable."""
     PREEMPTED = "preempted"
     """Ended by a signal, resumable."""
+    KILLED = "killed"
+    """Ended at once by a person, who says so in its place; resumable from its newest checkpoint."""
     FAILED = "failed"
 
     @property
     def is_over(self) -> bool:
         """Whether the process is expected to be gone."""
-        return self in (RunState.FINISHED, RunState.STOPPED, RunState.PREEMPTED, RunState.FAILED)
+        return self not in (RunState.STARTING, RunState.RUNNING, RunState.PAUSED, RunState.VALIDATING)

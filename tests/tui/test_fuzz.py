@@ -232,7 +232,7 @@ def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         return create_run(tmp_path / "runs", request.label or "run"), None
 
     monkeypatch.setattr("trainctl.tui.app.launch", fake_launch)
-    monkeypatch.setattr("trainctl.tui.run.session.kill", lambda status, process: None)
+    monkeypatch.setattr("trainctl.tui.run.session.kill", lambda paths, status, process, step: None)
     monkeypatch.setattr("trainctl.tui.processes.jobs.COMMAND", FAKE_COMMAND)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DOWNLOAD_DIR", str(tmp_path))

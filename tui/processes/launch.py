@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,7 +11,6 @@ from pathlib import Path
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import create_run
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.status import Status, is_running
 
 TRAINER = (sys.executable, "-m", "trainctl.tui.cli.main", "run")
 
@@ -98,22 +94,3 @@ def launch(request: LaunchRequest) -> tuple[RunPaths, subprocess.Popen[bytes]]:
     except OSError as err:
         raise UserError(f"cannot start the training: {err}") from err
     return run, process
-
-
-def kill(status: Status | None, process: subprocess.Popen[bytes] | None) -> None:
-    """End a training at once, without a checkpoint.
-
-    Raises:
-        UserError: it runs on another host, is not known, or is not ours.
-    """
-    try:
-        if process is not None and process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # it leads its own session, see `launch`
-        elif status is not None and status.host == socket.gethostname() and is_running(status):
-            os.kill(status.pid, signal.SIGKILL)
-        elif status is not None and status.host != socket.gethostname():
-            raise UserError(f"the training runs on {status.host}", "kill it there")
-    except ProcessLookupError:
-        pass  # it ended meanwhile
-    except PermissionError as err:
-        raise UserError("the training belongs to somebody else", "ask them to end it") from err

@@ -18,7 +18,7 @@ from trainctl.tui.replay.recording import Recording
 from trainctl.tui.run.feed import RunFeed
 from trainctl.tui.run.session import Session
 from trainctl.tui.run.step_feed import MAX_RECORDS
-from trainctl.tui.run.view import Detail, Glance, RunUpdate
+from trainctl.tui.run.view import Detail, Glance, RunUpdate, RunView
 
 FRAME_S = 0.1
 """Seconds between two looks at the clock."""
@@ -135,6 +135,7 @@ class ReplaySession(Session):
         super().__init__(paths, process, readonly=True)
         self.clock = ReplayClock()
         self.feed = ReplayFeed(paths, self.clock)
+        self.view = RunView(paths)  # not as it stands today
 
     def check_may_change(self) -> None:
         """Raises UserError: what is over cannot be changed."""

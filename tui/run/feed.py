@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import open_regular
+from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.events import Event
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.runs.status import Liveness
+from trainctl.engine.runs.status import Liveness, liveness, read_status
+from trainctl.engine.runs.summary import read_summary
 from trainctl.tui.run.step_feed import StepFeed
 from trainctl.tui.run.view import RunUpdate
 
@@ -49,6 +54,27 @@ class ConsoleTail:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[-CONSOLE_TAIL:]
         return tuple(line.decode(errors="replace").rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
+
+
+def glimpse(paths: RunPaths) -> RunUpdate:
+    """What the small files say at first sight, for the first picture; nothing of what cannot be read."""
+    status, summary, meta = _tolerant(read_status, paths), _tolerant(read_summary, paths), _tolerant(read_meta, paths)
+    now = time.time()
+    if status is None and summary is None:
+        alive, age_s = beginning(paths, meta, now)
+    else:
+        alive, age_s = liveness(status, now, is_summed_up=summary is not None)
+    return RunUpdate(status=status, liveness=alive, age_s=age_s, meta=meta, summary=summary)
+
+
+T = TypeVar("T")
+
+
+def _tolerant(read: Callable[[RunPaths], T | None], paths: RunPaths) -> T | None:
+    try:
+        return read(paths)
+    except UserError:  # said by the first update
+        return None
 
 
 class RunFeed:
@@ -123,6 +149,8 @@ class RunFeed:
         # The process first: what it wrote before it ended is then certainly part of this update.
         exit_code = self._process.poll() if self._process else None
         reader.poll(MAX_EVENT_BYTES)
+        if self._process and reader.status and reader.status.pid != self._process.pid and not reader.is_gone:
+            exit_code = None  # somebody has resumed it
         steps = self._steps.poll()
         events, events_restarted = self._new_events()
         self.behind = self._steps.behind or reader.has_more_events
@@ -135,7 +163,8 @@ class RunFeed:
             detail=steps.detail,
             events=events,
             events_restarted=events_restarted,
-            console=self._console.read_new(),
+            # Not before the events that it repeats.
+            console=() if reader.has_more_events else self._console.read_new(),
             status=reader.status,
             liveness=self._liveness(alive, exit_code),
             age_s=age_s,
@@ -144,6 +173,7 @@ class RunFeed:
             samples=reader.samples,
             exit_code=exit_code,
             problems=tuple(reader.problems.values()),
+            is_gone=reader.is_gone,
         )
 
     def _liveness(self, alive: Liveness, exit_code: int | None) -> Liveness:

@@ -9,9 +9,10 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb, parse_command, send_command
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.status import Liveness
 from trainctl.tui.charts.axis import duration
-from trainctl.tui.processes.launch import kill
-from trainctl.tui.run.feed import RunFeed
+from trainctl.tui.processes.killing import kill
+from trainctl.tui.run.feed import RunFeed, glimpse
 from trainctl.tui.run.view import RunView
 from trainctl.tui.words.events import command_words
 from trainctl.tui.words.verdict import state_word, verdict
@@ -42,8 +43,10 @@ class Session:
         self.process = process
         self.readonly = readonly
         self.view = RunView(paths)
+        self.view.apply(glimpse(paths))
         self.feed = feed or RunFeed(paths, process)
         self.health: Health | None = None
+        self._is_asked_to_stop = False
 
     @property
     def task(self) -> str:
@@ -76,6 +79,7 @@ class Session:
         identity = send_command(self.paths, verb, args or {}, sender="cockpit")
         words = command_words(verb, args or {})
         self.view.asked[identity] = words
+        self._is_asked_to_stop = self._is_asked_to_stop or verb is Verb.STOP
         return words
 
     def ask_in_words(self, text: str) -> str:
@@ -102,7 +106,9 @@ class Session:
             UserError: read only, or it cannot be reached.
         """
         self.check_may_change()
-        kill(self.view.status, self.process)
+        said = kill(self.paths, self.view.status, self.process, self.view.step)
+        if said is not None:
+            self.view.status, self.view.liveness, self.view.age_s = said, Liveness.OVER, 0.0
 
     def farewell(self) -> str:
         """What to print after the screen is given back: run, state, step, where, how to come back."""
@@ -111,6 +117,20 @@ class Session:
         total = f"/{view.status.total_steps}" if view.status and view.status.total_steps else ""
         text = f"{self.paths.root.name} ({view.preset or 'preset unknown'}) is {word} at step {view.step}{total}: "
         text += verdict(view, findings=self.health.findings if self.health else ()).text + ". "
-        if not view.is_over and view.status and view.status.eta_s:
-            text += f"About {duration(view.status.eta_s)} remain, and it goes on without the cockpit. "
+        text += self._goes_on()
         return text + f"Records are in {self.paths.root}. Open it again with: trainctl ui {self.paths.root}"
+
+    def _goes_on(self) -> str:
+        """What becomes of the run when nobody looks, in a sentence; empty where it is over."""
+        view = self.view
+        if view.is_over:
+            return ""
+        if self._is_asked_to_stop:
+            return "It was asked to stop: it finishes its step, writes a checkpoint and ends. "
+        if view.state is RunState.PAUSED:
+            return f"It stays paused until it is told to go on: trainctl send {self.paths.root} resume. "
+        if view.liveness is Liveness.SILENT:
+            return "Nobody knows whether it goes on. "
+        eta_s = view.status.eta_s if view.status else None
+        remain = f"about {duration(eta_s)} remain, and it" if eta_s else "it"
+        return f"{remain[0].upper()}{remain[1:]} goes on without the cockpit. "

@@ -89,6 +89,8 @@ class RunUpdate:
     """How the process we started ended; none while it runs, or where somebody else started it."""
     problems: tuple[str, ...] = ()
     """Files that cannot be understood."""
+    is_gone: bool = False
+    """The folder was deleted."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class RunView:
     samples: WorstSamples | None = None
     exit_code: int | None = None
     problems: tuple[str, ...] = ()
+    is_gone: bool = False
     asked: dict[str, str] = field(default_factory=dict[str, str])
     """Commands sent and not acknowledged yet: id to words."""
     _log: EventLog = field(default_factory=EventLog)
@@ -157,7 +160,8 @@ class RunView:
     @property
     def is_over(self) -> bool:
         """Whether nobody reads commands any more."""
-        return self.state.is_over or self.liveness is Liveness.CRASHED or self.exit_code is not None
+        is_ended = self.state.is_over or self.liveness is Liveness.CRASHED or self.exit_code is not None
+        return is_ended or self.is_gone
 
     @property
     def step(self) -> int:
@@ -218,9 +222,10 @@ class RunView:
             self._log, self._results = EventLog(), Results()
             self._kept.clear()
         self._take_events(update.events)
-        self.status, self.liveness, self.age_s = update.status, update.liveness, update.age_s
-        self.meta, self.summary, self.problems = update.meta, update.summary, update.problems
-        self.samples = update.samples
+        self.status, self.meta = update.status or self.status, update.meta or self.meta
+        self.liveness, self.age_s = update.liveness, update.age_s
+        self.summary, self.problems = update.summary, update.problems
+        self.samples, self.is_gone = update.samples, update.is_gone
         self.exit_code = update.exit_code
         return list(update.events[-MAX_NEWS:])
 

@@ -59,9 +59,9 @@ def event_words(event: Event) -> tuple[Severity, str]:
         case EventKind.REFIT:
             return (Severity.WARNING if data.get("failed") else Severity.NOTE), _refit(data)
         case EventKind.END:
-            failed = data.get("state") == "failed"
+            ends = {"failed": Severity.ERROR, "killed": Severity.WARNING}
             text = f"{data.get('state', 'end')}: {data.get('exit_reason', '')}"
-            return (Severity.ERROR if failed else Severity.OK), text
+            return ends.get(str(data.get("state")), Severity.OK), text
         case EventKind.NOTE:
             return Severity.NOTE, str(data.get("text", ""))
 

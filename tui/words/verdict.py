@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.runs.status import Liveness
+from trainctl.engine.runs.status import SILENT_AFTER_S, Liveness
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.run.view import RunView
 
@@ -49,24 +49,40 @@ class Verdict:
 
 def state_word(view: RunView) -> tuple[str, Severity]:
     """Where the run stands in a word or two, and how bad that is."""
-    if view.exit_code is not None and view.status is None:
+    if view.is_gone:
+        return "deleted", Severity.ERROR
+    if _did_not_start(view):
         return "did not start", Severity.ERROR
     if view.liveness is Liveness.CRASHED:
         return "presumed crashed", Severity.ERROR
     state = view.state
     if state is RunState.FAILED:
         return "failed", Severity.ERROR
-    if state in (RunState.PAUSED, RunState.STOPPED, RunState.PREEMPTED):
+    if view.liveness is Liveness.SILENT and state is not RunState.PAUSED:
+        return "silent", Severity.WARNING
+    if state in (RunState.PAUSED, RunState.STOPPED, RunState.PREEMPTED, RunState.KILLED):
         return state.value, Severity.WARNING
     return state.value, Severity.NOTE if state is RunState.STARTING else Severity.OK
+
+
+def _did_not_start(view: RunView) -> bool:
+    """Whether the process we started is gone before there was anything to train."""
+    is_unheard = view.status is None or view.status.state is RunState.STARTING
+    return view.exit_code is not None and is_unheard and view.summary is None
 
 
 def alive_words(view: RunView) -> tuple[str, Severity]:
     """Age of the last sign of life, in words."""
     age = duration(view.age_s)
+    if view.is_gone:
+        return f"gone, last sign {age} ago", Severity.ERROR
     match view.liveness:
+        case Liveness.STARTING if view.exit_code is not None:
+            return "ended", Severity.NOTE
+        case Liveness.STARTING if view.age_s > SILENT_AFTER_S:
+            return f"starting, silent {age}", Severity.WARNING
         case Liveness.STARTING:
-            return ("starting" if view.exit_code is None else "ended"), Severity.NOTE
+            return "starting", Severity.NOTE
         case Liveness.LIVE:
             return "live", Severity.OK
         case Liveness.SILENT:
@@ -95,13 +111,17 @@ def verdict(view: RunView, last_words: str = "", findings: Sequence[Finding] = (
 
 def _process(view: RunView, last_words: str) -> Verdict | None:
     quoted = f": {last_words}" if last_words else "; see console.log"
-    if view.exit_code is not None and view.status is None:
+    if view.is_gone:
+        return Verdict(Severity.ERROR, f"its folder was deleted: {view.paths.root}; nothing more can be read")
+    if _did_not_start(view):
         return Verdict(Severity.ERROR, f"the training ended with code {view.exit_code}{quoted}")
     if view.liveness is Liveness.CRASHED:
         age = duration(view.age_s)
         return Verdict(Severity.ERROR, f"the process is gone, last sign of life {age} ago{quoted}")
     if view.state is RunState.FAILED:
         return Verdict(Severity.ERROR, exit_reason(view) or f"the run failed{quoted}")
+    if view.state is RunState.KILLED:
+        return Verdict(Severity.WARNING, exit_reason(view) or "somebody killed the run")
     if view.problems:
         return Verdict(Severity.WARNING, view.problems[0])
     if view.liveness is Liveness.SILENT and view.state is not RunState.PAUSED:
@@ -161,7 +181,9 @@ def exit_reason(view: RunView) -> str:
     if view.summary:
         return view.summary.exit_reason
     ends = view.of_kind(EventKind.END)
-    return str(ends[-1].data.get("exit_reason", "")) if ends else ""
+    if ends:
+        return str(ends[-1].data.get("exit_reason", ""))
+    return view.status.message if view.status and view.state.is_over else ""
 
 
 def _ending(view: RunView) -> Verdict | None:

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_run import SyntheticRun
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.states import RunState
 from trainctl.tui import presets
 from trainctl.tui.processes import launch as launching
-from trainctl.tui.processes.launch import LaunchRequest, kill, launch
+from trainctl.tui.processes.launch import LaunchRequest, launch
 
 SLEEPER = (
     sys.executable,
@@ -114,33 +112,6 @@ def test_a_fork_that_cannot_be_is_named(runs_dir: Path, parent: Path, change: di
 def test_the_training_has_its_own_session(sleeper: tuple[RunPaths, subprocess.Popen[bytes]]):
     _, process = sleeper
     assert os.getsid(process.pid) == process.pid != os.getsid(0)
-
-
-def test_kill_ends_it(sleeper: tuple[RunPaths, subprocess.Popen[bytes]]):
-    _, process = sleeper
-    kill(None, process)
-    assert process.wait(5) == -9
-
-
-def test_a_run_that_somebody_else_started_is_found_by_its_status(live_run: SyntheticRun):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        live_run.status(RunState.RUNNING, pid=child.pid)
-        from trainctl.engine.runs.status import read_status
-
-        kill(read_status(live_run.paths), None)
-        assert child.wait(5) == -9
-    finally:
-        if child.poll() is None:
-            child.kill()
-
-
-def test_a_run_on_another_host_is_not_killed_from_here(live_run: SyntheticRun):
-    live_run.status(RunState.RUNNING, host="elsewhere")
-    from trainctl.engine.runs.status import read_status
-
-    with pytest.raises(UserError, match="elsewhere"):
-        kill(read_status(live_run.paths), None)
 
 
 def ui(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
