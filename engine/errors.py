@@ -18,7 +18,8 @@ class UserError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
+        # What is quoted can be anything: a name of a file, a cell of a table.
+        self.message = " ".join(message.splitlines())
         self.hint = hint
 
     def __str__(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,3 +52,7 @@ class Splits:
     """What the loader wants the user to know: files skipped, split chosen, leak check."""
     leak: Leak | None = None
     """Near-duplicates on both sides of the split; none: not looked for."""
+    test: Callable[[], Split] | None = None
+    """Reads the samples of the data's own test split that neither train nor validate; none: there are none."""
+    regroup: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Options by dotted path with which no group is on both sides; empty: the loader has none."""

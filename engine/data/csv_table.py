@@ -1,10 +1,15 @@
-"""Reads a CSV file as columns of text that know their lines. Knows no data set."""
+"""Reads a table of text (CSV, or with semicolons or tabs) as columns that know their lines. Knows no data set.
+
+What a file is shows in its content, never in its name: tables are renamed, copied and numbered.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trainctl.engine.errors import UserError
@@ -12,6 +17,14 @@ from trainctl.engine.files import open_regular
 
 Columns = dict[str, list[str]]
 """Values of each column, in the order of the rows, as they stand in the file."""
+DELIMITERS = (",", ";", "\t", "|")
+"""What may stand between two values; the first is meant where none of them makes sense."""
+MOST_BYTES = 512 << 20
+"""Of a table: some ten million rows."""
+HEAD_BYTES = 1 << 16
+"""What is looked at to tell a table from other files."""
+NAMED, NAME_LENGTH = 12, 40
+"""Columns that are named in a message, and characters of each."""
 
 
 def read_csv(
@@ -20,7 +33,7 @@ def read_csv(
     """Columns by name, and the line number of each row. Empty lines are passed over.
 
     Args:
-        file: with a header, UTF-8.
+        file: with a header, UTF-8; of the delimiters that one which shows the needed columns.
         needed: columns without which the file is refused.
         fold: makes names comparable, e.g. `str.upper`; they are stripped in any case.
         also: what to say of further columns where one is missing.
@@ -31,8 +44,12 @@ def read_csv(
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
+        head = _head(file)
+        delimiter = next(
+            (mark for mark, names in _headers(head, fold) if set(needed) <= set(names)), _usual_delimiter(head)
+        )
         with io.TextIOWrapper(open_regular(file), encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
+            reader = csv.reader(stream, strict=True, delimiter=delimiter)
             header = [fold(name.strip()) for name in next(reader, [])]
             require_columns(header, needed, file, also)
             for row in reader:
@@ -47,7 +64,7 @@ def read_csv(
                 lines.append(reader.line_num)
     except PermissionError as error:
         raise UserError(f"permission denied: {file}", "make the file readable") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot read {file} as CSV: {reason}", "save it as comma-separated UTF-8") from error
     return {name: [row[i] for row in rows] for i, name in enumerate(header)}, lines
@@ -63,6 +80,63 @@ def require_columns(found: Sequence[str], needed: Sequence[str], where: Path, al
     if missing:
         word = "column" if len(missing) == 1 else "columns"
         raise UserError(
-            f"{where} has no {word} {', '.join(missing)} (found: {', '.join(found) or 'none'})",
+            f"{where} has no {word} {', '.join(missing)} (found: {found_words(found)})",
             f"needed are {', '.join(needed)}" + (f"; {also}" if also else ""),
         )
+
+
+def found_words(names: Sequence[str]) -> str:
+    """The first few names, none of them long: they may be a line of anything."""
+    shown = [name if len(name) <= NAME_LENGTH else f"{name[:NAME_LENGTH]}…" for name in names[:NAMED]]
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return (", ".join(shown) or "none") + more
+
+
+def is_table(file: Path) -> bool:
+    """Whether a regular file begins as UTF-8 text; False for everything else, and what cannot be read."""
+    try:
+        _head(file)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def table_headers(file: Path, fold: Callable[[str], str]) -> list[list[str]]:
+    """Names of the columns under each delimiter that the file may mean; none where it is no text."""
+    try:
+        return [names for _, names in _headers(_head(file), fold)]
+    except (OSError, ValueError):
+        return []
+
+
+def _head(file: Path) -> str:
+    """The beginning of a table.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is too large, or no UTF-8 text.
+    """
+    with open_regular(file) as stream:
+        size, head = os.fstat(stream.fileno()).st_size, stream.read(HEAD_BYTES)
+    if size > MOST_BYTES:
+        raise ValueError(f"it has {size / 1e6:,.0f} MB, more than the {MOST_BYTES / 1e6:,.0f} MB of a table")
+    if b"\0" in head:
+        raise ValueError("it is no UTF-8 text")
+    # A character may be cut in two at the end of what was read.
+    return codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=size <= len(head))
+
+
+def _headers(head: str, fold: Callable[[str], str]) -> Iterator[tuple[str, list[str]]]:
+    """Each delimiter with the names that it gives the columns."""
+    for mark in DELIMITERS:
+        try:
+            names = next(csv.reader(io.StringIO(head, newline=""), delimiter=mark), [])
+            yield mark, [fold(name.strip()) for name in names]
+        except csv.Error:
+            continue
+
+
+def _usual_delimiter(head: str) -> str:
+    """The one that the first line holds most often, for a message that names the columns as they are meant."""
+    first = head.splitlines()[0] if head else ""
+    return max(DELIMITERS, key=first.count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,7 @@ from trainctl.engine.training.loop.validation import validate
 from trainctl.engine.training.restore import Trained, restore, saved_task_state
 from trainctl.engine.training.setup import check_splits
 
-Part = Literal["train", "val", "all"]
+Part = Literal["train", "val", "test", "all"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def evaluate(
         task_type: its task.
         data_path: the data.
         weights: raw or ema; empty: the ones the checkpoint was kept for.
-        part: which samples: those that the loader would train on, those it would validate on, or all.
+        part: which samples: those that the loader would train on, those it would validate on, those of the data's own
+            test split that it keeps out of both, or all.
 
     Raises:
         UserError: the checkpoint or the data cannot be used.
@@ -94,20 +95,36 @@ def evaluate(
         trained.loss_weights,
         seen.update,
     )
-    with torch.inference_mode():
+    with torch.no_grad():
         answers, samples = task.answers(seen), _samples(task, split, seen)
     return Evaluation(trained, part, len(split), splits.classes, metrics, answers, samples, splits.notes)
 
 
 def chosen_split(splits: Splits, part: Part) -> Split:
-    """The samples of a part; of all, first those of training."""
-    if part != "all":
+    """The samples of a part; of all, first those of training, last those of the test split.
+
+    Raises:
+        UserError: there is no such part, or it cannot be read.
+    """
+    if part in ("train", "val"):
         return splits.train if part == "train" else splits.val
-    train, val = splits.train, splits.val
-    labels = None if train.labels is None or val.labels is None else torch.cat([train.labels, val.labels])
-    tensors = {name: torch.cat([tensor, val.tensors[name]]) for name, tensor in train.tensors.items()}
-    names = [*train.names, *val.names] if train.names and val.names else ()
-    return Split(tensors, labels, names)
+    if part == "test":
+        return _test_split(splits)
+    parts = [splits.train, splits.val, *([_test_split(splits)] if splits.test is not None else [])]
+    labels = [split.labels for split in parts if split.labels is not None]
+    tensors = {name: torch.cat([split.tensors[name] for split in parts]) for name in splits.train.tensors}
+    names = [name for split in parts for name in split.names] if all(split.names for split in parts) else ()
+    return Split(tensors, torch.cat(labels) if len(labels) == len(parts) else None, names)
+
+
+def _test_split(splits: Splits) -> Split:
+    if splits.test is None:
+        raise UserError(
+            "the data keep no test samples apart from those that train and validate", "use --split val, train or all"
+        )
+    split = splits.test()
+    check_splits(replace(splits, val=split))
+    return split
 
 
 def _check_classes(trained: Trained, splits: Splits) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trainctl.engine.data.eyes.listing import SPLIT_NAMES, Listing, parse_split_name
+from trainctl.engine.data.eyes.listing import Listing, parse_split_name
 from trainctl.engine.data.image_files import SUFFIXES, Found, entries, images_below, is_folder, others_words
 from trainctl.engine.data.images import Source
+from trainctl.engine.data.split_names import SPLIT_NAMES
 from trainctl.engine.errors import UserError
 
 CLASS_FOLDERS = ("closed", "open")

@@ -34,7 +34,7 @@ def load_eyes(options: EyesData, seed: int, path: Path | None, progress: Progres
     Args:
         options: size, split and what to leave out.
         seed: of the run.
-        path: folder of images, `.parquet` or `.csv` file, folder of `.parquet` files; none: built-in eyes.
+        path: folder of images, Parquet or CSV file, folder of `.parquet` files; none: built-in eyes.
         progress: called now and then while images are decoded; none: whoever listens to `engine.data.progress`.
 
     Returns:
@@ -56,8 +56,9 @@ def _list(path: Path) -> Listing:
     Raises:
         UserError: when nothing that can be read does.
     """
+    from trainctl.engine.data.csv_table import is_table
     from trainctl.engine.data.eyes.folders import is_image_root, list_folders
-    from trainctl.engine.data.eyes.parquet import list_parquet
+    from trainctl.engine.data.eyes.parquet import is_parquet, list_parquet
     from trainctl.engine.data.eyes.table import list_csv
 
     try:
@@ -69,12 +70,12 @@ def _list(path: Path) -> Listing:
     if path.is_dir():
         files = [] if is_image_root(path) else sorted(path.glob("*.parquet"))
         return list_parquet(path, files) if files else list_folders(path)
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
+    suffixes = {suffix.lower() for suffix in path.suffixes}
+    if is_parquet(path) or ".parquet" in suffixes:
         return list_parquet(path, [path])
-    if suffix == ".csv":
+    if is_table(path) or ".csv" in suffixes:
         return list_csv(path)
-    raise UserError(f"{path} is a file, but no .parquet or .csv", "name such a file, or a folder with open and closed")
+    raise UserError(f"{path} is a file, but no Parquet or CSV", "name such a file, or a folder with open and closed")
 
 
 def _built_in(options: EyesData, seed: int) -> Splits:

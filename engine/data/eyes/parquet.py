@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 BATCH = 1024
 """Rows of image bytes read at a time."""
+MAGIC = b"PAR1"
+"""The first bytes of every Parquet file."""
+
+
+def is_parquet(file: Path) -> bool:
+    """Whether a file begins as Parquet does; False where it cannot be read."""
+    try:
+        with open_regular(file) as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def list_parquet(origin: Path, files: Sequence[Path]) -> Listing:

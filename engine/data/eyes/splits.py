@@ -10,11 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from trainctl.engine.data.batch import Split, Splits
-from trainctl.engine.data.eyes.listing import ALONE, TRAIN, UNUSED, VAL, Listing, group_keys
+from trainctl.engine.data.eyes.listing import TRAIN, UNUSED, VAL, Listing
 from trainctl.engine.data.eyes.options import EyesData
+from trainctl.engine.data.grouping import ALONE, group_keys
 from trainctl.engine.data.images import Source, decode_images, problem_words
 from trainctl.engine.data.leak_check import check_leak
 from trainctl.engine.data.split import grouped_split, stratified_split
+from trainctl.engine.data.split_names import TEST, given_words, kept_words
+from trainctl.engine.data.split_names import VAL as VALIDATION
 from trainctl.engine.errors import UserError
 
 CLASSES = ("closed", "open")
@@ -41,14 +44,10 @@ def make_splits(
     plan = plan_split(listing, options, seed)
     order = np.concatenate([np.flatnonzero(plan.sides == side) for side in (TRAIN, VAL)])
     _require_both_classes(listing.class_ids[order], plan.sides[order], listing.origin, plan.groups is not None)
-    images = torch.empty(len(order), 3, *options.image_size, dtype=torch.uint8)
-    problems = decode_images(_placed(listing, order), images, progress)
-    notes = [*listing.notes, plan.note]
+    order, images, problems = _decoded(listing, order, options, progress)
     if problems:
-        keep, note = _without(problems, [listing.names[row] for row in order], listing, options)
-        order, images = order[keep], images[torch.from_numpy(keep)]
         _require_both_classes(listing.class_ids[order], plan.sides[order], listing.origin, plan.groups is not None)
-        notes.append(note)
+    notes = [*listing.notes, plan.note, *problems]
     num_train = int((plan.sides[order] == TRAIN).sum())
     train = _part(listing, plan, order[:num_train], images[:num_train])
     val = _part(listing, plan, order[num_train:], images[num_train:])
@@ -56,7 +55,29 @@ def make_splits(
     if plan.groups is None and options.leak_check:
         leak = check_leak(train.tensors["images"], val.tensors["images"], train.names, val.names)
         notes.append(leak.note())
-    return Splits(train, val, CLASSES, tuple(notes), leak)
+    kept = np.flatnonzero(plan.sides == UNUSED)
+
+    def test() -> Split:
+        rows, decoded, _ = _decoded(listing, kept, options, progress)
+        return _part(listing, plan, rows, decoded)
+
+    return Splits(train, val, CLASSES, tuple(notes), leak, test if len(kept) else None)
+
+
+def _decoded(
+    listing: Listing, order: NDArray[np.int64], options: EyesData, progress: Callable[[int, int], None] | None
+) -> tuple[NDArray[np.int64], torch.Tensor, list[str]]:
+    """The images at `order`; where some may be left out the rows of the others, and a note on those.
+
+    Raises:
+        UserError: images cannot be decoded, and may not be left out.
+    """
+    images = torch.empty(len(order), 3, *options.image_size, dtype=torch.uint8)
+    problems = decode_images(_placed(listing, order), images, progress)
+    if not problems:
+        return order, images, []
+    keep, note = _without(problems, [listing.names[row] for row in order], listing, options)
+    return order[keep], images[torch.from_numpy(keep)], [note]
 
 
 def plan_split(listing: Listing, options: EyesData, seed: int) -> Plan:
@@ -68,11 +89,11 @@ def plan_split(listing: Listing, options: EyesData, seed: int) -> Plan:
     sides = listing.sides
     used = np.ones(len(listing.names), dtype=np.bool_) if sides is None else sides != UNUSED
     unused = int((~used).sum())
-    tail = f"; {unused} images of the test split left out" if unused else ""
+    tail = f"; {kept_words(unused)}" if unused else ""
     if not used.any():
         raise UserError(f"{listing.origin} holds only a test split", "name a train split")
-    if options.group_by is None and sides is not None and {TRAIN, VAL} <= set(sides.tolist()):
-        return Plan(sides, None, f"split: train and val as the data names them{tail}")
+    if options.group_by is None and sides is not None and TRAIN in sides and (sides != TRAIN).any():
+        return _given(sides)
     chosen = np.full(len(used), UNUSED)
     rows = np.flatnonzero(used)
     labels, share = listing.class_ids[rows], f"{options.val_fraction:.0%}"
@@ -83,7 +104,7 @@ def plan_split(listing: Listing, options: EyesData, seed: int) -> Plan:
             )
         chosen[rows] = np.where(stratified_split(labels, options.val_fraction, seed), VAL, TRAIN)
         return Plan(chosen, None, f"split: {share} held out at random within each class{tail}")
-    groups = group_keys(listing, options.group_by)
+    groups = group_keys(listing.names, listing.columns, options.group_by, listing.origin)
     kept = [groups[row] for row in rows]
     chosen[rows] = np.where(grouped_split(labels, kept, options.val_fraction, seed), VAL, TRAIN)
     alone = sum(key.startswith(ALONE) for key in kept)
@@ -91,6 +112,14 @@ def plan_split(listing: Listing, options: EyesData, seed: int) -> Plan:
     tail += "; the split named by the data was replaced" if sides is not None else ""
     note = f"split: about {share} held out by group ({len(set(kept))} groups by '{options.group_by}'){tail}"
     return Plan(chosen, groups, note)
+
+
+def _given(sides: NDArray[np.int64]) -> Plan:
+    """The split of the data; the test split validates where there is no other."""
+    train, val, test = (int((sides == side).sum()) for side in (TRAIN, VAL, UNUSED))
+    if val:
+        return Plan(sides, None, given_words(VALIDATION, train, val, test))
+    return Plan(np.where(sides == UNUSED, VAL, sides), None, given_words(TEST, train, test, 0))
 
 
 def _placed(listing: Listing, order: NDArray[np.int64]) -> Iterator[tuple[int, Source]]:

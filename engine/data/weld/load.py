@@ -5,20 +5,26 @@ Chooses reader and sides; the readers know their format only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.csv_table import is_table
+from trainctl.engine.data.grouping import group_keys
+from trainctl.engine.data.npz import is_npz
 from trainctl.engine.data.samplers.classes import LEAST, StratifiedSampler
 from trainctl.engine.data.split import grouped_split, stratified_split
-from trainctl.engine.data.weld.arrays import Shapes, read_samples, read_whole_set
-from trainctl.engine.data.weld.manifest import TEST, TRAIN, VAL, Manifest, number_classes, parse_sides, read_manifest
+from trainctl.engine.data.split_names import TEST, TRAIN, VAL, given_words, validating_side
+from trainctl.engine.data.weld.arrays import GROUP_ARRAYS, Shapes, read_samples, read_whole_set
+from trainctl.engine.data.weld.manifest import Manifest, number_classes, parse_sides, read_manifest
 from trainctl.engine.data.weld.options import CLASSES, MODALITIES
 from trainctl.engine.data.weld.synthetic import synthetic_weld
 from trainctl.engine.errors import UserError
@@ -30,6 +36,9 @@ MANIFEST = "manifest.csv"
 """File looked for in a folder that is named as data."""
 IMBALANCED = (550, 10, 8, 8, 8, 8)
 """Training samples of the first six classes of the variant `550-10-8` (training optimisation summary, checklist 2)."""
+Rows = NDArray[np.int64]
+Read = Callable[[list[int]], dict[str, Tensor]]
+"""Gives the modalities of the samples at some rows."""
 NAMED = 2
 """Missing files that are named."""
 
@@ -40,9 +49,23 @@ class _Samples:
 
     labels: list[int]
     sides: list[str] | None
+    """None: the data name no split, or it is not to be used."""
     groups: list[str]
     names: list[str]
     origin: str
+    is_split_unused: bool = False
+    """Whether the data name a split all the same."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which samples are on which side."""
+
+    train: Rows
+    val: Rows
+    test: Rows
+    """Kept out of both."""
+    note: str
 
 
 def load_weld(options: WeldData, seed: int, path: Path | None, *, val_batch_size: int) -> Splits:
@@ -67,7 +90,7 @@ def load_weld(options: WeldData, seed: int, path: Path | None, *, val_batch_size
     if val.labels is None or not len(val):
         return splits
     order = stratified_order(val.labels, val_batch_size, seed)
-    return Splits(splits.train, _rows(val, order), splits.classes, splits.notes)
+    return replace(splits, val=_rows(val, order))
 
 
 def load_weld_labels(options: WeldData, seed: int, path: Path) -> Splits | None:
@@ -79,7 +102,7 @@ def load_weld_labels(options: WeldData, seed: int, path: Path) -> Splits | None:
     Raises:
         UserError: there is no such data, or the manifest is wrong.
     """
-    manifest = find_manifest(path)
+    manifest = find_manifest(path, with_sides=_keeps_sides(options))
     if manifest is None:
         return None
     missing = sum(not file.is_file() for file in _files(manifest))
@@ -87,7 +110,7 @@ def load_weld_labels(options: WeldData, seed: int, path: Path) -> Splits | None:
         return None
     rows = range(len(manifest.labels))
     note = f"labels only: {missing:,} of {len(rows):,} samples of {manifest.path} have no features"
-    return _split(_samples(manifest, rows), {}, manifest.classes, options, seed, (note,))
+    return _split(_samples(manifest, rows, options), lambda _: {}, manifest.classes, options, seed, (note,))
 
 
 def stratified_order(labels_N: Tensor, batch_size: int, seed: int) -> Tensor:
@@ -95,8 +118,12 @@ def stratified_order(labels_N: Tensor, batch_size: int, seed: int) -> Tensor:
     return torch.cat(list(StratifiedSampler(labels_N, batch_size, seed, drop_last=False).batches(0)))
 
 
-def find_manifest(path: Path) -> Manifest | None:
+def find_manifest(path: Path, *, with_sides: bool = True) -> Manifest | None:
     """Labels and splits of the data at `path`, without its media; none where it is an .npz, which has no manifest.
+
+    Args:
+        path: a manifest or an .npz, whatever they are called, or the folder of `manifest.csv`.
+        with_sides: whether the split that it names matters.
 
     Raises:
         UserError: there is no such data, or the manifest is wrong.
@@ -104,34 +131,54 @@ def find_manifest(path: Path) -> Manifest | None:
     if not path.exists():
         raise UserError(f"no file or folder {path}", "check --data")
     file = path / MANIFEST if path.is_dir() else path
-    if file.suffix.lower() == ".npz":
+    if is_npz(file) or file.suffix.lower() == ".npz":
         return None
-    if not file.is_file():
+    if not file.exists() and path.is_dir():
         raise UserError(f"{path} holds no {MANIFEST}", "name the folder of a manifest, a manifest, or an .npz")
-    if file.suffix.lower() != ".csv":
-        raise UserError(f"{path} is a file, but no .csv or .npz", "name a manifest, its folder, or an .npz")
-    return read_manifest(file)
+    if not is_table(file) and ".csv" not in {suffix.lower() for suffix in file.suffixes}:
+        raise UserError(f"{path} is neither a table nor an .npz", "name a manifest, its folder, or an .npz")
+    return read_manifest(file, with_sides=with_sides)
 
 
 def _of_user(options: WeldData, seed: int, path: Path) -> Splits:
     shapes = shapes_of(options)
-    manifest = find_manifest(path)
-    if manifest is None:
-        whole = read_whole_set(path, shapes)
-        classes, labels = number_classes(whole.labels)
-        where = [f"{path} sample {row}" for row in range(len(labels))]
-        sides = None if whole.splits is None else parse_sides(whole.splits, where)
-        samples = _Samples(labels, sides, [], where, str(path))
-        return _split(samples, whole.tensors, classes, options, seed, ())
-    kept, files, notes = _media(manifest, options)
-    return _split(_samples(manifest, kept), read_samples(files, shapes), manifest.classes, options, seed, notes)
+    manifest = find_manifest(path, with_sides=_keeps_sides(options))
+    if manifest is not None:
+        kept, files, notes = _media(manifest, options)
+
+        def read(rows: list[int]) -> dict[str, Tensor]:
+            return read_samples([files[row] for row in rows], shapes)
+
+        return _split(_samples(manifest, kept, options), read, manifest.classes, options, seed, notes)
+    whole = read_whole_set(path, shapes)
+    classes, labels = number_classes(whole.labels)
+    where = [f"{path} sample {row}" for row in range(len(labels))]
+    sides = parse_sides(whole.splits, where) if whole.splits is not None and _keeps_sides(options) else None
+    groups = whole.groups
+    if options.group_by is not None:
+        groups = group_keys(where, {name: whole.groups for name in GROUP_ARRAYS if groups}, options.group_by, str(path))
+
+    def take(rows: list[int]) -> dict[str, Tensor]:
+        return {name: tensor[rows] for name, tensor in whole.tensors.items()}
+
+    samples = _Samples(labels, sides, groups, where, str(path), sides is None and whole.splits is not None)
+    return _split(samples, take, classes, options, seed, ())
 
 
-def _samples(manifest: Manifest, rows: Sequence[int]) -> _Samples:
+def _keeps_sides(options: WeldData) -> bool:
+    """Whether the split that the data names is used."""
+    return options.split == "given" and options.group_by is None
+
+
+def _samples(manifest: Manifest, rows: Sequence[int], options: WeldData) -> _Samples:
     sides = None if manifest.sides is None else [manifest.sides[row] for row in rows]
-    groups = [manifest.groups[row] for row in rows] if manifest.groups else []
+    groups = manifest.groups
+    if options.group_by is not None:
+        groups = group_keys(manifest.subdirs, manifest.columns, options.group_by, str(manifest.path))
     names = [manifest.subdirs[row] for row in rows]
-    return _Samples([manifest.labels[row] for row in rows], sides, groups, names, str(manifest.path))
+    chosen = [groups[row] for row in rows] if groups else []
+    is_unused = manifest.sides is None and any(manifest.columns.get("SPLIT", ()))
+    return _Samples([manifest.labels[row] for row in rows], sides, chosen, names, str(manifest.path), is_unused)
 
 
 def _files(manifest: Manifest) -> list[Path]:
@@ -161,41 +208,70 @@ def _media(manifest: Manifest, data: WeldData) -> tuple[list[int], list[Path], t
 
 def _split(
     samples: _Samples,
-    tensors: dict[str, Tensor],
+    read: Read,
     classes: tuple[str, ...],
     options: WeldData,
     seed: int,
     notes: tuple[str, ...],
 ) -> Splits:
-    in_val_N, used_N, note = _choose_sides(samples, options, seed)
-    labels_N = torch.tensor(samples.labels)
-    whole = Split({**tensors, "labels": labels_N}, labels_N, samples.names, samples.groups)
-    in_val, used = torch.from_numpy(in_val_N), torch.from_numpy(used_N)
-    train, val = ((used & side).nonzero().squeeze(1) for side in (~in_val, in_val))
-    return Splits(_rows(whole, train), _rows(whole, val), classes, (*notes, note))
+    choice = _choose_sides(samples, options, seed)
+
+    def part(rows_N: Rows) -> Split:
+        rows: list[int] = rows_N.tolist()
+        labels_N = torch.tensor([samples.labels[row] for row in rows], dtype=torch.int64)
+        groups = [samples.groups[row] for row in rows] if samples.groups else []
+        return Split({**read(rows), "labels": labels_N}, labels_N, [samples.names[row] for row in rows], groups)
+
+    return Splits(
+        part(choice.train),
+        part(choice.val),
+        classes,
+        (*notes, choice.note),
+        test=partial(part, choice.test) if len(choice.test) else None,
+        regroup={"data.split": "grouped"} if samples.groups and options.split != "grouped" else {},
+    )
 
 
-def _choose_sides(samples: _Samples, options: WeldData, seed: int) -> tuple[np.ndarray, np.ndarray, str]:  # type: ignore[type-arg]
-    """Which samples are for validation, which are used at all, and why."""
-    num = len(samples.labels)
-    sides = np.array(samples.sides or [TRAIN] * num)
-    share, labels = f"{options.val_fraction:.0%}", np.array(samples.labels)
-    if options.split == "given" and VAL in sides:
-        tests = int((sides == TEST).sum())
-        tail = f"; {tests:,} samples of the test split left out" if tests else ""
-        return sides == VAL, sides != TEST, f"split: TRAIN and VAL as the data names them{tail}"
-    used = np.ones(num, dtype=np.bool_) if options.split != "given" else sides != TEST
-    rows, in_val = np.flatnonzero(used), np.zeros(num, dtype=np.bool_)
+def _choose_sides(samples: _Samples, options: WeldData, seed: int) -> _Choice:
+    """Which samples are on which side, and why.
+
+    Raises:
+        UserError: nothing is left to train on, or too little to split.
+    """
+    if samples.sides is None:
+        return _made_anew(samples, np.arange(len(samples.labels)), options, seed)
+    sides = np.array(samples.sides)
+    train, val, test = (np.flatnonzero(sides == side) for side in (TRAIN, VAL, TEST))
+    validating = validating_side(samples.sides)
+    if not len(train):
+        hint = "name samples to train on, or make the split anew with data.split=stratified"
+        raise UserError(f"{samples.origin} names no sample of TRAIN ({len(val):,} VAL, {len(test):,} TEST)", hint)
+    if validating is None:
+        return _made_anew(samples, train, options, seed)
+    if validating == TEST:
+        val, test = test, test[:0]
+    return _Choice(train, val, test, given_words(validating, len(train), len(val), len(test)))
+
+
+def _made_anew(samples: _Samples, rows: Rows, options: WeldData, seed: int) -> _Choice:
+    """The samples at `rows` divided by their recordings, or at random within each class."""
     if len(rows) < 2:
         raise UserError(f"{samples.origin} has {len(rows)} samples to split", "give more")
-    if options.split == "grouped":
+    share, labels = f"{options.val_fraction:.0%}", np.array([samples.labels[row] for row in rows.tolist()])
+    if options.split == "grouped" or (options.split == "given" and options.group_by is not None):
         if not samples.groups:
-            raise UserError(f"{samples.origin} has no column DIRECTORY to group by", "use data.split=stratified")
-        groups = [samples.groups[row] for row in rows]
-        in_val[rows] = grouped_split(labels[rows], groups, options.val_fraction, seed)
-        return in_val, used, f"split: about {share} held out by recording ({len(set(groups))} recordings)"
-    in_val[rows] = stratified_split(labels[rows], options.val_fraction, seed)
-    return in_val, used, f"split: {share} held out at random within each class"
+            hint = "name the recordings with data.group_by, or use data.split=stratified"
+            raise UserError(f"{samples.origin} has no column DIRECTORY to group by", hint)
+        groups = [samples.groups[row] for row in rows.tolist()]
+        in_val = grouped_split(labels, groups, options.val_fraction, seed)
+        note = f"split: about {share} held out by recording ({len(set(groups)):,} recordings)"
+    else:
+        in_val = stratified_split(labels, options.val_fraction, seed)
+        note = f"split: {share} held out at random within each class"
+    if samples.sides is not None:
+        note += " (the data name no validation split)"
+    note += "; the split that the data name is not used" if samples.is_split_unused else ""
+    return _Choice(rows[~in_val], rows[in_val], rows[:0], note)
 
 
 def _rows(split: Split, rows: Tensor) -> Split:

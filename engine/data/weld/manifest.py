@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainctl.engine.data.csv_table import read_csv
+from trainctl.engine.data.grouping import alone_where_empty
+from trainctl.engine.data.split_names import side_of
 from trainctl.engine.data.weld.options import CLASSES
 from trainctl.engine.errors import UserError
 
 NEEDED = ("CATEGORY", "SUBDIRS")
-TRAIN, VAL, TEST = "train", "val", "test"
-SPLIT_NAMES = {"train": TRAIN, "training": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
+RECORDING_COLUMNS = ("DIRECTORY", "RECORDING", "RECORDING_ID", "SESSION", "GROUP")
+"""Columns that name the recording of a sample; the first that is there and not empty counts."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Manifest:
     sides: list[str] | None
     """`train`, `val` or `test`; none where the manifest names no split."""
     groups: list[str]
-    """Recording each sample comes from (column `DIRECTORY`); empty where there is no such column."""
+    """Recording each sample comes from; empty where nothing tells."""
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """All columns, by name in upper case."""
 
     def counts(self, side: str) -> dict[str, int]:
         """Samples of each class that occurs on one side."""
@@ -38,8 +42,12 @@ class Manifest:
         return {self.classes[label]: count for label, count in sorted(Counter(chosen).items())}
 
 
-def read_manifest(file: Path) -> Manifest:
+def read_manifest(file: Path, *, with_sides: bool = True) -> Manifest:
     """Labels and splits of a manifest, without any media.
+
+    Args:
+        file: the table.
+        with_sides: whether the split that it names matters; a name that is not known is refused only then.
 
     Raises:
         UserError: the file cannot be read, a column is missing, or a row is wrong; names the line.
@@ -51,8 +59,22 @@ def read_manifest(file: Path) -> Manifest:
         if empty is not None:
             raise UserError(f"{where[empty]}: {name} is empty", "fill it in or remove the row")
     classes, labels = number_classes(columns["CATEGORY"])
-    sides = parse_sides(columns["SPLIT"], where) if any(columns.get("SPLIT", [])) else None
-    return Manifest(file, classes, labels, columns["SUBDIRS"], sides, columns.get("DIRECTORY", []))
+    is_split = with_sides and any(columns.get("SPLIT", []))
+    sides = parse_sides(columns["SPLIT"], where) if is_split else None
+    return Manifest(file, classes, labels, columns["SUBDIRS"], sides, _recordings(columns, len(set(labels))), columns)
+
+
+def _recordings(columns: Mapping[str, Sequence[str]], num_classes: int) -> list[str]:
+    """Recording of each sample: a column that says so, else the folder that holds its features.
+
+    Where there are no more folders than classes, they are those of the classes.
+    """
+    named = next((columns[name] for name in RECORDING_COLUMNS if any(columns.get(name, ()))), None)
+    if named is None:
+        named = [subdir.replace("\\", "/").rpartition("/")[0] for subdir in columns["SUBDIRS"]]
+        if len(set(named)) <= num_classes:
+            return []
+    return alone_where_empty(named)
 
 
 def number_classes(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
@@ -76,16 +98,18 @@ def parse_sides(texts: Sequence[str], where: Sequence[str]) -> list[str]:
     Raises:
         UserError: names the first row with an unknown split.
     """
-    sides = [SPLIT_NAMES.get(text.strip().lower(), "") for text in texts]
-    if "" in sides:
-        row = sides.index("")
-        raise UserError(f"{where[row]}: unknown split {texts[row]!r}", "use TRAIN, VAL or TEST")
-    return sides
+    known = {text: side_of(text) for text in set(texts)}
+    sides = [known[text] for text in texts]
+    if None in sides:
+        row = sides.index(None)
+        hint = "use TRAIN, VAL or TEST, or make the split anew with data.split=stratified or grouped"
+        raise UserError(f"{where[row]}: unknown split {texts[row]!r}", hint)
+    return [side for side in sides if side is not None]
 
 
 def _read_columns(file: Path) -> tuple[dict[str, list[str]], list[int]]:
     """Columns by name in upper case, values stripped, and the line number of each row."""
-    also = "SPLIT and DIRECTORY are used where they are"
+    also = "SPLIT and DIRECTORY (recording) are used where they are"
     columns, lines = read_csv(file, NEEDED, fold=str.upper, also=also)
     if not lines:
         raise UserError(f"{file} has no rows", "check that the file is complete")

@@ -37,6 +37,7 @@ class SplitPart(StrEnum):
 
     TRAIN = "train"
     VAL = "val"
+    TEST = "test"
     ALL = "all"
 
 
@@ -104,7 +105,8 @@ def _classes_as_json(found: Evaluation) -> dict[str, Any]:
 
 
 def _print(path: Path, found: Evaluation, where: str) -> None:
-    about, whose = found.trained.about, {"all": "all", "train": "the training part", "val": "the validation part"}
+    about = found.trained.about
+    whose = {"all": "all", "train": "the training part", "val": "the validation part", "test": "the test part"}
     say(f"{path}  {found.trained.weights} weights of epoch {about['epoch']}, step {about['step']}")
     say(f"{found.num_samples:,} samples, {whose[found.part]} of {where}")
     print_lines(align([[(name, ""), (f"{value:.6f}", "")] for name, value in found.metrics.items()], indent=2))

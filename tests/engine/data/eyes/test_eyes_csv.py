@@ -66,8 +66,8 @@ def test_a_missing_column_is_named_beside_those_found(tmp_path: Path) -> None:
 
 
 def test_an_unknown_split_is_named_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="line 2: unknown split 'dev'"):
-        load_eyes(*options(), write_csv(tmp_path, "path,class_id,split", ",dev"))
+    with pytest.raises(UserError, match="line 2: unknown split 'mine'"):
+        load_eyes(*options(), write_csv(tmp_path, "path,class_id,split", ",mine"))
 
 
 def test_a_row_of_another_length_is_named(tmp_path: Path) -> None:
@@ -112,3 +112,31 @@ def test_one_class_in_a_split_is_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("eye_8.png,0,train", "eye_8.png,0,val"))
     with pytest.raises(UserError, match="the validation split has 1 closed and 0 open eyes"):
         load_eyes(*options(), file)
+
+
+@pytest.mark.parametrize(("third", "kept"), [("", 0), ("dev", 4)])
+def test_the_test_split_validates_where_there_is_no_other_and_is_else_kept_out(
+    tmp_path: Path, third: str, kept: int
+) -> None:
+    file = write_csv(tmp_path, "path,class_id,split", ",Training", count=16)
+    lines = file.read_text().splitlines()
+    lines[9:13] = [line.replace("Training", third or "Training") for line in lines[9:13]]
+    lines[13:] = [line.replace("Training", " TESTING ") for line in lines[13:]]
+    file.write_text("\n".join(lines))
+    splits = load_eyes(*options(), file)
+    names = [f"images/eye_{k}.png" for k in range(16)]
+    validates, rest = (names[8:12], names[12:]) if third else (names[12:], [])
+    assert list(splits.val.names) == validates and len(splits.train) == 16 - len(validates) - kept
+    assert (list(splits.test().names) if splits.test else []) == rest
+    (note,) = (note for note in splits.notes if note.startswith("split:"))
+    assert (f"{kept} of TEST are kept out" in note) == bool(kept) and ("is chosen on TEST" in note) == (not kept)
+
+
+@pytest.mark.parametrize("name", ["eyes.csv.backup", "eyes.CSV", "eyes.csv.1", "eyes.txt", "eyes.tsv", "eyes"])
+@pytest.mark.parametrize("mark", [",", "\t", ";"])
+def test_a_table_is_known_by_its_content(tmp_path: Path, name: str, mark: str) -> None:
+    file = write_csv(tmp_path)
+    text = file.read_text().replace(",", mark)
+    file.unlink()
+    (tmp_path / name).write_text(text)
+    assert len(load_eyes(*options(), tmp_path / name).train) == 8

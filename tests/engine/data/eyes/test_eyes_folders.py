@@ -42,7 +42,7 @@ def test_split_folders_are_kept_and_test_is_left_out(tmp_path: Path) -> None:
     splits = load_eyes(*options(), tmp_path)
     assert (len(splits.train), len(splits.val)) == (10, 6)
     assert all(name.startswith("val/") for name in splits.val.names)
-    assert any("4 images of the test split left out" in note for note in splits.notes)
+    assert any("4 of TEST are kept out" in note for note in splits.notes)
 
 
 def test_a_lone_train_folder_is_split(tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_a_missing_class_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_split_folder_is_named(tmp_path: Path) -> None:
-    write_classes(tmp_path / "dev")
-    with pytest.raises(UserError, match=r"unknown split 'dev'.*train, val"):
+    write_classes(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"unknown split 'mine'.*train, val"):
         load_eyes(*options(), tmp_path)
 
 
@@ -204,8 +204,8 @@ def test_a_file_in_place_of_a_class_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_file_of_unknown_kind_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "eyes.zip"
-    file.write_text("x")
-    with pytest.raises(UserError, match=r"eyes.zip is a file, but no .parquet or .csv"):
+    file.write_bytes(b"PK\3\4\0\0")
+    with pytest.raises(UserError, match=r"eyes.zip is a file, but no Parquet or CSV"):
         load_eyes(*options(), file)
 
 

@@ -65,7 +65,13 @@ def test_a_manifest_gives_classes_sides_and_features(tmp_path: Path, rows: list[
     assert splits.train.tensors["sensor"][row].unique().tolist() == [18.0]
     assert splits.train.tensors["present"].all()
     assert splits.train.groups[row] == "Crater_Cracks_1"
-    assert "3 samples of the test split left out" in splits.notes[-1]
+    assert splits.notes[-1] == (
+        "split: as the data name it, 12 of TRAIN train, 6 of VAL validate; 3 of TEST are kept out "
+        "(measured by: trainctl evaluate --split test)"
+    )
+    assert splits.test is not None
+    assert list(splits.test().names) == [f"{name}_3/08-17-06" for name in (rows[0][0], rows[7][0], rows[14][0])]
+    assert splits.test().tensors["video"][2].unique().tolist() == [21.0]
 
 
 def test_the_manifest_may_be_named_itself(tmp_path: Path, rows: list[Any]) -> None:
@@ -212,13 +218,14 @@ def test_a_sample_without_any_modality_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_archive_or_holds_objects_is_refused_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"not an archive")
     np.savez(tmp_path / "b.npz", label=np.array([{"a": 1}], dtype=object))
-    for name, reason in (("a", ""), ("b", "it holds Python objects")):
+    for name, reason in (("a", "BadZipFile"), ("b", "label holds Python objects")):
         with pytest.raises(UserError, match=rf"cannot read .*{name}\.npz as \.npz: {reason}"):
             read_arrays(tmp_path / f"{name}.npz")
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("none", "no file or folder"), ("", "holds no manifest.csv"), ("x.txt", "no .csv or .npz")]
+    ("name", "message"),
+    [("none", "no file or folder"), ("", "holds no manifest.csv"), ("x.txt", "has no columns CATEGORY, SUBDIRS")],
 )
 def test_a_path_that_holds_no_welds_is_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "x.txt").write_text("", encoding="utf-8")
