@@ -147,6 +147,21 @@ def all_rules(*, of_log: bool = False) -> dict[str, Rule]:
     return dict(sorted(registry.items(), key=lambda item: (item[0][0], int(item[0][1:]))))
 
 
+COURSE_RULES = ("E1011", "O601", "O602", "O603", "O604", "O606", "R801")
+"""Rules over logs that a run is judged by too: no rule of its own says the same."""
+
+
+def course_rules() -> dict[str, Rule]:
+    """The rules over logs that judge the course of a run, by code."""
+    known = all_rules(of_log=True)
+    return {code: known[code] for code in COURSE_RULES}
+
+
+def every_rule() -> dict[str, Rule]:
+    """Whatever may speak of a run, by code."""
+    return course_rules() | all_rules()
+
+
 def _parameters(judge: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the parts a rule needs, and of those it can do without."""
     parameters = inspect.signature(judge).parameters.values()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from trainctl.engine.diagnosis.catalogue import SECTIONS, Rule, all_rules
+from trainctl.engine.diagnosis.catalogue import SECTIONS, Rule, all_rules, course_rules
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Confidence, Finding, NotChecked, Report, Severity
 
@@ -26,6 +26,10 @@ def diagnose(evidence: Evidence, *, sections: Collection[str] = SECTIONS, second
     known = all_rules(of_log=evidence.log is not None)
     rules = {code: rule for code, rule in known.items() if rule.section in sections}
     answers = {code: rule.apply(evidence) for code, rule in rules.items()}
+    if evidence.course is not None:
+        of_course = {code: rule for code, rule in course_rules().items() if rule.section in sections}
+        answers |= {code: rule.apply(Evidence(log=evidence.course)) for code, rule in of_course.items()}
+        rules |= of_course
     not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
     found = [answer for answer in answers.values() if isinstance(answer, Finding)]
     checked = [code for code, answer in answers.items() if not isinstance(answer, NotChecked)]

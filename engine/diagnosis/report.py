@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
+from trainctl.engine.diagnosis.catalogue import SECTIONS, every_rule
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Report, Severity
 from trainctl.engine.diagnosis.summaries import SUMMARIES
@@ -42,7 +42,7 @@ def section_lines(report: Report, evidence: Evidence, sections: Collection[str])
 
 def _section_line(name: str, width: int, report: Report, evidence: Evidence) -> Line:
     seen = SUMMARIES[name](evidence)
-    codes = [code for code, rule in all_rules().items() if rule.section == name]
+    codes = [code for code, rule in every_rule().items() if rule.section == name]
     found = [finding for finding in report.findings if finding.section == name]
     worst = next((s for s in Severity if any(finding.severity == s for finding in found)), None)
     if worst is not None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, ScoreFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
+from trainctl.engine.runs.states import RunState
 
 NO_CONTRAST = "no term of the loss is contrastive"
 """Why there are no `ContrastFacts` of most tasks."""
@@ -132,17 +133,27 @@ class GroupFacts:
 
 
 @dataclass(frozen=True)
+class OverlapFacts:
+    """What stands on both sides of the split: seen in the data, or recorded by a run at its start."""
+
+    num_val: int
+    """Validation samples."""
+    leak: LeakFacts | None
+    """None: not looked for, see `leak_missing`."""
+    groups: GroupFacts | None
+    """None: the data names no groups."""
+    leak_missing: str = ""
+
+
+@dataclass(frozen=True)
 class DataFacts:
     """The tensors of the data set."""
 
     train: SplitFacts
     val: SplitFacts
-    leak: LeakFacts | None
-    """None: not looked for, see `leak_missing`."""
-    groups: GroupFacts | None
-    """None: the data names no groups."""
     notes: tuple[str, ...] = ()
-    leak_missing: str = ""
+    missing: str = ""
+    """Why the tensors could not be read; empty where they could."""
 
     @property
     def splits(self) -> tuple[SplitFacts, SplitFacts]:
@@ -166,8 +177,8 @@ class SamplerFacts:
     """Samples in the last batch of an epoch; None: unknown."""
     repeats: bool | None
     """Whether two epochs have the same batches in the same order; None: unknown, or one batch an epoch."""
-    mean_indices: tuple[float, ...] = ()
-    """Mean sample index of each batch; empty: unknown."""
+    mean_places: tuple[float, ...] = ()
+    """Mean place, 0 … 1, of the samples of each batch among those of their class; empty: unknown."""
     classes: tuple[str, ...] = ()
     """Names of the classes of `counts`."""
 
@@ -348,6 +359,33 @@ class RecordFacts:
     last_loss: float
     last_step: int = 0
     """Step of the newest record."""
+    recent_loss: float = float("nan")
+    """Median of the newest few losses that are finite; NaN: there is none."""
+    is_crashed: bool = False
+    """Whether its process is gone without having said how it ended."""
+
+    @property
+    def stands(self) -> str:
+        """Where the run stands, in words."""
+        return "presumed crashed" if self.is_crashed else self.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.is_crashed or RunState(self.state).is_over
+
+
+@dataclass(frozen=True)
+class MonitorFacts:
+    """The metric that chooses the best checkpoint, at the newest validations."""
+
+    metric: str
+    values: tuple[float, ...]
+    """The better defined of raw and averaged weights, oldest first; NaN: in neither was it a finite number."""
+    epochs: tuple[int, ...]
+    num_defined: int
+    """Validations of the whole run in which it was a finite number."""
+    num_validations: int
 
 
 @dataclass(frozen=True)
@@ -364,6 +402,7 @@ class Evidence:
     """All facts of one diagnosis. A rule takes from here what its parameters are called."""
 
     data: DataFacts | None = None
+    overlap: OverlapFacts | None = None
     labels: LabelFacts | None = None
     sampler: SamplerFacts | None = None
     plan: PlanFacts | None = None
@@ -371,8 +410,11 @@ class Evidence:
     contrast: ContrastFacts | None = None
     clusters: ClusterFacts | None = None
     scores: ScoreFacts | None = None
+    monitor: MonitorFacts | None = None
     records: RecordFacts | None = None
     environment: EnvironmentFacts | None = None
+    course: LogFacts | None = None
+    """How a run went, in the form of a log: for the rules of `COURSE_RULES`, beside those of the run."""
     log: LogFacts | None = None
     """A log of any tool: judged by rules of its own, and then the only part there is."""
     missing: Mapping[str, str] = field(default_factory=dict[str, str])

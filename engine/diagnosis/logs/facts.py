@@ -67,6 +67,10 @@ class LogFacts:
     num_classes: int | None = None
     batch_size: int | None = None
     notes: tuple[str, ...] = field(default=())
+    is_run: bool = False
+    """Whether it is the course of a run of ours, judged unasked: what may as well be healthy is then no finding."""
+    early: str = ""
+    """Why it is too early to say that a loss stands still; empty: it is not."""
 
     def of(self, *kinds: Kind, split: str | None = None) -> list[Series]:
         """The series of these kinds; `split` None: of every split."""

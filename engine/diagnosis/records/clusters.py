@@ -10,7 +10,6 @@ from trainctl.engine.diagnosis.facts.evidence import PlanFacts, RecordFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts
 from trainctl.engine.diagnosis.records.validations import ValidationHistory
 from trainctl.engine.runs.record import RecordLayout, Records
-from trainctl.engine.runs.states import RunState
 
 COUNTS = "cluster."
 POSTERIOR, ENTROPY = "max_posterior", "posterior_entropy"
@@ -67,7 +66,7 @@ def _partial(rows: Records, records: RecordFacts, steps_per_epoch: int | None, h
     """Why the newest counts say nothing of how the training settles."""
     if not steps_per_epoch or len(rows) < steps_per_epoch:
         return f"needs the steps of an epoch, there are {len(rows)}"
-    if records.num_steps < 2 * steps_per_epoch and not RunState(records.state).is_over:
+    if records.num_steps < 2 * steps_per_epoch and not records.is_over:
         return "the first epoch is that of the mixture's first fit"
     refit = history.last_refit_step
     if refit is not None and refit >= int(rows[0]["step"]):

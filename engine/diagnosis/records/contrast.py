@@ -9,7 +9,6 @@ import numpy as np
 from trainctl.engine.diagnosis.facts.contrast import TERMS, least_across, same_class_share
 from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, PlanFacts, RecordFacts
 from trainctl.engine.runs.record import RecordLayout, Records
-from trainctl.engine.runs.states import RunState
 
 WINDOW = 100
 """Steps that are looked at, the newest."""
@@ -73,7 +72,7 @@ def _early(records: RecordFacts, plan: PlanFacts | None, steps_per_epoch: int | 
         planned = plan.epochs * steps_per_epoch
         planned = min(planned, plan.max_steps) if plan.max_steps is not None else planned
         first = max(first, math.ceil(BEGINNING * planned), plan.warmup_epochs * steps_per_epoch)
-    is_over = RunState(records.state).is_over
+    is_over = records.is_over
     if is_over:  # no more will come: what a third of the plan was meant for is asked of what there is
         first = min(first, max(LEAST_BEGINNING, math.ceil(BEGINNING * records.num_steps)))
     if records.num_steps - seen >= first and seen >= WINDOW // 2:

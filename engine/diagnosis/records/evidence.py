@@ -7,7 +7,9 @@ tell is left out, with the reason.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -24,8 +26,11 @@ from trainctl.engine.diagnosis.facts.evidence import (
 )
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ClusterFacts, ScoreFacts
 from trainctl.engine.diagnosis.facts.plan import recorded_plan
+from trainctl.engine.diagnosis.logs.facts import LogFacts
 from trainctl.engine.diagnosis.records.clusters import recorded_clusters
 from trainctl.engine.diagnosis.records.contrast import recorded_contrast
+from trainctl.engine.diagnosis.records.course import Extent, recorded_course
+from trainctl.engine.diagnosis.records.overlap import NOT_RECORDED, recorded_overlap
 from trainctl.engine.diagnosis.records.scan import RecordScan
 from trainctl.engine.diagnosis.records.validations import ValidationHistory
 from trainctl.engine.errors import UserError
@@ -35,11 +40,12 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.runs.status import read_status
+from trainctl.engine.runs.status import Liveness, liveness, read_status
 from trainctl.engine.runs.summary import read_summary
 
 NEEDS_DATA = "needs the data, not only the records of the run"
 NEEDS_NETWORK = "needs a batch through the network, not only the records of the run"
+NO_VALIDATION = "no validation has named the metric that chooses the best checkpoint"
 MOST_BATCHES = 16_384
 """Batches that are judged: the newest. What is wrong with a sampler shows in far fewer."""
 MOST_COUNTS = 1 << 21
@@ -73,6 +79,7 @@ class RunEvidence:
         self._events = EventReader(paths)
         self._history = ValidationHistory()
         self._steps_per_epoch: int | None = None
+        self._warmup_steps = 0
         self._plan: PlanFacts | None = None
         self._meta: dict[str, Any] | None = None
 
@@ -92,28 +99,42 @@ class RunEvidence:
         self._meta = self._meta or _tolerant(lambda: read_meta(self.paths))
         self._plan = self._plan or _plan(self.paths)
         meta, plan = self._meta or {}, self._plan
-        labels, sampler = _labels(meta), self._sampler(layout, plan)
+        labels, overlap, sampler = _labels(meta), recorded_overlap(meta), self._sampler(layout, plan)
         missing = {"data": NEEDS_DATA, "batch": NEEDS_NETWORK}
+        missing |= {"overlap": NOT_RECORDED} if overlap is None else {}
         missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
         missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
-        records = self._scan.facts(str(_state(self.paths)))
+        state, is_crashed = _state(self.paths)
+        records = self._scan.facts(str(state), is_crashed=is_crashed)
         contrast = recorded_contrast(self._newest(layout), layout, records, plan, self._steps_per_epoch)
         missing |= {"contrast": NO_CONTRAST} if contrast is None else {}
         clusters, scores = self._clusters(layout, records, plan), self._scores(records)
         missing |= {"clusters": NO_MIXTURE} if clusters is None else {}
         missing |= {"scores": NO_SCORES} if scores is None else {}
+        monitor = self._history.monitor()
+        missing |= {"monitor": NO_VALIDATION} if monitor is None else {}
         missing |= {"plan": "the run's configuration cannot be read"} if plan is None else {}
         return Evidence(
             labels=labels,
+            overlap=overlap,
             sampler=sampler,
             plan=plan,
             contrast=contrast,
             clusters=clusters,
             scores=scores,
+            monitor=monitor,
             records=records,
+            course=self._course(layout, labels, contrast.early if contrast else ""),
             environment=_environment(meta),
             missing=missing,
         )
+
+    def _course(self, layout: RecordLayout, labels: LabelFacts | None, early: str) -> LogFacts:
+        extent = Extent(self._warmup_steps, self._steps_per_epoch or 0)
+        classes = len(labels.classes) if labels else None
+        held = self._history.validations()
+        course = recorded_course(self._scan.course, held, extent, num_classes=classes, terms=layout.terms)
+        return replace(course, early=early or course.early)
 
     def listen(self) -> list[Event]:
         """The events since the last call."""
@@ -131,7 +152,7 @@ class RunEvidence:
         for event in new:
             steps = event.data.get("steps_per_epoch")
             if event.kind is EventKind.PLAN and isinstance(steps, int):
-                self._steps_per_epoch = steps
+                self._steps_per_epoch, self._warmup_steps = steps, event.whole("warmup_steps")
 
     def _sampler(self, layout: RecordLayout, plan: PlanFacts | None) -> SamplerFacts | None:
         """The newest batches as they were recorded. An accumulated step counts as one batch."""
@@ -155,7 +176,7 @@ class RunEvidence:
         return recorded_clusters(newest, first, layout, records, plan, self._steps_per_epoch, self._history)
 
     def _scores(self, records: RecordFacts) -> ScoreFacts | None:
-        return self._history.scores(is_over=RunState(records.state).is_over)
+        return self._history.scores(is_over=records.is_over)
 
     def _newest(self, layout: RecordLayout) -> Records:
         """A view of the records that are judged: only these are read from the file."""
@@ -163,11 +184,13 @@ class RunEvidence:
         return self._scan.reader.all()[-max(most, 1) :]
 
 
-def _state(paths: RunPaths) -> RunState:
+def _state(paths: RunPaths) -> tuple[RunState, bool]:
+    """Where the run says it stands, and whether its process is gone without a word."""
     summary, status = _tolerant(lambda: read_summary(paths)), _tolerant(lambda: read_status(paths))
     if summary is not None and (status is None or status.state.is_over):
-        return summary.state
-    return status.state if status else RunState.STARTING
+        return summary.state, False
+    alive, _ = liveness(status, time.time(), is_summed_up=summary is not None)
+    return (status.state if status else RunState.STARTING), alive is Liveness.CRASHED
 
 
 T = TypeVar("T")

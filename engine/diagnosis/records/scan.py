@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trainctl.engine.diagnosis.facts.evidence import NonfiniteStep, RecordFacts
+from trainctl.engine.diagnosis.records.course import LossCourse
 from trainctl.engine.files import open_regular
 from trainctl.engine.runs.blocks import BLOCK, Blocks
 from trainctl.engine.runs.layout import RunPaths
@@ -23,6 +24,10 @@ from trainctl.engine.runs.store import StepReader
 
 WINDOW = 50
 """Steps before the first that is not finite which tell how it came about."""
+FINE = 128
+"""Blocks of an overview that show the course finely enough; of fewer the records themselves are read."""
+RECENT = 5
+"""Newest steps whose loss is judged by its size."""
 CHUNK_BYTES = 4 << 20
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -39,6 +44,7 @@ class RecordScan:
     Attributes:
         reader: of the records; others may ask it for the layout and for a view of all records.
         count: records passed.
+        course: how the loss went over them.
     """
 
     def __init__(self, paths: RunPaths) -> None:
@@ -49,6 +55,7 @@ class RecordScan:
 
     def _forget(self) -> None:
         self.count = 0
+        self.course = LossCourse()
         self._num_bad = 0
         self._max_norm = float("nan")
         self._first_bad: NonfiniteStep | None = None
@@ -77,10 +84,11 @@ class RecordScan:
             if not len(records):
                 return
             self._take(records, layout)
+            self.course.add(records, layout)
             self.count += len(records)
             self._last = records[-1]
 
-    def facts(self, state: str) -> RecordFacts:
+    def facts(self, state: str, *, is_crashed: bool = False) -> RecordFacts:
         """What the records passed so far say as a whole; `state` is the run's."""
         layout, last, first = self.reader.layout, self._last, self._first_bad
         return RecordFacts(
@@ -93,7 +101,14 @@ class RecordScan:
             first_loss=float("nan") if self._first_loss is None else self._first_loss,
             last_loss=float("nan") if last is None else float(last["loss"]),
             last_step=0 if last is None else int(last["step"]),
+            recent_loss=self._recent_loss(),
+            is_crashed=is_crashed,
         )
+
+    def _recent_loss(self) -> float:
+        newest = np.empty(0) if self._before is None else self._before["loss"][-RECENT:]
+        finite = newest[np.isfinite(newest)]
+        return float(np.median(finite)) if len(finite) else float("nan")
 
     def _leap(self, layout: RecordLayout, dtype: np.dtype[np.void], chunk: int) -> None:
         """Pass what the overview covers, reading only its bad blocks."""
@@ -107,6 +122,11 @@ class RecordScan:
                 return
             self._first_loss = float(records["loss"][0])
             self._pass_blocks(blocks, names, records, layout, chunk)
+            if len(blocks) >= FINE:
+                self.course.leap(blocks, names, layout)
+            else:
+                for start in range(0, len(blocks) * BLOCK, chunk):
+                    self.course.add(records[start : min(start + chunk, len(blocks) * BLOCK)], layout)
             self.count = len(blocks) * BLOCK
             self._before, self._last = records[self.count - WINDOW : self.count].copy(), records[self.count - 1].copy()
             self.reader.skip_to(self.count)

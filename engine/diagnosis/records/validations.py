@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trainctl.engine.diagnosis.facts.evidence import MonitorFacts
 from trainctl.engine.diagnosis.facts.mixture import RefitSeen, ScoreFacts
 from trainctl.engine.runs.events import Event, EventKind, is_taken_back
 
@@ -65,6 +66,25 @@ class ValidationHistory:
             is_over=is_over,
         )
 
+    def validations(self) -> list[Event]:
+        """Those in force, oldest first, each as it was before anything was changed at its step."""
+        return [event for event in self._events if _is_ordinary(event)]
+
+    def monitor(self) -> MonitorFacts | None:
+        """The metric that chooses the best checkpoint; None where no validation names it."""
+        events = [event for event in self.validations() if isinstance(event.data.get("monitor"), str)]
+        if not events:
+            return None
+        metric = str(events[-1].data["monitor"])
+        values = [_defined(event, metric) for event in events]
+        return MonitorFacts(
+            metric=metric,
+            values=tuple(values[-NEWEST:]),
+            epochs=tuple(event.whole("epoch") for event in events[-NEWEST:]),
+            num_defined=sum(math.isfinite(value) for value in values),
+            num_validations=len(values),
+        )
+
     def _refit(self, index: int) -> RefitSeen | None:
         """None where it was not validated before and after."""
         refit, before = self._events[index], [e for e in self._events[:index] if _is_ordinary(e)]
@@ -87,6 +107,13 @@ class ValidationHistory:
             agreement=_number(refit.data.get("agreement")),
             matched=_number(refit.data.get("matched_agreement")),
         )
+
+
+def _defined(event: Event, metric: str) -> float:
+    """A metric where one of the weights has it as a finite number, else NaN."""
+    averaged: Any = event.data.get("ema")
+    found = [_raw(event).get(metric), averaged.get(metric) if isinstance(averaged, dict) else None]
+    return next((value for value in map(_number, found) if math.isfinite(value)), math.nan)
 
 
 def _is_ordinary(event: Event) -> bool:

@@ -166,7 +166,7 @@ def _recorded(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
     paths = find_run(options.runs_dir, ref)
     evidence = read_evidence(paths)
     facts = evidence.records
-    stands = f", {facts.state}, {facts.num_steps:,} steps" if facts else ""
+    stands = f", {facts.stands}, {facts.num_steps:,} steps" if facts else ""
     return f"{paths.root}{stands}", evidence
 
 

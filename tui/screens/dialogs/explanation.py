@@ -83,12 +83,12 @@ def figure_words(finding: Finding) -> str:
 
 def checks(health: Health) -> list[ReportLine]:
     """What was checked and what was not, and why."""
-    from trainctl.engine.diagnosis.catalogue import all_rules
+    from trainctl.engine.diagnosis.catalogue import every_rule
     from trainctl.engine.diagnosis.report import not_checked_lines, verdict_line
 
     if health.problem:
         return [((health.problem, "warning"),)]
-    rules = all_rules()
+    rules = every_rule()
     names = ", ".join(f"{code} {rules[code].name}" for code in health.checked)
     report = Report(health.findings, health.not_checked, health.checked, health.seconds)
     head: list[ReportLine] = [verdict_line(report), (), (("checked      ", "ok"), (names or "nothing", ""))]

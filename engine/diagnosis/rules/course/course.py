@@ -207,6 +207,8 @@ def stalled(log: LogFacts) -> Answer:
         return Unchecked(NO_LOSS)
     values = series.finite
     is_constant = _is_constant(series)
+    if log.early and not is_constant:
+        return Unchecked(log.early)
     if not is_constant and not is_long(log, series):
         return Unchecked(f"too few values of {series.name} to say that it stands still ({len(values)})")
     if not is_constant and not stands_still(values):
@@ -214,6 +216,8 @@ def stalled(log: LogFacts) -> Answer:
     level = float(np.median(values))
     form = closed_form(level, 0.003 + float(np.median(series.column.half_units)), log.num_classes)
     severity = Severity.ERROR if is_constant else Severity.WARNING if form else Severity.INFO
+    if severity is Severity.INFO and log.is_run:
+        return None
     first, last = ends(values)
     moved = f"first tenth {first:.4f}, last tenth {last:.4f}"
     return Hit(

@@ -56,7 +56,13 @@ def slowly(records: np.ndarray[Any, Any]) -> RecordFacts:
         first_loss=float(records["loss"][0]),
         last_loss=float(records["loss"][-1]),
         last_step=int(records["step"][-1]),
+        recent_loss=recent_loss(records[-50:]["loss"][-5:]),
     )
+
+
+def recent_loss(losses: np.ndarray[Any, Any]) -> float:
+    finite = losses[np.isfinite(losses)]
+    return float(np.median(finite)) if len(finite) else float("nan")
 
 
 def written(folder: Path, records: np.ndarray[Any, Any]) -> RunPaths:

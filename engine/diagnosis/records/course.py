@@ -1,0 +1,180 @@
+"""How a run went so far, in the form of a log: training loss and learning rate, thinned, and every validation.
+
+So the rules that judge the course of any tool's log judge a run too, while it goes on. Gets records and events; knows
+no file and no rule. Time and memory are bounded on a run of any length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainctl.engine.diagnosis.logs.course import LEAST_EPOCHS, LEAST_STEPS
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind, Meaning, meaning_of
+from trainctl.engine.diagnosis.logs.table import Column, Ints, LogTable
+from trainctl.engine.runs.blocks import BLOCK, Blocks
+from trainctl.engine.runs.events import Event
+from trainctl.engine.runs.record import RecordLayout, Records
+
+MOST = 512
+"""Values of the training loss that are kept: each is the mean of equally many steps."""
+MOST_VALIDATIONS = 4096
+SETTLED = 2
+"""Epochs, and warmups, after which a loss that stands still is worth a word."""
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What the plan of a run says of its beginning; 0: unknown."""
+
+    warmup_steps: int = 0
+    steps_per_epoch: int = 0
+
+    def too_early(self, step: int) -> str:
+        """Why nothing can be said yet of a loss that stands still; empty: it can."""
+        settled = SETTLED * max(self.warmup_steps, self.steps_per_epoch)
+        return f"too early to say that it stands still: step {step} of {settled}" if step < settled else ""
+
+
+class LossCourse:
+    """Means of loss, terms, learning rate and epoch over blocks of steps, at most `MOST` of them."""
+
+    def __init__(self) -> None:
+        self.size = 1
+        """Steps of a block."""
+        self._blocks = np.empty((0, 0))
+        self._rest: list[Doubles] = []
+        self._num_rest = 0
+        self._weights: Doubles = np.empty(0)
+
+    def leap(self, blocks: Blocks, names: Sequence[str], layout: RecordLayout) -> None:
+        """Begin with the blocks of an overview."""
+        wanted = ["loss", "lr", "epoch", *(f"raw.{term}" for term in layout.terms)]
+        if not set(wanted) <= set(names):
+            return
+        means = blocks["mean"][:, [names.index(name) for name in wanted]].astype(np.float64)
+        self.size, self._blocks = BLOCK, np.column_stack([blocks["step"].astype(np.float64), means])
+        self._halve()
+
+    def add(self, records: Records, layout: RecordLayout) -> None:
+        """Take in records, shape (n,)."""
+        columns = [records["step"], records["loss"], records["lr"][:, 0], records["epoch"]]
+        columns += [records[f"term.{term}"] for term in layout.terms]
+        self._rest.append(np.column_stack(columns).astype(np.float64))
+        self._num_rest += len(records)
+        self._weights = np.array([records[f"weight.{term}"][-1] for term in layout.terms], np.float64)
+        if self._num_rest >= self.size:
+            self._settle()
+
+    def rows(self) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+        """Last step, epoch, loss and learning rate of each block, shape (n,).
+
+        Of several terms the loss is their sum under the newest weights: what a weight that changes does to the total
+        is no progress.
+        """
+        rest = np.concatenate(self._rest) if self._rest else np.empty((0, self._blocks.shape[1]))
+        newest = _means(rest[None]) if len(rest) >= max(self.size // 2, 1) else rest[:0]
+        table = np.concatenate([self._blocks.reshape(-1, rest.shape[1]), newest])
+        loss = table[:, 1]
+        counted = np.flatnonzero(self._weights)
+        if len(self._weights) > 1 and len(counted):
+            loss = table[:, 4 + counted] @ self._weights[counted]
+        return table[:, 0], np.rint(table[:, 3]), loss, table[:, 2]
+
+    def _settle(self) -> None:
+        waiting = np.concatenate(self._rest)
+        whole = len(waiting) // self.size * self.size
+        fresh = _means(waiting[:whole].reshape(-1, self.size, waiting.shape[1]))
+        self._blocks = np.concatenate([self._blocks.reshape(-1, waiting.shape[1]), fresh])
+        self._rest, self._num_rest = [waiting[whole:]], len(waiting) - whole
+        self._halve()
+
+    def _halve(self) -> None:
+        while len(self._blocks) > MOST:
+            pairs = len(self._blocks) // 2
+            odd = self._blocks[2 * pairs :]
+            self._blocks = _means(self._blocks[: 2 * pairs].reshape(pairs, 2, -1))
+            # One that has no partner waits for it, as often as it has steps.
+            self._rest = [np.repeat(odd, self.size, 0), *self._rest]
+            self._num_rest += len(odd) * self.size
+            self.size *= 2
+
+
+def _means(groups: Doubles) -> Doubles:
+    """Mean of what is finite in each group, and the last step of it; (groups, members, columns) to (groups, columns)."""
+    is_finite = np.isfinite(groups)
+    count = is_finite.sum(1)
+    sums = np.where(is_finite, groups, 0.0).sum(1)
+    means = np.divide(sums, count, where=count > 0, out=np.full(sums.shape, np.nan))
+    means[:, 0] = groups[:, -1, 0]
+    return means
+
+
+def recorded_course(
+    course: LossCourse, validations: Iterable[Event], extent: Extent, *, num_classes: int | None, terms: Sequence[str]
+) -> LogFacts:
+    """The course as the facts of a log.
+
+    Args:
+        course: of the training.
+        validations: events in force, oldest first.
+        extent: of the run's beginning.
+        num_classes: None: unknown.
+        terms: names of the loss terms, which are no metrics.
+    """
+    steps, epochs, losses, rates = course.rows()
+    is_enough = len(losses) * course.size >= LEAST_STEPS or len(np.unique(epochs)) >= LEAST_EPOCHS
+    held = list(validations)[-MOST_VALIDATIONS:]
+    at = np.array([event.step for event in held], np.float64)
+    # A validation comes after the steps it is of.
+    order = np.argsort(np.concatenate([steps, at]), kind="stable")
+    row_of = np.empty(len(order), np.int64)
+    row_of[order] = np.arange(len(order))
+    of_epochs = np.array([event.whole("epoch") for event in held], np.float64)
+    series: list[Series] = []
+    if is_enough and len(losses):
+        rows = row_of[: len(steps)]
+        series += [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, frozenset()))]
+        series += [_series("learning rate", rates, rows, Meaning(Kind.LR, "", frozenset()))]
+    series += _validated(held, row_of[len(steps) :], terms)
+    table = LogTable(
+        source="the run",
+        format="run",
+        num_rows=len(order),
+        columns=tuple(one.column for one in series),
+        steps=np.concatenate([steps, at])[order],
+        epochs=np.concatenate([epochs, of_epochs])[order],
+    )
+    last = int(steps[-1]) if len(steps) else 0
+    return LogFacts(table, tuple(series), num_classes=num_classes, is_run=True, early=extent.too_early(last))
+
+
+def _validated(events: Sequence[Event], rows: Ints, terms: Sequence[str]) -> list[Series]:
+    """The validation loss and the metrics of the raw weights, which are those that are trained."""
+    cells: dict[str, list[tuple[int, float]]] = {}
+    for event, row in zip(events, rows.tolist(), strict=True):
+        found: Any = event.data.get("raw")
+        for name, value in (found if isinstance(found, Mapping) else {}).items():
+            number = float(value) if isinstance(value, int | float) else np.nan
+            cells.setdefault(str(name), []).append((row, number))
+    known: list[Series] = []
+    for name, pairs in cells.items():
+        if name in terms:
+            continue
+        meaning = Meaning(Kind.TOTAL, VAL, frozenset()) if name == "loss" else meaning_of(name, VAL)
+        at, values = np.array(pairs, np.float64).T
+        words = "validation loss" if name == "loss" else name
+        known.append(_series(words, values, at.astype(np.int64), meaning))
+    return known
+
+
+def _series(name: str, values: Doubles, rows: Ints, meaning: Meaning) -> Series:
+    nothing = np.zeros(len(values))
+    return Series(Column(name, "", rows, values, nothing.astype(np.int64), nothing), meaning)
