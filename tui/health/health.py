@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST
+from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES
 from trainctl.engine.diagnosis.finding import Confidence, Figures, Finding, Fix, NotChecked, Report
 from trainctl.engine.diagnosis.finding import Severity as Level
 from trainctl.engine.runs.events import Event, EventKind
@@ -16,6 +18,8 @@ from trainctl.tui.words.verdict import Severity
 
 SEVERITY = {Level.ERROR: Severity.ERROR, Level.WARNING: Severity.WARNING, Level.INFO: Severity.NOTE}
 """What the cockpit calls the severities of the rules."""
+NOT_MEANT = frozenset({NO_CONTRAST, NO_MIXTURE, NO_SCORES})
+"""Why a rule has nothing to say to a run that it is not meant for."""
 OWN_WORDS = ("code", "severity", "title", "summary", "where", "why", "fix")
 """Parts of a `finding` event that are not figures."""
 
@@ -35,6 +39,8 @@ class Health:
     """What the judgement took."""
     is_over: bool = False
     """Whether the run said it was over when it was judged."""
+    warnings: tuple[str, ...] = ()
+    """What the run itself warned of and has not taken back, oldest first."""
     problem: str = ""
     """Why the records could not be judged; empty where they were."""
 
@@ -42,6 +48,11 @@ class Health:
     def causes(self) -> list[Finding]:
         """The findings that no other explains."""
         return [finding for finding in self.findings if finding.consequence_of is None]
+
+    @property
+    def missed(self) -> list[NotChecked]:
+        """What could not be looked at, without what does not belong to such a run."""
+        return [entry for entry in self.not_checked if entry.why not in NOT_MEANT]
 
     @property
     def worst(self) -> Severity:

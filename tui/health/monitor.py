@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event, EventKind, is_taken_back
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.states import RunState
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.records.evidence import RunEvidence
@@ -30,7 +29,8 @@ SHORTEST_S = 1.0
 """Between two judgements where an epoch or the run has ended."""
 LOOK_S = 0.5
 """Between two looks at whether there is anything new."""
-URGENT = (EventKind.EPOCH, EventKind.VALIDATION, EventKind.END, EventKind.NONFINITE, EventKind.FINDING)
+MOST_WARNINGS = 16
+URGENT = frozenset({"epoch", "validation", "end", "nonfinite", "finding", "warning"})
 """Events after which nobody waits for the period to pass."""
 
 
@@ -48,6 +48,8 @@ class Monitor:
         self._evidence: RunEvidence | None = None
         self._spoken: list[Event] = []
         """`finding` events in force."""
+        self._warned: list[Event] = []
+        """`warning` events in force, the newest."""
 
     def start(self) -> None:
         """Begin, in a thread that does not keep the process alive; once."""
@@ -88,7 +90,9 @@ class Monitor:
         report = diagnose(evidence, seconds=time.perf_counter() - started)
         facts = evidence.records
         assert facts is not None, "the evidence of a run has its records"
-        return replace(health_of(report, self._spoken, facts.last_step), is_over=RunState(facts.state).is_over)
+        health = health_of(report, self._spoken, facts.last_step)
+        warnings = tuple(str(event.data.get("text", "")) for event in self._warned)
+        return replace(health, is_over=facts.is_over, warnings=warnings)
 
     def _source(self) -> RunEvidence:
         from trainctl.engine.diagnosis.records.evidence import RunEvidence
@@ -106,6 +110,9 @@ class Monitor:
         for event in events:
             if event.kind is EventKind.RESUME:
                 self._spoken = [spoken for spoken in self._spoken if not is_taken_back(spoken, event)]
+                self._warned = [warned for warned in self._warned if not is_taken_back(warned, event)]
+            elif event.kind is EventKind.WARNING:
+                self._warned = [*self._warned, event][-MOST_WARNINGS:]
             elif event.kind is EventKind.FINDING:
                 code = event.data.get("code")
                 self._spoken = [*(spoken for spoken in self._spoken if spoken.data.get("code") != code), event]

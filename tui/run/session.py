@@ -116,9 +116,16 @@ class Session:
         word, _ = state_word(view)
         total = f"/{view.status.total_steps}" if view.status and view.status.total_steps else ""
         text = f"{self.paths.root.name} ({view.preset or 'preset unknown'}) is {word} at step {view.step}{total}: "
-        text += verdict(view, findings=self.health.findings if self.health else ()).text + ". "
+        text += self._verdict() + ". "
         text += self._goes_on()
         return text + f"Records are in {self.paths.root}. Open it again with: trainctl ui {self.paths.root}"
+
+    def _verdict(self) -> str:
+        if self.health is None:
+            return verdict(self.view).text
+        from trainctl.tui.words.health import health_verdict
+
+        return verdict(self.view, findings=self.health.findings, judged=health_verdict(self.health)).text
 
     def _goes_on(self) -> str:
         """What becomes of the run when nobody looks, in a sentence; empty where it is over."""

@@ -23,6 +23,7 @@ from trainctl.tui.screens.acts.run import RunActions
 from trainctl.tui.screens.acts.shelf import ShelfActions
 from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.words.events import event_words
+from trainctl.tui.words.verdict import fate
 
 POPS_UP = (EventKind.COMMAND, EventKind.WARNING, EventKind.NONFINITE, EventKind.END)
 COLUMNS = ((180, 3), (100, 2), (0, 1))
@@ -79,6 +80,8 @@ class CockpitScreen(
             self.arrange_panels()
         self.log_panel.add(events, update.console)
         self.run_header.show(view, self.log_panel.last_words)
+        if fate(view) is not None:
+            self.show_health()
         if self._is_drawn_anew(update, events):
             self.redraw()
         if self._caught_up:

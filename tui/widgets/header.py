@@ -14,7 +14,7 @@ from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.plain import cut, printable
 from trainctl.tui.run.view import RunView
 from trainctl.tui.words.styles import SEVERITIES
-from trainctl.tui.words.verdict import alive_words, state_word, verdict
+from trainctl.tui.words.verdict import Verdict, alive_words, state_word, verdict
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
@@ -32,15 +32,16 @@ class RunHeader(Widget):
         self._view: RunView | None = None
         self._last_words = ""
         self._findings: tuple[Finding, ...] = ()
+        self._judged: Verdict | None = None
 
     def show(self, view: RunView, last_words: str = "") -> None:
         """Show this state; `last_words` is the last line of the console."""
         self._view, self._last_words = view, last_words
         self.refresh()
 
-    def show_findings(self, findings: Sequence[Finding]) -> None:
-        """Let the verdict take these into account, the most serious first."""
-        self._findings = tuple(findings)
+    def show_findings(self, findings: Sequence[Finding], judged: Verdict) -> None:
+        """Let the verdict take these into account, the most serious first, and what the judgement comes to."""
+        self._findings, self._judged = tuple(findings), judged
         self.refresh()
 
     def render(self) -> Content:
@@ -51,7 +52,7 @@ class RunHeader(Widget):
         lines = (
             identity_line(self._view, width),
             progress_line(self._view, width),
-            verdict_line(self._view, self._last_words, width, self._findings),
+            verdict_line(self._view, self._last_words, width, self._findings, self._judged),
         )
         return Content("\n").join(lines)
 
@@ -111,9 +112,11 @@ def progress_figures(view: RunView) -> list[str]:
     return [*figures, printable(status.device)]
 
 
-def verdict_line(view: RunView, last_words: str, width: int, findings: Sequence[Finding] = ()) -> Content:
+def verdict_line(
+    view: RunView, last_words: str, width: int, findings: Sequence[Finding] = (), judged: Verdict | None = None
+) -> Content:
     """Whether to worry, and what was asked of the run but not done yet."""
-    found = verdict(view, last_words, findings)
+    found = verdict(view, last_words, findings, judged)
     head = f"{found.severity.symbol} {found.severity.value}  "
     asked = f"asked: {', '.join(view.asked.values())}" if view.asked and not view.is_over else ""
     room = max(width - len(head) - (len(asked) + 2 if asked else 0), 1)

@@ -8,11 +8,12 @@ from textual.content import Content
 from textual.message import Message
 
 from trainctl.tui.charts.framed import frame_css
+from trainctl.tui.plain import printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.findings import FindingList
 from trainctl.tui.words.styles import SEVERITIES
-from trainctl.tui.words.verdict import Severity
+from trainctl.tui.words.verdict import Verdict
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
@@ -51,34 +52,23 @@ class HealthPanel(FindingList, can_focus=True):
         """Say why there is no judgement."""
         self.show_findings([(VERDICT, Content.styled(words, "$chart-label"))], ())
 
-    def show_health(self, health: Health) -> None:
-        """Show this judgement."""
+    def show_health(self, health: Health, fate: Verdict | None = None) -> None:
+        """Show this judgement; `fate`: what became of the run, where that is a reason to worry."""
+        from trainctl.tui.words.health import health_verdict
+
         self.border_subtitle = Content(counts_words(health))
-        content = (health.findings, verdict_words(health))
-        if content == self._shown:
+        verdict = health_verdict(health, fate)
+        if (health.findings, verdict) == self._shown:
             return
-        self._shown = content
-        severity, words = verdict_words(health)
-        line = Content.styled(f"{severity.symbol} {severity.value}  {words}", f"bold {SEVERITIES[severity]}")
-        self.show_findings([(VERDICT, line)], health.findings)
+        self._shown = (health.findings, verdict)
+        severity = verdict.severity
+        words = printable(f"{severity.symbol} {severity.value}  {verdict.text}")
+        self.show_findings([(VERDICT, Content.styled(words, f"bold {SEVERITIES[severity]}"))], health.findings)
 
     def on_option_list_option_selected(self, event: FindingList.OptionSelected) -> None:
         """Ask for the explanation."""
         event.stop()
         self.post_message(self.ExplanationAsked(next((f for f in self.findings if f.code == event.option.id), None)))
-
-
-def verdict_words(health: Health) -> tuple[Severity, str]:
-    """What the judgement comes to, in a sentence."""
-    if health.problem:
-        return Severity.WARNING, f"the records cannot be judged: {health.problem}"
-    checks = f"{len(health.checked)} checks ({len(health.not_checked)} not checked)"
-    if not health.findings:
-        return Severity.OK, f"nothing found in {checks}"
-    if health.worst is Severity.NOTE:
-        return Severity.OK, f"nothing wrong in {checks}"
-    first = health.findings[0]
-    return health.worst, f"deal with {first.code} {first.name} first"
 
 
 def counts_words(health: Health) -> str:

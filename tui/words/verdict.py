@@ -93,20 +93,30 @@ def alive_words(view: RunView) -> tuple[str, Severity]:
             return f"ended {age} ago", Severity.NOTE
 
 
-def verdict(view: RunView, last_words: str = "", findings: Sequence[Finding] = ()) -> Verdict:
+def verdict(
+    view: RunView, last_words: str = "", findings: Sequence[Finding] = (), judged: Verdict | None = None
+) -> Verdict:
     """The most serious thing known; of several equally serious ones what is nearest to the process.
 
     Args:
         view: of the run.
         last_words: last line of the console, quoted when the process ended without a word.
         findings: of the rules, the most serious first.
+        judged: what the rules' judgement comes to; none: there was none yet.
     """
-    judged = [judge(view, last_words) for judge in (_process, _records)]
-    judged += [_finding(findings), _spoken(view), _classes(view)]
-    known = [found for found in judged if found is not None]
+    voices = [speak(view, last_words) for speak in (_process, _records)]
+    voices += [_finding(findings), _spoken(view), _classes(view)]
+    known = [found for found in voices if found is not None]
+    if judged is not None and judged.severity in (Severity.WARNING, Severity.ERROR) and not findings:
+        known.append(judged)
     if known:
         return max(known, key=lambda found: RANKS.index(found.severity))
-    return _ending(view) or _calm(view)
+    return _ending(view, judged) or _calm(view, judged)
+
+
+def fate(view: RunView, last_words: str = "") -> Verdict | None:
+    """What became of the run itself, where that is a reason to worry."""
+    return _process(view, last_words)
 
 
 def _process(view: RunView, last_words: str) -> Verdict | None:
@@ -186,17 +196,18 @@ def exit_reason(view: RunView) -> str:
     return view.status.message if view.status and view.state.is_over else ""
 
 
-def _ending(view: RunView) -> Verdict | None:
+def _ending(view: RunView, judged: Verdict | None) -> Verdict | None:
     if not view.state.is_over:
         return None
     best = view.summary.best if view.summary else None
     measured = f"; best {best.metric} {short(best.value, 4)} in epoch {best.epoch}" if best else ""
-    severity = Severity.OK if view.state is RunState.FINISHED else Severity.NOTE
-    return Verdict(severity, f"{exit_reason(view) or view.state.value}{measured}")
+    # How it ended says nothing of how well it went: that is for whoever looked.
+    is_well = view.state is RunState.FINISHED and judged is not None and judged.severity is Severity.OK
+    return Verdict(Severity.OK if is_well else Severity.NOTE, f"{exit_reason(view) or view.state.value}{measured}")
 
 
-def _calm(view: RunView) -> Verdict:
+def _calm(view: RunView, judged: Verdict | None) -> Verdict:
     if view.last is None:
         doing = view.status.message if view.status else ""
         return Verdict(Severity.NOTE, doing or "waiting for the first step")
-    return Verdict(Severity.OK, "no problem seen so far")
+    return judged or Verdict(Severity.NOTE, "no problem seen so far, not judged yet")

@@ -108,7 +108,7 @@ class LossCourse:
 
 
 def _means(groups: Doubles) -> Doubles:
-    """Mean of what is finite in each group, and the last step of it; (groups, members, columns) to (groups, columns)."""
+    """Mean of what is finite in each group, and its last step: (groups, members, columns) to (groups, columns)."""
     is_finite = np.isfinite(groups)
     count = is_finite.sum(1)
     sums = np.where(is_finite, groups, 0.0).sum(1)

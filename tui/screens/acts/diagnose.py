@@ -17,7 +17,7 @@ from trainctl.tui.screens.acts.runs import difference
 from trainctl.tui.screens.base import CockpitBase
 from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.words.events import command_words
-from trainctl.tui.words.verdict import Severity
+from trainctl.tui.words.verdict import Severity, fate
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
@@ -57,14 +57,22 @@ class DiagnoseActions(CockpitBase):
         """Show a judgement; say what is new in it, once."""
         health, is_first = message.health, self.session.health is None
         self.session.health = health
-        self.health_panel.show_health(health)
-        self.run_header.show_findings(health.findings)
+        self.show_health()
         spoken = {str(event.data.get("code")) for event in self.session.view.of_kind(EventKind.FINDING)}
         is_news = not (is_first and health.is_over)
         for finding in health.findings:
             if finding.code not in self._said:
                 self._say_finding(finding, health, logs=finding.code not in spoken, pops_up=is_news)
         self._said |= {finding.code for finding in health.findings}
+
+    def show_health(self) -> None:
+        """Show the newest judgement beside what became of the run; nothing before the first."""
+        from trainctl.tui.words.health import health_verdict
+
+        health = self.session.health
+        if health is not None:
+            self.health_panel.show_health(health, fate(self.session.view, self.log_panel.last_words))
+            self.run_header.show_findings(health.findings, health_verdict(health))
 
     def _say_finding(self, finding: Finding, health: Health, *, logs: bool, pops_up: bool) -> None:
         from trainctl.tui.health.health import SEVERITY

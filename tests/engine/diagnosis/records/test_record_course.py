@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import socket
@@ -193,7 +194,7 @@ def test_a_crashed_run_is_not_said_to_be_running(tmp_path: Path) -> None:
     write_status(paths, status)
     facts = read_evidence(paths).records
     assert facts is not None and facts.stands == "presumed crashed" and facts.is_over
-    write_status(paths, Status(**(vars(status) | {"process_start": None})))
+    write_status(paths, dataclasses.replace(status, process_start=None))
     alive = read_evidence(paths).records
     assert alive is not None and alive.stands == "running" and not alive.is_over
 

@@ -1,0 +1,122 @@
+"""What the cockpit says of a run's health is worth trusting: nothing is well that was not looked at, or is dead."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from pilots import MEDIUM, cockpit, screen_text, session_of, shows, until
+from synthetic_run import NewRun, SyntheticRun
+
+from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST
+from trainctl.engine.diagnosis.finding import NotChecked
+from trainctl.engine.diagnosis.records.evidence import NEEDS_DATA, NEEDS_NETWORK
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.states import RunState
+from trainctl.tui.app import CockpitApp
+from trainctl.tui.health import monitor
+from trainctl.tui.health.health import Health
+from trainctl.tui.health.monitor import Monitor
+from trainctl.tui.words.health import health_verdict
+from trainctl.tui.words.verdict import Severity, Verdict
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge at once, and often."""
+    for name, seconds in (("FIRST_S", 0.0), ("PERIOD_S", 0.1), ("SHORTEST_S", 0.0), ("LOOK_S", 0.02)):
+        monkeypatch.setattr(monitor, name, seconds)
+
+
+def missed(*reasons: str) -> tuple[NotChecked, ...]:
+    return tuple(NotChecked(f"X{k}", why) for k, why in enumerate(reasons))
+
+
+def health(num_checked: int, *reasons: str, **more: Any) -> Health:
+    return Health(checked=tuple(f"C{k}" for k in range(num_checked)), not_checked=missed(*reasons), **more)
+
+
+def test_well_is_only_what_was_looked_at_more_than_not():
+    most = health_verdict(health(3, NEEDS_DATA, NEEDS_NETWORK, NEEDS_NETWORK))
+    assert most.severity is Severity.OK
+    assert most.text == "nothing found in 3 checks; not looked at: 1 needs the data, 2 need the network"
+    few = health_verdict(health(2, NEEDS_DATA, NEEDS_NETWORK, "too early"))
+    assert few.severity is Severity.NOTE and few.text.endswith("1 needs the data, 1 needs the network, 1 lacks figures")
+    assert health_verdict(health(0)).severity is Severity.NOTE
+
+
+def test_what_a_run_has_no_use_for_was_not_missed():
+    found = health_verdict(health(1, NO_CONTRAST, NO_CONTRAST))
+    assert (found.severity, found.text) == (Severity.OK, "nothing found in 1 check")
+
+
+def test_a_run_that_is_dead_or_has_warned_is_not_well():
+    dead = health_verdict(health(9), Verdict(Severity.ERROR, "the process is gone"))
+    assert (dead.severity, dead.text) == (
+        Severity.ERROR,
+        "the process is gone; in its records nothing found in 9 checks",
+    )
+    warned = health_verdict(health(9, warnings=("first", "9 of 20 are copies")))
+    assert warned.severity is Severity.WARNING
+    assert warned.text == "the run warned: 9 of 20 are copies (and 1 more); else nothing found in 9 checks"
+
+
+def overfitted(run: SyntheticRun) -> None:
+    run.epochs = 20
+    run.begin()
+    for epoch in range(1, 21):
+        run.train(50, loss=np.exp(-np.arange(50 * epoch - 49, 50 * epoch + 1) / 100) + 0.0007)
+        run.validate(epoch, 0.5 if epoch < 6 else 0.5 + 0.02 * (epoch - 5), 0.8 - 0.01 * epoch)
+
+
+def blown_up(run: SyntheticRun) -> None:
+    run.begin()
+    run.train(100, loss=1e29)
+
+
+def without_metric(run: SyntheticRun) -> None:
+    run.begin()
+    for epoch in (1, 2, 3):
+        run.train(40)
+        raw = {"loss": 0.5, "f1": math.nan}
+        run.events.append(EventKind.VALIDATION, run.step, epoch=epoch, raw=raw, monitor="f1", monitor_mode="max")
+
+
+@pytest.mark.parametrize(
+    ("make", "code"), [(overfitted, "R801"), (blown_up, "O607"), (without_metric, "E1014")], ids=lambda one: str(one)
+)
+async def test_a_course_that_is_bad_is_found_while_the_run_goes_on(new_run: NewRun, make: Any, code: str):
+    run = new_run()
+    if make is overfitted:  # a single term, so that the loss is what is said here
+        run.layout = type(run.layout)(terms=("bce", "aux"), groups=run.layout.groups, classes=run.layout.classes)
+    make(run)
+    async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
+        await until(pilot, lambda: session_of(pilot).health is not None)
+        found = session_of(pilot).health
+        assert found is not None and code in {finding.code for finding in found.findings}, found
+        await shows(pilot, f"deal with {found.findings[0].code}")
+        assert "✓ ok" not in screen_text(pilot)
+
+
+async def test_beside_a_crashed_run_nothing_is_well(live_run: SyntheticRun):
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "nothing found in")
+        live_run.status(RunState.RUNNING, process_start=1, heartbeat=time.time() - 40)
+        cockpit(pilot).health_panel.focus()
+        await shows(pilot, "× error  the process is gone")
+        assert "✓ ok" not in screen_text(pilot)
+        panel = cockpit(pilot).health_panel
+        await until(pilot, lambda: "error" in str(panel.get_option_at_index(0).prompt))
+
+
+def test_what_the_run_warned_of_counts_until_a_resume_takes_it_back(live_run: SyntheticRun):
+    live_run.events.append(EventKind.WARNING, 60, text="90 of 200 validation images have a near-duplicate")
+    judge = Monitor(live_run.paths, lambda health: None)
+    first = judge.judge()
+    assert first is not None and first.warnings == ("90 of 200 validation images have a near-duplicate",)
+    live_run.events.append(EventKind.RESUME, 50, from_step=50, from_epoch=1, dropped=50)
+    second = judge.judge()
+    assert second is not None and second.warnings == ()
