@@ -15,15 +15,14 @@ def _environment(evidence: Evidence) -> str:
 
 
 def _data(evidence: Evidence) -> str:
-    data = evidence.data
-    if data is None:
-        return evidence.why_missing("data")
-    parts = [_split(data.train), _split(data.val)]
-    if data.leak is not None:
-        parts.append(f"{data.leak.num_shared:,} samples in both")
-    if data.groups is not None:
-        parts.append(f"{data.groups.num_train:,} and {data.groups.num_val:,} groups")
-    return "; ".join(parts)
+    data, overlap = evidence.data, evidence.overlap
+    parts = [] if data is None else [_split(data.train), _split(data.val)]
+    if overlap is not None and overlap.leak is not None:
+        near = f", {overlap.leak.num_near:,} nearly the same" if overlap.leak.num_near else ""
+        parts.append(f"{overlap.leak.num_shared:,} samples in both{near}")
+    if overlap is not None and overlap.groups is not None:
+        parts.append(f"{overlap.groups.num_train:,} and {overlap.groups.num_val:,} groups")
+    return "; ".join(parts) or evidence.why_missing("data")
 
 
 def _split(split: SplitFacts) -> str:

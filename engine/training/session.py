@@ -22,6 +22,7 @@ from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.fingerprint import fingerprints
+from trainctl.engine.data.overlap import overlap_about
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
@@ -221,11 +222,12 @@ class _Sitting:
 
     def _write_once(self) -> None:
         a, resolved, writer = self.assembly, self.order.resolved, self.writer
-        step, about = a.state.progress.step, self._about()
+        step = a.state.progress.step
         # A run that was killed before it had a meta.json has not begun: what starts now is its beginning.
         is_new = not self.order.is_resumed or not self.paths.meta.exists()
-        writer.begin(resolved.to_yaml(), step, about if is_new else None)
-        if is_new:
+        about = self._about() if is_new else None
+        writer.begin(resolved.to_yaml(), step, about)
+        if about is not None:
             if self.inheritance is not None:
                 self._write_inheritance(self.inheritance)
             writer.meta(self.order.argv or sys.argv, resolved.config.seed, about)
@@ -252,6 +254,7 @@ class _Sitting:
             "num_val": len(a.splits.val),
             "classes": list(a.splits.classes),
             "class_counts": _class_counts(a.splits),
+            "overlap": overlap_about(a.splits),
             "constant": dict(a.task.constant_metrics(a.splits.val)),
             "expected": resolved.about.expected,
         }

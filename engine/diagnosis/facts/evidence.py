@@ -130,6 +130,8 @@ class GroupFacts:
     num_shared: int
     num_val_samples: int
     """Validation samples that belong to a shared group."""
+    fix: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Options by dotted path with which no group is in both; empty: none are known."""
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,23 @@
-"""Looks at the tensors and labels of the splits: statistics, non-finite values, copies and groups across the split.
+"""Looks at the tensors and labels of the splits: statistics, non-finite values, what stands on both sides of the split.
 
 Reads only; draws no random numbers. Judges nothing: that is the rules' part.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.overlap import chunks, find_copies, find_shared_groups
 from trainctl.engine.diagnosis.facts.evidence import (
     DataFacts,
     GroupFacts,
     LabelFacts,
     LeakFacts,
+    OverlapFacts,
     Place,
     SplitFacts,
     SplitLabels,
@@ -25,28 +25,31 @@ from trainctl.engine.diagnosis.facts.evidence import (
 )
 from trainctl.engine.diagnosis.probes.isolation import Deadline
 
-CHUNK_BYTES = 1 << 24
 STATISTICS_SAMPLES = 4096
 """Samples that means and standard deviations are taken from, evenly spaced."""
 
 
-def measure_data(splits: Splits, deadline: Deadline) -> DataFacts:
+def measure_data(splits: Splits) -> DataFacts:
     """Facts about the tensors of both splits."""
-    leak = None if deadline.has_passed else measure_leak(splits, deadline)
-    return DataFacts(
-        train=_split_facts("train", splits.train),
-        val=_split_facts("val", splits.val),
-        leak=leak,
-        groups=measure_groups(splits),
-        notes=tuple(splits.notes),
-        leak_missing="" if leak else str(deadline),
-    )
+    train, val = _split_facts("train", splits.train), _split_facts("val", splits.val)
+    return DataFacts(train, val, tuple(splits.notes))
 
 
 def measure_names(splits: Splits, why: str) -> DataFacts:
     """What is known of data whose labels alone could be read; `why` says why the rest could not."""
     train, val = (SplitFacts(name, len(part), (), ()) for name, part in (("train", splits.train), ("val", splits.val)))
-    return DataFacts(train, val, None, measure_groups(splits), tuple(splits.notes), why)
+    return DataFacts(train, val, tuple(splits.notes), why)
+
+
+def measure_overlap(splits: Splits, deadline: Deadline) -> OverlapFacts:
+    """What stands on both sides of the split, as far as there is time to look."""
+    leak = None if deadline.has_passed else measure_leak(splits, deadline)
+    return OverlapFacts(len(splits.val), leak, measure_groups(splits), "" if leak else str(deadline))
+
+
+def overlapping_names(splits: Splits, why: str) -> OverlapFacts:
+    """The same where only labels and groups could be read."""
+    return OverlapFacts(len(splits.val), None, measure_groups(splits), why)
 
 
 def measure_labels(splits: Splits) -> LabelFacts | None:
@@ -90,17 +93,11 @@ def _first_nonfinite(split: str, key: str, tensor: Tensor, names: Sequence[str])
     """The first sample with NaN or infinity, and how many there are; integers have none."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return None
-    bad = torch.cat([~part.flatten(1).isfinite().all(1) for part in _chunks(tensor.reshape(len(tensor), -1))])
+    bad = torch.cat([~part.flatten(1).isfinite().all(1) for part in chunks(tensor.reshape(len(tensor), -1))])
     if not bad.any():
         return None
     index = int(bad.int().argmax())
     return Place(split, key, index, names[index] if names else "", int(bad.sum()))
-
-
-def _chunks(rows: Tensor) -> Iterator[Tensor]:
-    """Parts of a tensor of a few megabytes, so that no intermediate is as large as the data."""
-    row_bytes = max(1, rows[:1].nbytes)
-    return iter(rows.split(max(1, CHUNK_BYTES // row_bytes)))
 
 
 def _split_labels(name: str, split: Split, num_classes: int) -> SplitLabels | None:
@@ -125,75 +122,23 @@ def _split_labels(name: str, split: Split, num_classes: int) -> SplitLabels | No
 
 def measure_leak(splits: Splits, deadline: Deadline) -> LeakFacts | None:
     """Samples that are in both splits byte for byte, and those the loader found to be nearly so; None: time ran out."""
-    train, val = _digests(splits.train, deadline), _digests(splits.val, deadline)
-    if train is None or val is None:
+    copies = find_copies(splits, lambda: not deadline.has_passed)
+    if copies is None:
         return None
-    first_of = {digest: index for index, digest in reversed(list(enumerate(train))) if digest is not None}
-    compared = [(index, digest) for index, digest in enumerate(val) if digest is not None]
-    shared = [(index, first_of[digest]) for index, digest in compared if digest in first_of]
-    num_train = sum(1 for digest in train if digest is not None)
-    example = None
-    if shared:
-        in_val, in_train = shared[0]
-        example = (_name(splits.val, "val", in_val), _name(splits.train, "train", in_train))
+    near = splits.leak
     return LeakFacts(
-        num_val=len(compared),
-        num_shared=len(shared),
-        train_repeat_share=1 - len(first_of) / num_train if num_train else 0.0,
-        example=example,
-        num_near=None if splits.leak is None else splits.leak.count,
-        near_example=None if splits.leak is None else splits.leak.example,
+        num_val=copies.compared,
+        num_shared=copies.shared,
+        train_repeat_share=copies.repeated_share,
+        example=copies.example,
+        num_near=None if near is None else near.count,
+        near_example=None if near is None else near.example,
     )
-
-
-def _digests(split: Split, deadline: Deadline) -> list[bytes | None] | None:
-    """Hash of each sample's inputs, None for a blank one (one value throughout).
-
-    Inputs are the tensors with more than one value a sample; a task that has none is hashed whole.
-    """
-    inputs = [tensor for tensor in split.tensors.values() if tensor.numel() > len(tensor)]
-    inputs = inputs or list(split.tensors.values())
-    rows_of = [_byte_rows(tensor) for tensor in inputs]
-    blank = torch.stack([_is_blank(tensor) for tensor in inputs]).all(0).tolist()
-    digests: list[bytes | None] = []
-    for index in range(len(split)):
-        if index % 1024 == 0 and deadline.has_passed:
-            return None
-        digest = hashlib.blake2b(digest_size=16)
-        for rows in rows_of:
-            digest.update(rows[index])
-        digests.append(None if blank[index] else digest.digest())
-    return digests
-
-
-def _byte_rows(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The bytes of each sample, shape (N, bytes)."""
-    flat = tensor.detach().cpu().contiguous().reshape(len(tensor), -1)
-    return flat.view(torch.uint8).numpy()
-
-
-def _is_blank(tensor: Tensor) -> Tensor:
-    """Whether all values of a sample are the same, shape (N,). A single value says nothing: not blank."""
-    rows = tensor.detach().reshape(len(tensor), -1)
-    if rows.shape[1] < 2:
-        return torch.zeros(len(rows), dtype=torch.bool)
-    return torch.cat([(part == part[:, :1]).all(1) for part in _chunks(rows)]).cpu()
 
 
 def measure_groups(splits: Splits) -> GroupFacts | None:
     """Groups in both splits; None where the data names none."""
-    if not splits.train.groups or not splits.val.groups:
+    found = find_shared_groups(splits)
+    if found is None:
         return None
-    train, val = set(splits.train.groups), set(splits.val.groups)
-    shared = train & val
-    return GroupFacts(
-        num_train=len(train),
-        num_val=len(val),
-        shared=tuple(sorted(shared)[:3]),
-        num_shared=len(shared),
-        num_val_samples=sum(1 for group in splits.val.groups if group in shared),
-    )
-
-
-def _name(split: Split, name: str, index: int) -> str:
-    return split.names[index] if split.names else f"{name} sample {index}"
+    return GroupFacts(found.train, found.val, found.named, found.shared, found.val_samples, found.fix)

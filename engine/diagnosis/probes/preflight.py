@@ -14,11 +14,17 @@ import torch
 
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
-from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence
+from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence, OverlapFacts
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
 from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.probes.batch import measure_batch
-from trainctl.engine.diagnosis.probes.data import measure_data, measure_labels, measure_names
+from trainctl.engine.diagnosis.probes.data import (
+    measure_data,
+    measure_labels,
+    measure_names,
+    measure_overlap,
+    overlapping_names,
+)
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
 from trainctl.engine.errors import UserError
@@ -55,7 +61,7 @@ def gather(
     device = choose_device(task.config.runtime.device)
     probes = _Probes(deadline, tell, task, describe_device(device))
     probes.begin("training data")
-    splits, media_missing = _load(task)
+    splits, media_missing = load_or_labels(task)
     if "labels" in wanted:
         probes.ask("labels", lambda: measure_labels(splits))
     if not wanted.isdisjoint({"sampler", "batch"}):
@@ -63,10 +69,10 @@ def gather(
     if media_missing:
         probes.leave_out("batch", media_missing)
         wanted -= {"batch"}
-        if "data" in wanted:
-            probes.ask("data", lambda: measure_names(splits, media_missing))
-    elif "data" in wanted:
-        probes.ask("data", lambda: measure_data(splits, deadline))
+    if "data" in wanted:
+        probes.ask("data", lambda: measure_names(splits, media_missing) if media_missing else measure_data(splits))
+    if "overlap" in wanted:
+        probes.ask("overlap", lambda: _overlap(splits, media_missing, deadline))
     if "batch" in wanted and "sampler" not in probes.failures:
         sampler = probes.found.get("sampler")
         probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
@@ -74,7 +80,7 @@ def gather(
     return probes.evidence()
 
 
-def _load(task: Task) -> tuple[Splits, str]:
+def load_or_labels(task: Task) -> tuple[Splits, str]:
     """The data; where its media are missing its labels alone, and what is missing.
 
     Raises:
@@ -88,6 +94,10 @@ def _load(task: Task) -> tuple[Splits, str]:
             if labels is None:
                 raise
             return labels, labels.notes[0] if labels.notes else err.message
+
+
+def _overlap(splits: Splits, media_missing: str, deadline: Deadline) -> OverlapFacts:
+    return overlapping_names(splits, media_missing) if media_missing else measure_overlap(splits, deadline)
 
 
 def parts_of(sections: Collection[str]) -> set[str]:

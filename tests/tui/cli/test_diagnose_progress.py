@@ -58,7 +58,7 @@ def test_every_section_is_said_once_when_it_is_judged_and_the_report_last(
     said = [json.loads(line) for line in err.splitlines()]
     assert sorted(line["section"] for line in said if line["event"] == "section") == sorted(SECTIONS)
     work = [line["part"] for line in said if line["event"] == "work"]
-    assert work == ["training data", "labels", "sampler", "data", "batch"]
+    assert work == ["training data", "labels", "sampler", "data", "overlap", "batch"]
     place = {line.get("section") or line.get("part"): k for k, line in enumerate(said)}
     assert place["data"] < place["batch"] < place["model"], "data is judged before the network is built"
     assert said[-1]["event"] == "report" and "before training" in said[-1]["title"]

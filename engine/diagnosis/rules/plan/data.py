@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.contrast import not_collapsed, not_the_positives, not_the_sampler
+from trainctl.engine.diagnosis.facts.contrast import compares_pairs, not_collapsed, not_the_positives, not_the_sampler
 from trainctl.engine.diagnosis.facts.evidence import (
     ContrastFacts,
     DataFacts,
+    GroupFacts,
     LabelFacts,
     LeakFacts,
+    OverlapFacts,
     PlanFacts,
     SamplerFacts,
 )
@@ -49,7 +51,7 @@ def class_imbalance(
     if not present:
         return Unchecked("no label of the training split is valid, see L203")
     if len(present) == 1:
-        return _one_class(labels, present[0], sampler, contrast)
+        return _one_class(labels, present[0], sampler, contrast, compares_pairs(contrast, plan, sampler))
     absent = [name for name in labels.classes if name not in present]
     if absent:
         return _absent_classes(labels, absent)
@@ -76,7 +78,13 @@ def class_imbalance(
     )
 
 
-def _one_class(labels: LabelFacts, name: str, sampler: SamplerFacts | None, contrast: ContrastFacts | None) -> Hit:
+def _one_class(
+    labels: LabelFacts,
+    name: str,
+    sampler: SamplerFacts | None,
+    contrast: ContrastFacts | None,
+    is_contrastive: bool,
+) -> Hit:
     counts = labels.train.counts
     val = labels.val.counts if labels.val else ()
     strangers = [other for other, count in zip(labels.classes, val, strict=False) if count and other != name]
@@ -86,7 +94,6 @@ def _one_class(labels: LabelFacts, name: str, sampler: SamplerFacts | None, cont
         else ""
     )
     size = contrast.batch_size if contrast else sampler.batch_size if sampler else 0
-    stands = f"it stands at ln({size}−1) = {math.log(size - 1):.4f}" if size > 1 else "it stands at ln(B−1)"
     ruled_out = not_the_sampler(labels, sampler)
     if contrast is not None:
         ruled_out += [*not_the_positives(sampler), *not_collapsed(contrast)]
@@ -95,8 +102,7 @@ def _one_class(labels: LabelFacts, name: str, sampler: SamplerFacts | None, cont
         confidence=Confidence.PROVEN,
         summary=f"one class in the split: all {sum(counts):,} training labels are {name!r}",
         where=f"train: {name} {sum(counts):,}, {len(counts) - 1} classes without a sample{held_out}",
-        why="with one class there is nothing to tell apart: a classifier answers it always, and a contrastive "
-        f"loss has no negatives: {stands} whatever the learning rate",
+        why="with one class there is nothing to tell apart" + _what_becomes_of_the_loss(is_contrastive, size),
         fix=Fix(
             "split the data anew, by class; a sampler alone cannot help: one class cannot be mixed",
         ),
@@ -108,6 +114,14 @@ def _one_class(labels: LabelFacts, name: str, sampler: SamplerFacts | None, cont
         },
         ruled_out=tuple(ruled_out),
     )
+
+
+def _what_becomes_of_the_loss(is_contrastive: bool, size: int) -> str:
+    """Of the loss that is trained."""
+    if not is_contrastive:
+        return ": always answering it is right every time, and the loss falls without anything being learned"
+    stands = f"ln({size}−1) = {math.log(size - 1):.4f}" if size > 1 else "ln(B−1)"
+    return f": the contrastive loss has no negatives and stands at {stands} whatever the learning rate"
 
 
 def _few(names: list[str]) -> str:
@@ -153,21 +167,29 @@ def _counted(labels: LabelFacts) -> str:
     precedence=Precedence.DATA,
     cost=Cost.DATA,
 )
-def train_val_leak(data: DataFacts) -> Answer:
+def train_val_leak(overlap: OverlapFacts) -> Answer:
     """Exact copies of training samples in more than 0.1 % of the validation split, or near-duplicates in more than 1 %.
 
     Where inputs repeat within the training split as often (few distinct values by nature), it is only likely. So is a
     near-duplicate: frames of one video and re-encoded files, seldom two pictures that are alike by chance.
     """
-    leak = data.leak
+    leak = overlap.leak
     if leak is None:
-        return Unchecked(data.leak_missing or "samples were not compared")
+        return Unchecked(overlap.leak_missing or "samples were not compared")
+    hits = [hit for hit in (_copied(leak), _near_leak(leak)) if hit is not None]
+    return min(hits, key=lambda hit: tuple(Severity).index(hit.severity), default=None)
+
+
+def _copied(leak: LeakFacts) -> Hit | None:
     if leak.num_shared <= LEAK_SHARE * leak.num_val:
-        return _near_leak(leak)
+        return None
     share = leak.num_shared / leak.num_val
     by_nature = leak.train_repeat_share >= share / 2
     example = f", e.g. {leak.example[0]} = {leak.example[1]}" if leak.example else ""
     repeats = f"; {leak.train_repeat_share:.1%} of the training samples repeat too" if by_nature else ""
+    near = leak.num_near or 0
+    if near > leak.num_shared:
+        repeats += f"; with near-duplicates {near:,} ({near / leak.num_val:.1%})"
     return Hit(
         severity=Severity.WARNING if by_nature else Severity.ERROR,
         confidence=Confidence.LIKELY if by_nature else Confidence.PROVEN,
@@ -179,6 +201,7 @@ def train_val_leak(data: DataFacts) -> Answer:
             "shared": leak.num_shared,
             "share_of_val": share,
             "train_repeat_share": leak.train_repeat_share,
+            "near": near,
         },
     )
 
@@ -209,9 +232,9 @@ def _near_leak(leak: LeakFacts) -> Hit | None:
     precedence=Precedence.DATA,
     cost=Cost.DATA,
 )
-def group_leak(data: DataFacts) -> Answer:
+def group_leak(overlap: OverlapFacts) -> Answer:
     """A person, photo or recording in training and in validation."""
-    groups = data.groups
+    groups = overlap.groups
     if groups is None:
         return Unchecked("the data names no groups (person, photo, recording)")
     if not groups.num_shared:
@@ -221,12 +244,19 @@ def group_leak(data: DataFacts) -> Answer:
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN,
         summary=f"{groups.num_shared:,} of {groups.num_val:,} groups in validation are also in training",
-        where=f"{named}; {groups.num_val_samples:,} of {data.val.num_samples:,} validation samples",
+        where=f"{named}; {groups.num_val_samples:,} of {overlap.num_val:,} validation samples",
         why="the network can recognise the person or recording instead of what it should learn: good here, "
         "poor in the field",
-        fix=Fix("split by group (scikit-learn: GroupShuffleSplit), so that each is on one side only"),
+        fix=_by_group(groups),
         figures={"shared_groups": groups.num_shared, "val_samples": groups.num_val_samples},
     )
+
+
+def _by_group(groups: GroupFacts) -> Fix:
+    if not groups.fix:
+        return Fix("split by group (scikit-learn: GroupShuffleSplit), so that each is on one side only")
+    options = " ".join(f"{path}={value}" for path, value in groups.fix.items())
+    return Fix(f"make the split anew with each of them on one side only: {options}", groups.fix)
 
 
 @rule(
@@ -240,7 +270,7 @@ def group_leak(data: DataFacts) -> Answer:
 def nonfinite_data(data: DataFacts) -> Answer:
     """NaN or infinity in any tensor of any split; names the first sample."""
     if not any(split.tensors for split in data.splits):
-        return Unchecked(data.leak_missing or "the data has no tensors")
+        return Unchecked(data.missing or "the data has no tensors")
     places = [place for split in data.splits for place in split.nonfinite]
     if not places:
         return None

@@ -11,6 +11,7 @@ import pytest
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding
 from trainctl.engine.diagnosis.records.evidence import NEEDS_DATA, read_evidence
+from trainctl.engine.diagnosis.records.overlap import NOT_RECORDED
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import collect_meta, write_meta
@@ -59,7 +60,8 @@ def test_a_healthy_run_has_no_finding_and_says_what_needs_the_data(tmp_path: Pat
     assert report.findings == ()
     assert {"D101", "D102", "D103", "G701", "N901"} <= set(report.checked)
     reasons = {entry.code: entry.why for entry in report.not_checked}
-    assert reasons["D104"] == reasons["D107"] == NEEDS_DATA
+    assert reasons["D107"] == NEEDS_DATA
+    assert reasons["D104"] == reasons["D105"] == NOT_RECORDED
 
 
 def test_recorded_single_class_batches_of_a_mixed_split_are_the_samplers_fault(tmp_path: Path) -> None:
