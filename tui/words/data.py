@@ -106,7 +106,9 @@ def _ratio(classes: Sequence[str], counts: Sequence[int], width: int) -> Lines:
 def _groups(groups: Plain, width: int) -> Lines:
     text = f"{groups['train']:,} groups in train, {groups['val']:,} in val"
     if groups["shared"]:
-        return wrapped(f"{text}: {groups['shared']:,} of them in both, the validation is too good", "error", width)
+        options = " ".join(f"{path}={value}" for path, value in groups["fix"].items())
+        text += f": {groups['shared']:,} of them in both, the validation is too good"
+        return wrapped(text + (f"; {options} puts each on one side" if options else ""), "error", width)
     return wrapped(f"{text}, none in both", "ok", width)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, LabelFacts, PlanFacts, SamplerFacts
 
 TERMS = ("supcon",)
 """Names of loss terms that compare all pairs of a batch."""
@@ -20,6 +20,16 @@ FEW_POSITIVES, TOO_FEW_POSITIVES = 0.9, 0.5
 """Share of anchors with a positive below which it is a warning, and an error."""
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def compares_pairs(contrast: ContrastFacts | None, plan: PlanFacts | None, sampler: SamplerFacts | None) -> bool:
+    """Whether the loss compares the pairs of a batch.
+
+    The terms say so, of a batch through the network or in the records of a run. Where no network was needed a
+    temperature among the options of the loss speaks for it.
+    """
+    is_run = sampler is not None and sampler.source == "records"
+    return contrast is not None or (not is_run and plan is not None and plan.temperature is not None)
 
 
 def anchors_with_positive(counts: Counts) -> float:

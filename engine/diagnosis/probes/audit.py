@@ -19,6 +19,7 @@ from trainctl.engine.diagnosis.facts.evidence import TensorFacts
 from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.probes.data import measure_groups, measure_labels, measure_leak, tensor_facts
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
+from trainctl.engine.diagnosis.probes.preflight import load_or_labels
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Task
 
@@ -43,14 +44,15 @@ def audit(task: Task) -> Iterator[tuple[str, Plain]]:
     Raises:
         UserError: the data cannot be used.
     """
-    with undisturbed(task.config.seed):
-        splits = task.load()
+    splits, media_missing = load_or_labels(task)
     sections: dict[str, Callable[[], Plain]] = {
         "balance": lambda: balance(splits),
         "sampler": lambda: sampler_audit(task, splits),
         "tensors": lambda: tensor_statistics(splits),
         "samples": lambda: preview(task, splits),
     }
+    if media_missing:
+        sections |= dict.fromkeys(("tensors", "samples"), lambda: {"missing": media_missing})
     for name in SECTIONS:
         with undisturbed(task.config.seed):
             yield name, _answer(name, sections[name])
@@ -85,7 +87,7 @@ def balance(splits: Splits) -> Plain:
             for name, split in (("train", splits.train), ("val", splits.val))
         ],
         "groups": None if groups is None else {"train": groups.num_train, "val": groups.num_val,
-                                               "shared": groups.num_shared},
+                                               "shared": groups.num_shared, "fix": dict(groups.fix)},
         "notes": list(splits.notes),
     }  # fmt: skip
 

@@ -38,7 +38,7 @@ def measure_sampler(task: Task, splits: Splits) -> SamplerFacts:
         batches_per_epoch=len(sampler),
         last_size=len(epochs[0][-1]) if len(epochs[0]) else None,
         repeats=_repeats(*epochs) if len(sampler) > 1 else None,
-        mean_indices=tuple(float(indices.double().mean()) for indices in batches[: len(sampler)]),
+        mean_places=_mean_places(labels, batches[: len(sampler)]),
         classes=tuple(classes),
     )
 
@@ -52,6 +52,23 @@ def _count(labels: Tensor, num_classes: int) -> np.ndarray[tuple[int, ...], np.d
     """Samples of each class; labels outside the classes are another rule's business."""
     valid = labels[(labels >= 0) & (labels < num_classes)].long().cpu()
     return torch.bincount(valid, minlength=num_classes).numpy().astype(np.int64)
+
+
+def _mean_places(labels: Tensor | None, batches: Sequence[Tensor]) -> tuple[float, ...]:
+    """Mean over the samples of each batch of their place among the samples of their class, 0 … 1.
+
+    Without labels among all samples. So classes that stand one after the other in the data, and batches that differ in
+    their classes, are no order.
+    """
+    if labels is None:
+        highest = max((int(indices.max()) for indices in batches if len(indices)), default=0)
+        labels = torch.zeros(highest + 1, dtype=torch.int64)
+    _, class_N, counts = torch.unique(labels.cpu(), return_inverse=True, return_counts=True)
+    order = class_N.argsort(stable=True)
+    rank_N = torch.empty(len(order), dtype=torch.float64)
+    rank_N[order] = (torch.arange(len(order)) - (counts.cumsum(0) - counts).repeat_interleave(counts)).double()
+    place_N = (rank_N + 0.5) / counts[class_N]
+    return tuple(float(place_N[indices.cpu()].mean()) for indices in batches)
 
 
 def _repeats(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:

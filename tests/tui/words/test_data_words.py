@@ -88,7 +88,7 @@ def test_a_strong_imbalance_is_a_warning_and_an_empty_class_an_error():
 
 def test_groups_on_both_sides_are_an_error():
     section = deepcopy(BALANCE)
-    section["groups"] = {"train": 9, "val": 3, "shared": 1}
+    section["groups"] = {"train": 9, "val": 3, "shared": 1, "fix": {}}
     assert styles("balance", section, "in both") == {"error"}
 
 

@@ -31,7 +31,8 @@ def _outside(split: SplitLabels, num_classes: int) -> Hit:
         confidence=Confidence.PROVEN,
         summary=f"{what} lie outside 0..{num_classes - 1}",
         where=f"{place}; labels run from {split.lowest} to {split.highest}",
-        why="cross-entropy fails on them (on a GPU with a device assert), or they are learnt as another class",
+        why="a loss that looks the class up fails on them (on a GPU with a device assert), any other learns them as a "
+        "class of their own",
         fix=Fix(
             f"map the labels to 0..{num_classes - 1} (counting from 1 is the usual reason), and leave out "
             "samples that have none"

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.contrast import not_collapsed, not_the_positives
+from trainctl.engine.diagnosis.facts.contrast import compares_pairs, not_collapsed, not_the_positives
 from trainctl.engine.diagnosis.facts.evidence import (
     BatchFacts,
     ContrastFacts,
     DataFacts,
     LabelFacts,
     PlanFacts,
+    RecordFacts,
     SamplerFacts,
 )
 from trainctl.engine.diagnosis.facts.statistics import (
@@ -28,13 +29,16 @@ from trainctl.engine.diagnosis.facts.statistics import (
     single_class_probability,
 )
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.runs.states import RunState
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 P_CERTAIN, P_SUSPICIOUS, SHARE_SUSPICIOUS = 1e-6, 1e-3, 0.2
 DIVERSITY = 0.5
 ORDERED_CORRELATION, MIN_ORDERED_BATCHES, MIN_DIVERSITY_BATCHES = 0.5, 20, 5
-FEW_STEPS = 200
+FEW_STEPS, VERY_FEW_STEPS = 200, 20
+LEARNED = 0.1
+"""Share of its first value by which a loss must be lower for the steps to have been of use."""
 NEEDS_DATA = "no class labels of batches"
 
 
@@ -48,7 +52,10 @@ NEEDS_DATA = "no class labels of batches"
     rivals=("D103",),
 )
 def single_class_batches(
-    sampler: SamplerFacts, labels: LabelFacts | None = None, contrast: ContrastFacts | None = None
+    sampler: SamplerFacts,
+    labels: LabelFacts | None = None,
+    contrast: ContrastFacts | None = None,
+    plan: PlanFacts | None = None,
 ) -> Answer:
     """More batches of one class than chance explains: P(X ≥ k), X ~ Binomial(n, Σ p_c^B), below 1e-6.
 
@@ -78,17 +85,17 @@ def single_class_batches(
     }
     seen = [sampler.classes[index] for index in np.flatnonzero(counts.sum(0))]
     ruled_out = _not_contrast(sampler, contrast)
+    why = _why_single(size, compares_pairs(contrast, plan, sampler))
     if num_single == num_batches and len(seen) == 1:
-        return _always_the_same(sampler, seen[0], labels, figures, ruled_out)
-    is_surprising = num_single / num_batches > SHARE_SUSPICIOUS and tail < P_SUSPICIOUS
-    if tail >= P_CERTAIN and not is_surprising:
+        return _always_the_same(sampler, seen[0], labels, figures, ruled_out, why)
+    if tail >= P_CERTAIN and not (num_single / num_batches > SHARE_SUSPICIOUS and tail < P_SUSPICIOUS):
         return None
     return Hit(
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN if tail < P_CERTAIN else Confidence.LIKELY,
         summary=f"{num_single} of {num_batches} batches hold one class (expected {expected:.1f})",
         where=f"{_source(sampler)}: batches of {size}, {len(seen)} classes in all",
-        why=_why_single(size),
+        why=why,
         fix=Fix("shuffle the samples, or stratify the batches: max(2, B // C) samples of each class"),
         figures=figures,
         ruled_out=ruled_out,
@@ -106,6 +113,7 @@ def _always_the_same(
     labels: LabelFacts | None,
     figures: dict[str, Any],
     ruled_out: tuple[str, ...],
+    why: str,
 ) -> Hit:
     """Every batch holds the same one class: the split's fault, the sampler's, or (records alone) either's."""
     num_batches = figures["batches"]
@@ -125,7 +133,7 @@ def _always_the_same(
         confidence=Confidence.LIKELY if labels is None else Confidence.PROVEN,
         summary=summary,
         where=where,
-        why=_why_single(figures["batch_size"]),
+        why=why,
         fix=Fix(fix),
         figures=figures,
         ruled_out=ruled_out,
@@ -133,12 +141,12 @@ def _always_the_same(
     )
 
 
-def _why_single(batch_size: int) -> str:
-    floor = f" = {math.log(batch_size - 1):.4f}" if batch_size > 2 else ""
-    return (
-        f"such a batch has no negatives: a contrastive loss stands at its floor ln(B−1){floor}, "
-        "and a classifier learns one class while it forgets the others"
-    )
+def _why_single(batch_size: int, is_contrastive: bool) -> str:
+    """What such batches do to the loss that is trained."""
+    if is_contrastive:
+        floor = f" = {math.log(batch_size - 1):.4f}" if batch_size > 2 else ""
+        return f"such a batch has no negatives: the contrastive loss stands at its floor ln(B−1){floor}"
+    return "each update pulls every answer to one class: the network learns that one while it forgets the others"
 
 
 @rule(
@@ -153,7 +161,8 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
     """Batches with less than half of the classes that chance gives, or an order that never changes.
 
     Chance gives Σ 1 − (1 − p_c)^B different classes. Order shows in equal epochs, or in a correlation above .5
-    between the mean sample indices of neighbouring batches.
+    between neighbouring batches of the mean place of their samples within their classes: where the data are sorted by
+    class, a place in the whole would say no more than which classes meet, which a stratified sampler decides.
     """
     witnesses: list[str] = []
     figures: dict[str, float | int | str] = {}
@@ -168,8 +177,8 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
             witnesses.append(f"{distinct:.1f} classes a batch where chance gives {chance:.1f}")
     if sampler.repeats:
         witnesses.append("every epoch has the same batches in the same order")
-    if len(sampler.mean_indices) >= MIN_ORDERED_BATCHES:
-        correlation = lag_one_correlation(sampler.mean_indices)
+    if len(sampler.mean_places) >= MIN_ORDERED_BATCHES:
+        correlation = lag_one_correlation(sampler.mean_places)
         figures["index_correlation"] = correlation
         if correlation > ORDERED_CORRELATION:
             witnesses.append(f"neighbouring batches hold neighbouring samples (correlation {correlation:.2f})")
@@ -224,13 +233,21 @@ def degenerate_last_batch(sampler: SamplerFacts, batch: BatchFacts | None = None
     "too few steps",
     section="sampler",
     severity=Severity.WARNING,
-    precedence=Precedence.SAMPLER,
+    # The last to be blamed: how many steps are enough nobody knows who has not excluded the rest.
+    precedence=Precedence.CAPACITY,
     cost=Cost.DATA,
 )
-def too_few_steps(plan: PlanFacts, data: DataFacts | None = None, sampler: SamplerFacts | None = None) -> Answer:
+def too_few_steps(
+    plan: PlanFacts,
+    data: DataFacts | None = None,
+    sampler: SamplerFacts | None = None,
+    records: RecordFacts | None = None,
+) -> Answer:
     """No whole step in an epoch (error), or fewer than 200 optimiser steps in the whole run.
 
-    A run cut short on purpose with `train.max_steps` is only informed about.
+    Whether those were too few the loss says: a run in which it fell by a tenth has learned, one that goes on or made
+    fewer than 20 steps says nothing, any other is a warning. Before there is a loss it is only an information, but for
+    fewer than 20 steps. So it is for a run cut short on purpose with `train.max_steps`.
     """
     size = plan.batch_size
     num_batches = _batches_per_epoch(plan, data, sampler)
@@ -243,27 +260,51 @@ def too_few_steps(plan: PlanFacts, data: DataFacts | None = None, sampler: Sampl
     is_cut = total < steps
     figures = {"steps": total, "batches_per_epoch": num_batches, "batch_size": size}
     if num_batches < plan.accumulation:
-        return Hit(
-            severity=Severity.WARNING,
-            confidence=Confidence.PROVEN,
-            summary=f"an epoch has {num_batches} batches, fewer than the {plan.accumulation} of one update",
-            where=f"train: {num_batches} batches of {size} an epoch",
-            why="each epoch makes one update from an incomplete accumulation",
-            fix=Fix("accumulate less", {"train.accumulation": num_batches}),
-            figures=figures,
-        )
+        return _no_whole_update(plan, num_batches, figures)
     if total >= FEW_STEPS:
         return None
+    if records is not None and _has_learned(records):
+        return None
+    unclear = "" if records is None else _too_short_to_judge(records)
+    if unclear:
+        return Unchecked(unclear)
+    course = "" if records is None else f"; the loss went from {records.first_loss:.4g} to {records.recent_loss:.4g}"
     epochs = math.ceil(FEW_STEPS / math.ceil(num_batches / plan.accumulation))
+    is_proven = bool(course) or total < VERY_FEW_STEPS
     return Hit(
-        severity=Severity.INFO if is_cut else Severity.WARNING,
+        severity=Severity.WARNING if is_proven and not is_cut else Severity.INFO,
         confidence=Confidence.LIKELY,
         summary=f"the whole run makes {total} optimiser steps",
-        where=f"train: {num_batches} batches of {size} an epoch, {plan.epochs} epochs",
+        where=f"train: {num_batches} batches of {size} an epoch, {plan.epochs} epochs" + course,
         why="few networks learn from random weights in less than about 200 updates",
         fix=Fix("smaller batches or more epochs", None if is_cut else {"train.epochs": epochs}),
         figures=figures,
     )
+
+
+def _no_whole_update(plan: PlanFacts, num_batches: int, figures: dict[str, int]) -> Hit:
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"an epoch has {num_batches} batches, fewer than the {plan.accumulation} of one update",
+        where=f"train: {num_batches} batches of {plan.batch_size} an epoch",
+        why="each epoch makes one update from an incomplete accumulation",
+        fix=Fix("accumulate less", {"train.accumulation": num_batches}),
+        figures=figures,
+    )
+
+
+def _has_learned(records: RecordFacts) -> bool:
+    return records.first_loss - records.recent_loss >= LEARNED * abs(records.first_loss) > 0
+
+
+def _too_short_to_judge(records: RecordFacts) -> str:
+    """Why a loss that did not fall says nothing of the number of steps; empty: it does."""
+    if not (math.isfinite(records.first_loss) and math.isfinite(records.recent_loss)):
+        return "the loss is not finite"
+    if records.num_steps < VERY_FEW_STEPS:
+        return f"{records.num_steps} steps are too few to say whether more would help"
+    return "" if RunState(records.state).is_over else "the run is not over"
 
 
 def _batches_per_epoch(plan: PlanFacts, data: DataFacts | None, sampler: SamplerFacts | None) -> int | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from toy_task import CLASSES, ToyTask, config, make_split, make_splits
 
+from trainctl.engine.data.samplers.classes import make_sampler
 from trainctl.engine.diagnosis.differential import diagnose
+from trainctl.engine.diagnosis.facts.evidence import Evidence, LabelFacts, RecordFacts, SamplerFacts, SplitLabels
+from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.finding import Finding, Report, Severity
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.tasks.task import Task
@@ -207,10 +212,123 @@ def test_fewer_samples_than_a_batch_is_an_error_that_names_a_batch_size() -> Non
     assert "D101" in [entry.code for entry in report.not_checked]
 
 
-def test_a_short_run_is_a_warning_unless_it_was_cut_short_on_purpose() -> None:
-    assert found(examine(ToyTask(config(epochs=2))))["D112"].severity == Severity.WARNING
-    assert found(examine(ToyTask(config(max_steps=20))))["D112"].severity == Severity.INFO
+def test_a_short_plan_is_worth_knowing_and_one_that_can_teach_nothing_a_warning() -> None:
+    short = examine(ToyTask(config(epochs=2)))
+    assert found(short)["D112"].severity == Severity.INFO and short.verdict == "clean"
+    assert found(examine(ToyTask(config(epochs=1, batch_size=50))))["D112"].severity == Severity.WARNING
+    assert found(examine(ToyTask(config(max_steps=10))))["D112"].severity == Severity.INFO
     assert "D112" not in found(examine(ToyTask(config(epochs=8))))
+
+
+def short_run(first: float, recent: float, *, num_steps: int = 60, state: str = "finished") -> Evidence:
+    """A run of three epochs of 20 steps, as its records tell it."""
+    records = RecordFacts(num_steps, state, None, ("net",), (), 1.0, first, recent, num_steps, recent)
+    sampler = SamplerFacts("records", (16,) * num_steps, None, 20, None, None)
+    return Evidence(plan=replace(plan_facts(config()), epochs=3), records=records, sampler=sampler)
+
+
+@pytest.mark.parametrize(
+    ("first", "recent", "found_it"),
+    [(1.4, 4e-5, False), (1.4, 1.2, False), (-0.5, -0.9, False), (1.4, 1.35, True), (1.4, 1.5, True), (0.0, 0.0, True)],
+)
+def test_a_short_run_that_learned_had_steps_enough(first: float, recent: float, found_it: bool) -> None:
+    finding = found(diagnose(short_run(first, recent))).get("D112")
+    assert (finding is not None) == found_it
+    if finding is not None:
+        assert finding.severity == Severity.WARNING
+        assert f"the loss went from {first:.4g} to {recent:.4g}" in finding.where
+
+
+@pytest.mark.parametrize(
+    ("evidence", "why"),
+    [
+        (short_run(1.4, 1.4, state="running"), "the run is not over"),
+        (short_run(1.4, 1.4, num_steps=19), "19 steps are too few to say whether more would help"),
+        (short_run(1.4, float("nan")), "the loss is not finite"),
+    ],
+)
+def test_a_short_run_is_not_judged_where_its_loss_says_nothing_yet(evidence: Evidence, why: str) -> None:
+    report = diagnose(evidence)
+    assert ("D112", why) in [(entry.code, entry.why) for entry in report.not_checked]
+    assert "D112" not in found(report)
+
+
+def test_few_steps_are_the_last_to_be_blamed() -> None:
+    evidence = short_run(1.4, 1.4)
+    single = SamplerFacts("records", (16,) * 60, np.eye(4, dtype=np.int64)[np.arange(60) % 4] * 16, 20, None, None,
+                          classes=CLASSES)  # fmt: skip
+    findings = found(diagnose(replace(evidence, sampler=single)))
+    assert findings["D101"].primary and not findings["D112"].primary
+
+
+@pytest.mark.parametrize("num_classes", [2, 5])
+def test_a_loss_over_classes_is_not_explained_by_one_over_pairs(num_classes: int) -> None:
+    """Single-class batches and a split of one class, before training and from the records."""
+    counts = np.eye(num_classes, dtype=np.int64)[np.arange(60) % num_classes] * 16
+    names = tuple(f"c{k}" for k in range(num_classes))
+    one = LabelFacts(names, SplitLabels("train", (960, *(0,) * (num_classes - 1)), 0, 0))
+    for source in ("sampler", "records"):
+        sampler = SamplerFacts(source, (16,) * 60, counts, 20, 16, False, classes=names)
+        said = [finding.why for finding in diagnose(Evidence(sampler=sampler, plan=plan_facts(config()))).findings]
+        said += [finding.why for finding in diagnose(Evidence(labels=one, sampler=sampler)).findings]
+        assert len(said) >= 3
+        assert not any("contrastive" in why or "ln(" in why or "negatives" in why for why in said)
+
+
+def test_a_loss_over_pairs_is_explained_by_its_floor_where_no_network_was_asked() -> None:
+    sampler = SamplerFacts("sampler", (16,) * 60, np.eye(4, dtype=np.int64)[np.arange(60) % 4] * 16, 20, 16, False)
+    plan = replace(plan_facts(config()), temperature=0.07)
+    finding = found(diagnose(Evidence(sampler=replace(sampler, classes=CLASSES), plan=plan)))["D101"]
+    assert "stands at its floor ln(B−1) = 2.7081" in finding.why
+
+
+def unequal_labels() -> torch.Tensor:
+    """Ten classes of 200, 100, 66, 50 … samples, sorted."""
+    return torch.cat([torch.full((200 // (k + 1),), k) for k in range(10)])
+
+
+ORDERS = {
+    "sorted": lambda labels: labels,
+    "backwards": lambda labels: labels.flip(0),
+    "shuffled": lambda labels: labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))],
+}
+
+
+def judged(labels: torch.Tensor, sampler: Callable[[int], Sequence[torch.Tensor]], size: int = 8) -> Finding | None:
+    splits = replace(make_splits(make_split(len(labels), 1, labels)), classes=tuple(f"c{k}" for k in range(10)))
+    return found(examine(ToyTask(config(batch_size=size), splits, Ten, sampler=sampler))).get("D102")
+
+
+class Ten(nn.Sequential):
+    """Answers ten classes."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 10))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", ["stratified", "random", "m-per-class"])
+def test_a_sampler_that_draws_at_random_is_not_called_ordered_whatever_the_order_of_the_rows(
+    order: str, kind: str
+) -> None:
+    labels = ORDERS[order](unequal_labels())
+    for seed in range(5):
+        assert judged(labels, make_sampler(kind, labels, 8, seed, per_class=2).batches) is None
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_loader_that_goes_through_the_rows_is_called_ordered_whatever_their_order(order: str) -> None:
+    labels = ORDERS[order](unequal_labels())
+    in_order = torch.arange(len(labels))
+
+    def sequential(epoch: int) -> Sequence[torch.Tensor]:
+        return in_order.split(8)
+
+    def begun_elsewhere(epoch: int) -> Sequence[torch.Tensor]:
+        return in_order.roll(37 * epoch).split(8)
+
+    for sampler in (sequential, begun_elsewhere):
+        assert judged(labels, sampler) is not None
 
 
 @pytest.mark.parametrize(("label", "outside"), [(4, 4), (-1, -1), (-100, -100)])
