@@ -62,8 +62,10 @@ def read_limited(path: Path, most: int, *, follow: bool = True) -> bytes:
         ValueError: it has more than `most` bytes.
     """
     with open_regular(path, follow=follow) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        # A size that is too large is believed before half a gigabyte is read; one of 0 may be that of /proc.
+        is_large = os.fstat(file.fileno()).st_size > most
+        content = b"" if is_large else file.read(most + 1)
+    if is_large or len(content) > most:
         raise ValueError(f"it is larger than {most // 1_000_000} MB")
     return content
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ MAX_BYTES = 512 << 20
 """Of an image file."""
 LEAST_SIDE = 2
 """Pixels: what is smaller is a placeholder, no picture."""
+MOST_READS = 1_000_000
+"""How often a decoder may ask for bytes: some look for the next marker a byte at a time, through anything."""
 MOST_PIXELS = 179_000_000
 """Pixels: 13,000 × 13,000 and some; decoded they take half a gigabyte."""
 
@@ -44,6 +46,23 @@ ORIENTATION, SIDEWAYS = 0x0112, frozenset({5, 6, 7, 8})
 
 class UnreadableImageError(Exception):
     """One image that cannot be decoded; the text says why."""
+
+
+class _Counted:
+    """A file that gives up on a decoder which reads on and on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._num_reads = stream, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As the file's own."""
+        self._num_reads += 1
+        if self._num_reads > MOST_READS:
+            raise UnreadableImageError("no end of what belongs to no picture")
+        return self._stream.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 Decode = Callable[[Source, int, int], NDArray[np.uint8]]
@@ -174,7 +193,7 @@ def image_size(file: Path) -> tuple[int, int]:
 
     with _opening():
         stream = open_regular(file)
-    with stream, _understanding(), Image.open(stream) as opened:
+    with stream, _understanding(), Image.open(cast("BinaryIO", _Counted(stream))) as opened:
         _check_size(opened)
         width, height = opened.size
         is_turned = "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS
@@ -192,7 +211,7 @@ def _decode(source: Source, finish: Callable[[Image], Image]) -> NDArray[np.uint
     content = source if isinstance(source, bytes) else _read(source)
     if not content:
         raise UnreadableImageError("empty file")
-    with _understanding(), Image.open(io.BytesIO(content)) as opened:
+    with _understanding(), Image.open(cast("BinaryIO", _Counted(io.BytesIO(content)))) as opened:
         _check_size(opened)
         pixels = np.asarray(finish(opened), dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile_files import bounded
 from PIL import Image
 
 from trainctl.engine.data.csv_table import read_csv
@@ -191,3 +193,23 @@ def test_several_corrupt_files_are_named(tmp_path: Path) -> None:
 def test_nothing_passed_over_is_nothing_said(tmp_path: Path) -> None:
     assert others_words(tmp_path, []) == ""
     assert problem_words(["a"], {0: "why"}) == "a (why)"
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "jp2"])
+@pytest.mark.parametrize("size", [100 << 20, 1 << 40])
+def test_a_picture_of_nothing_but_a_beginning_is_done_with_soon(tmp_path: Path, ending: str, size: int) -> None:
+    """Some decoders look for the next marker a byte at a time."""
+    file = tmp_path / f"a.{ending}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[:100])
+    os.truncate(file, size)
+    with bounded(3.0):
+        for read in (lambda: decode_image(file, 8, 16), lambda: image_size(file)):
+            with contextlib.suppress(UnreadableImageError):
+                read()
+    if ending in ("jpg", "gif") and size == 100 << 20:
+        with pytest.raises(UnreadableImageError, match="no end of what belongs to no picture"):
+            decode_image(file, 8, 16)
+    if size == 1 << 40:
+        with pytest.raises(UnreadableImageError, match="larger than 536 MB"):
+            decode_image(file, 8, 16)
