@@ -5,15 +5,32 @@ A task adds its own sections by subclassing `RunConfig`. Knows no task, no file 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+
+# fmt: off
+OptimizerName = Literal[
+    "adamw", "adam", "sgd", "adadelta", "adafactor", "adagrad", "adamax", "asgd", "muon", "nadam", "radam", "rmsprop",
+    "rprop",
+]
+ScheduleName = Literal[
+    "constant", "cosine", "cosine_warmup", "plateau", "cyclic",
+    "constantlr", "cosineannealinglr", "cosineannealingwarmrestarts", "cycliclr", "exponentiallr", "linearlr",
+    "multisteplr", "onecyclelr", "polynomiallr", "steplr",
+]
+# fmt: on
+
+
+def _lower(name: object) -> object:
+    """torch's names in any case of letters."""
+    return name.lower() if isinstance(name, str) else name
 
 
 class Section(BaseModel):
@@ -53,16 +70,21 @@ class TrainConfig(Section):
 class OptimizerConfig(Section):
     """The optimiser and its constants (torch.optim names and meanings)."""
 
-    name: Literal["adamw", "adam", "sgd"] = "adamw"
-    """AdamW (Loshchilov & Hutter 2019), Adam (Kingma & Ba 2015) or SGD."""
+    name: Annotated[OptimizerName, BeforeValidator(_lower)] = "adamw"
+    """Optimiser of `torch.optim` by its name: AdamW (Loshchilov & Hutter 2019), Adam (Kingma & Ba 2015), SGD, RAdam …
+    Not LBFGS, which evaluates the loss several times a step, nor SparseAdam, which takes sparse gradients only."""
+    arguments: dict[str, Any] = {}
+    """Further arguments of it by torch's names, e.g. `optimizer.arguments.alpha=0.9`; they come before all others."""
     lr: PositiveFloat = 1e-3
     """Peak learning rate."""
+    lrs: dict[str, PositiveFloat] = {}
+    """Peak learning rate of a group that the task names (`optimizers` in docs/tasks.md); the others have `lr`."""
     weight_decay: NonNegativeFloat = 0.0
     """Decoupled for AdamW, L2 for the others."""
     decay_all: bool = True
     """Decay biases and normalisation weights too, as torch does; false: only matrices and kernels."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    """Adam's averaging constants of gradient and squared gradient."""
+    """Averaging constants of gradient and squared gradient, of Adam and its relatives."""
     eps: PositiveFloat = 1e-8
     """Adam's denominator constant."""
     momentum: Fraction = 0.9
@@ -76,12 +98,16 @@ class OptimizerConfig(Section):
 class ScheduleConfig(Section):
     """The learning rate plan. Linear warmup stands in front of every shape."""
 
-    name: Literal["constant", "cosine", "cosine_warmup", "plateau", "cyclic"] = "constant"
+    name: Annotated[ScheduleName, BeforeValidator(_lower)] = "constant"
     """Shape after the warmup: constant, cosine to `eta_min` (Loshchilov & Hutter 2017; `cosine_warmup` is the same,
-    as other configurations call it: `warmup_epochs` says how long), reduce on plateau, or triangular cycles (Smith
-    2017)."""
+    as other configurations call it: `warmup_epochs` says how long), plateau (reduce on it), cyclic (triangular, Smith
+    2017), or a scheduler of `torch.optim.lr_scheduler` by its name: OneCycleLR, StepLR … Not those that take a
+    function or are made of others."""
+    arguments: dict[str, Any] = {}
+    """Arguments of a scheduler of torch, e.g. `schedule.arguments.step_size=30`. Where they are not given, `T_max` and
+    `total_steps` are the length of the run, and `max_lr` is `optimizer.lr`."""
     interval: Literal["epoch", "step"] = "epoch"
-    """Whether warmup and cosine move once an epoch or at every step (cyclic always moves every step)."""
+    """Whether warmup and shape move once an epoch or at every step (cyclic and OneCycleLR always move every step)."""
     warmup_epochs: NonNegativeInt = 0
     """Epochs of linear warmup: the first runs at `warmup_start_lr`, the last at `optimizer.lr`."""
     warmup_start_lr: PositiveFloat | None = None

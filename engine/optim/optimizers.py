@@ -1,17 +1,41 @@
-"""Builds the optimiser of a run: parameter groups, the fastest kernel the device has. Knows no schedule."""
+"""Builds the optimiser of a run: any of `torch.optim`, parameter groups, the fastest kernel. Knows no schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from trainctl.engine.config.schema import OptimizerConfig
 from trainctl.engine.errors import UserError
+from trainctl.engine.optim.groups import NamedGroup
 
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
+ADAPTED = ("betas", "eps", "momentum", "nesterov")
+"""Constants that have options of their own. An optimiser that is not named in `USED` gets them where they are set."""
+USED = {"adam": ("betas", "eps"), "adamw": ("betas", "eps"), "sgd": ("momentum", "nesterov")}
+"""Which of them the configuration's own defaults are meant for; the others keep torch's."""
+
+NamedParameters = list[tuple[str, nn.Parameter]]
+
+
+@dataclass(frozen=True)
+class ParamGroup:
+    """Parameters that share their constants: one of torch's parameter groups, before torch has it."""
+
+    params: NamedParameters
+    weight_decay: float
+    peak: float
+    """Peak learning rate."""
+    name: str = ""
+    """Of the group that the task named (`OptimizerGroup`); empty: it names none."""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further constants, by torch's names."""
 
 
 def freeze(model: nn.Module, names: Iterable[str]) -> None:
@@ -28,27 +52,79 @@ def freeze(model: nn.Module, names: Iterable[str]) -> None:
         modules[name].requires_grad_(requires_grad=False)
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig, device: torch.device) -> Optimizer:
-    """An optimiser over the trainable parameters of `model`.
+def param_groups(
+    model: nn.Module, config: OptimizerConfig, groups: Sequence[NamedGroup] = ()
+) -> tuple[ParamGroup, ...]:
+    """The trainable parameters of `model`, in the order in which an optimiser counts them.
+
+    Args:
+        model: the network, frozen as configured.
+        config: of the optimiser.
+        groups: those the task names; none: all parameters minimise all terms.
 
     Raises:
-        UserError: nothing is trainable, or the constants contradict each other.
+        UserError: nothing is trainable, or the configuration names a group that does not exist.
     """
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    if not named:
+    for name in config.lrs:
+        if name not in [named.name for named in groups]:
+            known = ", ".join(named.name for named in groups) or "no named groups"
+            raise UserError(f"optimizer.lrs: no group {name!r}", f"this task has: {known}")
+    found: list[ParamGroup] = []
+    if not groups:
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        found = [ParamGroup(members, decay, config.lr) for members, decay in _by_decay(named, config)]
+    for part in groups:
+        peak = config.lrs.get(part.name, part.group.lr or config.lr)
+        found += [
+            ParamGroup(members, decay, peak, part.name, part.group.options)
+            for members, decay in _by_decay(list(part.params.items()), config)
+        ]
+    if not any(group.params for group in found):
         raise UserError("no parameter of the network is trainable", "freeze fewer modules")
-    groups = [{"params": [p for _, p in members], "weight_decay": decay} for members, decay in _groups(named, config)]
-    kernel = _kernel(config.implementation, device)
-    if config.name == "sgd":
-        if config.nesterov and config.momentum == 0:
-            raise UserError("optimizer.nesterov needs momentum", "set optimizer.momentum above 0")
-        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, **kernel)
-    kind = AdamW if config.name == "adamw" else Adam
-    return kind(groups, lr=config.lr, betas=config.betas, eps=config.eps, **kernel)
+    return tuple(found)
+
+
+def build_optimizer(groups: Sequence[ParamGroup], config: OptimizerConfig, device: torch.device) -> Optimizer:
+    """An optimiser over the groups, with the fastest kernel the device has.
+
+    Raises:
+        UserError: torch has no such optimiser, or it refuses the constants.
+    """
+    kind = optimizer_type(config.name)
+    make: Callable[..., Optimizer] = kind
+    if config.nesterov and config.momentum == 0:
+        raise UserError("optimizer.nesterov needs momentum", "set optimizer.momentum above 0")
+    arguments = {**_constants(kind, config), **config.arguments, **_kernel(kind, config.implementation, device)}
+    parts = [{"params": [p for _, p in g.params], "weight_decay": g.weight_decay, **g.options} for g in groups]
+    if "weight_decay" not in _accepted(kind):
+        if config.weight_decay:
+            raise UserError(f"optimizer.weight_decay: {kind.__name__} has none", "set optimizer.weight_decay=0")
+        for part in parts:
+            del part["weight_decay"]
+    try:
+        return make(parts, **{"lr": config.lr, **arguments})
+    except (TypeError, ValueError, RuntimeError, AssertionError) as err:  # in torch's words, which name the constant
+        first = (str(err).strip().splitlines() or [type(err).__name__])[0]
+        raise UserError(f"optimizer: {kind.__name__} refuses its constants: {first}", "change optimizer.*") from err
+
+
+def optimizer_type(name: str) -> type[Optimizer]:
+    """The class of `torch.optim` that a configuration calls so, in lower case.
+
+    Raises:
+        UserError: this version of torch has none.
+    """
+    for found in vars(torch.optim).values():
+        if isinstance(found, type) and issubclass(found, Optimizer) and found.__name__.lower() == name:
+            return found
+    raise UserError(f"optimizer.name: torch {torch.__version__} has no {name}", "choose another, or a newer torch")
 
 
 def names_in_state(
-    named: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfig, frozen: Sequence[str]
+    named: Iterable[tuple[str, nn.Parameter]],
+    config: OptimizerConfig,
+    frozen: Sequence[str],
+    groups: Sequence[Sequence[str]] = (),
 ) -> list[str]:
     """Names of the parameters in the order in which the state of an optimiser counts them.
 
@@ -56,20 +132,19 @@ def names_in_state(
         named: parameters of the network that its task does not freeze itself.
         config: of the optimiser.
         frozen: modules that were frozen when it was built.
+        groups: modules of each group that the task names, in its order.
     """
     trained = [(name, p) for name, p in named if not is_within(name, frozen)]
-    return [name for members, _ in _groups(trained, config) for name, _ in members]
+    parts = [[(name, p) for name, p in trained if is_within(name, modules)] for modules in groups] or [trained]
+    return [name for part in parts for members, _ in _by_decay(part, config) for name, _ in members]
 
 
 def is_within(name: str, modules: Sequence[str]) -> bool:
     """Whether a parameter belongs to one of the modules, or to a module below one."""
-    return any(name.startswith(f"{module}.") for module in modules)
+    return any(module == "" or name.startswith(f"{module}.") for module in modules)
 
 
-NamedParameters = list[tuple[str, nn.Parameter]]
-
-
-def _groups(named: NamedParameters, config: OptimizerConfig) -> list[tuple[NamedParameters, float]]:
+def _by_decay(named: NamedParameters, config: OptimizerConfig) -> list[tuple[NamedParameters, float]]:
     """Parameters that share a weight decay, and that decay."""
     decay = config.weight_decay
     if config.decay_all or decay == 0:
@@ -79,9 +154,43 @@ def _groups(named: NamedParameters, config: OptimizerConfig) -> list[tuple[Named
     return [(members, decay) for members, decay in ((matrices, decay), (vectors, 0.0)) if members]
 
 
-def _kernel(implementation: str, device: torch.device) -> dict[str, bool]:
+def _constants(kind: type[Optimizer], config: OptimizerConfig) -> dict[str, Any]:
+    """The constants with options of their own, as far as they are meant for this optimiser.
+
+    Raises:
+        UserError: one is set that the optimiser does not have.
+    """
+    name, accepted = kind.__name__.lower(), _accepted(kind)
+    if name in USED:
+        return {key: getattr(config, key) for key in USED[name]}
+    chosen = {key: getattr(config, key) for key in ADAPTED if getattr(config, key) != _default(key)}
+    for key in chosen:
+        if key not in accepted:
+            has = ", ".join(sorted(accepted - {"params", "lr"}))
+            raise UserError(f"optimizer.{key}: {kind.__name__} has none", f"it has: {has} (optimizer.arguments)")
+    return chosen
+
+
+def _default(option: str) -> Any:
+    return OptimizerConfig.model_fields[option].default
+
+
+def _accepted(kind: type[Optimizer]) -> set[str]:
+    return set(inspect.signature(kind).parameters)
+
+
+def _kernel(kind: type[Optimizer], implementation: str, device: torch.device) -> dict[str, bool]:
+    accepted = _accepted(kind)
     if implementation == "auto":
-        implementation = "fused" if device.type in FUSED_DEVICES else "foreach"
+        has_fused = "fused" in accepted and device.type in FUSED_DEVICES
+        # Where neither is, torch's own choice stands.
+        implementation = "fused" if has_fused else "foreach"
+        if "foreach" not in accepted and not has_fused:
+            return {}
     if implementation == "fused":
+        if "fused" not in accepted:
+            raise UserError(f"optimizer.implementation: {kind.__name__} has no fused kernel", "set it to auto")
         return {"fused": True}
-    return {"foreach": implementation == "foreach"}
+    if "foreach" in accepted:
+        return {"foreach": implementation == "foreach"}
+    return {}

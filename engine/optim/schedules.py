@@ -1,7 +1,7 @@
 """The learning rate as a plan: a pure function of the step that can be drawn ahead, plus the plateau's memory.
 
-Plain arithmetic without torch, so that whoever draws the plan needs no framework. Each shape follows the
-scheduler of `torch.optim.lr_scheduler` of the same name; tests hold them against each other.
+Plain arithmetic for the shapes of our own, each of which follows the scheduler of `torch.optim.lr_scheduler` of that
+name; tests hold them against each other. Any other scheduler of torch is a table of what it would give.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainctl.engine.config.schema import ScheduleConfig
+from trainctl.engine.errors import UserError
 
+OWN_SHAPES = ("constant", "cosine", "cosine_warmup", "plateau", "cyclic")
+BY_STEP = ("onecyclelr", "cycliclr")
+"""Schedulers that torch's documentation steps after each batch."""
 DRAWN_POINTS = 512
 """How many points of the plan are written for drawing."""
 
@@ -45,6 +49,21 @@ class LearningRatePlan:
     epochs: int
     scale: float = 1.0
     plateau: PlateauState = field(default_factory=PlateauState)
+    _table: list[float] = field(default_factory=list[float], init=False, repr=False, compare=False)
+
+    def check(self) -> None:
+        """Whether the shape can be drawn.
+
+        Raises:
+            UserError: no such shape, or torch refuses its arguments.
+        """
+        if self.config.name not in OWN_SHAPES:
+            self.at(self.warmup_steps)
+        elif self.config.arguments:
+            raise UserError(
+                f"schedule.arguments: {self.config.name} has options of its own",
+                "use those of `schedule`, or name a scheduler of torch",
+            )
 
     @property
     def warmup_steps(self) -> int:
@@ -60,10 +79,7 @@ class LearningRatePlan:
         config = self.config
         if config.name == "cyclic":
             return _triangle(step, config)
-        if config.interval == "epoch":
-            unit, total, warm = step // self.steps_per_epoch, self.epochs, config.warmup_epochs
-        else:
-            unit, total, warm = step, self.epochs * self.steps_per_epoch, self.warmup_steps
+        unit, total, warm = self._units(step)
         if unit < warm:
             start = config.warmup_start_lr or self.peak / warm
             return start + (self.peak - start) * unit / max(1, warm - 1)
@@ -71,7 +87,23 @@ class LearningRatePlan:
             return _cosine(unit, total, warm, self.peak, config.eta_min)
         if config.name == "plateau":
             return max(self.peak * self.plateau.factor, min(config.min_lr, self.peak))
+        if config.name not in OWN_SHAPES:
+            return self._tabled(unit - warm, max(1, total - warm))
         return self.peak
+
+    def _units(self, step: int) -> tuple[int, int, int]:
+        """Position, length and length of the warmup, in what the plan moves by: epochs or steps."""
+        if self.config.interval == "epoch" and self.config.name not in BY_STEP:
+            return step // self.steps_per_epoch, self.epochs, self.config.warmup_epochs
+        return step, self.epochs * self.steps_per_epoch, self.warmup_steps
+
+    def _tabled(self, unit: int, count: int) -> float:
+        """What a scheduler of torch gives; behind its end the last value stays."""
+        if len(self._table) != count:  # the first look, or the horizon has changed
+            from trainctl.engine.optim.torch_schedule import torch_rates
+
+            self._table = torch_rates(self.config.name, self.config.arguments, self.peak, count)
+        return self._table[min(unit, count - 1)]
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> tuple[float, float] | None:
         """Tell the plateau the validation metrics after `epoch` epochs (1-based).

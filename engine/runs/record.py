@@ -30,6 +30,8 @@ class RecordLayout:
     """Module groups: fields `grad_norm.<name>` (before clipping)."""
     lr_groups: int = 1
     """Parameter groups of the optimiser: field `lr` has this many entries."""
+    lr_names: tuple[str, ...] = ()
+    """Named group that each of them belongs to; empty: they are not named."""
     classes: tuple[str, ...] = ()
     """Class names: field `classes` counts the samples of each in the step's batch."""
     scalars: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ class RecordLayout:
             "terms": list(self.terms),
             "groups": list(self.groups),
             "lr_groups": self.lr_groups,
+            "lr_names": list(self.lr_names),
             "classes": list(self.classes),
             "scalars": list(self.scalars),
             "frozen": list(self.frozen),
@@ -87,6 +90,7 @@ class RecordLayout:
             terms=_names(data["terms"]),
             groups=_names(data["groups"]),
             lr_groups=int(data["lr_groups"]),
+            lr_names=_names(data.get("lr_names", ())),
             classes=_names(data["classes"]),
             scalars=_names(data["scalars"]),
             frozen=_names(data.get("frozen", ())),

@@ -29,14 +29,16 @@ def may_be_absent(name: str) -> bool:
 def series_names(dtype: np.dtype[np.void], layout: RecordLayout) -> tuple[str, ...]:
     """The columns that records of this type give, in order.
 
-    `loss`, `lr` (of the first parameter group), `grad_norm`, `grad_norm.<group>`, `update_ratio`, `num_classes`,
-    `data_s`, `step_s`, `amp_scale`, `epoch`, `scalar.<name>`; for each loss term `raw.<term>`, `weighted.<term>` (raw
-    times weight) and `share.<term>` (its part of the sum of the weighted terms' magnitudes, NaN where that is 0 or
-    not finite); `time` (seconds since the first record of the run). A field the records lack has no column.
+    `loss`, `lr` (of the first parameter group), `lr.<name>` of each that is named, `grad_norm`, `grad_norm.<group>`,
+    `update_ratio`, `num_classes`, `data_s`, `step_s`, `amp_scale`, `epoch`, `scalar.<name>`; for each loss term
+    `raw.<term>`, `weighted.<term>` (raw times weight) and `share.<term>` (its part of the sum of the weighted terms'
+    magnitudes, NaN where that is 0 or not finite); `time` (seconds since the first record of the run). A field the
+    records lack has no column.
     """
     fields = dtype.names or ()
     names = [name for name in fields if name in PLAIN or name.startswith(PREFIXES)]
     names += [name for name in ("lr", "time") if name in fields]
+    names += [f"lr.{name}" for name in _named_rates(fields, layout)]
     terms = _terms(fields, layout)
     return (*names, *(f"{kind}.{term}" for kind in ("raw", "weighted", "share") for term in terms))
 
@@ -70,17 +72,26 @@ def derive_series(records: Records, layout: RecordLayout, start: float) -> Serie
     """
     names = series_names(records.dtype, layout)
     block = SeriesBlock(names, np.empty((len(names), len(records)), np.float32))
-    rows = dict(block.items())
+    rows, rates = dict(block.items()), _named_rates(records.dtype.names or (), layout)
     with np.errstate(all="ignore"):  # a value that overflows float32 is data here: it shows as infinite
         for name, row in rows.items():
             if name == "lr":
                 row[:] = records["lr"][:, 0]
+            elif name.startswith("lr."):
+                row[:] = records["lr"][:, rates[name.removeprefix("lr.")]]
             elif name == "time":
                 row[:] = records["time"] - start
             elif name in PLAIN or name.startswith(PREFIXES):
                 row[:] = records[name]
         _fill_terms(rows, records, _terms(records.dtype.names or (), layout))
     return block
+
+
+def _named_rates(fields: tuple[str, ...], layout: RecordLayout) -> dict[str, int]:
+    """Where the learning rate of each named group stands in `lr`: at the first parameter group of its name."""
+    if "lr" not in fields or len(layout.lr_names) != layout.lr_groups:
+        return {}
+    return {name: layout.lr_names.index(name) for name in dict.fromkeys(layout.lr_names)}
 
 
 def _terms(fields: tuple[str, ...], layout: RecordLayout) -> list[str]:

@@ -21,7 +21,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewWriter
 from trainctl.engine.runs.record import RecordLayout, Records
 
-VARIABLE = ("terms", "groups", "classes", "scalars", "frozen")
+VARIABLE = ("terms", "groups", "lr_names", "classes", "scalars", "frozen")
 """Parts of a layout that follow from configuration and data, and must be the same on a resume."""
 FIELD_TYPES = ("<u4", "<u8", "<i4", "<i8", "<f4", "<f8")
 """What a field of a record may be."""

@@ -22,9 +22,21 @@ from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
 from trainctl.engine.data.thumbnails import thumbnails
 from trainctl.engine.errors import UserError
+from trainctl.engine.optim.groups import OptimizerGroup
 from trainctl.engine.tasks.classification import Answers
 
-__all__ = ["Answers", "Batch", "ConfigT", "Monitor", "Split", "Splits", "StepOutput", "Task", "Turn"]
+__all__ = [
+    "Answers",
+    "Batch",
+    "ConfigT",
+    "Monitor",
+    "OptimizerGroup",
+    "Split",
+    "Splits",
+    "StepOutput",
+    "Task",
+    "Turn",
+]
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig, default=RunConfig, covariant=True)
 """Class of a task's configuration."""
@@ -147,6 +159,15 @@ class Task(ABC, Generic[ConfigT]):
     @abstractmethod
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Forward pass and raw loss terms of one batch, in training and in validation alike."""
+
+    def optimizers(self, model: nn.Module) -> Mapping[str, OptimizerGroup]:
+        """Parts of the network that minimise loss terms of their own, by name: a generator against a discriminator.
+
+        `step` is called once and gives the terms of all. Each group takes the gradient of its own terms only, and all
+        are updated at once, from the same weights (simultaneous gradient descent, Mescheder et al. 2017). Empty: all
+        parameters minimise the sum of all terms.
+        """
+        return {}
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Change a training batch on the device. Draws only from `generator`, so that a resume is exact."""

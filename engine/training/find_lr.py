@@ -10,8 +10,9 @@ from torch.optim import Optimizer
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Batch
 from trainctl.engine.data.feed import Feed
+from trainctl.engine.errors import UserError
 from trainctl.engine.optim.lr_finder import RangeTest, sweep
-from trainctl.engine.optim.optimizers import build_optimizer
+from trainctl.engine.optim.optimizers import build_optimizer, param_groups
 from trainctl.engine.training.loop.step import initial_weights, weighted_sum
 from trainctl.engine.training.setup import Assembly
 from trainctl.engine.training.state.state import random_state, restore_random_state
@@ -28,7 +29,16 @@ def find_lr(
     """Sweep the learning rate from `start` to `end` in `num_steps` steps on a copy of the network.
 
     The run's state and the random numbers are as before afterwards. `on_progress`: see `sweep`.
+
+    Raises:
+        UserError: the task trains groups for terms of their own.
     """
+    if assembly.state.groups:
+        names = ", ".join(group.name for group in assembly.state.groups)
+        raise UserError(
+            f"lr-find looks for a rate at which one loss falls; here {names} each have their own",
+            "compare short runs: optimizer.lrs.NAME=…",
+        )
     rng, generator_state = random_state(), assembly.state.generator.get_state()
     batches = _endless_batches(assembly)
 
@@ -38,7 +48,7 @@ def find_lr(
         return weighted_sum(output.terms, initial_weights(assembly.task, output.terms, config.loss_weights))
 
     def make_optimizer(model: nn.Module) -> Optimizer:
-        return build_optimizer(model, config.optimizer, assembly.device)
+        return build_optimizer(param_groups(model, config.optimizer), config.optimizer, assembly.device)
 
     try:
         return sweep(

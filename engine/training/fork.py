@@ -151,7 +151,12 @@ class _Heir:
 
     def _take_optimizer(self) -> None:
         refusal = load_moments(
-            self.state.model, self.state.optimizer, self.source["optimizer"], self.parent, self.config
+            self.state.model,
+            self.state.optimizer,
+            self.source["optimizer"],
+            self.parent,
+            self.config,
+            [named.group.modules for named in self.state.groups],
         )
         if refusal:
             self.result.warnings.append(refusal)

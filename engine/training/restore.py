@@ -118,7 +118,7 @@ def predict(
         UserError: a file cannot be read and none may be left out, or the task cannot predict.
     """
     rows: list[tuple[Path, dict[str, float]]] = []
-    with torch.inference_mode():
+    with torch.no_grad():
         for start in range(0, len(files), batch_size):
             part, batch = _readable(trained.task, files[start : start + batch_size], on_bad)
             if batch is None:

@@ -17,11 +17,12 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.ema import Ema
-from trainctl.engine.optim.optimizers import build_optimizer, freeze
+from trainctl.engine.optim.groups import NamedGroup, name_groups
+from trainctl.engine.optim.optimizers import build_optimizer, freeze, optimizer_type, param_groups
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
-from trainctl.engine.training.loop.precision import Precision, compile_options, layout_notes, place
+from trainctl.engine.training.loop.precision import Precision, compile_network, layout_notes, place
 from trainctl.engine.training.loop.trainer import steps_per_epoch
 from trainctl.engine.training.state.state import TrainState
 from trainctl.engine.training.state.weighting import Weighting
@@ -59,6 +60,7 @@ def assemble_run(
     device = choose_device(config.runtime.device)
     prepare_process(config.runtime, device)
     precision = Precision(config.precision, device)
+    optimizer_type(config.optimizer.name)  # before the data: they may take a minute to read
     seed_everything(config.seed)
     task = task_type(config, data_path)
     if task_state:
@@ -69,9 +71,11 @@ def assemble_run(
     model = task.build_model(splits)
     freeze(model, config.freeze)
     model = place(model, config.precision, device)
-    state = _fresh_state(model, config, precision, device, steps_per_epoch(task.sampler(splits.train), config))
+    groups = name_groups(model, task.optimizers(model))
+    steps = steps_per_epoch(task.sampler(splits.train), config)
+    state = _fresh_state(model, groups, config, precision, device, steps)
     if config.precision.compile:
-        model.compile(options=compile_options(model, device))
+        compile_network(model, device, keeps_graph=len(groups) > 1)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return Assembly(
         task=task,
@@ -86,15 +90,25 @@ def assemble_run(
 
 
 def _fresh_state(
-    model: nn.Module, config: RunConfig, precision: Precision, device: torch.device, steps: int
+    model: nn.Module,
+    groups: tuple[NamedGroup, ...],
+    config: RunConfig,
+    precision: Precision,
+    device: torch.device,
+    steps: int,
 ) -> TrainState:
     """Before the first step; `steps`: of an epoch."""
+    plan = LearningRatePlan(
+        config=config.schedule, peak=config.optimizer.lr, steps_per_epoch=steps, epochs=config.train.epochs
+    )
+    plan.check()
+    params = param_groups(model, config.optimizer, groups)
     return TrainState(
         model=model,
-        optimizer=build_optimizer(model, config.optimizer, device),
-        plan=LearningRatePlan(
-            config=config.schedule, peak=config.optimizer.lr, steps_per_epoch=steps, epochs=config.train.epochs
-        ),
+        optimizer=build_optimizer(params, config.optimizer, device),
+        plan=plan,
+        params=params,
+        groups=groups,
         scaler=precision.scaler,
         ema=Ema(model, config.ema) if config.ema.decay is not None else None,
         generator=torch.Generator(device).manual_seed(config.seed),

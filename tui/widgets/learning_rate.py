@@ -25,8 +25,9 @@ class LearningRatePanel(Chart):
         if plan is not None and len(plan.points):
             lines.append(Line("plan", plan.points, FAINT_INK, legend=False, smooth=False))
         lines += overlay_lines(scene, "lr", smooth=False)
-        if "lr" in view.series:
-            lines.append(Line("now", view.series["lr"], 0, smooth=False))
+        named = [name for name in view.series if name.startswith("lr.")]
+        for ink, name in enumerate(named or ["lr"] if "lr" in view.series else ()):
+            lines.append(Line(name.removeprefix("lr.") if named else "now", view.series[name], ink, smooth=False))
         total, warmup = (plan.total_steps, plan.warmup_steps) if plan else (0, 0)
         content = scened(
             view,

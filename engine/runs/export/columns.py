@@ -51,6 +51,8 @@ def flat_columns(dtype: np.dtype[np.void], layout: RecordLayout) -> list[Column]
 def _labels(field: str, size: int, layout: RecordLayout) -> list[str]:
     if field == "classes" and len(layout.classes) == size:
         return [f"classes.{name}" for name in layout.classes]
+    if field == "lr" and len(set(layout.lr_names)) == size:
+        return [f"lr.{name}" for name in layout.lr_names]
     return [f"{field}[{index}]" for index in range(size)]
 
 

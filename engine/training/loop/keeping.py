@@ -17,6 +17,7 @@ from numpy.lib.recfunctions import repack_fields
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.errors import UserError
+from trainctl.engine.optim.groups import check_terms_of
 from trainctl.engine.runs.atomic import DiskError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.record import RecordLayout, Records
@@ -132,6 +133,7 @@ class Keeping:
         weighting = self._config.weighting
         for option, named in (("weighting.ramp", weighting.ramp), ("weighting.delay", weighting.delay)):
             check_terms(option, named, output.terms)
+        check_terms_of(self._state.groups, list(output.terms))
         self._state.weighting.open(initial_weights(self._task, output.terms, self._config.loss_weights))
         self._state.weigh()
 
@@ -140,7 +142,8 @@ class Keeping:
         layout = RecordLayout(
             terms=tuple(output.terms),
             groups=tuple(meter.groups),
-            lr_groups=len(self._state.optimizer.param_groups),
+            lr_groups=len(self._state.params),
+            lr_names=tuple(group.name for group in self._state.params) if self._state.groups else (),
             classes=self._splits.classes if labels is not None else (),
             scalars=tuple(output.scalars),
             frozen=tuple(meter.frozen),

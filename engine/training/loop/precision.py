@@ -58,6 +58,22 @@ def place(model: nn.Module, config: PrecisionConfig, device: torch.device) -> nn
     return model
 
 
+def compile_network(model: nn.Module, device: torch.device, *, keeps_graph: bool) -> None:
+    """`torch.compile` the network in place.
+
+    Args:
+        model: on the device.
+        device: where it trains.
+        keeps_graph: more than one backward pass goes through one forward pass.
+    """
+    if keeps_graph:
+        # Else the compiled backward pass frees, and refuses to keep, what a second one needs.
+        import torch._functorch.config as functorch
+
+        functorch.donated_buffer = False
+    model.compile(options=compile_options(model, device))
+
+
 def compile_options(model: nn.Module, device: torch.device) -> dict[str, bool] | None:
     """For `torch.compile`: on a CPU it would give every convolution channels-last, the guarded ones too."""
     is_guarded = device.type == "cpu" and bool(strided_pointwise(model) or unknown_pointwise(model))

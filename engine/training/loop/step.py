@@ -63,12 +63,12 @@ class Stepper:
         self._flagged = bool(state.optimizer.defaults.get("fused")) and meter.params[0].device.type != "cpu"
         self._found_inf = torch.zeros((), device=meter.params[0].device)
 
-    def take(self, batches: Sequence[Batch], lr: float) -> bool:
+    def take(self, batches: Sequence[Batch], lrs: Sequence[float]) -> bool:
         """One optimiser step over `batches`, accumulated.
 
         Args:
             batches: prepared and augmented, on the device.
-            lr: learning rate of the step.
+            lrs: learning rate of each parameter group.
 
         Returns:
             Whether the update-to-weight ratio was measured.
@@ -87,13 +87,13 @@ class Stepper:
 
         # After it was measured: the record says what the gradient was, the optimiser gets what it may have.
         if self.state.clip is not None:
-            self.meter.clip(guard[len(terms) :].norm(), self.state.clip)
+            self.meter.clip(guard[len(terms) :], self.state.clip)
 
         # Copies of the weights cost a pass over them: at every step at first, where damage is done, then seldom.
         measure = self._measures_ratio(self.state.progress.step + 1)
         before = self.meter.weights_before() if measure else []
         self.is_updating = True
-        self._update(guard, lr)
+        self._update(guard, lrs)
         if measure:
             self.recorder.annotate(self.meter.update_ratio(before))
 
@@ -112,10 +112,7 @@ class Stepper:
                 output = self.task.step(self.state.model, batch)
             if self.recorder is None:
                 self.recorder = self._open_recorder(output)
-            loss = weighted_sum(output.terms, self.state.weights)
-            if len(batches) > 1:
-                loss = loss / len(batches)
-            self.precision.scaled(loss).backward()
+            self._backward(output.terms, len(batches))
             # What is recorded of accumulated batches is their mean, as the gradient is.
             terms = _add(terms, output.terms, len(batches))
             scalars = _add(scalars, output.scalars, len(batches))
@@ -124,10 +121,26 @@ class Stepper:
                 self._observer(self.state.progress.step + 1, batch, output, self.state.model)
         return terms, scalars
 
-    def _update(self, guard: Tensor, lr: float) -> None:
+    def _backward(self, terms: Mapping[str, Tensor], count: int) -> None:
+        """Gradients of the loss, or of each group's loss to its own parameters; averaged over `count` batches."""
+        groups = [group for group in self.state.groups if group.is_due(self.state.progress.step + 1)]
+        if not self.state.groups:
+            self.precision.scaled(self._loss(terms, count)).backward()
+        for number, group in enumerate(groups, 1):
+            own = {name: terms[name] for name in group.group.terms}
+            # The groups share one forward pass; the last to go through it may let go of it.
+            self.precision.scaled(self._loss(own, count)).backward(
+                inputs=list(group.params.values()), retain_graph=number < len(groups)
+            )
+
+    def _loss(self, terms: Mapping[str, Tensor], count: int) -> Tensor:
+        loss = weighted_sum(terms, self.state.weights)
+        return loss / count if count > 1 else loss
+
+    def _update(self, guard: Tensor, lrs: Sequence[float]) -> None:
         optimizer, scaler = self.state.optimizer, self.state.scaler
         # Set at each step from the plan, a function of the step alone: nothing to restore, nothing that drifts.
-        for group in optimizer.param_groups:
+        for group, lr in zip(optimizer.param_groups, lrs, strict=True):
             group["lr"] = lr
         if scaler is not None:
             scaler.step(optimizer)

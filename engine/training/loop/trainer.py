@@ -28,6 +28,7 @@ from trainctl.engine.training.loop.keeping import Keeping
 from trainctl.engine.training.loop.orders import Orders
 from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.loop.step import Observer, Stepper
+from trainctl.engine.training.loop.strangers import Strangers
 from trainctl.engine.training.record.assemble import HostRow
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.state.state import TrainState
@@ -61,7 +62,8 @@ class Trainer:
         self.task, self.splits, self.state, self.config, self.desk = task, splits, state, config, desk
         self.sampler: Sampler = task.sampler(splits.train)
         self._feed = Feed(splits.train, device)
-        meter = GradientMeter(task.module_groups(state.model), state.model)
+        parts = [list(group.params.values()) for group in state.groups]
+        meter = GradientMeter(task.module_groups(state.model), state.model, clipped=parts)
         self.keeping = Keeping(task, splits, state, config, device, desk)
         val_feed, announce = Feed(splits.val, device), self._announce_plan
         self.examination = Examination(task, splits, val_feed, state, config, precision, desk, self.keeping, announce)
@@ -75,8 +77,9 @@ class Trainer:
         self.desk.pulse.enter(RunState.RUNNING)
         self.state.model.train()
         # The number of epochs is looked up each time: it can be changed while the run goes on.
-        while self.orders.ending is None and self.state.progress.epoch < self.state.plan.epochs:
-            self._train_epoch()
+        with Strangers(self.state.optimizer, self.state.model, self._warn):
+            while self.orders.ending is None and self.state.progress.epoch < self.state.plan.epochs:
+                self._train_epoch()
         # The last records may still be on the device, and with them the alarm: a run is not finished before its
         # last step is known to be sound.
         self.keeping.flush()
@@ -97,6 +100,9 @@ class Trainer:
     def close(self) -> None:
         """Close the records; harmless when none were opened."""
         self.keeping.close()
+
+    def _warn(self, text: str) -> None:
+        self.desk.writer.event(EventKind.WARNING, self.state.progress.step, text=text)
 
     def _has_failed(self) -> bool:
         return self.orders.ending is not None and self.orders.ending.state is RunState.FAILED
@@ -124,8 +130,8 @@ class Trainer:
         progress = self.state.progress
         prepared = [self._augmented(batch) for batch in islice(batches, len(group))]
         ready = time.perf_counter()
-        lr = self.state.plan.at(progress.step)
-        measured = self._stepper.take(prepared, lr)
+        lrs = self.state.lrs()
+        measured = self._stepper.take(prepared, lrs)
         progress.step += 1
         self._stepper.is_updating = False
         progress.batch += len(group)
@@ -143,7 +149,7 @@ class Trainer:
                 time=time.time(),
                 data_s=ready - started,
                 step_s=ended - started,
-                lr=lr,
+                lr=lrs,
                 weights=tuple(self.state.weights.values()),
                 clip=math.nan if self.state.clip is None else self.state.clip,
                 batch_size=size,

@@ -13,7 +13,7 @@ from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.loop.precision import Precision
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode, in which a task could not take the gradient that its loss is made of
 def validate(
     task: Task,
     model: nn.Module,

@@ -33,7 +33,8 @@ def worst_samples(
         return None
     values, rows = losses_N.float().topk(min(most, len(split)))  # NaN stands above everything
     chosen = rows.cpu()
-    words = task.describe_samples({name: column[rows].cpu() for name, column in columns.items()})
+    few = {name: column[rows].cpu() for name, column in columns.items()}
+    words, answers = task.describe_samples(few), task.answers(few)
     pictures = task.thumbnails({name: tensor[chosen] for name, tensor in split.tensors.items()})
     if pictures is None:
         pictures = torch.zeros(len(chosen), 0, 0, 3, dtype=torch.uint8)
@@ -46,4 +47,5 @@ def worst_samples(
         predictions=tuple(prediction for _, prediction in words),
         names=tuple(str(split.names[row]) if split.names else f"validation sample {row}" for row in chosen.tolist()),
         images=pictures.cpu().numpy(),
+        rights=() if answers is None else tuple((answers.truth == answers.answer).tolist()),
     )

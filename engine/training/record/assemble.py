@@ -24,7 +24,8 @@ class HostRow(NamedTuple):
     time: float
     data_s: float
     step_s: float
-    lr: float
+    lr: tuple[float, ...]
+    """Of each parameter group."""
     weights: tuple[float, ...]
     clip: float
     batch_size: int
@@ -89,9 +90,7 @@ def _fill_host(records: Array, notes: Sequence[HostRow]) -> None:
     """Every column that has a note of its name."""
     for name in HostRow._fields:
         if name in (records.dtype.names or ()):
-            column = records[name]
-            values = np.array([getattr(note, name) for note in notes])
-            column[...] = values.reshape(-1, *(1 for _ in column.shape[1:]))  # one rate for all parameter groups
+            records[name] = np.array([getattr(note, name) for note in notes])
 
 
 def _fill_norms(records: Array, norms: Array, plan: RowPlan) -> None:

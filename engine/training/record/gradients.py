@@ -23,9 +23,15 @@ class GradientMeter:
         groups: parameters by group name. Parameters without `requires_grad` are left out; a group without any
             other is named in `frozen`. A parameter in two groups counts for the first.
         model: gives the parameters that no group names (group `other`).
+        clipped: parameters that are clipped by their own norm, for each optimiser; empty: all by that of all.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[nn.Parameter]], model: nn.Module) -> None:
+    def __init__(
+        self,
+        groups: Mapping[str, Sequence[nn.Parameter]],
+        model: nn.Module,
+        clipped: Sequence[Sequence[nn.Parameter]] = (),
+    ) -> None:
         self.params: list[nn.Parameter] = []
         self.group_of: list[int] = []
         self.groups: list[str] = []
@@ -41,6 +47,13 @@ class GradientMeter:
                 self.params += trainable
             elif new:
                 self.frozen.append(name)
+        self._clipped = [self._places(part) for part in clipped]
+
+    def _places(self, params: Sequence[nn.Parameter]) -> tuple[Tensor, list[nn.Parameter]]:
+        """Where the norms of some parameters stand among all, int64, on the device; and the parameters."""
+        wanted = {id(p) for p in params}
+        places = [place for place, p in enumerate(self.params) if id(p) in wanted]
+        return torch.tensor(places, device=self.params[0].device), [self.params[place] for place in places]
 
     def norms(self) -> list[Tensor]:
         """Gradient norm of each parameter tensor, scalars; a parameter without gradient has norm 0."""
@@ -52,10 +65,18 @@ class GradientMeter:
         zero = torch.zeros((), device=self.params[0].device)
         return [zero if p.grad is None else next(remaining) for p in self.params]
 
-    def clip(self, total: Tensor, max_norm: float) -> None:
-        """Scale all gradients so that their norm `total` becomes at most `max_norm`."""
-        factor = torch.clamp(max_norm / (total + CLIP_EPS), max=1.0)
-        foreach.scale_([p.grad for p in self.params if p.grad is not None], factor)
+    def clip(self, norms: Tensor, max_norm: float) -> None:
+        """Scale the gradients so that their norm, each optimiser's by itself, becomes at most `max_norm`.
+
+        Args:
+            norms: of each parameter tensor, shape (P,), as `norms` gave them.
+            max_norm: above 0.
+        """
+        parts = [(norms[places], params) for places, params in self._clipped] or [(norms, self.params)]
+        for own, params in parts:
+            grads = [p.grad for p in params if p.grad is not None]
+            if grads:
+                foreach.scale_(grads, torch.clamp(max_norm / (own.norm() + CLIP_EPS), max=1.0))
 
     def clear(self) -> None:
         """Forget the gradients. torch's `zero_grad` does the same and takes twenty times as long around it."""

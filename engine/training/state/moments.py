@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,12 @@ from trainctl.engine.optim.optimizers import is_within, names_in_state
 
 
 def load_moments(
-    model: nn.Module, optimizer: Optimizer, saved: dict[str, Any], before: RunConfig, now: RunConfig
+    model: nn.Module,
+    optimizer: Optimizer,
+    saved: dict[str, Any],
+    before: RunConfig,
+    now: RunConfig,
+    groups: Sequence[Sequence[str]] = (),
 ) -> str:
     """Give each parameter the state that it had in another run of the same network.
 
@@ -26,6 +32,7 @@ def load_moments(
         saved: `state_dict` of the other run's optimiser.
         before: configuration of the other run.
         now: configuration of this one.
+        groups: modules of each group that the task names, in its order.
 
     Returns:
         What was left behind, in words; empty if nothing was.
@@ -36,8 +43,8 @@ def load_moments(
     # A parameter that is frozen neither here nor there by its task: frozen now only because it is configured so.
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad or is_within(name, now.freeze)]
     numbers = [number for group in saved["param_groups"] for number in group["params"]]
-    names_before = names_in_state(named, before.optimizer, before.freeze)
-    names_now = names_in_state(named, now.optimizer, now.freeze)
+    names_before = names_in_state(named, before.optimizer, before.freeze, groups)
+    names_now = names_in_state(named, now.optimizer, now.freeze, groups)
     by_name = {name: saved["state"].get(number) for name, number in zip(names_before, numbers, strict=False)}
     if len(numbers) != len(names_before) or not _fits(by_name, dict(named)):
         return "the optimiser starts without moments: the parent's belong to other parameters"

@@ -15,6 +15,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from trainctl.engine.optim.ema import Ema
+from trainctl.engine.optim.groups import NamedGroup
+from trainctl.engine.optim.optimizers import ParamGroup
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.training.state.weighting import Weighting, saved_weighting
 
@@ -62,12 +64,21 @@ class TrainState:
     weights: dict[str, float]
     """Weight of each loss term in the present epoch."""
     clip: float | None
+    params: tuple[ParamGroup, ...] = ()
+    """Parameter groups of the optimiser, in its order."""
+    groups: tuple[NamedGroup, ...] = ()
+    """Groups that minimise terms of their own; empty: all parameters minimise all terms."""
     weighting: Weighting = field(default_factory=Weighting)
     """Where these weights come from."""
     progress: Progress = field(default_factory=Progress)
     best: Best = field(default_factory=Best)
     last_metrics: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     """Metrics of the newest validation, by weights (raw, ema)."""
+
+    def lrs(self) -> tuple[float, ...]:
+        """Learning rate of each parameter group at the coming step: the plan's, in proportion to its own peak."""
+        lr, peak = self.plan.at(self.progress.step), self.plan.peak
+        return tuple(lr if group.peak == peak else lr * (group.peak / peak) for group in self.params)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain data only, so that `torch.load(weights_only=True)` reads it."""

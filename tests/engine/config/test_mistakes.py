@@ -37,8 +37,9 @@ def complaint_about(*overrides: str) -> str:
         ("seed: 1\noptimizer:\n  lr: fast\n", "my.yaml:3: optimizer.lr must be a number, got fast"),
         ("optimizer: {lr: 0}\n", "my.yaml:1: optimizer.lr must be greater than 0, got 0"),
         (
-            "optimizer:\n  name: adma\n",
-            "my.yaml:2: optimizer.name must be one of adamw, adam, sgd, got adma; did you mean adam?",
+            "optimizer:\n  name: adamm\n",
+            "my.yaml:2: optimizer.name must be one of adamw, adam, sgd, adadelta, adafactor, adagrad, adamax, asgd, "
+            "muon, nadam, radam, rmsprop, rprop, got adamm; did you mean adam?",
         ),
         ("ema: 0.9\n", "my.yaml:1: ema must be a mapping (key: value), got 0.9"),
         (

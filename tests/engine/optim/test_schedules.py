@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ReduceLROnPlateau
 
-from trainctl.engine.config.schema import ScheduleConfig
-from trainctl.engine.optim.schedules import DRAWN_POINTS, LearningRatePlan
+from trainctl.engine.config.schema import ScheduleConfig, ScheduleName
+from trainctl.engine.errors import UserError
+from trainctl.engine.optim.schedules import DRAWN_POINTS, OWN_SHAPES, LearningRatePlan
 
 PEAK = 1e-2
 
@@ -125,3 +126,82 @@ def test_a_live_factor_scales_everything_after_it() -> None:
     before = plan.at(50)
     plan.scale *= 0.5
     assert plan.at(50) == pytest.approx(before / 2)
+
+
+def test_every_scheduler_of_torch_that_is_a_function_of_the_step_can_be_named() -> None:
+    module = torch.optim.lr_scheduler
+    found = {
+        kind.__name__.lower()
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, module.LRScheduler) and not kind.__name__.startswith("_")
+    }
+    of_functions = {"lambdalr", "multiplicativelr"}
+    of_others = {"sequentiallr", "chainedscheduler"}
+    rest = found - of_functions - of_others - {"lrscheduler", "reducelronplateau"}
+    assert rest == set(get_args(ScheduleName)) - set(OWN_SHAPES)
+
+
+BY_NAME: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("StepLR", {"step_size": 3, "gamma": 0.5}, {}),
+    ("MultiStepLR", {"milestones": [2, 9]}, {}),
+    ("ExponentialLR", {"gamma": 0.9}, {}),
+    ("LinearLR", {"start_factor": 0.1, "total_iters": 4}, {}),
+    ("ConstantLR", {}, {}),
+    ("PolynomialLR", {"total_iters": 12, "power": 2.0}, {}),
+    ("CosineAnnealingLR", {}, {"T_max": 20}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 4, "T_mult": 2}, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "filled"), BY_NAME, ids=[case[0] for case in BY_NAME])
+def test_a_scheduler_of_torch_by_its_name_moves_once_an_epoch(
+    name: str, arguments: dict[str, Any], filled: dict[str, Any]
+) -> None:
+    plan = plan_of(name=name, arguments=arguments)
+    expected = torch_lrs(getattr(torch.optim.lr_scheduler, name)(torch_optimizer(), **arguments, **filled), 20)
+    assert [plan.at(step) for step in range(100)] == pytest.approx([lr for lr in expected for _ in range(5)])
+    assert plan.points()[0] == (0, pytest.approx(expected[0]))
+
+
+def test_one_cycle_moves_at_every_step_and_fills_the_run() -> None:
+    plan = plan_of(name="OneCycleLR")
+    fresh = torch.optim.lr_scheduler.OneCycleLR(torch_optimizer(), max_lr=PEAK, total_steps=100)
+    expected = [fresh.optimizer.param_groups[0]["lr"]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(99):
+            fresh.step()
+            expected.append(fresh.optimizer.param_groups[0]["lr"])
+    assert [plan.at(step) for step in range(100)] == pytest.approx(expected)
+    assert max(lr for _, lr in plan.points()) == pytest.approx(PEAK)
+
+
+def test_a_warmup_stands_in_front_of_a_scheduler_of_torch() -> None:
+    plan = plan_of(name="StepLR", arguments={"step_size": 2, "gamma": 0.1}, warmup_epochs=3)
+    by_epoch = [plan.at(5 * epoch) for epoch in range(7)]
+    assert by_epoch == pytest.approx([PEAK / 3, 2 * PEAK / 3, PEAK, PEAK, PEAK, PEAK / 10, PEAK / 10])
+
+
+def test_another_horizon_is_another_table() -> None:
+    plan = plan_of(name="CosineAnnealingLR")
+    before = plan.at(50)
+    plan.epochs = 40
+    assert plan.at(50) > before
+    assert plan.at(10**6) == plan.at(199)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "StepLR"}, "StepLR needs step_size; give schedule.arguments.step_size="),
+        ({"name": "StepLR", "arguments": {"step_size": 2, "gama": 1}}, "StepLR refuses its arguments.*gama"),
+        ({"name": "MultiStepLR", "arguments": {"milestones": 3}}, "MultiStepLR refuses its arguments"),
+        ({"name": "StepLR", "arguments": {"step_size": 0}}, "StepLR refuses its arguments"),
+        ({"name": "OneCycleLR", "arguments": {"total_steps": 5}}, "OneCycleLR refuses its arguments.*5"),
+        ({"name": "OneCycleLR", "arguments": {"cycle_momentum": True}}, "momentum is not cycled"),
+        ({"name": "cosine", "arguments": {"T_max": 5}}, "cosine has options of its own"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        plan_of(**options).check()
