@@ -21,6 +21,18 @@ class Best:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What the rules said of the run at its end."""
+
+    findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Code, severity, title, summary and step of each, as plain data."""
+    num_checks: int | None = None
+    """Rules that could give an answer; None: the run was not judged."""
+    not_judged: str = ""
+    """Why it was not."""
+
+
+@dataclass(frozen=True)
 class Summary:
     """Content of `summary.json`."""
 
@@ -35,7 +47,11 @@ class Summary:
     """Last validation, by name."""
     best: Best | None = None
     findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """What the rules found, as plain data."""
+    """What the rules found, as plain data, see `Judgement`."""
+    num_checks: int | None = None
+    """Rules that could give an answer; None: the run was not judged."""
+    not_judged: str = ""
+    """Why it was not; empty where an older version wrote this."""
     checkpoint: str | None = None
     """File name of the checkpoint to use, in the run directory."""
     exit_reason: str = ""
@@ -74,7 +90,9 @@ def _from_json(data: dict[str, Any]) -> Summary:
         samples_per_s=_number(data.get("samples_per_s")),
         metrics={name: _number(value) for name, value in data.get("metrics", {}).items()},
         best=_best(data.get("best")),
-        findings=list(data.get("findings", [])),
+        findings=[found for found in data.get("findings", []) if isinstance(found, dict)],
+        num_checks=None if data.get("num_checks") is None else int(data["num_checks"]),
+        not_judged=str(data.get("not_judged", "")),
         checkpoint=None if checkpoint is None else str(checkpoint),
         exit_reason=str(data.get("exit_reason", "")),
         schema=int(data["schema"]),

@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
-from trainctl.engine.runs.summary import Best, Summary
+from trainctl.engine.runs.summary import Best, Judgement, Summary
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.control import POLL_S, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.desk import desk_of
@@ -45,6 +45,9 @@ from trainctl.engine.training.loop.trainer import Trainer
 from trainctl.engine.training.restore import saved_task_state
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.state.checkpoint import DamagedCheckpointError, load_checkpoint, save_checkpoint
+
+JUDGE_WAIT_S = 1.0
+"""How long the judgement at the end waits for the disk to take the last records."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Order:
     """Told the directory before training starts, e.g. to show it."""
     make_observer: Callable[[Splits], Observer] | None = None
     """For debugging: looks at every backward pass."""
+    judge: Callable[[RunPaths, RunState], Judgement] | None = None
+    """Says at the end what the rules find in the records; told the state in which the run ends. None: not judged."""
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -288,11 +293,24 @@ class _Sitting:
             trainer.close()
         step = self.assembly.state.progress.step
         summary = summarize(self.assembly, self.order.resolved.config, self.paths, ending)
+        judged = self._judge(ending.state)
+        summary = replace(summary, findings=judged.findings, num_checks=judged.num_checks, not_judged=judged.not_judged)
         with contextlib.suppress(UserError):  # it is among what the end says was refused
             self.desk.pulse.enter(ending.state, ending.reason)
         refused = self.writer.end(ending, step, summary)
         if refused and ending.code is ExitCode.OK:  # any other ending has its own code, which says more
             raise refused[0]
+
+    def _judge(self, state: RunState) -> Judgement:
+        """What the rules say of the records, once the disk has them all. Costs the summary nothing that goes wrong."""
+        if self.order.judge is None:
+            return Judgement(not_judged="nobody asked for it")
+        try:
+            if not self.writer.deliver(JUDGE_WAIT_S):
+                return Judgement(not_judged="the disk did not take the last records in time")
+            return self.order.judge(self.paths, state)
+        except Exception as err:
+            return Judgement(not_judged=f"{type(err).__name__}: {err}")
 
 
 def summarize(assembly: Assembly, config: RunConfig, paths: RunPaths, ending: Ending) -> Summary:

@@ -84,7 +84,7 @@ def figure_rows(runs: Sequence[RunFacts], metric: str = "") -> list[CompareRow]:
         figures_row("time", [run.seconds for run in runs], None, duration),
         figures_row("samples/s", [run.samples_per_s for run in runs], False),
         _words("not finite from", [f"step {run.first_nonfinite}" if run.first_nonfinite else "" for run in runs]),
-        _words("findings", [" ".join(run.findings) for run in runs]),
+        _words("findings", [run.judged for run in runs]),
         _words("changed by hand", [_times(len(run.interventions)) for run in runs]),
     ]
     return [row for row in rows if any(cell != NO_VALUE for cell in row.cells)]

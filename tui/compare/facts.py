@@ -53,6 +53,10 @@ class RunFacts:
     """Epoch, step, weights and metrics of each validation."""
     findings: tuple[str, ...]
     """Codes, each once."""
+    found: tuple[Mapping[str, Any], ...]
+    """The findings as plain data: code, severity, title, summary, step."""
+    num_checks: int | None
+    """Rules that could give an answer at the run's end; None: it was not judged."""
     first_nonfinite: int | None
     interventions: tuple[str, ...]
     """Commands that took effect, in words."""
@@ -64,6 +68,13 @@ class RunFacts:
     """Where the data came from; empty while unknown."""
     data_id: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Hash of the training and of the validation samples (`train`, `val`); empty where an older version ran it."""
+
+    @property
+    def judged(self) -> str:
+        """The findings in words: `D104 error, K401 warning`; `none in 12 checks`; `not judged`."""
+        if self.found:
+            return ", ".join(f"{one.get('code')} {one.get('severity') or 'info'}" for one in self.found)
+        return "not judged" if self.num_checks is None else f"none in {self.num_checks} checks"
 
     @property
     def fluctuation(self) -> float:
@@ -98,7 +109,7 @@ def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFac
     losses = tuple((e.whole("epoch"), _number(e.data["train"].get("loss"))) for e in epochs)
     newest = view.series["loss"].last if "loss" in view.series else math.nan
     monitors = [event for event in view.of_kind(EventKind.VALIDATION) if event.data.get("monitor")]
-    best = view.best
+    best, found = view.best, findings_of(view)
     return RunFacts(
         name=view.paths.root.name,
         preset=view.preset,
@@ -112,7 +123,9 @@ def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFac
         monitor=str(monitors[-1].data["monitor"]) if monitors else best.metric if best else "",
         monitor_mode=str(monitors[-1].data.get("monitor_mode") or "") if monitors else "",
         validations=tuple(_validations(view)),
-        findings=tuple(dict.fromkeys(str(e.data.get("code")) for e in view.of_kind(EventKind.FINDING))),
+        findings=tuple(dict.fromkeys(str(one.get("code")) for one in found)),
+        found=found,
+        num_checks=summary.num_checks if summary else None,
         first_nonfinite=view.first_nonfinite,
         interventions=tuple(_interventions(view)),
         config=None if document is None else flat_values(document),
@@ -120,6 +133,15 @@ def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFac
         data=str(meta.get("data") or "built-in") if meta else "",
         data_id=_mapping(meta.get("data_id")),
     )
+
+
+def findings_of(view: RunView) -> tuple[Mapping[str, Any], ...]:
+    """What was found by the end of the run; before it, or where it was not judged, what the run itself told."""
+    if view.summary is not None and view.summary.num_checks is not None:
+        return tuple(view.summary.findings)
+    told = {str(event.data.get("code")): event for event in view.of_kind(EventKind.FINDING)}
+    names = ("code", "severity", "title", "summary")
+    return tuple({name: event.data.get(name) for name in names} | {"step": event.step} for event in told.values())
 
 
 def _seconds(view: RunView, epochs: Sequence[Event]) -> float:

@@ -70,10 +70,11 @@ class RunEvidence:
     Args:
         paths: the run; nothing is read yet.
         most: batches that are looked at, the newest.
+        ends_as: the state in which the run is about to end; none: as its files say.
     """
 
-    def __init__(self, paths: RunPaths, *, most: int = MOST_BATCHES) -> None:
-        self.paths, self.most = paths, most
+    def __init__(self, paths: RunPaths, *, most: int = MOST_BATCHES, ends_as: RunState | None = None) -> None:
+        self.paths, self.most, self._ends_as = paths, most, ends_as
         self._heard: list[Event] = []
         self._scan = RecordScan(paths)
         self._events = EventReader(paths)
@@ -104,7 +105,7 @@ class RunEvidence:
         missing |= {"overlap": NOT_RECORDED} if overlap is None else {}
         missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
         missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
-        state, is_crashed = _state(self.paths)
+        state, is_crashed = _state(self.paths) if self._ends_as is None else (self._ends_as, False)
         records = self._scan.facts(str(state), is_crashed=is_crashed)
         contrast = recorded_contrast(self._newest(layout), layout, records, plan, self._steps_per_epoch)
         missing |= {"contrast": NO_CONTRAST} if contrast is None else {}

@@ -44,6 +44,8 @@ RUN = RunFacts(
         (3, 300, "raw", {"loss": 0.5, "f1": math.nan}),
     ),
     findings=("S1101",),
+    found=({"code": "S1101", "severity": "warning"},),
+    num_checks=None,
     first_nonfinite=None,
     interventions=(),
 )

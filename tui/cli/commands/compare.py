@@ -180,7 +180,8 @@ def _run_json(paths: RunPaths, run: RunFacts) -> dict[str, Any]:
         "state": run.state,
         "has_configuration": run.config is not None,
         "interventions": list(run.interventions),
-        "findings": list(run.findings),
+        "findings": [dict(found) for found in run.found],
+        "num_checks": run.num_checks,
         "promises": [
             {"text": promise.text, "kept": promise.kept, "measured": promise.measured} for promise in promises_of(run)
         ],

@@ -27,6 +27,8 @@ from trainctl.tui.cli.output import say
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
     from trainctl.engine.runs.layout import RunPaths
+    from trainctl.engine.runs.states import RunState
+    from trainctl.engine.runs.summary import Judgement
     from trainctl.tui.cli.live.display import ConsoleLog, View
     from trainctl.tui.cli.past_run import PastRun
 
@@ -206,6 +208,7 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
         argv=sys.argv,
         on_open=on_open,
         make_observer=_debug_observer() if debug else None,
+        judge=_judge,
     )
     try:
         ending = train(order)
@@ -223,6 +226,12 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
     if opened and not json:
         _print_goodbye(opened[0], int(ending.code))
     return int(ending.code)
+
+
+def _judge(paths: RunPaths, state: RunState) -> Judgement:
+    from trainctl.engine.diagnosis.conclusion import conclude  # only now: a run need not wait for it to start
+
+    return conclude(paths, state)
 
 
 def _view(log: ConsoleLog, *, json: bool) -> View:
