@@ -44,6 +44,8 @@ class WorstSamples:
     """Where each sample came from."""
     images: NDArray[np.uint8]
     """Pictures, (K, H, W, 3); no height and width where the task has none."""
+    rights: tuple[bool, ...] = ()
+    """Whether each answer is the right class; empty: nobody says."""
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -62,6 +64,7 @@ def write_samples(paths: RunPaths, samples: WorstSamples) -> None:
         "predictions": np.array(samples.predictions, np.str_),
         "names": np.array(samples.names, np.str_),
         "images": samples.images,
+        "rights": np.array(samples.rights, np.bool_),
     }
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -103,8 +106,10 @@ def _read(arrays: Any, paths: RunPaths) -> WorstSamples:
         predictions=tuple(str(text) for text in arrays["predictions"]),
         names=tuple(str(text) for text in arrays["names"]),
         images=np.asarray(arrays["images"], np.uint8),
+        rights=tuple(bool(right) for right in arrays["rights"]) if "rights" in arrays else (),
     )
     lengths = {len(samples), *map(len, (samples.truths, samples.predictions, samples.names, samples.images))}
+    lengths |= {len(samples.rights)} if samples.rights else set()
     if len(lengths) > 1 or samples.images.ndim != 4:
         raise ValueError("its parts do not belong together")
     return samples

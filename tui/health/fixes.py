@@ -5,7 +5,9 @@ A user's own task is not imported for it: its configuration is then compared as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +15,15 @@ from typing import Any, cast
 from trainctl.engine.config.yamlfile import format_value, read_document
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb
+from trainctl.engine.runs.events import Event
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.configured import reading
 from trainctl.tui import presets
 from trainctl.tui.processes.launch import LaunchRequest
 
 Command = tuple[Verb, dict[str, Any]]
+PATHS = {"lr": "optimizer.lr", "clip": "clip.grad_norm", "epochs": "train.epochs"}
+"""Path of what a command changes, by the command's name for it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class FixPlan:
     changes: list[tuple[str, Any, Any]]
     """Name, present and new value of everything that a new run would have otherwise."""
     commands: list[Command] | None
-    """What to ask of the run that goes on; none: this cannot be changed while it runs."""
+    """What to ask of the run that goes on; empty: it is in force; none: this cannot be changed while it runs."""
     request: LaunchRequest
     """A new run like this one, with the fix."""
     overrides: tuple[str, ...]
@@ -40,7 +45,13 @@ class FixPlan:
         return replace(forking, overrides=self.overrides, label=self.request.label)
 
 
-def plan_fix(settings: Mapping[str, Any], run: RunPaths, meta: Mapping[str, Any], request: LaunchRequest) -> FixPlan:
+def plan_fix(
+    settings: Mapping[str, Any],
+    run: RunPaths,
+    meta: Mapping[str, Any],
+    request: LaunchRequest,
+    changes: Iterable[Event] = (),
+) -> FixPlan:
     """Work out a fix.
 
     Args:
@@ -48,6 +59,7 @@ def plan_fix(settings: Mapping[str, Any], run: RunPaths, meta: Mapping[str, Any]
         run: the run that is to be fixed.
         meta: content of its `meta.json`.
         request: how the cockpit starts runs; kept where the run was started like that.
+        changes: `command` events in force: what was changed since the run began.
 
     Raises:
         UserError: the run has no configuration yet, or the fix does not fit it.
@@ -59,17 +71,60 @@ def plan_fix(settings: Mapping[str, Any], run: RunPaths, meta: Mapping[str, Any]
     if _is_started_like(run, meta, request):
         own = request
     new = replace(own, overrides=(*own.overrides, *overrides))
-    return FixPlan(presets.changes(present, new), live_commands(settings, values), new, overrides)
+    return FixPlan(presets.changes(present, new), live_commands(settings, values, changes), new, overrides)
 
 
-def live_commands(settings: Mapping[str, Any], values: Mapping[str, Any]) -> list[Command] | None:
-    """Commands that bring the settings about in a run that goes on; none where one of them needs a new run.
+def live_commands(
+    settings: Mapping[str, Any], values: Mapping[str, Any], changes: Iterable[Event] = ()
+) -> list[Command] | None:
+    """Commands that bring the settings about in a run that goes on; empty where they are in force already, none where
+    one of them needs a new run.
 
-    A learning rate is changed by the factor between the configured and the new one, so that the schedule stays.
+    A learning rate is changed by a factor, so that the schedule stays: by the one that leads from what is in force, not
+    from what was configured, to the new one. So a fix that is asked for twice is done once.
     """
-    commands = [_live_command(path, value, value_at(values, path)) for path, value in settings.items()]
-    known = [command for command in commands if command is not None]
-    return known if known and len(known) == len(commands) else None
+    known = _in_force(values, changes)
+    commands = [_live_command(path, value, known(path)) for path, value in settings.items()]
+    if not commands or None in commands:
+        return None
+    found = zip(commands, settings.items(), strict=True)
+    return [command for command, (path, value) in found if command and not _is_same(value, known(path))]
+
+
+def _in_force(values: Mapping[str, Any], changes: Iterable[Event]) -> Callable[[str], Any]:
+    """The value of a path, with what commands have made of it."""
+    changed: dict[str, Any] = {}
+    for event in changes:
+        args: Any = event.data.get("args")
+        if event.data.get("verb") != Verb.SET or not isinstance(args, dict):
+            continue
+        if str(event.data.get("effect", "")).startswith("refused"):
+            continue
+        path = PATHS.get(str(args.get("name")), f"loss_weights.{args.get('term')}")
+        before, value = changed.get(path, value_at(values, path)), args.get("value")
+        if path == "optimizer.lr" and args.get("op") == "set":
+            value = _rate_after(str(event.data.get("effect", "")), before)
+        elif args.get("op") == "mul":
+            value = before * value if _is_number(before) and _is_number(value) else before
+        changed[path] = value
+    return lambda path: changed[path] if path in changed else value_at(values, path)
+
+
+def _rate_after(effect: str, before: Any) -> Any:
+    """The peak of the schedule after a rate was set in the middle of it, from `lr 1e-3 -> 2e-4`."""
+    with suppress(ValueError, ZeroDivisionError, TypeError):
+        was, _, now = effect.removeprefix("lr ").partition(" -> ")
+        return before * (float(now) / float(was))
+    return before
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are the same, as far as the three digits of an event can tell."""
+    return one == other or (_is_number(one) and _is_number(other) and math.isclose(one, other, rel_tol=5e-3))
 
 
 def _live_command(path: str, value: Any, present: Any) -> Command | None:

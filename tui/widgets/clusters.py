@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -82,7 +82,8 @@ class ClusterPanel(Widget, can_focus=True):
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         self._view, self._scene = view, scene
-        shown = (view.step, note(view), scene)
+        # A copy: the scene is changed in place, and would always equal itself.
+        shown = (view.step, note(view), replace(scene, overlays=()), view.plan, Chart.glyphs, Chart.plain_ink)
         if shown == self._shown:
             return
         self._shown = shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual.content import Content
@@ -23,7 +25,7 @@ class WorstPanel(Pictures, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._samples: WorstSamples | None = None
-        self._has_classes = False
+        self._class_names: tuple[str, ...] = ()
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
@@ -37,11 +39,11 @@ class WorstPanel(Pictures, can_focus=True):
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the newest validation's, when it is a new one."""
         del scene
-        has_classes = view.layout is not None and bool(view.layout.classes)
-        if view.samples is self._samples and has_classes == self._has_classes:
+        classes = view.layout.classes if view.layout is not None else ()
+        if view.samples is self._samples and classes == self._class_names:
             return
-        self._samples, self._has_classes = view.samples, has_classes
-        self.show_tiles(tiles_of(view.samples, has_classes=has_classes) if view.samples else ())
+        self._samples, self._class_names = view.samples, classes
+        self.show_tiles(tiles_of(view.samples, classes) if view.samples else ())
         self._write_border()
 
     def _write_border(self) -> None:
@@ -58,29 +60,36 @@ class WorstPanel(Pictures, can_focus=True):
         self.border_title = Content("").join(parts)
 
 
-def tiles_of(samples: WorstSamples, *, has_classes: bool) -> list[Tile]:
+def tiles_of(samples: WorstSamples, classes: Sequence[str]) -> list[Tile]:
     """A tile per sample.
 
     Args:
         samples: the worst first.
-        has_classes: an answer is right or wrong. A wrong one is marked by a sign, not only by its colour.
+        classes: with some, an answer is right or wrong. A wrong one is marked by a sign, not only by its colour.
     """
-    captions = _judged if has_classes else _measured
+    captions = partial(_judged, classes=classes) if classes else _measured
     return [
         Tile(samples.images[k] if samples.images[k].size else None, captions(samples, k)) for k in range(len(samples))
     ]
 
 
-def _judged(samples: WorstSamples, k: int) -> tuple[Caption, ...]:
+def _judged(samples: WorstSamples, k: int, classes: Sequence[str]) -> tuple[Caption, ...]:
     """Truth and answer are classes."""
     truth, answer = samples.truths[k], samples.predictions[k]
-    is_right = answer.partition(" ")[0] == truth
+    is_right = samples.rights[k] if samples.rights else _named(answer, (*classes, truth)) == truth
     mark, word = ("✓", "ok") if is_right else ("×", "error")
     return (
         Caption(f"{mark} {truth}  loss {_loss(samples, k)}", word),
         Caption(f"  {answer}", "text"),
         Caption(f"  {_tail(samples.names[k])}", "dim"),
     )
+
+
+def _named(answer: str, classes: Sequence[str]) -> str:
+    """The class that an answer begins with, however many words it has: `left eye` of `left eye 93%`. For runs that do
+    not say which answers are right."""
+    named = (name for name in classes if answer == name or answer.startswith(f"{name} "))
+    return max(named, key=len, default=answer.partition(" ")[0])
 
 
 def _measured(samples: WorstSamples, k: int) -> tuple[Caption, ...]:

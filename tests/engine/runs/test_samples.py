@@ -62,6 +62,16 @@ def test_parts_that_do_not_belong_together_are_damaged(tmp_path: Path):
         read_samples(run)
 
 
+def test_who_is_right_is_kept_and_may_be_missing(tmp_path: Path):
+    for rights in ((), (True, False, True)):
+        write_samples(RunPaths(tmp_path), some(3, rights=rights))
+        read = read_samples(RunPaths(tmp_path))
+        assert read is not None and read.rights == rights
+    write_samples(RunPaths(tmp_path), some(3, rights=(True,)))
+    with pytest.raises(DamagedFileError, match="do not belong together"):
+        read_samples(RunPaths(tmp_path))
+
+
 def test_objects_are_not_unpickled(tmp_path: Path):
     run = RunPaths(tmp_path)
     np.savez(run.samples, about=np.array([object()], object))

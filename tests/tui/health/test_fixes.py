@@ -9,6 +9,7 @@ import pytest
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb, check_args
+from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.configured import load_resolved, resolve
 from trainctl.tui import presets
@@ -39,6 +40,31 @@ def test_what_a_run_can_change_while_it_goes_on_is_sent_as_a_command(
 @pytest.mark.parametrize("settings", [{"train.drop_last": True}, {"optimizer.lr": 1e-4, "freeze": []}, {}])
 def test_a_fix_of_which_any_part_needs_a_new_run_is_not_sent(settings: dict[str, Any]):
     assert live_commands(settings, VALUES) is None
+
+
+def lr_command(effect: str, **args: Any) -> Event:
+    """A change of the learning rate that took effect, or was refused."""
+    return Event(EventKind.COMMAND, 5, 0.0, {"verb": "set", "args": {"name": "lr", **args}, "effect": effect})
+
+
+def test_a_fix_that_is_asked_for_twice_is_done_once():
+    fix = {"optimizer.lr": 2e-4}
+    ((_, first),) = live_commands(fix, VALUES) or []
+    assert first["value"] == pytest.approx(0.1)
+    done = lr_command("lr 0.002 -> 0.0002", op="mul", value=first["value"])
+    assert live_commands(fix, VALUES, [done]) == []
+    assert live_commands(fix, VALUES, [lr_command("refused: no", op="mul", value=0.1)]) == [(Verb.SET, first)]
+
+
+def test_a_fix_starts_from_what_is_in_force_not_from_what_was_configured():
+    halved = lr_command("lr 0.002 -> 0.001", op="mul", value=0.5)
+    ((_, args),) = live_commands({"optimizer.lr": 2e-4}, VALUES, [halved]) or []
+    assert args["value"] == pytest.approx(0.2)
+    in_decay = lr_command("lr 0.001 -> 0.0002", op="set", value=2e-4)  # a fifth, wherever the schedule stood
+    ((_, args),) = live_commands({"optimizer.lr": 2e-4}, VALUES, [in_decay]) or []
+    assert args["value"] == pytest.approx(0.5)
+    clip = Event(EventKind.COMMAND, 5, 0.0, {"verb": "set", "args": {"name": "clip", "op": "set", "value": 1.0}})
+    assert live_commands({"clip.grad_norm": 1.0}, VALUES, [clip]) == []
 
 
 @pytest.fixture

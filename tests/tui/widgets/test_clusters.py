@@ -142,3 +142,28 @@ async def test_a_tiny_panel_breaks_nothing(quality_run: SyntheticRun, size: tupl
         panel.styles.width, panel.styles.height = size
         await pilot.pause(0.05)
         assert panel.render().plain
+
+
+def with_a_chart(panel: ClusterPanel) -> bool:
+    return "one-hot" in panel.render().plain
+
+
+async def test_zoom_cursor_and_smoothing_redraw_the_history(quality_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch):
+    quality_run.train(50, **(mixture() | {"scalar__max_posterior": 0.95}))
+    async with CockpitApp(quality_run.paths).run_test(size=LARGE) as pilot:
+        panel = await seen(pilot)
+        await pilot.press("m")
+        await until(pilot, lambda: with_a_chart(panel) and "^" not in panel.render().plain)
+        drawn = 0
+
+        def count(*regions: Any, **options: Any) -> ClusterPanel:
+            nonlocal drawn
+            drawn += 1
+            return original(*regions, **options)
+
+        original = panel.refresh
+        monkeypatch.setattr(panel, "refresh", count)
+        for key in ("right_square_bracket", "comma", "plus"):
+            before = drawn
+            await pilot.press(key)
+            await until(pilot, lambda before=before: drawn > before)

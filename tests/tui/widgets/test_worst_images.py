@@ -17,7 +17,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.halfblocks import RAMP
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.widgets.pictures import Caption, shortened
-from trainctl.tui.widgets.worst_images import WorstPanel
+from trainctl.tui.widgets.worst_images import WorstPanel, tiles_of
 
 
 def worst(count: int = 12, step: int = 100, **changes: Any) -> WorstSamples:
@@ -193,3 +193,28 @@ async def test_other_tasks_have_no_such_panel(new_run: NewRun):
     async with CockpitApp(run.paths).run_test(size=LARGE) as pilot:
         await shows(pilot, "step 10/200")
         assert "Worst samples" not in screen_text(pilot)
+
+
+CLASSES = ("left", "left eye", "left 2", "right eye")
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "mark"),
+    [
+        ("left eye", "left eye 93%", "✓"),
+        ("left", "left eye 93%", "×"),
+        ("left eye", "left 93%", "×"),
+        ("left", "left 93%", "✓"),
+        ("left", "left 2", "×"),
+        ("right eye", "right eye", "✓"),
+        ("right eye", "left eye 51%", "×"),
+    ],
+)
+def test_class_names_of_several_words_are_compared_whole(truth: str, answer: str, mark: str):
+    (tile,) = tiles_of(worst(1, truths=(truth,), predictions=(answer,)), CLASSES)
+    assert tile.captions[0].text.startswith(f"{mark} {truth}")
+
+
+def test_a_run_that_says_which_answers_are_right_is_believed():
+    tiles = tiles_of(worst(2, truths=("a", "a"), predictions=("why not", "a"), rights=(True, False)), ("a", "b"))
+    assert [tile.captions[0].text[0] for tile in tiles] == ["✓", "×"]

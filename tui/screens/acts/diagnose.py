@@ -161,9 +161,10 @@ class DiagnoseActions(CockpitBase):
         """In a thread: the configuration schema takes longer to import than a key may take to be answered."""
         from trainctl.tui.health import fixes
 
-        meta = self.session.view.meta or {}
+        view = self.session.view
+        changes = tuple(view.of_kind(EventKind.COMMAND))
         try:
-            plan = fixes.plan_fix(finding.fix.set or {}, self.session.paths, meta, self.request)
+            plan = fixes.plan_fix(finding.fix.set or {}, self.session.paths, view.meta or {}, self.request, changes)
             self.app.call_from_thread(self._show_fix, finding, plan)
         except UserError as err:
             self.app.call_from_thread(self.say, str(err), Severity.WARNING)
@@ -175,7 +176,7 @@ class DiagnoseActions(CockpitBase):
             if answer:
                 self._apply(answer, plan)
 
-        title = f"fix of {finding.code}: {finding.fix.text}"
+        title = f"fix of {finding.code}: {finding.fix.text}" + ("" if plan.commands != [] else " (in force already)")
         self.app.push_screen(ChoiceScreen(title, self._fix_choices(plan), body=difference(plan.changes)), apply)
 
     def _fix_choices(self, plan: FixPlan) -> list[Choice]:
@@ -183,8 +184,9 @@ class DiagnoseActions(CockpitBase):
 
         is_over, paths = self.session.view.is_over, self.session.paths
         choices: list[Choice] = []
-        if plan.commands and not is_over:
-            words = ", ".join(command_words(verb, args) for verb, args in plan.commands)
+        words = ", ".join(command_words(verb, args) for verb, args in plan.commands or ())
+        asked = set(self.session.view.asked.values())
+        if plan.commands and not is_over and asked.isdisjoint(command_words(*command) for command in plan.commands):
             choices.append(Choice("live", f"Send it to the run: {words}", "takes effect between two steps"))
         checkpoints = [("fork", "newest", paths.latest), ("fork best", "best", paths.best)]
         choices += [
