@@ -37,8 +37,24 @@ class Split:
     groups: Sequence[str] = ()
     """Person, photo or recording of each sample; empty or N entries."""
 
+    def __post_init__(self) -> None:
+        """Labels given once are both: what the recorder counts, and `labels` in every batch."""
+        stored = self.tensors.get("labels")
+        if self.labels is None and stored is not None and stored.dim() == 1 and stored.dtype == torch.int64:
+            object.__setattr__(self, "labels", stored)
+        elif self.labels is not None and self.tensors and not _holds(self.tensors, self.labels):
+            object.__setattr__(self, "tensors", {**self.tensors, "labels": self.labels})
+
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
+
+
+def _holds(tensors: Mapping[str, Tensor], labels: Tensor) -> bool:
+    """Whether the labels are among the tensors already, under whatever name."""
+    return "labels" in tensors or any(
+        tensor.shape == labels.shape and tensor.dtype == labels.dtype and torch.equal(tensor, labels)
+        for tensor in tensors.values()
+    )
 
 
 @dataclass(frozen=True)

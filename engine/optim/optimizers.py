@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -91,7 +91,7 @@ def build_optimizer(groups: Sequence[ParamGroup], config: OptimizerConfig, devic
         UserError: torch has no such optimiser, or it refuses the constants.
     """
     kind = optimizer_type(config.name)
-    make: Callable[..., Optimizer] = kind
+    make = cast("Callable[..., Optimizer]", kind)
     if config.nesterov and config.momentum == 0:
         raise UserError("optimizer.nesterov needs momentum", "set optimizer.momentum above 0")
     arguments = {**_constants(kind, config), **config.arguments, **_kernel(kind, config.implementation, device)}

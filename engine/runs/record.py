@@ -5,13 +5,15 @@ All fields are little-endian and of fixed width, so record k of a run lies at by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.runs.states import SCHEMA
+from trainctl.engine.runs.term_kinds import TermKind
 
 Records = NDArray[np.void]
 """Step records, shape (number of steps,), of the layout's structured type."""
@@ -36,6 +38,8 @@ class RecordLayout:
     """Class names: field `classes` counts the samples of each in the step's batch."""
     scalars: tuple[str, ...] = ()
     """Further scalars of the task: fields `scalar.<name>`."""
+    kinds: Mapping[str, TermKind] = field(default_factory=dict[str, TermKind])
+    """What a term is, where its task says so."""
     frozen: tuple[str, ...] = ()
     """Module groups without a trainable parameter (shown as frozen)."""
 
@@ -80,6 +84,7 @@ class RecordLayout:
             "lr_names": list(self.lr_names),
             "classes": list(self.classes),
             "scalars": list(self.scalars),
+            "kinds": dict(self.kinds),
             "frozen": list(self.frozen),
         }
 
@@ -93,6 +98,7 @@ class RecordLayout:
             lr_names=_names(data.get("lr_names", ())),
             classes=_names(data["classes"]),
             scalars=_names(data["scalars"]),
+            kinds=_kinds(data.get("kinds", {})),
             frozen=_names(data.get("frozen", ())),
         )
 
@@ -101,6 +107,12 @@ def _names(values: Any) -> tuple[str, ...]:
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in cast("list[Any]", values)):
         raise ValueError(f"{str(values)[:40]!r} is no list of names")
     return tuple(cast("list[str]", values))
+
+
+def _kinds(values: Any) -> dict[str, TermKind]:
+    known = get_args(TermKind)
+    items = cast("Mapping[Any, Any]", values).items() if isinstance(values, Mapping) else ()
+    return {name: kind for name, kind in items if isinstance(name, str) and kind in known}
 
 
 class RecordSink(Protocol):

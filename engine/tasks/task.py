@@ -23,6 +23,7 @@ from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
 from trainctl.engine.data.thumbnails import thumbnails
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.groups import OptimizerGroup
+from trainctl.engine.runs.term_kinds import TermKind
 from trainctl.engine.tasks.classification import Answers
 
 __all__ = [
@@ -90,6 +91,9 @@ class Task(ABC, Generic[ConfigT]):
     config_type: ClassVar[type[RunConfig]] = RunConfig
     """Schema of the task's configuration; what stands in `Task[...]`, where nothing else is said."""
     monitor: ClassVar[Monitor] = Monitor("loss", "min")
+    kinds: ClassVar[Mapping[str, TermKind]] = {}
+    """What a loss term is, where its name does not say (`trainctl.engine.runs.term_kinds`): rules then know what it is
+    worth."""
     file_suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings, in lower case, of the files that `predict` takes out of a folder; empty: all files."""
 

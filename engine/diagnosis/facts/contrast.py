@@ -12,8 +12,6 @@ import numpy as np
 
 from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, LabelFacts, PlanFacts, SamplerFacts
 
-TERMS = ("supcon",)
-"""Names of loss terms that compare all pairs of a batch."""
 COLLAPSED = 0.95
 """Mean cosine above which embeddings count as collapsed."""
 FEW_POSITIVES, TOO_FEW_POSITIVES = 0.9, 0.5

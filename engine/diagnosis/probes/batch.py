@@ -100,7 +100,7 @@ def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | N
         first_nonfinite=first_nonfinite(),
         not_scalar=tuple(name for name, term in output.terms.items() if term.numel() != 1),
         fails_on_one=_try_one(bench, order[-1]) if ends_with_one else None,
-        contrast=measure_contrast(batch, output),
+        contrast=measure_contrast(batch, output, bench.task.kinds),
         clusters=measure_clusters(
             bench.task,
             bench.model,

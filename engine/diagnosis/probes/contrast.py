@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Batch
-from trainctl.engine.diagnosis.facts.contrast import TERMS
 from trainctl.engine.diagnosis.facts.evidence import ContrastFacts
 from trainctl.engine.diagnosis.probes.debug import find_labels
+from trainctl.engine.runs.term_kinds import TermKind, kinds_of
 from trainctl.engine.tasks.task import StepOutput
 
 EMBEDDINGS = ("embedding", "embeddings", "z")
@@ -19,9 +20,10 @@ ZERO = 1e-6
 """Embeddings shorter than this have no direction."""
 
 
-def measure_contrast(batch: Batch, output: StepOutput) -> ContrastFacts | None:
-    """Facts about the contrastive term of a batch; None where there is none."""
-    term = next((name for name in output.terms if name in TERMS), None)
+def measure_contrast(batch: Batch, output: StepOutput, declared: Mapping[str, TermKind]) -> ContrastFacts | None:
+    """Facts about the contrastive term of a batch; None where there is none. `declared`: kinds of terms."""
+    kinds = kinds_of(tuple(output.terms), declared)
+    term = next((name for name in output.terms if kinds.get(name) == "supcon"), None)
     if term is None:
         return None
     column = next((output.columns[name] for name in EMBEDDINGS if name in output.columns), None)

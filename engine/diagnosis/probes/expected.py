@@ -1,4 +1,4 @@
-"""What each loss term is worth while the network knows nothing: known by the term's name.
+"""What each loss term is worth while the network knows nothing: known by the term's kind.
 
 Knows closed forms and the class shares; no network. Focal loss is left out on purpose: its factor (1 − p)^γ is tiny
 without knowledge and near 1 for a confident mistake, so that healthy networks start at 3 to 9 times its closed form
@@ -12,21 +12,19 @@ from typing import Any
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.diagnosis.facts.evidence import ExpectedLoss
 from trainctl.engine.diagnosis.facts.statistics import uninformed_bce, uninformed_cross_entropy
+from trainctl.engine.runs.term_kinds import kinds_of
 from trainctl.engine.tasks.task import Task
-
-CROSS_ENTROPY_NAMES = ("ce", "cross_entropy", "nll")
-BCE_NAMES = ("bce", "binary_cross_entropy")
 
 
 def expected_losses(task: Task, splits: Splits, terms: tuple[str, ...]) -> dict[str, ExpectedLoss]:
     """Closed forms of the terms for which one is known."""
     num_classes = len(splits.classes)
     expected: dict[str, ExpectedLoss] = {}
-    for name in terms:
-        if name in CROSS_ENTROPY_NAMES and num_classes > 1:
+    for name, kind in kinds_of(terms, task.kinds).items():
+        if kind == "cross_entropy" and num_classes > 1:
             value = uninformed_cross_entropy(num_classes)
             expected[name] = ExpectedLoss(value, f"ln {num_classes} = {value:.4f}")
-        elif name in BCE_NAMES and num_classes == 2:
+        elif kind == "binary_cross_entropy" and num_classes == 2:
             expected[name] = _bce(task, splits)
     return expected
 

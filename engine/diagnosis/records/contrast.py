@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.contrast import TERMS, least_across, same_class_share
+from trainctl.engine.diagnosis.facts.contrast import least_across, same_class_share
 from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, PlanFacts, RecordFacts
 from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.runs.term_kinds import kinds_of
 
 WINDOW = 100
 """Steps that are looked at, the newest."""
@@ -35,7 +36,8 @@ def recorded_contrast(
         plan: gives accumulation, warmup and length.
         steps_per_epoch: as the run announced; None: unknown.
     """
-    term = next((name for name in layout.terms if name in TERMS), None)
+    kinds = kinds_of(layout.terms, layout.kinds)
+    term = next((name for name in layout.terms if kinds.get(name) == "supcon"), None)
     if term is None:
         return None
     rows = newest[-WINDOW:]

@@ -133,18 +133,20 @@ class Keeping:
         weighting = self._config.weighting
         for option, named in (("weighting.ramp", weighting.ramp), ("weighting.delay", weighting.delay)):
             check_terms(option, named, output.terms)
+        check_terms(f"{type(self._task).__name__}.kinds", self._task.kinds, output.terms)
         check_terms_of(self._state.groups, list(output.terms))
         self._state.weighting.open(initial_weights(self._task, output.terms, self._config.loss_weights))
         self._state.weigh()
 
     def _row_plan(self, output: StepOutput, meter: GradientMeter) -> RowPlan:
-        labels = self._splits.train.labels
+        labels = self._splits.train.labels if self._splits.classes else None
         layout = RecordLayout(
             terms=tuple(output.terms),
             groups=tuple(meter.groups),
             lr_groups=len(self._state.params),
             lr_names=tuple(group.name for group in self._state.params) if self._state.groups else (),
             classes=self._splits.classes if labels is not None else (),
+            kinds=self._task.kinds,
             scalars=tuple(output.scalars),
             frozen=tuple(meter.frozen),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 import torch
@@ -91,7 +91,7 @@ def test_an_optimiser_by_its_name_is_torchs_with_its_defaults(name: str) -> None
             has_momentum: dict[str, Any] = {"momentum": 0.9} if name == "sgd" else {}
             decay: dict[str, Any] = {"weight_decay": 0.0} if name in ("adamw", "muon", "rprop") else {}
             decay = {} if name == "rprop" else decay
-            make: Callable[..., torch.optim.Optimizer] = optimizer_type(name)
+            make = cast("Callable[..., torch.optim.Optimizer]", optimizer_type(name))
             optimizer = make(model.parameters(), **{"lr": 0.01, **has_momentum, **decay})
         for _ in range(5):
             model(x).square().mean().backward()
