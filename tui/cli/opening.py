@@ -168,7 +168,7 @@ def _parse(words: Sequence[str]) -> tuple[str, Path | None, set[str]] | None:
             flags.add(word)
         elif word == "--runs-dir" and (value := next(rest, "")):
             folder = Path(value)
-        elif run is None and word and not word.startswith("-"):
+        elif run is None and word and not word.startswith("-") and "=" not in word:
             run = word
         else:
             return None

@@ -7,6 +7,8 @@ what they lead to is in `configured.py`.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from trainctl.engine.errors import UserError
 
 ScaleName = Literal["small", "full"]
 
@@ -65,6 +69,14 @@ GroupBy = Annotated[
     str | None,
     typer.Option("--group-by", metavar="REGEX|COLUMN", help="Keep images of one person or photo together."),
 ]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        metavar="FOLDER=CLASS,...",
+        help="What folders of other names hold: opened_eyes=open,closed_eyes=closed.",
+    ),
+]
 SkipCorrupt = Annotated[
     bool, typer.Option("--skip-corrupt", help="Leave out files that cannot be read; they are named.")
 ]
@@ -100,6 +112,51 @@ def all_overrides(
     return [*from_device, *(sets or ()), *(positional or ())]
 
 
+def class_assignments(written: str | None) -> list[str]:
+    """What `--classes FOLDER=CLASS,...` sets.
+
+    Raises:
+        UserError: it is not that.
+    """
+    if written is None:
+        return []
+    pairs = [part.strip().rpartition("=") for part in written.split(",") if part.strip()]
+    if not pairs or not all(folder.strip() and held.strip() for folder, _, held in pairs):
+        raise UserError(
+            f"--classes {written}: not FOLDER=CLASS,...", "write e.g. --classes opened_eyes=open,closed_eyes=closed"
+        )
+    held_by = {folder.strip(): held.strip().lower() for folder, _, held in pairs}
+    wrong = next((held for held in held_by.values() if held not in ("open", "closed")), None)
+    if wrong is not None:
+        raise UserError(f"--classes {written}: no class {wrong!r}", "a folder holds open or closed")
+    return [f"data.classes={json.dumps(held_by, ensure_ascii=False)}"]
+
+
+def names_and_overrides(words: Sequence[str], runs_dir: Path) -> tuple[list[str], list[str]]:
+    """The arguments of a command that takes both: names of runs or files, and KEY=VALUE.
+
+    A word with `=` in it is an override unless something is called so, here or in the folder of runs.
+    """
+    names: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        is_name = "=" not in word or os.path.lexists(word) or os.path.lexists(runs_dir / word)
+        (names if is_name else overrides).append(word)
+    return names, overrides
+
+
+def named_run(words: Sequence[str], runs_dir: Path) -> tuple[str, list[str]]:
+    """The one run among the arguments, `latest` where none is, and the KEY=VALUE.
+
+    Raises:
+        UserError: several are named.
+    """
+    names, overrides = names_and_overrides(words, runs_dir)
+    if len(names) > 1:
+        raise UserError(f"{names[0]} and {names[1]}: one run at a time", "name one of them")
+    return names[0] if names else "latest", overrides
+
+
 @dataclass(frozen=True)
 class ConfigurationOptions:
     """Options of a command that needs a configuration: where it comes from, on which data and device."""
@@ -112,6 +169,7 @@ class ConfigurationOptions:
     scale: Scale = ScaleChoice.AUTO
     device: Device = None
     group_by: GroupBy = None
+    classes: Classes = None
     skip_corrupt: SkipCorrupt = False
     trust: Trust = False
 
@@ -126,7 +184,7 @@ class ConfigurationOptions:
         from trainctl.engine.config.yamlfile import format_value
 
         grouped = [] if self.group_by is None else [f"data.group_by={format_value(self.group_by)}"]
-        return grouped + ["data.skip_corrupt=true"] * self.skip_corrupt
+        return grouped + class_assignments(self.classes) + ["data.skip_corrupt=true"] * self.skip_corrupt
 
 
 @dataclass(frozen=True)

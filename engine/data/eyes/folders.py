@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +21,28 @@ CLASS_FOLDERS = ("closed", "open")
 EXPECTED = "expected are the folders open and closed, or train and val with these in each"
 
 
-def list_folders(root: Path) -> Listing:
+def list_folders(root: Path, classes: Mapping[str, str] = {}) -> Listing:
     """Every image below the class folders, sorted by path.
+
+    Args:
+        root: holds the class folders, or a folder for each split with these in it.
+        classes: what folders of other names hold, `open` or `closed`.
 
     Raises:
         UserError: when a class folder is missing, empty, unreadable or a file, or a split has an unknown name.
     """
-    children = _children(root)
-    if children.keys() & set(CLASS_FOLDERS):
-        return _listing(root, [(root, None)])
+    known = _class_ids(classes)
+    children = _children(root, known)
+    if children.keys() & known.keys():
+        return _listing(root, [(root, None)], known)
+    is_split = [name in SPLIT_NAMES or _children(path, known).keys() & known.keys() for name, path in children.items()]
+    if children and not any(is_split):
+        raise _without_classes(root, [path.name for path in children.values()])
     splits = [(path, parse_split_name(name, str(root))) for name, path in sorted(children.items())]
     if not splits:
         holds = "holds no folder" if entries(root, EXPECTED) else "is empty"
         raise UserError(f"{root} {holds}", f"{EXPECTED} (photographs as they are: --preset quality/repaired)")
-    return _listing(root, splits)
+    return _listing(root, splits, known)
 
 
 def is_image_root(root: Path) -> bool:
@@ -40,22 +50,50 @@ def is_image_root(root: Path) -> bool:
     return any(entry.name.lower() in (*CLASS_FOLDERS, *SPLIT_NAMES) for entry in entries(root, EXPECTED))
 
 
-def _listing(root: Path, splits: Sequence[tuple[Path, int | None]]) -> Listing:
+def _class_ids(classes: Mapping[str, str]) -> dict[str, int]:
+    """Class id of each folder that holds a class, by its name in lower case; what the user says counts most."""
+    usual = {name: number for number, name in enumerate(CLASS_FOLDERS)}
+    return usual | {name.lower(): usual[held] for name, held in classes.items()}
+
+
+def _without_classes(folder: Path, children: Iterable[str], missing: str = "open or closed") -> UserError:
+    """That folders are called otherwise, and the option that says what they hold: guessed where the names tell."""
+    names = sorted(children)
+    there = f", but {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}" if names else ""
+    guessed = [(name, class_by_name(name)) for name in names]
+    pairs = [f"{name}={held}" for name, held in guessed if held is not None and name not in CLASS_FOLDERS]
+    option = shlex.quote(",".join(pairs)) if pairs else "FOLDER=open,FOLDER=closed"
+    return UserError(f"{folder} has no folder {missing}{there}", f"say what they hold: --classes {option}; {EXPECTED}")
+
+
+def class_by_name(name: str) -> str | None:
+    """Which class the name of a folder speaks of; None where it does not tell, or tells of both."""
+    word = name.lower()
+    if re.search(r"(?<![a-z])(not|non|no|un)(?![a-z])|unopened|unclosed", word):
+        return None
+    signs = {"open": ("open", "awake", "睁", "开"), "closed": ("clos", "shut", "闭")}
+    said = [held for held, parts in signs.items() if any(part in word for part in parts)]
+    return said[0] if len(said) == 1 else {"0": "closed", "1": "open"}.get(word)
+
+
+def _listing(root: Path, splits: Sequence[tuple[Path, int | None]], known: Mapping[str, int]) -> Listing:
     """The images of one or more folders that each hold the class folders."""
     paths: list[Path] = []
     class_ids: list[int] = []
     sides: list[int] = []
     others: list[Path] = []
     for folder, side in splits:
-        children = _children(folder)
-        for class_id, name in enumerate(CLASS_FOLDERS):
-            if name not in children:
-                raise UserError(f"{folder} has no folder {name!r}", EXPECTED)
-            found = _images(children[name])
-            paths += found.images
-            class_ids += [class_id] * len(found.images)
-            sides += [side] * len(found.images) if side is not None else []
-            others += found.others
+        children = _children(folder, known)
+        for class_id, missing in enumerate(CLASS_FOLDERS):
+            holding = [path for name, path in sorted(children.items()) if known.get(name) == class_id]
+            if not holding:
+                strangers = [path.name for name, path in children.items() if name not in known]
+                raise _without_classes(folder, strangers, repr(missing))
+            for found in map(_images, holding):
+                paths += found.images
+                class_ids += [class_id] * len(found.images)
+                sides += [side] * len(found.images) if side is not None else []
+                others += found.others
     notes = (f"{others_words(root, others)} and were left alone",) if others else ()
 
     def sources() -> Iterator[Source]:
@@ -67,12 +105,12 @@ def _listing(root: Path, splits: Sequence[tuple[Path, int | None]]) -> Listing:
     return Listing(str(root), names, labels, sources, split, notes=notes)
 
 
-def _children(folder: Path) -> dict[str, Path]:
+def _children(folder: Path, known: Collection[str]) -> dict[str, Path]:
     """Folders in a folder by lower-case name; a file named like a class counts, to be refused by name later."""
     return {
         entry.name.lower(): Path(entry.path)
         for entry in entries(folder, EXPECTED)
-        if is_folder(entry) or entry.name.lower() in CLASS_FOLDERS
+        if is_folder(entry) or entry.name.lower() in known
     }
 
 

@@ -5,7 +5,7 @@ Decides which loader reads a path; the loaders know their format only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,10 +47,10 @@ def load_eyes(options: EyesData, seed: int, path: Path | None, progress: Progres
         return _built_in(options, seed)
     from trainctl.engine.data.eyes.splits import make_splits
 
-    return make_splits(_list(path), options, seed, progress or partial(report, DECODING))
+    return make_splits(_list(path, options.classes), options, seed, progress or partial(report, DECODING))
 
 
-def _list(path: Path) -> Listing:
+def _list(path: Path, classes: Mapping[str, str]) -> Listing:
     """The images of a path, by what lies there.
 
     Raises:
@@ -69,7 +69,7 @@ def _list(path: Path) -> Listing:
         raise UserError(f"no file or folder {path}", "check --data")
     if path.is_dir():
         files = [] if is_image_root(path) else sorted(path.glob("*.parquet"))
-        return list_parquet(path, files) if files else list_folders(path)
+        return list_parquet(path, files) if files else list_folders(path, classes)
     suffixes = {suffix.lower() for suffix in path.suffixes}
     if is_parquet(path) or ".parquet" in suffixes:
         return list_parquet(path, [path])

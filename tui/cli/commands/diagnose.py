@@ -16,7 +16,15 @@ import typer
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, chosen_scale, configured
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, ConfigurationOptions, Json, RunsDir, ScaleChoice
+from trainctl.tui.cli.options import (
+    DEFAULT_RUNS_DIR,
+    ConfigurationOptions,
+    Json,
+    RunsDir,
+    ScaleChoice,
+    all_overrides,
+    names_and_overrides,
+)
 from trainctl.tui.cli.output import print_json, print_meant
 
 if TYPE_CHECKING:
@@ -45,12 +53,13 @@ class Part(StrEnum):
 class DiagnoseOptions(ConfigurationOptions):
     """The options of `trainctl diagnose`."""
 
-    run: Annotated[
-        str | None,
+    words: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[RUN|LOG]",
+            metavar="[RUN|LOG] [KEY=VALUE]...",
             help="A run (name, part of it, path, latest), or the log of any tool (a file, or - for standard input); "
-            "none: check before training.",
+            "none: check before training. KEY=VALUE: overrides, as with --set.",
+            show_default=False,
         ),
     ] = None
     only: Annotated[list[Part] | None, typer.Option("--only", help="Check only this part; may be repeated.")] = None
@@ -58,7 +67,13 @@ class DiagnoseOptions(ConfigurationOptions):
         bool, typer.Option("--preflight", help="With a run: check its configuration and data anew, not its records.")
     ] = False
     classes: Annotated[
-        int | None, typer.Option("--classes", min=2, metavar="K", help="With a log: its classes or clusters.")
+        str | None,
+        typer.Option(
+            "--classes",
+            metavar="FOLDER=CLASS,...|K",
+            help="What folders of other names hold: opened_eyes=open,closed_eyes=closed. "
+            "With a log: its number of classes or clusters.",
+        ),
     ] = None
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, metavar="B", help="With a log: samples of a batch.")
@@ -70,6 +85,46 @@ class DiagnoseOptions(ConfigurationOptions):
     runs_dir: RunsDir = DEFAULT_RUNS_DIR
 
     @property
+    def run(self) -> str | None:
+        """What is diagnosed; none: a training to come.
+
+        Raises:
+            UserError: several are named.
+        """
+        names, _ = names_and_overrides(self.words or (), self.runs_dir)
+        if len(names) > 1:
+            raise UserError(f"{names[0]} and {names[1]}: one run or log at a time", "name one of them")
+        return names[0] if names else None
+
+    @property
+    def overrides(self) -> list[str]:
+        """KEY=VALUE among the arguments."""
+        return names_and_overrides(self.words or (), self.runs_dir)[1]
+
+    @property
+    def assignments(self) -> list[str]:
+        """As in the base class; the arguments come after --set."""
+        return all_overrides(self.sets, self.overrides, self.device) + self.data_assignments
+
+    @property
+    def data_assignments(self) -> list[str]:
+        """As in the base class; a number of classes is about a log."""
+        return (replace(self, classes=None) if self.num_classes else super()).data_assignments
+
+    @property
+    def num_classes(self) -> int | None:
+        """Classes or clusters of a log.
+
+        Raises:
+            UserError: fewer than two.
+        """
+        if self.classes is None or not self.classes.strip().lstrip("-").isdecimal():
+            return None
+        if int(self.classes) < 2:
+            raise UserError(f"--classes {self.classes}: too few", "a log has at least 2 classes or clusters")
+        return int(self.classes)
+
+    @property
     def names_configuration(self) -> bool:
         """Whether it is said what to check, other than by the data."""
         return bool(self.preset or self.task or self.config)
@@ -79,7 +134,7 @@ class DiagnoseOptions(ConfigurationOptions):
 def command(options: DiagnoseOptions) -> int:
     """Say why a training does not work, before or after it ran.
 
-    With a log, --preset, --config and --set name the configuration it is of: weights of loss terms, clusters.
+    With a log, --preset, --config and KEY=VALUE name the configuration it is of: weights of loss terms, clusters.
     Ends with 0 when nothing is wrong (warnings included), with 3 when an error was found.
     """
     from trainctl.engine.diagnosis.catalogue import SECTIONS
@@ -103,8 +158,10 @@ def command(options: DiagnoseOptions) -> int:
 def _gather(options: DiagnoseOptions, sections: tuple[str, ...], teller: Progress | None) -> tuple[str, Evidence]:
     """What is diagnosed, in words, and what is known of it: of a log, a run's records, or a training to come."""
     of_log = options.run is not None and _is_log(options.run, options.runs_dir)
-    if not of_log and (options.classes or options.batch_size):
-        raise UserError("--classes and --batch-size go with a log", "a run or a configuration has its own")
+    if not of_log and (options.num_classes or options.batch_size):
+        raise UserError("--classes K and --batch-size go with a log", "a run or a configuration has its own")
+    if of_log and options.classes and not options.num_classes:
+        raise UserError("a log has no folders", "with a log, --classes is a number of classes or clusters")
     if options.run is None:
         if options.preflight:
             raise UserError("--preflight goes with a run", "name one, or leave it out: without a run it is meant")
@@ -134,7 +191,8 @@ def _refuse(options: DiagnoseOptions, names: tuple[str, ...], what: str, instead
     """Refuse options by the names of their fields; `instead` may have a place for the option."""
     for name in names:
         if getattr(options, name):
-            flag = "--set" if name == "sets" else f"--{name.replace('_', '-')}"
+            flags = {"sets": "--set", "overrides": "KEY=VALUE"}
+            flag = flags.get(name, f"--{name.replace('_', '-')}")
             raise UserError(f"{what}, not with {flag}", instead.format(flag=flag))
 
 
@@ -148,12 +206,12 @@ def _logged(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
     names = ("data", "device", "group_by", "skip_corrupt", "only", "preflight", "progress")
     _refuse(options, names, "a log is judged as it is", "leave out {flag}, or name a run")
     resolved = None
-    if options.names_configuration or options.sets:
+    if options.names_configuration or options.sets or options.overrides:
         from trainctl.engine.tasks.configured import reading
 
         is_open = options.scale is ScaleChoice.AUTO  # no device has a say in a log
         resolved = configured(replace(options, scale=ScaleChoice.FULL) if is_open else options, reading).resolved
-    evidence = read_log_evidence(ref, resolved=resolved, num_classes=options.classes, batch_size=options.batch_size)
+    evidence = read_log_evidence(ref, resolved=resolved, num_classes=options.num_classes, batch_size=options.batch_size)
     source = evidence.log.table.source if evidence.log else ref
     return source + (f", as of {resolved.preset}" if resolved else ""), evidence
 
@@ -162,7 +220,8 @@ def _recorded(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
     from trainctl.engine.diagnosis.records.evidence import read_evidence
     from trainctl.engine.runs.index import find_run
 
-    _refuse_with_run(options, "preset", "task", "config", "sets", "data", "device", "group_by", "skip_corrupt")
+    about_data = ("data", "device", "group_by", "classes", "skip_corrupt")
+    _refuse_with_run(options, "preset", "task", "config", "sets", "overrides", *about_data)
     paths = find_run(options.runs_dir, ref)
     evidence = read_evidence(paths)
     facts = evidence.records

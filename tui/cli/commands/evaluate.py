@@ -14,15 +14,17 @@ import typer
 from trainctl.tui.cli.options import (
     DEFAULT_RUNS_DIR,
     Checkpoint,
+    Classes,
     Data,
     Device,
     Json,
     RunsDir,
     Set,
-    TrainedRun,
     Trust,
     Weights,
     all_overrides,
+    class_assignments,
+    named_run,
 )
 from trainctl.tui.cli.output import Cell, align, print_lines, say, say_json
 from trainctl.tui.cli.past_run import trained_run
@@ -42,8 +44,17 @@ class SplitPart(StrEnum):
 
 
 def command(
-    run: TrainedRun = "latest",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN] [KEY=VALUE]...",
+            help="Name, path, unique part of a name, or a checkpoint file (default: `latest`); overrides of the run's "
+            "configuration, as with --set.",
+            show_default=False,
+        ),
+    ] = None,
     data: Data = None,
+    classes: Classes = None,
     split: Annotated[
         SplitPart | None,
         typer.Option(
@@ -63,7 +74,8 @@ def command(
     json: Json = False,
 ) -> None:
     """Measure a checkpoint: on all of --data, or by default the best one on the samples it was chosen on."""
-    overrides = all_overrides(sets, None, device)
+    run, positional = named_run(words or (), runs_dir)
+    overrides = all_overrides(sets, positional, device) + class_assignments(classes)
     past, path = trained_run(run, runs_dir, checkpoint, weights, data=data, overrides=overrides, trust=trust)
     part = split or (SplitPart.VAL if data is None else SplitPart.ALL)
     _check_errors_file(errors)

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
+from trainctl.engine.errors import UserError
 from trainctl.tui.cli.options import (
     DEFAULT_RUNS_DIR,
     Checkpoint,
     Device,
     Json,
     RunsDir,
+    Set,
     TrainedRun,
     Trust,
     Weights,
     all_overrides,
+    names_and_overrides,
 )
 from trainctl.tui.cli.output import say, say_json
 from trainctl.tui.cli.past_run import trained_run
@@ -24,20 +27,30 @@ from trainctl.tui.cli.past_run import trained_run
 
 def command(
     run: TrainedRun,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files or folders to apply it to.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE... [KEY=VALUE]...",
+            help="Files or folders to apply it to; overrides of the run's configuration, as with --set.",
+        ),
+    ],
     checkpoint: Checkpoint = "best",
     weights: Weights = "",
+    sets: Set = None,
     device: Device = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Apply a checkpoint to files: one line per file, in their order. Bad ones in folders are named and left out."""
-    overrides = all_overrides(None, None, device)
+    names, positional = names_and_overrides(words, Path())
+    files = [Path(name) for name in names]
+    if not files:
+        raise UserError("no file to apply it to", "name files or folders")
+    overrides = all_overrides(sets, positional, device)
     past, path = trained_run(run, runs_dir, checkpoint, weights, overrides=overrides, trust=trust)
     found = expand(files)
 
-    from trainctl.engine.errors import UserError
     from trainctl.engine.training.restore import predict, restore
 
     task = past.task_type
@@ -67,8 +80,6 @@ def expand(files: list[Path]) -> list[Path]:
     Raises:
         UserError: a path does not exist.
     """
-    from trainctl.engine.errors import UserError
-
     found: list[Path] = []
     for path in files:
         if path.is_dir():
@@ -86,8 +97,6 @@ def chosen(found: list[Path], named: list[Path], suffixes: frozenset[str]) -> li
     Raises:
         UserError: none is left.
     """
-    from trainctl.engine.errors import UserError
-
     kept = [path for path in found if not suffixes or path in named or path.suffix.lower() in suffixes]
     if not kept:
         wanted = f" ({', '.join(sorted(suffixes))})" if suffixes else ""

@@ -14,7 +14,13 @@ import typer
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.cli.command_line import takes
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, ConfigurationOptions, RunsDir
+from trainctl.tui.cli.options import (
+    DEFAULT_RUNS_DIR,
+    ConfigurationOptions,
+    RunsDir,
+    all_overrides,
+    names_and_overrides,
+)
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
@@ -25,9 +31,13 @@ if TYPE_CHECKING:
 class UiOptions(ConfigurationOptions):
     """The options of `trainctl ui`."""
 
-    run: Annotated[
-        str | None,
-        typer.Argument(metavar="[RUN]", help="Run to open: name, part of it, path or `latest`.", show_default=False),
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN] | [KEY=VALUE]...",
+            help="Run to open: name, part of it, path or `latest`; or overrides of a new run, as with --set.",
+            show_default=False,
+        ),
     ] = None
     runs_dir: RunsDir = DEFAULT_RUNS_DIR
     readonly: Annotated[bool, typer.Option("--readonly", help="Refuse everything that changes a run.")] = False
@@ -48,6 +58,28 @@ class UiOptions(ConfigurationOptions):
     allow_control: Annotated[bool, typer.Option("--allow-control", help="With --web: browsers may change the run.")] = (
         False
     )
+
+    @property
+    def run(self) -> str | None:
+        """The run to open; none: a new one.
+
+        Raises:
+            UserError: several are named.
+        """
+        names, _ = names_and_overrides(self.words or (), self.runs_dir)
+        if len(names) > 1:
+            raise UserError(f"{names[0]} and {names[1]}: the cockpit opens on one run", "name one of them")
+        return names[0] if names else None
+
+    @property
+    def overrides(self) -> list[str]:
+        """KEY=VALUE among the arguments."""
+        return names_and_overrides(self.words or (), self.runs_dir)[1]
+
+    @property
+    def assignments(self) -> list[str]:
+        """As in the base class; the arguments come after --set."""
+        return all_overrides(self.sets, self.overrides, self.device) + self.data_assignments
 
 
 @takes(UiOptions, first=("preset", "task", "data", "scale", "device", "config", "sets"))
@@ -103,7 +135,7 @@ def _request(options: UiOptions) -> LaunchRequest:
         options.device,
         options.trust,
         tuple(options.config or ()),
-        (*(options.sets or ()), *options.data_assignments),
+        (*(options.sets or ()), *options.overrides, *options.data_assignments),
         environ=dict(os.environ),  # as it was before the screen is taken
     )
 
