@@ -145,7 +145,7 @@ async def test_a_loss_that_is_not_finite_is_an_error_and_marked(live_run: Synthe
         assert "×" in pilot.app.screen.query_one(LossPanel).as_text().splitlines()[0]
 
 
-@pytest.mark.parametrize(("key", "verb"), [("space", "pause"), ("s", "stop"), ("c", "checkpoint"), ("v", "validate")])
+@pytest.mark.parametrize(("key", "verb"), [("space", "pause"), ("c", "checkpoint"), ("v", "validate")])
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
 async def test_a_key_asks_the_run_and_the_acknowledgement_is_shown(
     live_run: SyntheticRun, key: str, verb: str, size: tuple[int, int]
@@ -261,6 +261,23 @@ async def test_a_finding_of_the_palette_acts(live_run: SyntheticRun):
         await pilot.press("down", "enter")
         await until(pilot, lambda: bool(commands(live_run)))
         assert commands(live_run)[0]["verb"] == "checkpoint"
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM])
+async def test_a_run_is_not_ended_without_a_question(live_run: SyntheticRun, size: tuple[int, int]):
+    async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
+        await shows(pilot, "step 100/200")
+        await pilot.press("s")
+        await shows(pilot, "Go on training")
+        await pilot.press("s", "enter")  # what is typed on does not end it either
+        await until(pilot, lambda: pilot.app.screen is cockpit(pilot))
+        assert commands(live_run) == []
+        await pilot.press("s")
+        await shows(pilot, "Stop: finish this step")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: [command["verb"] for command in commands(live_run)] == ["stop"])
+        await shows(pilot, "asked: stop")
+        assert "It was asked to stop" in session_of(pilot).farewell()
 
 
 @pytest.mark.parametrize("key", ["space", "s", "c", "v", "l"])

@@ -66,16 +66,20 @@ class Session:
         if self.readonly:
             raise UserError("read only: nothing is sent to the run", "open the cockpit without --readonly")
 
+    def check_may_ask(self) -> None:
+        """Raises UserError when the cockpit is read only, or nobody would hear."""
+        self.check_may_change()
+        if self.view.is_over:
+            word, _ = state_word(self.view)
+            raise UserError(f"the run is over ({word})", "p starts a new one")
+
     def ask(self, verb: Verb, args: dict[str, Any] | None = None) -> str:
         """Send a command; returns it in words.
 
         Raises:
             UserError: read only, the run is over, or the command is not allowed.
         """
-        self.check_may_change()
-        if self.view.is_over:
-            word, _ = state_word(self.view)
-            raise UserError(f"the run is over ({word})", "p starts a new one")
+        self.check_may_ask()
         identity = send_command(self.paths, verb, args or {}, sender="cockpit")
         words = command_words(verb, args or {})
         self.view.asked[identity] = words

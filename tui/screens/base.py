@@ -6,6 +6,7 @@ Holds no action itself; those are in the `acts_*` modules beside it, one group e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal, cast
 
 from textual.screen import Screen
@@ -86,6 +87,31 @@ class CockpitBase(Screen[None]):
     def say(self, text: str, severity: Severity = Severity.NOTE) -> None:
         """A line that pops up and goes again."""
         self.notify(text, severity=_TOAST_LEVELS.get(severity, "information"), markup=False)
+
+    def wait_for(self, words: str, make: Callable[[], Callable[[], object]]) -> None:
+        """Make something in a thread, then show it; until then keys reach nothing of the cockpit.
+
+        Args:
+            words: what is being done.
+            make: called in a thread; gives what shows the result. May raise UserError, which is said.
+        """
+        from trainctl.tui.screens.dialogs.waiting import WaitingScreen
+
+        waiting = WaitingScreen(words)
+
+        def work() -> None:
+            try:
+                show = make()
+            except UserError as err:
+                show = partial(self.say, str(err), Severity.WARNING)
+            self.app.call_from_thread(waiting.finish, show)
+
+        def shown(show: Callable[[], object] | None) -> None:
+            if show is not None:
+                show()
+
+        self.app.push_screen(waiting, shown)
+        self.run_worker(work, thread=True, group="waiting", exclusive=True)
 
     def attempt(self, act: Callable[[], object]) -> bool:
         """Do something that may be refused; a refusal is said. Whether it was done."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pilots import MEDIUM, SMALL, cockpit, cockpit_app, session_of, shows, until
+from pilots import MEDIUM, SMALL, cockpit, cockpit_app, commands, session_of, shows, until
 from present import present
 from synthetic_run import SyntheticRun
 from textual import events
 from textual.app import App
 from textual.command import CommandPalette
 
+from trainctl.tui import presets
 from trainctl.tui.app import MAX_UNWRITTEN, CockpitApp
 from trainctl.tui.messages import AttachRequested
 from trainctl.tui.screens.cockpit import CockpitScreen
@@ -27,6 +29,46 @@ def hit(app: App[None], *keys: str) -> None:
     """Report keys at once, as a terminal does; nothing waits for what they do."""
     for key in keys:
         present(app._driver).process_message(events.Key(key, key if len(key) == 1 else None))
+
+
+async def test_keys_for_a_dialog_that_is_still_being_made_reach_nothing_else(
+    live_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
+):
+    made, asked = threading.Event(), threading.Event()
+
+    def slowly(name: str) -> list[tuple[str, str, str]]:
+        asked.set()
+        made.wait(20)
+        return original(name)
+
+    original = presets.preset_choices
+    monkeypatch.setattr(presets, "preset_choices", slowly)
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        hit(pilot.app, "p", "s", "c", "v", "space", "enter", "d")
+        await until(pilot, asked.is_set)
+        await shows(pilot, "reading the presets")
+        await pilot.pause(0.1)
+        made.set()
+        await shows(pilot, "eyes/current")
+        assert commands(live_run) == [] and isinstance(pilot.app.screen, ChoiceScreen)
+        await pilot.press("escape")
+        assert pilot.app.screen is cockpit(pilot)
+
+
+async def test_whoever_does_not_wait_for_a_dialog_does_not_get_it(
+    live_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
+):
+    made = threading.Event()
+    monkeypatch.setattr(presets, "preset_choices", lambda name: (made.wait(20), [])[1])
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 100/200")
+        await pilot.press("p")
+        await shows(pilot, "reading the presets")
+        await pilot.press("escape")
+        made.set()
+        await pilot.pause(0.3)
+        assert pilot.app.screen is cockpit(pilot)
 
 
 def dialog() -> ChoiceScreen:

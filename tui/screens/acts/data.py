@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trainctl.engine.errors import UserError
@@ -49,18 +51,15 @@ class DataActions(CockpitBase):
 
     def _use_rate(self, lr: float | None) -> None:
         if lr is not None:
-            self.run_worker(lambda: self._plan_rate(lr), thread=True, group="rate", exclusive=True)
+            self.wait_for("working out the new run", lambda: self._plan_rate(lr))
 
-    def _plan_rate(self, lr: float) -> None:
+    def _plan_rate(self, lr: float) -> Callable[[], None]:
         """In a thread: the configuration schema takes longer to import than a key may take to be answered."""
         from trainctl.tui.health import fixes
 
         meta = self.session.view.meta or {}
-        try:
-            plan = fixes.plan_fix({"optimizer.lr": lr}, self.session.paths, meta, self.request)
-            self.app.call_from_thread(self._confirm_rate, lr, plan)
-        except UserError as err:
-            self.app.call_from_thread(self.say, str(err), Severity.WARNING)
+        plan = fixes.plan_fix({"optimizer.lr": lr}, self.session.paths, meta, self.request)
+        return partial(self._confirm_rate, lr, plan)
 
     def _confirm_rate(self, lr: float, plan: FixPlan) -> None:
         from trainctl.tui.screens.dialogs.choice import Choice, ChoiceScreen

@@ -6,9 +6,10 @@ Judges nothing itself. Fixes go through the session, or are asked of the app as 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from trainctl.engine.errors import UserError
 from trainctl.engine.runs.commands import Verb
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.health.monitor import Monitor
@@ -155,19 +156,16 @@ class DiagnoseActions(CockpitBase):
             words = finding.fix.text or "the rule that spoke names none"
             self.say(f"no setting fixes {finding.code}: {words}", Severity.WARNING)
         elif self.attempt(self.session.check_may_change):
-            self.run_worker(lambda: self._plan_fix(finding), thread=True, group="fix", exclusive=True)
+            self.wait_for(f"working out the fix of {finding.code}", lambda: self._plan_fix(finding))
 
-    def _plan_fix(self, finding: Finding) -> None:
+    def _plan_fix(self, finding: Finding) -> Callable[[], None]:
         """In a thread: the configuration schema takes longer to import than a key may take to be answered."""
         from trainctl.tui.health import fixes
 
         view = self.session.view
         changes = tuple(view.of_kind(EventKind.COMMAND))
-        try:
-            plan = fixes.plan_fix(finding.fix.set or {}, self.session.paths, view.meta or {}, self.request, changes)
-            self.app.call_from_thread(self._show_fix, finding, plan)
-        except UserError as err:
-            self.app.call_from_thread(self.say, str(err), Severity.WARNING)
+        plan = fixes.plan_fix(finding.fix.set or {}, self.session.paths, view.meta or {}, self.request, changes)
+        return partial(self._show_fix, finding, plan)
 
     def _show_fix(self, finding: Finding, plan: FixPlan) -> None:
         from trainctl.tui.screens.dialogs.choice import ChoiceScreen

@@ -8,6 +8,7 @@ from typing import Any
 from trainctl.engine.runs.commands import Verb, parse_command
 from trainctl.tui.screens.base import CockpitBase
 
+STOP = "stop"
 Request = tuple[Verb, dict[str, Any]]
 
 
@@ -19,8 +20,20 @@ class RunActions(CockpitBase):
         self.attempt(self.session.pause_or_resume)
 
     def action_stop(self) -> None:
-        """Stop after this step, with a checkpoint."""
-        self.attempt(lambda: self.session.ask(Verb.STOP))
+        """Ask whether to stop after this step, with a checkpoint."""
+        from trainctl.tui.screens.dialogs.choice import Choice, ChoiceScreen
+
+        if not self.attempt(self.session.check_may_ask):
+            return
+        choices = [
+            Choice("", "Go on training"),
+            Choice(STOP, "Stop: finish this step, write a checkpoint, end the run (it can be resumed)"),
+        ]
+        self.app.push_screen(ChoiceScreen("end the run", choices), self._stop)
+
+    def _stop(self, answer: str | None) -> None:
+        if answer == STOP:
+            self.attempt(lambda: self.session.ask(Verb.STOP))
 
     def action_checkpoint(self) -> None:
         """Write a checkpoint."""

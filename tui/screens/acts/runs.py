@@ -5,7 +5,8 @@ Starting and opening is asked of the app by message.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -69,19 +70,16 @@ class OtherRunsActions(CockpitBase):
     def action_presets(self) -> None:
         """Choose a preset, look at the difference, start a new run or fork this one."""
         present = self.session.view.preset or self.request.preset or "balanced"
-        self.run_worker(lambda: self._read_presets(present), thread=True, group="presets", exclusive=True)
+        self.wait_for("reading the presets", lambda: self._read_presets(present))
 
-    def _read_presets(self, present: str) -> None:
+    def _read_presets(self, present: str) -> Callable[[], None]:
         """In a thread: the configuration schema takes longer to import than a key may take to be answered."""
         from trainctl.tui import presets
         from trainctl.tui.screens.dialogs.choice import Choice
 
-        try:
-            full = presets.full_name(present)
-            choices = [Choice(*one) for one in presets.preset_choices(full)]
-            self.app.call_from_thread(self._show_presets, choices, full)
-        except UserError as err:
-            self.app.call_from_thread(self.say, str(err), Severity.WARNING)
+        full = presets.full_name(present)
+        choices = [Choice(*one) for one in presets.preset_choices(full)]
+        return partial(self._show_presets, choices, full)
 
     def _show_presets(self, choices: Sequence[Choice], present: str) -> None:
         from trainctl.tui.screens.dialogs.choice import ChoiceScreen
