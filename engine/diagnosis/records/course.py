@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainctl.engine.diagnosis.logs.course import LEAST_EPOCHS, LEAST_STEPS
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind, Meaning, meaning_of
+from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind, Meaning, meaning_of, words_of
 from trainctl.engine.diagnosis.logs.table import Column, Ints, LogTable
 from trainctl.engine.runs.blocks import BLOCK, Blocks
 from trainctl.engine.runs.events import Event
@@ -127,7 +127,7 @@ def recorded_course(
         validations: events in force, oldest first.
         extent: of the run's beginning.
         num_classes: None: unknown.
-        terms: names of the loss terms, which are no metrics.
+        terms: names of the loss terms: they say what the loss is of, and are no metrics.
     """
     steps, epochs, losses, rates = course.rows()
     is_enough = len(losses) * course.size >= LEAST_STEPS or len(np.unique(epochs)) >= LEAST_EPOCHS
@@ -141,7 +141,8 @@ def recorded_course(
     series: list[Series] = []
     if is_enough and len(losses):
         rows = row_of[: len(steps)]
-        series += [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, frozenset()))]
+        words = frozenset(word for term in terms for word in words_of(term))
+        series += [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, words))]
         series += [_series("learning rate", rates, rows, Meaning(Kind.LR, "", frozenset()))]
     series += _validated(held, row_of[len(steps) :], terms)
     table = LogTable(

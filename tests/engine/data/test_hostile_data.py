@@ -26,8 +26,9 @@ from trainctl.engine.data.quality.load import load_quality
 from trainctl.engine.data.quality.options import QualityData
 from trainctl.engine.data.weld.load import load_weld, load_weld_labels
 from trainctl.engine.data.weld.options import WeldData
-from trainctl.engine.errors import UserError
+from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.tasks.recognise import recognise_task
+from trainctl.tui.cli.main import run_command_line
 
 CASES = int(os.environ.get("TRAINCTL_FUZZ_CASES", "0"))
 """Of each kind of data; 0: as many as each has here."""
@@ -83,7 +84,8 @@ def strange_array(chance: random.Random, num: int) -> Any:
     kind = chance.randrange(9)
     plain = np.full(shape, chance.choice([0.0, np.nan, np.inf, -np.inf, 1e300, -1.0]))
     if kind < 6:
-        return plain.astype(chance.choice(["f2", ">f4", "f8", "c8", "U3", "S2", "f4"]))
+        with np.errstate(all="ignore"):
+            return plain.astype(chance.choice(["f2", ">f4", "f8", "c8", "U3", "S2", "f4"]))
     return (
         np.array([{"a": 1}], dtype=object),
         np.zeros(num, [("a", "i4"), ("b", "f4")]),
@@ -182,3 +184,22 @@ def test_data_are_loaded_or_refused_in_a_line(tmp_path: Path, kind: str, first: 
             raise AssertionError(f"{kind} case {case}, {said}: {err!r}") from err
         else:
             assert len(splits.train) and len(splits.val), (case, said)
+
+
+@pytest.mark.parametrize("first", range(0, CASES or 30, 30))
+def test_a_command_on_such_welds_ends_with_a_code_and_a_line(
+    tmp_path: Path, first: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shapes = [word for name, (rows, width) in SHAPES.items() for word in ("--set", f"data.{name}=[{rows},{width}]")]
+    for case in range(first, first + 30):
+        chance = random.Random(case)
+        data = write_welds(tmp_path / f"{case}", chance)
+        said = damage_welds(tmp_path / f"{case}", chance)
+        command = ["data"] if case % 2 else ["diagnose", "--only", "data,labels,sampler"]
+        with bounded():
+            code = run_command_line([*command, "--preset", "weld/repaired", "--data", str(data), *shapes])
+        printed, error = capsys.readouterr()
+        assert code in (ExitCode.OK, ExitCode.USAGE, ExitCode.FINDINGS), (case, said)
+        assert "Traceback" not in printed + error, (case, said)
+        if code == ExitCode.USAGE:
+            assert error.startswith("trainctl: error: ") and len(error.strip().splitlines()) == 1, (case, said, error)

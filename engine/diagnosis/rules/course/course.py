@@ -22,12 +22,26 @@ from trainctl.engine.diagnosis.logs.course import (
     validation_loss,
 )
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.names import VAL, Kind
+from trainctl.engine.diagnosis.logs.names import VAL, Kind, words_of
 from trainctl.engine.diagnosis.logs.posteriors import max_posteriors
 from trainctl.engine.diagnosis.logs.table import Floats
 
 NO_LOSS = "the log names no training loss, or several that are no sum"
 CONTRASTIVE = frozenset({"supcon", "contrastive", "contrast", "infonce", "nce", "ntxent", "simclr", "con"})
+NOT_OVER_CLASSES = CONTRASTIVE | {
+    "mse",
+    "mae",
+    "rmse",
+    "l1",
+    "l2",
+    "huber",
+    "smoothl1",
+    "triplet",
+    "hinge",
+    "kl",
+    "kld",
+}
+"""Losses that are worth something else than the logarithm of the number of classes where nothing is known."""
 PINNED = 0.02
 FEWEST, MOST = 4, 1024
 """Batch sizes that are looked for where none is given."""
@@ -214,7 +228,9 @@ def stalled(log: LogFacts) -> Answer:
     if not is_constant and not stands_still(values):
         return None
     level = float(np.median(values))
-    form = closed_form(level, 0.003 + float(np.median(series.column.half_units)), log.num_classes)
+    form = ""
+    if not _words_of_loss(log, series) & NOT_OVER_CLASSES:
+        form = closed_form(level, 0.003 + float(np.median(series.column.half_units)), log.num_classes)
     severity = Severity.ERROR if is_constant else Severity.WARNING if form else Severity.INFO
     if severity is Severity.INFO and log.is_run:
         return None
@@ -232,6 +248,15 @@ def stalled(log: LogFacts) -> Answer:
         figures={"median": level, "first": first, "last": last, "std": float(values.std())},
         because=("N901", "O602", "K401"),
     )
+
+
+def _words_of_loss(log: LogFacts, series: Series) -> frozenset[str]:
+    """What a loss is called, and where it is a total its terms too."""
+    words = [series.meaning.words]
+    if series.meaning.kind is Kind.TOTAL:
+        words += [term.meaning.words for term in log.of(Kind.TERM)]
+        words += [frozenset(words_of(name)) for name in log.weights or {}]
+    return frozenset().union(*words)
 
 
 def _is_constant(series: Series) -> bool:

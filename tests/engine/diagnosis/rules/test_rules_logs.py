@@ -187,6 +187,16 @@ def test_a_loss_that_knows_nothing_is_named_by_its_closed_form() -> None:
     assert finding.severity == Severity.WARNING and "ln 12" in finding.why
 
 
+@pytest.mark.parametrize("level", [math.log(2), math.log(12), math.log(15)])
+@pytest.mark.parametrize("name", ["mse", "supcon_loss", "train/huber_loss", "infonce_loss", "triplet"])
+def test_a_loss_that_is_none_over_classes_is_not_explained_by_their_number(name: str, level: float) -> None:
+    values = (level + 1e-3 * np.random.default_rng(0).standard_normal(100)).tolist()
+    for known in ({}, {"num_classes": 12}):
+        assert "ln" not in found(losses(values, name), **known)["O604"].why
+        assert found(losses(values, name), **known)["O604"].severity == Severity.INFO
+    assert "held equally likely" in found(losses(values, "ce_loss"))["O604"].why
+
+
 def test_a_flat_loss_without_closed_form_is_information() -> None:
     noise = 0.05 * np.random.default_rng(0).standard_normal(100)
     assert found(losses((0.4 + 0.1 * noise).tolist()))["O604"].severity == Severity.INFO
