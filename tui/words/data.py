@@ -22,6 +22,8 @@ IMBALANCED = 10.0
 """Ratio of the largest to the smallest class from which it is said loudly; diagnosis judges for good."""
 NEAR_SHARE = 0.01
 """Share of validation samples with a near-duplicate from which it is said loudly; diagnosis judges for good."""
+LEFT_OUT_SHARE = 0.05
+"""Share of the training samples that an epoch leaves out from which it is said loudly."""
 MARKS = {"ok": "✓", "warning": "!", "error": "×", "dim": "–", "": " "}
 
 TITLES = {
@@ -142,13 +144,29 @@ def _drawn(section: Plain, width: int) -> Lines:
     if not left_out and not repeated:
         return wrapped(f"each of the {section['num_samples']:,} samples once", "ok", width)
     parts = [f"{section['distinct']:,} of {section['num_samples']:,} samples are drawn"]
+    share = left_out / section["num_samples"] if section["num_samples"] else 0.0
     if left_out:
-        parts.append(f"{left_out:,} left out")
+        parts.append(f"{left_out:,} left out" + (f" ({share:.0%})" if share >= LEFT_OUT_SHARE else ""))
     if repeated:
         parts.append(f"{repeated:,} more than once")
-    # What does not fill a last batch is left out by design; more than that is worth a look.
-    style = "ok" if not repeated and left_out < (section["sizes"] or (1, 1))[1] else "warning"
-    return wrapped(", ".join(parts), style, width)
+    # What does not fill a last batch is left out by design, where it is little; more than that is worth a look.
+    is_little = left_out < (section["sizes"] or (1, 1))[1] and share < LEFT_OUT_SHARE and not section.get("never")
+    if is_little:
+        return wrapped(", ".join(parts), "warning" if repeated else "ok", width)
+    return wrapped(", ".join(parts) + _why_left_out(section), "warning", width)
+
+
+def _why_left_out(section: Plain) -> str:
+    """Why samples are left out of the first epoch, whether for good, and what to do."""
+    if not section["left_out"]:
+        return ""
+    never: int | None = section.get("never")
+    for_good = "" if never is None else f"; {never:,} of them in no epoch" if never else "; others in each epoch"
+    if not section.get("by_drop_last"):
+        return f" by the sampler{for_good}: see that it draws each sample of the split"
+    fitting: int | None = section.get("fitting_batch")
+    batch = f"train.batch_size={fitting} leaves fewer, " if fitting else ""
+    return f": the incomplete last batch (train.drop_last){for_good}. {batch}train.drop_last=false none"
 
 
 def _shares(classes: Plain, width: int) -> Lines:

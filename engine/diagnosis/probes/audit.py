@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.diagnosis.facts.evidence import TensorFacts
 from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.probes.data import measure_groups, measure_labels, measure_leak, tensor_facts
@@ -30,6 +31,8 @@ PER_CLASS = 4
 MAX_SHOWN = 24
 """Samples shown at most."""
 SHOWN_BATCHES = 5
+EPOCHS = 3
+"""Epochs that are looked at for samples that are never drawn."""
 STATISTICS_SAMPLES = 4096
 """Samples that means and standard deviations are taken from, evenly spaced."""
 COPIES_BUDGET_S = 10.0
@@ -111,12 +114,39 @@ def sampler_audit(task: Task, splits: Splits) -> Plain:
         "distinct": int((drawn > 0).sum()),
         "repeated": int((drawn > 1).sum()),
         "left_out": int((drawn == 0).sum()),
+        "never": _never_drawn(sampler, drawn),
+        "by_drop_last": _is_remainder(task, len(splits.train), sizes),
+        "fitting_batch": fitting_batch(len(splits.train), max(sizes, default=0)),
         "classes": None,
     }
     labels = splits.train.labels
     if labels is not None and splits.classes and batches:
         result["classes"] = _class_audit(batches, labels.cpu(), splits.classes)
     return result
+
+
+def _never_drawn(sampler: Sampler, drawn: Tensor) -> int:
+    """Samples that none of the first epochs draws; `drawn`: how often each is drawn in the first."""
+    never = drawn == 0
+    for epoch in range(1, EPOCHS):
+        if not never.any():
+            break
+        for indices in sampler.batches(epoch):
+            never[indices.cpu()] = False
+    return int(never.sum())
+
+
+def _is_remainder(task: Task, num_samples: int, sizes: list[int]) -> bool:
+    """Whether what is left out is the incomplete last batch."""
+    return task.config.train.drop_last and 0 < num_samples - sum(sizes) < max(sizes, default=0)
+
+
+def fitting_batch(num_samples: int, size: int) -> int | None:
+    """The largest batch of `size` to half of it that leaves out least of the samples; None where none does better."""
+    if not size or not num_samples % size:
+        return None
+    best = min(range(size, max(size // 2, 1) - 1, -1), key=lambda candidate: num_samples % candidate)
+    return best if best != size else None
 
 
 def _class_audit(batches: list[Tensor], labels: Tensor, classes: tuple[str, ...]) -> Plain:

@@ -12,7 +12,15 @@ import torch
 from toy_task import ToyTask, make_split, make_splits
 
 from trainctl.engine.data.batch import Batch, Split, Splits
-from trainctl.engine.diagnosis.probes.audit import MAX_SHOWN, SECTIONS, audit, balance, preview, sampler_audit
+from trainctl.engine.diagnosis.probes.audit import (
+    MAX_SHOWN,
+    SECTIONS,
+    audit,
+    balance,
+    fitting_batch,
+    preview,
+    sampler_audit,
+)
 from trainctl.engine.runs.atomic import to_json
 
 
@@ -131,3 +139,23 @@ def test_looking_leaves_the_random_numbers_alone():
     before = torch.get_rng_state()
     found(ToyTask())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "size", "fits"),
+    [(102, 64, 51), (100, 50, None), (97, 32, None), (130, 64, 43), (7, 8, 7), (5, 1, None), (5, 0, None)],
+)
+def test_a_batch_that_leaves_fewer_out_is_named(num_samples: int, size: int, fits: int | None):
+    assert fitting_batch(num_samples, size) == fits
+    if fits is not None:
+        assert num_samples % fits < num_samples % size
+
+
+def test_samples_that_no_epoch_draws_are_told_from_those_that_the_next_one_draws():
+    split = make_split(102, 1)
+    by_chance = sampler_audit(ToyTask(splits=make_splits(split)), make_splits(split))
+    assert by_chance["by_drop_last"] and by_chance["left_out"] == 102 % by_chance["sizes"][1]
+    assert by_chance["never"] < by_chance["left_out"]
+    stuck = ToyTask(splits=make_splits(split), sampler=lambda epoch: torch.arange(64).roll(epoch).split(16))
+    found = sampler_audit(stuck, make_splits(split))
+    assert (found["left_out"], found["never"], found["by_drop_last"]) == (38, 38, False)
