@@ -78,7 +78,7 @@ class CockpitScreen(
         events = view.apply(update)
         if self.session.task != task:
             self.arrange_panels()
-        self.log_panel.add(events, update.console)
+        self.log_panel.add(events, update.console, update.events)
         self.run_header.show(view, self.log_panel.last_words)
         if fate(view) is not None:
             self.show_health()

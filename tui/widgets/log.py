@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import time
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -31,10 +33,12 @@ from trainctl.tui.words.events import event_words
 from trainctl.tui.words.styles import LOG
 
 MAX_LINES = 2000
-REMEMBERED = 64
-"""Events whose echo on the console is recognised."""
+REMEMBERED = MAX_LINES
+"""Events whose echo on the console is recognised: as many as the part of a console that is read can hold."""
 MIN_ECHO = 12
 """Characters below which a line is never taken for an echo."""
+MOST_BEFORE = 5
+"""Words that a display puts before an event at most."""
 MIN_WIDTH = 20
 """Columns below which lines are cut off, not wrapped."""
 
@@ -82,7 +86,10 @@ class LogPanel(ScrollView, can_focus=True):
         self.filter = ""
         self._pattern = compiled_filter("")
         self._lines: deque[_Line] = deque()
-        self._said: deque[str] = deque(maxlen=REMEMBERED)
+        self._said: deque[tuple[str, Event]] = deque(maxlen=REMEMBERED)
+        """Events in words."""
+        self._unheard: list[Event] = []
+        """Events that were not put into words yet."""
         self._rows: list[tuple[_Line, int]] = []
         """What is on each row: a line, and which row of it."""
         self._width = 0
@@ -101,23 +108,66 @@ class LogPanel(ScrollView, can_focus=True):
         """Wrap again."""
         self._lay_out_again()
 
-    def add(self, events: Iterable[Event], console: Iterable[str]) -> None:
-        """Append what is new."""
+    def add(self, events: Iterable[Event], console: Iterable[str], heard: Sequence[Event] = ()) -> None:
+        """Append what is new.
+
+        Args:
+            events: to be shown, oldest first.
+            console: printed lines, oldest first. What repeats an event is left out, and says when it was printed.
+            heard: events that are too many to be shown, but may stand on the console as well; `events` are the newest.
+        """
         events = list(events)
-        self._said.extend(plain_words(event_words(event)[1]) for event in events[-REMEMBERED:])
-        printed = [line for line in console if line.strip() and not self._is_echo(line)]
-        self.last_words = printed[-1].strip() if printed else self.last_words
-        # The console last: when a run has just died, its traceback is what must be seen.
-        new = [_Line(entry) for entry in (*events, *printed)][-MAX_LINES:]
+        self._unheard += heard or events
+        self._unheard = self._unheard[-REMEMBERED:]
+        lines = [line for line in console if line.strip()]
+        if lines:
+            self._remember()
+        new = [_Line(entry) for entry in self._in_order(events, lines)][-MAX_LINES:]
         if new:
             self._drop(len(self._lines) + len(new) - MAX_LINES)
             self._lines.extend(new)
             self._lay_out(new)
 
+    def _remember(self) -> None:
+        """Know in words what was heard: only where something is printed, as it takes its time."""
+        self._said.extend((plain_words(event_words(event)[1]), event) for event in self._unheard)
+        self._unheard = []
+
+    def _in_order(self, events: Sequence[Event], lines: Sequence[str]) -> Iterator[str | Event]:
+        """Events and printed lines as they came, as far as lines that repeat an event tell.
+
+        What is printed between two such lines came between the two events. Behind the last of them the console comes
+        last: when a run has just died, its traceback is what must be seen.
+        """
+        place, echoes = {id(event): k for k, event in enumerate(events)}, _Echoes(self._said)
+        done, waiting = 0, list[str]()
+        for line in lines:
+            words = plain_words(line)
+            echoed = echoes.of(words)
+            if not echoed:
+                waiting.append(line)
+                self.last_words = line.strip()
+                continue
+            self.last_words = ""  # whoever printed it has lived on
+            begun = (event for said, event in echoed if said in words or said.startswith(words))
+            at = next((at for event in begun if (at := place.get(id(event), -1)) >= done), None)
+            if at is not None:
+                yield from events[done:at]
+                done = at
+            # Of no event that is due: the rest of one, or of one that stands there already or is too old to be shown.
+            yield from waiting
+            waiting.clear()
+            if at is not None:
+                yield events[at]
+                done = at + 1
+        yield from events[done:]
+        yield from waiting
+
     def forget(self) -> None:
         """Start over without a line; the filter stays."""
         self._lines.clear()
         self._said.clear()
+        self._unheard.clear()
         self.last_words = ""
         self._lay_out_again()
 
@@ -175,12 +225,37 @@ class LogPanel(ScrollView, can_focus=True):
         if num_rows and not self._follows:
             self.scroll_to(y=self.scroll_y - num_rows, animate=False, immediate=True)
 
-    def _is_echo(self, line: str) -> bool:
-        """Whether a trainer's own display printed an event, whole or folded, that stands here already."""
-        words = plain_words(line)
-        return any(
-            len(min(words, said, key=len)) >= MIN_ECHO and (words in said or said in words) for said in self._said
-        )
+
+class _Echoes:
+    """Finds the events that a printed line repeats. Costs the length of the line and of the text, not their product.
+
+    Args:
+        said: events in words, oldest first.
+    """
+
+    def __init__(self, said: Iterable[tuple[str, Event]]) -> None:
+        self._said = list(said)
+        self._text = "\n".join(words for words, _ in self._said)
+        self._starts = [0, *accumulate(len(words) + 1 for words, _ in self._said)]
+        self._by_head: dict[str, list[tuple[str, Event]]] = {}
+        for words, event in self._said:
+            if len(words) >= MIN_ECHO:
+                self._by_head.setdefault(words[:MIN_ECHO], []).append((words, event))
+
+    def of(self, line: str) -> list[tuple[str, Event]]:
+        """The events with their words that a line repeats, whole or folded, oldest first; none: somebody else printed it."""
+        if len(line) < MIN_ECHO:
+            return []
+        found, at = list[tuple[str, Event]](), self._text.find(line)
+        while at >= 0:
+            found.append(self._said[bisect_right(self._starts, at) - 1])
+            end = self._text.find("\n", at)
+            at = self._text.find(line, end) if end >= 0 else -1
+        if found:
+            return found
+        begins = [0, *(match.end() for match in re.finditer(" ", line))][:MOST_BEFORE]
+        heads = (entry for at in begins for entry in self._by_head.get(line[at : at + MIN_ECHO], ()))
+        return [(words, event) for words, event in heads if words in line]
 
 
 def compiled_filter(text: str) -> re.Pattern[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from textual.app import App, ComposeResult
 
@@ -124,3 +126,67 @@ async def test_a_filter_leaves_the_lines_that_match():
         app.panel.add((), ["line 101", "line 107"])
         await pilot.pause()
         assert rows(app)[-2:] == ["line 97", "line 107"]
+
+
+def checkpoints(first: int, last: int) -> list[Event]:
+    """A note at each step."""
+    return [Event(EventKind.NOTE, k, 1e9 + k, {"text": f"note number {k} of the run"}) for k in range(first, last)]
+
+
+def echo(event: Event) -> str:
+    return f"12:00:01 · {event.data['text']}"
+
+
+def told(panel: LogPanel) -> list[str]:
+    return [entry if isinstance(entry, str) else f"<{entry.step}>" for entry in panel.entries]
+
+
+async def test_what_was_printed_stands_between_the_events_it_came_between():
+    app = LogApp()
+    async with app.run_test(size=SIZE):
+        first, second, third = checkpoints(0, 3)
+        console = ["loading", echo(first), "a warning", echo(second), "Traceback", "boom"]
+        app.panel.add([first, second, third], console)
+        assert told(app.panel) == ["loading", "<0>", "a warning", "<1>", "<2>", "Traceback", "boom"]
+        assert app.panel.last_words == "boom"
+
+
+async def test_the_echoes_of_very_many_events_are_no_printed_text_and_the_last_words_are_of_the_end():
+    app = LogApp()
+    async with app.run_test(size=SIZE):
+        events = checkpoints(0, 600)
+        console = [line for event in events for line in (echo(event), *(["old warning"] if event.step == 40 else []))]
+        app.panel.add(events[-256:], console, events)
+        assert told(app.panel) == ["old warning", *(f"<{k}>" for k in range(344, 600))]
+        assert app.panel.last_words == "", "what was printed long before the end is no last word"
+        app.panel.add((), ["Killed by the kernel"])
+        assert app.panel.last_words == "Killed by the kernel"
+
+
+async def test_an_echo_that_comes_after_its_event_is_recognised():
+    app = LogApp()
+    async with app.run_test(size=SIZE):
+        (event,) = checkpoints(7, 8)
+        app.panel.add([event], ())
+        app.panel.add((), ["before it", echo(event), "after it"])
+        assert told(app.panel) == ["<7>", "before it", "after it"]
+
+
+async def test_folded_and_repeated_echoes_are_recognised():
+    app = LogApp()
+    async with app.run_test(size=SIZE):
+        same = [Event(EventKind.NOTE, k, 1e9, {"text": "checkpoint written, the newest one there is"}) for k in (1, 2)]
+        app.panel.add(
+            same,
+            ["checkpoint written, the", "newest one there is", "x", "· checkpoint written, the newest one there is"],
+        )
+        assert told(app.panel) == ["<1>", "x", "<2>"]
+
+
+def test_many_lines_beside_many_events_cost_little():
+    echoes = log._Echoes([(f"note number {k} of the run", event) for k, event in enumerate(checkpoints(0, 2000))])
+    lines = [f"some line that nobody else has printed, number {k}" for k in range(600)]
+    began = time.perf_counter()
+    assert not any(echoes.of(line) for line in lines)
+    assert time.perf_counter() - began < 1.0
+    assert [event.step for _, event in echoes.of("! note number 7 of the run")] == [7]
