@@ -64,8 +64,8 @@ def grouped_split(labels: Labels, groups: Sequence[str], val_fraction: float, se
     num_groups = int(group_N.max()) + 1
     if num_groups < 2:
         raise UserError(
-            f"every image is in the same group ({groups[0]!r}), which cannot be split",
-            "choose a data.group_by that tells persons or photos apart",
+            f"every sample is in the same group ({groups[0]!r}), which cannot be split",
+            "choose a data.group_by that tells persons, photos or recordings apart",
         )
     counts_GC = np.zeros((num_groups, int(labels.max()) + 1))
     np.add.at(counts_GC, (group_N, labels), 1)

@@ -54,5 +54,5 @@ def test_another_seed_holds_out_other_groups() -> None:
 
 
 def test_one_group_cannot_be_split() -> None:
-    with pytest.raises(UserError, match="every image is in the same group"):
+    with pytest.raises(UserError, match="every sample is in the same group"):
         grouped_split(np.array([0, 1, 1]), ["a"] * 3, 0.2, 0)

@@ -71,11 +71,18 @@ def class_imbalance(
         summary=f"the largest class has {majority:.1%} of the samples, {ratio:.0f} times the smallest",
         where=f"train: {_counted(labels)}",
         why=f"always answering with the largest class is {majority:.1%} accurate{single}{answered}",
-        fix=Fix(
-            "weight the classes in the loss by N/(C·n_c), or sample them equally; judge by macro-F1, not by accuracy"
-        ),
+        fix=Fix(_evened_out(compares_pairs(contrast, plan, sampler))),
         figures={"majority_share": majority, "ratio": ratio, "single_class_batch_probability": chance},
     )
+
+
+def _evened_out(is_contrastive: bool) -> str:
+    """What answers unequal classes under the loss that is trained."""
+    sampled = (
+        "sample them equally" if not is_contrastive else "sample the classes equally (batches with several of each)"
+    )
+    weighted = "" if is_contrastive else "weight the classes in the loss by N/(C·n_c), or "
+    return f"{weighted}{sampled}; judge by macro-F1, not by accuracy"
 
 
 def _one_class(

@@ -226,7 +226,7 @@ def test_a_split_left_with_one_class_by_corrupt_images_is_refused(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("expression", "message"),
-    [("person", "matches no path"), ("(", "no regular expression"), ("eye", "every image is in the same group")],
+    [("person", "matches no path"), ("(", "no regular expression"), ("eye", "every sample is in the same group")],
 )
 def test_a_grouping_that_cannot_work_is_refused(tmp_path: Path, expression: str, message: str) -> None:
     with pytest.raises(UserError, match=message):

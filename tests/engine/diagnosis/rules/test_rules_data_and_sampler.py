@@ -339,3 +339,11 @@ def test_a_label_outside_the_classes_is_an_error_with_its_place(label: int, outs
     assert finding.severity == Severity.ERROR
     assert "train sample 5" in finding.where
     assert outside in (finding.figures["lowest"], finding.figures["highest"])
+
+
+def test_unequal_classes_are_answered_in_the_terms_of_the_loss() -> None:
+    labels = LabelFacts(("a", "b"), SplitLabels("train", (990, 10), 0, 1))
+    over_classes = found(diagnose(Evidence(labels=labels, plan=plan_facts(config()))))["D103"]
+    over_pairs = found(diagnose(Evidence(labels=labels, plan=replace(plan_facts(config()), temperature=0.1))))["D103"]
+    assert over_classes.fix.text.startswith("weight the classes in the loss")
+    assert over_pairs.fix.text.startswith("sample the classes equally") and "weight" not in over_pairs.fix.text
