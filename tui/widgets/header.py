@@ -98,7 +98,7 @@ def progress_line(view: RunView, width: int) -> Content:
 def progress_figures(view: RunView) -> list[str]:
     """Epoch, step, time left, speeds and device, the most important first."""
     status = view.status
-    if status is None:
+    if status is None or not (status.epochs or status.total_steps or view.step):
         return ["epoch -", "step -"]
     total = f"/{status.total_steps}" if status.total_steps else ""
     share = f" {100 * view.step / status.total_steps:.0f}%" if status.total_steps else ""

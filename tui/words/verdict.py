@@ -67,8 +67,9 @@ def state_word(view: RunView) -> tuple[str, Severity]:
 
 def _did_not_start(view: RunView) -> bool:
     """Whether the process we started is gone before there was anything to train."""
-    is_unheard = view.status is None or view.status.state is RunState.STARTING
-    return view.exit_code is not None and is_unheard and view.summary is None
+    status, is_ended = view.status, view.exit_code is not None
+    # What ends a run that has begun leaves a summary.
+    return is_ended and view.summary is None and (status is None or (status.step == 0 and status.total_steps == 0))
 
 
 def alive_words(view: RunView) -> tuple[str, Severity]:
@@ -124,7 +125,8 @@ def _process(view: RunView, last_words: str) -> Verdict | None:
     if view.is_gone:
         return Verdict(Severity.ERROR, f"its folder was deleted: {view.paths.root}; nothing more can be read")
     if _did_not_start(view):
-        return Verdict(Severity.ERROR, f"the training ended with code {view.exit_code}{quoted}")
+        said = f": {view.status.message}" if view.status and view.status.state is RunState.FAILED else quoted
+        return Verdict(Severity.ERROR, f"the training ended with code {view.exit_code}{said}")
     if view.liveness is Liveness.CRASHED:
         age = duration(view.age_s)
         return Verdict(Severity.ERROR, f"the process is gone, last sign of life {age} ago{quoted}")
@@ -209,5 +211,7 @@ def _ending(view: RunView, judged: Verdict | None) -> Verdict | None:
 def _calm(view: RunView, judged: Verdict | None) -> Verdict:
     if view.last is None:
         doing = view.status.message if view.status else ""
-        return Verdict(Severity.NOTE, doing or "waiting for the first step")
+        return Verdict(
+            Severity.NOTE, f"{doing}…" if doing and not view.is_over else doing or "waiting for the first step"
+        )
     return judged or Verdict(Severity.NOTE, "no problem seen so far, not judged yet")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trainctl.engine.runs.states import RunState
     from trainctl.engine.runs.summary import Judgement
     from trainctl.tui.cli.live.display import ConsoleLog, View
+    from trainctl.tui.cli.live.first_words import FirstWords
     from trainctl.tui.cli.past_run import PastRun
 
 
@@ -86,13 +87,23 @@ def command(options: RunOptions) -> None:
 
     Without options this trains `eyes/balanced` on built-in data.
     """
+    from trainctl.tui.cli.live.first_words import speaking_first
     from trainctl.tui.cli.live.streams import ending_at_once
 
     if options.fork_from is not None and options.fork is None:
         raise UserError("--from says which checkpoint to fork", "name the run with --fork RUN")
-    with ending_at_once():
-        code = _train(_target(options), json=options.json, debug=options.debug)
+    with ending_at_once(), speaking_first(*_made_for(options)) as words:
+        if words is not None:
+            words.say(f"importing {options.task}" if options.task else "reading the configuration")
+        code = _train(_target(options), words, json=options.json, debug=options.debug)
     raise typer.Exit(code)
+
+
+def _made_for(options: RunOptions) -> tuple[RunPaths | None, str]:
+    """The directory that somebody made for this run and looks into, and what is asked for, in a word."""
+    from trainctl.engine.runs.layout import RunPaths
+
+    return (RunPaths(options.run_dir) if options.run_dir else None), options.preset or options.task or ""
 
 
 def _target(options: RunOptions) -> Target:
@@ -168,19 +179,21 @@ def _fork_config(parent: Resolved, options: RunOptions) -> Resolved:
     )
 
 
-def _train(target: Target, *, json: bool, debug: bool) -> int:
+def _train(target: Target, words: FirstWords | None, *, json: bool, debug: bool) -> int:
     from trainctl.tui.cli.live.console_log import ConsoleLog
     from trainctl.tui.cli.live.streams import unbreakable_output
 
     with unbreakable_output():
         log = ConsoleLog()
         try:
-            return _train_and_show(target, log, json=json, debug=debug)
+            return _train_and_show(target, words, log, json=json, debug=debug)
         finally:
             log.close()
 
 
-def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool) -> int:
+def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *, json: bool, debug: bool) -> int:
+    if words is not None:
+        words.say("importing torch")
     from trainctl.engine.training.fork import Origin
     from trainctl.engine.training.session import Order, train
     from trainctl.tui.cli.live.display import Display
@@ -191,6 +204,8 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
     opened: list[RunPaths] = []
 
     def on_open(paths: RunPaths) -> None:
+        if words is not None:
+            words.hand_over()
         opened.append(paths)
         log.open(paths)
         display.start(paths)
@@ -210,16 +225,22 @@ def _train_and_show(target: Target, log: ConsoleLog, *, json: bool, debug: bool)
         make_observer=_debug_observer() if debug else None,
         judge=_judge,
     )
+    if words is not None:
+        words.say("loading the data")
     try:
         ending = train(order)
     except KeyboardInterrupt:
+        if words is not None:
+            words.fail("interrupted before the first step")
         left = "the run is as it was" if target.is_resumed else "no run was made"
         say(f"trainctl: interrupted before the first step; {left}", err=True)
         return ExitCode.INTERRUPTED
     except UserError:
         raise
-    except Exception:  # the task's code, before there is a run; later the run itself keeps what went wrong
+    except Exception as err:  # the task's code, before there is a run; later the run itself keeps what went wrong
         traceback.print_exc()
+        if words is not None:
+            words.fail(f"{type(err).__name__}: {err}")
         return ExitCode.RUN_FAILED
     finally:
         display.close()
