@@ -71,11 +71,26 @@ class LogFacts:
     """Whether it is the course of a run of ours, judged unasked: what may as well be healthy is then no finding."""
     early: str = ""
     """Why it is too early to say that a loss stands still; empty: it is not."""
+    sole_weight: float | None = None
+    """Weight of the one term that the total of a run is made of; None: there are several, or it is no run."""
 
     def of(self, *kinds: Kind, split: str | None = None) -> list[Series]:
         """The series of these kinds; `split` None: of every split."""
         wanted = (one for one in self.series if one.meaning.kind in kinds)
         return [one for one in wanted if split is None or one.meaning.split == split]
+
+    def weight_of(self, series: Series) -> float:
+        """What multiplies the one term that a total is made of: what is known of a term is known of its multiple.
+
+        1 for a term itself, and where the total is made of several, or nothing tells.
+        """
+        if series.meaning.kind is not Kind.TOTAL:
+            return 1.0
+        if self.sole_weight:
+            return self.sole_weight
+        counted = [weight for weight in (self.weights or {}).values() if weight]
+        is_alone = len(counted) == 1 and len({term.meaning.term for term in self.of(Kind.TERM)}) <= 1
+        return counted[0] if is_alone else 1.0
 
     def where(self, series: Series, index: int) -> str:
         """The place of a value: its line, else its step or row."""

@@ -76,7 +76,7 @@ class LossCourse:
     def rows(self) -> tuple[Doubles, Doubles, Doubles, Doubles]:
         """Last step, epoch, loss and learning rate of each block, shape (n,).
 
-        Of several terms the loss is their sum under the newest weights: what a weight that changes does to the total
+        The loss is the sum of the terms under the newest weights: what a weight that changes does to the total
         is no progress.
         """
         rest = np.concatenate(self._rest) if self._rest else np.empty((0, self._blocks.shape[1]))
@@ -84,9 +84,15 @@ class LossCourse:
         table = np.concatenate([self._blocks.reshape(-1, rest.shape[1]), newest])
         loss = table[:, 1]
         counted = np.flatnonzero(self._weights)
-        if len(self._weights) > 1 and len(counted):
+        if len(counted):
             loss = table[:, 4 + counted] @ self._weights[counted]
         return table[:, 0], np.rint(table[:, 3]), loss, table[:, 2]
+
+    @property
+    def sole_weight(self) -> float | None:
+        """Newest weight of the one term that counts; None where there are several, or none."""
+        counted = self._weights[self._weights != 0]
+        return float(counted[0]) if len(counted) == 1 else None
 
     def _settle(self) -> None:
         waiting = np.concatenate(self._rest)
@@ -154,7 +160,14 @@ def recorded_course(
         epochs=np.concatenate([epochs, of_epochs])[order],
     )
     last = int(steps[-1]) if len(steps) else 0
-    return LogFacts(table, tuple(series), num_classes=num_classes, is_run=True, early=extent.too_early(last))
+    return LogFacts(
+        table,
+        tuple(series),
+        num_classes=num_classes,
+        is_run=True,
+        early=extent.too_early(last),
+        sole_weight=course.sole_weight,
+    )
 
 
 def _validated(events: Sequence[Event], rows: Ints, terms: Sequence[str]) -> list[Series]:

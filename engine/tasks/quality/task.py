@@ -131,7 +131,12 @@ class QualityTask(Task[QualityConfig]):
     def constant_metrics(self, split: Split) -> Mapping[str, float]:
         """Of the mean score for every picture; its correlation is not defined, and drawn as 0."""
         deviation = float(split.tensors["score"].double().std(correction=0))
-        return {"rmse": deviation, "quality": deviation**2, "srcc": 0.0, "plcc": 0.0}
+        found = {"rmse": deviation, "quality": deviation**2, "srcc": 0.0, "plcc": 0.0}
+        weights = {**WEIGHTS, **self.config.loss_weights}
+        # What a constant score makes of the terms on the posteriors is open: they do not depend on it.
+        if not any(weight for name, weight in weights.items() if name != "quality"):
+            found["loss"] = weights["quality"] * found["quality"]
+        return found
 
     def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor:
         """Squared error of each picture."""

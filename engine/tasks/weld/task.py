@@ -144,7 +144,8 @@ class WeldTask(Task[WeldConfig]):
         }
         if not self.config.loss.ce:
             sizes = [len(part) for part in split.labels.split(self.config.train.validation_batch_size)]
-            found["loss"] = sum(size * supcon_bounds.collapse_value(size) for size in sizes) / len(split)
+            value = sum(size * supcon_bounds.collapse_value(size) for size in sizes) / len(split)
+            found["loss"] = self.config.loss_weights.get("supcon", 1.0) * value
         return found
 
     def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor | None:

@@ -145,6 +145,16 @@ def test_the_floor_is_what_the_mean_score_reaches() -> None:
     assert (floor["srcc"], floor["plcc"]) == (0, 0)
 
 
+@pytest.mark.parametrize("weight", [0.5, 1.0, 2.0])
+def test_the_loss_of_the_mean_score_follows_its_weight_where_it_is_known(weight: float) -> None:
+    split = splits_of().val
+    alone = {"quality": weight, "cluster": 0.0, "balance": 0.0, "entropy": 0.0}
+    floor = QualityTask(config_with(loss_weights=alone)).constant_metrics(split)
+    assert floor["loss"] == pytest.approx(weight * float(split.tensors["score"].double().var(correction=0)))
+    assert floor["quality"] == pytest.approx(floor["loss"] / weight)
+    assert "loss" not in QualityTask(config_with(loss_weights={**alone, "entropy": 0.1})).constant_metrics(split)
+
+
 def test_the_worst_samples_are_described_by_distortion_level_and_scores() -> None:
     task = QualityTask(config_with())
     given = {

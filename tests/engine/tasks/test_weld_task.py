@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from trainctl.engine.data.batch import Splits
+from trainctl.engine.data.feed import Feed
 from trainctl.engine.data.samplers.classes import MPerClassSampler, StratifiedSampler
 from trainctl.engine.data.samplers.sampler import RandomSampler
 from trainctl.engine.data.weld.options import CLASSES
@@ -22,6 +23,7 @@ from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.tasks.weld.config import WeldConfig
 from trainctl.engine.tasks.weld.task import WeldTask
+from trainctl.engine.training.loop.validation import validate
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.setup import assemble_run
 
@@ -142,6 +144,23 @@ def test_equal_embeddings_have_the_constant_metrics_of_the_loss() -> None:
         assert found[name] == pytest.approx(constant[name])
     assert set(constant) - {"loss"} == set(found)
     assert constant["knn_accuracy"] == pytest.approx(1 / 12)
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0, 2.0])
+def test_the_loss_of_equal_embeddings_is_the_one_that_a_validation_reports(weight: float) -> None:
+    """A network whose embeddings are all the same, measured as a run measures it."""
+    run = assemble_run(config_with(loss_weights={"supcon": weight}), WeldTask, None)
+    task, val = run.task, run.splits.val
+
+    class Same(nn.Module):
+        def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return torch.ones(len(batch["labels"]), 4) / 2
+
+    run.state.model = Same()
+    feed = Feed(val, torch.device("cpu"))
+    size = task.config.train.validation_batch_size
+    reported = validate(task, run.state.model, feed, size, run.precision, {"supcon": weight})
+    assert task.constant_metrics(val)["loss"] == pytest.approx(reported["loss"], rel=1e-5)
 
 
 def test_the_worst_samples_are_those_that_lie_among_another_class() -> None:

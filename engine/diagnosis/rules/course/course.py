@@ -230,7 +230,10 @@ def stalled(log: LogFacts) -> Answer:
     level = float(np.median(values))
     form = ""
     if not _words_of_loss(log, series) & NOT_OVER_CLASSES:
-        form = closed_form(level, 0.003 + float(np.median(series.column.half_units)), log.num_classes)
+        # What knowing nothing gives is known of a term; the total is its multiple.
+        weight, half_unit = log.weight_of(series), float(np.median(series.column.half_units))
+        form = closed_form(level / weight, 0.003 + half_unit / weight, log.num_classes)
+        form += f"; times its weight {weight:g}" if form and weight != 1 else ""
     severity = Severity.ERROR if is_constant else Severity.WARNING if form else Severity.INFO
     if severity is Severity.INFO and log.is_run:
         return None
@@ -285,17 +288,24 @@ def pinned_contrast(log: LogFacts) -> Answer:
     if not is_long(log, series):
         return Unchecked(f"too few values of {series.name} to say that it stands still ({len(series.finite)})")
     late = series.finite[len(series.finite) // 2 :]
+    weight = log.weight_of(series)
+    late, per_weight = late / weight, "" if weight == 1 else f" / {weight:g}"
     level = float(np.median(late))
     size = log.batch_size or round(math.exp(min(level, 20.0))) + 1
     gap = abs(level - math.log(max(size - 1, 1)))
     # Whole numbers lie 1/(B−1) apart: near one means something only if it is much nearer than that.
-    near = PINNED if log.batch_size else min(PINNED, 0.1 / max(size - 1, 1)) + float(series.column.half_units.min())
+    near = (
+        PINNED
+        if log.batch_size
+        else min(PINNED, 0.1 / max(size - 1, 1)) + float(series.column.half_units.min()) / weight
+    )
     if not FEWEST <= size <= MOST or gap > near or late.std() > PINNED or not stands_still(series.finite):
         return None
     return Hit(
         severity=Severity.WARNING,
         confidence=Confidence.PROVEN if log.batch_size else Confidence.LIKELY,
-        summary=f"{series.name} stands at {level:.4f}, equal embeddings give ln({size}−1) = {math.log(size - 1):.4f}",
+        summary=f"{series.name}{per_weight} stands at {level:.4f}, "
+        f"equal embeddings give ln({size}−1) = {math.log(size - 1):.4f}",
         where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}: deviation {late.std():.2g}",
         why="one class in each batch (its least possible loss), equal embeddings, or no positives"
         + ("" if log.batch_size else f"; B = {size} is read off the value, --batch-size B makes it sure"),

@@ -129,6 +129,26 @@ def test_standing_still_is_not_held_against_a_run_that_has_only_begun(tmp_path: 
     assert found(later)["O604"].severity is Severity.WARNING
 
 
+@pytest.mark.parametrize(
+    "weights", [(0.5, 0.5), (1.0, 1.0), (2.0, 2.0), (0.1, 2.0)], ids=["half", "one", "two", "ramp"]
+)
+def test_standing_where_knowing_nothing_stands_is_seen_under_any_weight(
+    weights: tuple[float, float], tmp_path: Path
+) -> None:
+    def weighed(folder: str, level: float) -> dict[str, Finding]:
+        rows = records(1000, lambda step: level + 0.0 * step, noise=0.001)
+        rows["weight.ce"] = np.linspace(*weights, len(rows))
+        rows["loss"] = rows["weight.ce"] * rows["term.ce"]
+        return found(write(tmp_path / folder, rows))
+
+    finding = weighed("stuck", math.log(2))["O604"]
+    assert finding.severity is Severity.WARNING and "ln 2" in finding.why
+    assert ("its weight" in finding.why) == (weights[1] != 1)
+    # A total of ln 2 is not that of the term.
+    elsewhere = weighed("elsewhere", math.log(2) / weights[1]).get("O604")
+    assert (elsewhere is not None and "ln 2 " in elsewhere.why) == (weights[1] == 1)
+
+
 def test_a_weight_that_grows_is_no_divergence(tmp_path: Path) -> None:
     layout = RecordLayout(terms=("ce", "aux"), groups=("body",))
     rows = records(400, falls, layout)

@@ -187,6 +187,21 @@ def test_a_loss_that_knows_nothing_is_named_by_its_closed_form() -> None:
     assert finding.severity == Severity.WARNING and "ln 12" in finding.why
 
 
+@pytest.mark.parametrize("weight", [0.5, 1.0, 2.0])
+def test_the_total_of_one_term_is_held_against_the_terms_own_constant(weight: float) -> None:
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(200)
+    total = losses((weight * (math.log(2) + noise)).tolist())
+    finding = found(total, weights={"ce": weight})["O604"]
+    assert finding.severity == Severity.WARNING and "ln 2" in finding.why
+    contrast = losses((weight * (math.log(31) + 0.1 * noise)).tolist())
+    pinned = found(contrast, weights={"supcon": weight}, batch_size=32)["K401"]
+    assert pinned.confidence == Confidence.PROVEN and abs(float(pinned.figures["gap"])) < 1e-3
+    if weight != 1:
+        assert "K401" not in found(contrast, weights={"supcon": 1.0}, batch_size=32)
+        several = {"ce": weight, "aux": 0.3}
+        assert "its weight" not in found(total, weights=several)["O604"].why
+
+
 @pytest.mark.parametrize("level", [math.log(2), math.log(12), math.log(15)])
 @pytest.mark.parametrize("name", ["mse", "supcon_loss", "train/huber_loss", "infonce_loss", "triplet"])
 def test_a_loss_that_is_none_over_classes_is_not_explained_by_their_number(name: str, level: float) -> None:
