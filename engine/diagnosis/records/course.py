@@ -84,7 +84,7 @@ class LossCourse:
         table = np.concatenate([self._blocks.reshape(-1, rest.shape[1]), newest])
         loss = table[:, 1]
         counted = np.flatnonzero(self._weights)
-        if len(counted):
+        if len(counted) and np.isfinite(self._weights).all():
             loss = table[:, 4 + counted] @ self._weights[counted]
         return table[:, 0], np.rint(table[:, 3]), loss, table[:, 2]
 
@@ -92,7 +92,7 @@ class LossCourse:
     def sole_weight(self) -> float | None:
         """Newest weight of the one term that counts; None where there are several, or none."""
         counted = self._weights[self._weights != 0]
-        return float(counted[0]) if len(counted) == 1 else None
+        return float(counted[0]) if len(counted) == 1 and np.isfinite(counted[0]) and counted[0] > 0 else None
 
     def _settle(self) -> None:
         waiting = np.concatenate(self._rest)

@@ -149,6 +149,15 @@ def test_standing_where_knowing_nothing_stands_is_seen_under_any_weight(
     assert (elsewhere is not None and "ln 2 " in elsewhere.why) == (weights[1] == 1)
 
 
+@pytest.mark.parametrize("weight", [0.0, math.nan, math.inf, -1.0])
+def test_a_weight_that_is_none_leaves_the_total_as_it_is(weight: float, tmp_path: Path) -> None:
+    rows = records(1000, lambda step: math.log(2) + 0.0 * step, noise=0.001)
+    rows["weight.ce"] = weight
+    facts = read_evidence(write(tmp_path, rows))
+    assert diagnose(facts).checked
+    assert weight == -1.0 or "times its weight" not in found(write(tmp_path / "b", rows))["O604"].why
+
+
 def test_a_weight_that_grows_is_no_divergence(tmp_path: Path) -> None:
     layout = RecordLayout(terms=("ce", "aux"), groups=("body",))
     rows = records(400, falls, layout)
