@@ -54,6 +54,9 @@ class TrainConfig(Section):
     """Leave out the incomplete last batch of an epoch (BatchNorm fails on a batch of one)."""
     eval_batch_size: PositiveInt | None = None
     """Samples per validation batch; none: twice `batch_size`."""
+    workers: NonNegativeInt | None = None
+    """Processes that read the samples of a Dataset; none: as many as there are cores to spare, at most 4; 0: the loop
+    itself. Data that are held in memory need none."""
     eval_every: PositiveInt = 1
     """Epochs between validations."""
     monitor: str = ""

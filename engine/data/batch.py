@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from trainctl.engine.data.reading import MapDataset, Samples
+
 if TYPE_CHECKING:
     from trainctl.engine.data.leak_check import Leak
 
@@ -24,21 +26,30 @@ def with_float_images(batch: Batch) -> Batch:
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a data set, held whole in memory and gathered by index.
+    """One split of a data set: held whole in memory and gathered by index, or a Dataset that is read sample by sample.
 
-    `tensors` share their first dimension N and live on the CPU until the trainer places them.
+    `tensors` share their first dimension N and live on the CPU until the trainer places them. With a `dataset`, which
+    may be larger than memory, there are none; the same samplers choose its samples, and worker processes read them.
     """
 
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     labels: Tensor | None = None
     """Class of each sample, int64, shape (N,); none where the task has no classes."""
     names: Sequence[str] = ()
     """Where each sample came from (file path or row), for messages; empty or N entries."""
     groups: Sequence[str] = ()
     """Person, photo or recording of each sample; empty or N entries."""
+    dataset: MapDataset | None = None
+    """A map-style `torch.utils.data.Dataset`, in place of `tensors`."""
+    fields: Sequence[str] = ()
+    """With a dataset whose samples are tuples: the names of their entries, as a batch has them."""
 
     def __post_init__(self) -> None:
         """Labels given once are both: what the recorder counts, and `labels` in every batch."""
+        if self.dataset is not None:
+            if self.labels is None:
+                object.__setattr__(self, "labels", _targets_of(self.dataset))
+            return
         stored = self.tensors.get("labels")
         if self.labels is None and stored is not None and stored.dim() == 1 and stored.dtype == torch.int64:
             object.__setattr__(self, "labels", stored)
@@ -46,7 +57,34 @@ class Split:
             object.__setattr__(self, "tensors", {**self.tensors, "labels": self.labels})
 
     def __len__(self) -> int:
-        return len(next(iter(self.tensors.values())))
+        return len(next(iter(self.tensors.values()))) if self.dataset is None else len(self.dataset)
+
+    def at(self, rows: Tensor) -> Batch:
+        """The samples with these indices (int64, CPU), as stored, on the CPU."""
+        if self.dataset is not None:
+            return Samples(self.dataset, self.fields).batch(rows)
+        return {name: tensor[rows] for name, tensor in self.tensors.items()}
+
+    def few(self, most: int) -> Batch:
+        """What is in memory, whole; of a dataset, which is not, at most `most` samples, evenly spaced."""
+        if self.dataset is None:
+            return dict(self.tensors)
+        return self.at(torch.tensor(self.few_rows(most)))
+
+    def few_rows(self, most: int) -> list[int]:
+        """Indices of at most `most` samples, evenly spaced."""
+        return list(range(0, len(self), max(1, -(-len(self) // most))))
+
+
+def _targets_of(dataset: MapDataset) -> Tensor | None:
+    """The classes that a Dataset itself names, as those of torchvision do: integers, one a sample, in `targets`."""
+    targets = getattr(dataset, "targets", None)
+    try:
+        found = None if targets is None else torch.as_tensor(targets)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    is_label = found is not None and found.shape == (len(dataset),) and not found.is_floating_point()
+    return found.long() if found is not None and is_label else None
 
 
 def _holds(tensors: Mapping[str, Tensor], labels: Tensor) -> bool:

@@ -5,6 +5,7 @@ Knows tensors and indices; which samples belong together is the sampler's busine
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Batch, Split
+from trainctl.engine.data.reading import Samples, Workers
 
 RESIDENT_SHARE = 0.5
 """Share of the device's free memory the data may take; the rest is for the network and its activations."""
 AHEAD = 2
 """Batches fetched ahead when the data does not fit."""
+MOST_WORKERS = 4
 
 
 class Feed:
@@ -26,18 +29,33 @@ class Feed:
     Args:
         split: data, on the CPU.
         device: where the batches are needed.
+        workers: processes that read a Dataset; none: as many as there are cores to spare, at most 4.
+        seed: of what is random in a Dataset.
     """
 
-    def __init__(self, split: Split, device: torch.device) -> None:
+    def __init__(self, split: Split, device: torch.device, workers: int | None = None, seed: int = 0) -> None:
         self.device = device
+        self._length = len(split)
+        self._workers: Workers | None = None
+        if split.dataset is not None:
+            count = spare_cores() if workers is None else workers
+            samples = Samples(split.dataset, split.fields, seed)
+            self._workers = Workers(samples, count, pinned=device.type == "cuda")
         self.is_resident = fits(split.tensors, device)
         if self.is_resident:
             self._tensors = {name: tensor.to(device) for name, tensor in split.tensors.items()}
         else:
             self._tensors = {name: tensor.pin_memory() for name, tensor in split.tensors.items()}
 
-    def batches(self, order: Sequence[Tensor]) -> Iterator[Batch]:
-        """The batches with the samples of `order` (index tensors, int64, CPU), one after the other."""
+    def batches(self, order: Sequence[Tensor], draw: int = 0) -> Iterator[Batch]:
+        """The batches with the samples of `order` (index tensors, int64, CPU), one after the other.
+
+        Args:
+            order: the samples of each batch.
+            draw: which time the samples are drawn (the epoch): what is random in a Dataset depends on it.
+        """
+        if self._workers is not None:
+            return map(self._place, self._workers.batches(order, draw))
         if not self.is_resident:
             return self._fetch_ahead(order)
         if self.device.type != "cpu" and order:
@@ -49,10 +67,20 @@ class Feed:
 
     def slices(self, batch_size: int) -> Iterator[Batch]:
         """The whole split in order, `batch_size` samples at a time."""
-        count = len(next(iter(self._tensors.values())))
-        for start in range(0, count, batch_size):
+        if self._workers is not None:
+            yield from self.batches(torch.arange(self._length).split(batch_size))
+            return
+        for start in range(0, self._length, batch_size):
             part = {name: tensor[start : start + batch_size] for name, tensor in self._tensors.items()}
-            yield {name: tensor.to(self.device, non_blocking=True) for name, tensor in part.items()}
+            yield self._place(part)
+
+    def close(self) -> None:
+        """End the processes that read, if there are any."""
+        if self._workers is not None:
+            self._workers.close()
+
+    def _place(self, part: Batch) -> Batch:
+        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in part.items()}
 
     def _gather(self, indices: Tensor) -> Batch:
         return {name: tensor.index_select(0, indices) for name, tensor in self._tensors.items()}
@@ -83,9 +111,15 @@ class Feed:
                 part = fetched.get()
                 if isinstance(part, BaseException):
                     raise part
-                yield {name: tensor.to(self.device, non_blocking=True) for name, tensor in part.items()}
+                yield self._place(part)
         finally:
             abandoned.set()
+
+
+def spare_cores() -> int:
+    """Processes that may read beside the loop, at most `MOST_WORKERS`."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, max(1, usable - 1))
 
 
 def fits(tensors: Mapping[str, Tensor], device: torch.device) -> bool:

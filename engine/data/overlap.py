@@ -20,6 +20,7 @@ from trainctl.engine.data.batch import Split, Splits
 CHUNK_BYTES = 1 << 24
 COPIES_BUDGET_S = 2.0
 """How long the beginning of a run may look for copies."""
+READ_SINGLY = "the samples are read one by one from a Dataset, and were not compared"
 MOST_NAMED = 3
 """Shared groups that are named."""
 
@@ -72,7 +73,7 @@ def overlap_about(splits: Splits, budget_s: float = COPIES_BUDGET_S) -> dict[str
             "example": leak.example,
         },
         "groups": None if groups is None else asdict(groups) | {"share": _share(groups.val_samples, num_val)},
-        "missing": "" if copies is not None else f"the samples were not compared within {budget_s:g} s",
+        "missing": "" if copies is not None else why_not_compared(splits, f"{budget_s:g} s"),
     }
 
 
@@ -80,8 +81,19 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
+def why_not_compared(splits: Splits, time: str) -> str:
+    """Why `find_copies` found out nothing; `time`: how much it had, in words."""
+    return READ_SINGLY if _is_read_singly(splits) else f"the samples were not compared within {time}"
+
+
+def _is_read_singly(splits: Splits) -> bool:
+    return splits.train.dataset is not None or splits.val.dataset is not None
+
+
 def find_copies(splits: Splits, keep_going: Callable[[], bool] = lambda: True) -> Copies | None:
-    """Samples that are in both splits byte for byte; None where `keep_going` said no."""
+    """Samples that are in both splits byte for byte; None where `keep_going` said no, or they are not in memory."""
+    if _is_read_singly(splits):
+        return None
     train, val = _digests(splits.train, keep_going), _digests(splits.val, keep_going)
     if train is None or val is None:
         return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
+from torch.utils.data import ConcatDataset, Dataset
 
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.data.batch import Split, Splits
@@ -89,7 +90,7 @@ def evaluate(
     metrics = validate(
         task,
         trained.model,
-        Feed(split, trained.device),
+        Feed(split, trained.device, config.train.workers, config.seed),
         config.train.validation_batch_size,
         Precision(config.precision, trained.device),
         trained.loss_weights,
@@ -114,7 +115,10 @@ def chosen_split(splits: Splits, part: Part) -> Split:
     labels = [split.labels for split in parts if split.labels is not None]
     tensors = {name: torch.cat([split.tensors[name] for split in parts]) for name in splits.train.tensors}
     names = [name for split in parts for name in split.names] if all(split.names for split in parts) else ()
-    return Split(tensors, torch.cat(labels) if len(labels) == len(parts) else None, names)
+    given = [split.dataset for split in parts if split.dataset is not None]
+    dataset = ConcatDataset(cast("list[Dataset[Any]]", given)) if given else None
+    joined = torch.cat(labels) if len(labels) == len(parts) else None
+    return Split(tensors, joined, names, dataset=dataset, fields=splits.train.fields)
 
 
 def _test_split(splits: Splits) -> Split:

@@ -66,9 +66,10 @@ def find_lr(
 
 
 def _endless_batches(assembly: Assembly) -> Iterator[Batch]:
-    feed, sampler = Feed(assembly.splits.train, assembly.device), assembly.task.sampler(assembly.splits.train)
+    feed = Feed(assembly.splits.train, assembly.device, assembly.task.config.train.workers)
+    sampler = assembly.task.sampler(assembly.splits.train)
     epoch = 0
     while True:
-        for stored in feed.batches(sampler.batches(epoch)):
+        for stored in feed.batches(sampler.batches(epoch), epoch + 1):
             yield assembly.task.augment(assembly.task.prepare(stored), assembly.state.generator)
         epoch += 1

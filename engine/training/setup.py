@@ -129,8 +129,10 @@ def check_splits(splits: Splits) -> None:
 
 
 def _check_split(name: str, split: Split, num_classes: int) -> None:
-    if not split.tensors or len(split) == 0:
+    if (not split.tensors and split.dataset is None) or len(split) == 0:
         raise UserError(f"the {name} split is empty", "give more data or another data.val_fraction")
+    if split.dataset is not None:
+        split.at(torch.zeros(1, dtype=torch.int64))  # before there is a run: whether its samples can be collated
     lengths = {key: len(tensor) for key, tensor in split.tensors.items()}
     if len(set(lengths.values())) > 1:
         raise UserError(f"the tensors of the {name} split differ in length: {lengths}", "one row per sample each")

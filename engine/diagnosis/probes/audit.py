@@ -15,10 +15,17 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.data.overlap import why_not_compared
 from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.diagnosis.facts.evidence import TensorFacts
 from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
-from trainctl.engine.diagnosis.probes.data import measure_groups, measure_labels, measure_leak, tensor_facts
+from trainctl.engine.diagnosis.probes.data import (
+    FEW_SAMPLES,
+    measure_groups,
+    measure_labels,
+    measure_leak,
+    tensor_facts,
+)
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.preflight import load_or_labels
 from trainctl.engine.errors import UserError
@@ -31,8 +38,8 @@ PER_CLASS = 4
 MAX_SHOWN = 24
 """Samples shown at most."""
 SHOWN_BATCHES = 5
-EPOCHS = 3
-"""Epochs that are looked at for samples that are never drawn."""
+EPOCHS = 20
+"""First epochs of the run that are looked at for samples that are never drawn."""
 STATISTICS_SAMPLES = 4096
 """Samples that means and standard deviations are taken from, evenly spaced."""
 COPIES_BUDGET_S = 10.0
@@ -114,7 +121,8 @@ def sampler_audit(task: Task, splits: Splits) -> Plain:
         "distinct": int((drawn > 0).sum()),
         "repeated": int((drawn > 1).sum()),
         "left_out": int((drawn == 0).sum()),
-        "never": _never_drawn(sampler, drawn),
+        "never": _never_drawn(sampler, drawn, min(EPOCHS, task.config.train.epochs)),
+        "epochs": min(EPOCHS, task.config.train.epochs),
         "by_drop_last": _is_remainder(task, len(splits.train), sizes),
         "fitting_batch": fitting_batch(len(splits.train), max(sizes, default=0)),
         "classes": None,
@@ -125,10 +133,10 @@ def sampler_audit(task: Task, splits: Splits) -> Plain:
     return result
 
 
-def _never_drawn(sampler: Sampler, drawn: Tensor) -> int:
+def _never_drawn(sampler: Sampler, drawn: Tensor, epochs: int) -> int:
     """Samples that none of the first epochs draws; `drawn`: how often each is drawn in the first."""
     never = drawn == 0
-    for epoch in range(1, EPOCHS):
+    for epoch in range(1, epochs):
         if not never.any():
             break
         for indices in sampler.batches(epoch):
@@ -182,10 +190,10 @@ def tensor_statistics(splits: Splits) -> Plain:
     rows = [
         _tensor_row(name, key, tensor)
         for name, split in (("train", splits.train), ("val", splits.val))
-        for key, tensor in split.tensors.items()
+        for key, tensor in split.few(FEW_SAMPLES).items()
     ]
     leak = measure_leak(splits, deadline)
-    copies: Plain = {"missing": str(deadline)}
+    copies: Plain = {"missing": why_not_compared(splits, f"{COPIES_BUDGET_S:g} s")}
     if leak is not None:
         copies = {
             "val_in_train": leak.num_shared,
@@ -218,7 +226,7 @@ def _tensor_row(split: str, key: str, tensor: Tensor) -> Plain:
 def preview(task: Task, splits: Splits) -> Plain:
     """A few training samples of each class: name, and picture as stored and as augmented for training."""
     rows = _chosen(splits.train, len(splits.classes))
-    stored = {name: tensor[rows] for name, tensor in splits.train.tensors.items()}
+    stored = splits.train.at(rows)
     pictures = task.thumbnails(stored)
     augmented = None if pictures is None else _augmented(task, stored)
     labels, names = splits.train.labels, splits.train.names

@@ -119,7 +119,7 @@ def _weights(task: Task) -> dict[str, float]:
 def _fetch(bench: Bench, indices: Tensor) -> Batch:
     """A batch as the loop makes it: gathered, prepared, augmented."""
     indices = indices[:: -(-len(indices) // MAX_SAMPLES)]
-    batch = {name: tensor[indices].to(bench.device) for name, tensor in bench.splits.train.tensors.items()}
+    batch = {name: tensor.to(bench.device) for name, tensor in bench.splits.train.at(indices).items()}
     generator = torch.Generator(bench.device).manual_seed(bench.task.config.seed)
     return bench.task.augment(bench.task.prepare(batch), generator)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
-from trainctl.engine.data.overlap import chunks, find_copies, find_shared_groups
+from trainctl.engine.data.overlap import chunks, find_copies, find_shared_groups, why_not_compared
 from trainctl.engine.diagnosis.facts.evidence import (
     DataFacts,
     GroupFacts,
@@ -27,6 +27,8 @@ from trainctl.engine.diagnosis.probes.isolation import Deadline
 
 STATISTICS_SAMPLES = 4096
 """Samples that means and standard deviations are taken from, evenly spaced."""
+FEW_SAMPLES = 256
+"""The same of a Dataset, whose samples are read one by one."""
 
 
 def measure_data(splits: Splits) -> DataFacts:
@@ -44,7 +46,8 @@ def measure_names(splits: Splits, why: str) -> DataFacts:
 def measure_overlap(splits: Splits, deadline: Deadline) -> OverlapFacts:
     """What stands on both sides of the split, as far as there is time to look."""
     leak = None if deadline.has_passed else measure_leak(splits, deadline)
-    return OverlapFacts(len(splits.val), leak, measure_groups(splits), "" if leak else str(deadline))
+    why = "" if leak else why_not_compared(splits, f"{deadline.budget_s:g} s")
+    return OverlapFacts(len(splits.val), leak, measure_groups(splits), why)
 
 
 def overlapping_names(splits: Splits, why: str) -> OverlapFacts:
@@ -79,14 +82,20 @@ def tensor_facts(name: str, tensor: Tensor) -> TensorFacts:
 
 
 def _split_facts(name: str, split: Split) -> SplitFacts:
-    stride = max(1, len(split) // STATISTICS_SAMPLES)
-    places = (_first_nonfinite(name, key, tensor, split.names) for key, tensor in split.tensors.items())
+    tensors, names = split.few(FEW_SAMPLES), split.names
+    if split.dataset is not None:
+        names = [str(split.names[row]) if split.names else f"sample {row}" for row in split.few_rows(FEW_SAMPLES)]
+    places = (_first_nonfinite(name, key, tensor, names) for key, tensor in tensors.items())
     return SplitFacts(
         name=name,
         num_samples=len(split),
-        tensors=tuple(tensor_facts(key, tensor[::stride]) for key, tensor in split.tensors.items()),
+        tensors=tuple(tensor_facts(key, tensor[:: _stride(tensor)]) for key, tensor in tensors.items()),
         nonfinite=tuple(place for place in places if place is not None),
     )
+
+
+def _stride(tensor: Tensor) -> int:
+    return max(1, len(tensor) // STATISTICS_SAMPLES)
 
 
 def _first_nonfinite(split: str, key: str, tensor: Tensor, names: Sequence[str]) -> Place | None:

@@ -61,11 +61,12 @@ class Trainer:
     ) -> None:
         self.task, self.splits, self.state, self.config, self.desk = task, splits, state, config, desk
         self.sampler: Sampler = task.sampler(splits.train)
-        self._feed = Feed(splits.train, device)
+        self._feeds = [Feed(split, device, config.train.workers, config.seed) for split in (splits.train, splits.val)]
+        self._feed, val_feed = self._feeds
         parts = [list(group.params.values()) for group in state.groups]
         meter = GradientMeter(task.module_groups(state.model), state.model, clipped=parts)
         self.keeping = Keeping(task, splits, state, config, device, desk)
-        val_feed, announce = Feed(splits.val, device), self._announce_plan
+        announce = self._announce_plan
         self.examination = Examination(task, splits, val_feed, state, config, precision, desk, self.keeping, announce)
         self.orders = Orders(state, config, desk, self.keeping, self.examination, announce)
         self._stepper = Stepper(task, state, config, precision, meter, self.keeping.opener(meter), observer)
@@ -98,8 +99,10 @@ class Trainer:
             self.keeping.save_the_rest()
 
     def close(self) -> None:
-        """Close the records; harmless when none were opened."""
+        """Close the records and end what reads; harmless when there are none."""
         self.keeping.close()
+        for feed in self._feeds:
+            feed.close()
 
     def _warn(self, text: str) -> None:
         self.desk.writer.event(EventKind.WARNING, self.state.progress.step, text=text)
@@ -112,7 +115,7 @@ class Trainer:
         started, samples_before = time.perf_counter(), progress.samples
         # The sampler is a pure function of the epoch, so a resume in the middle of one only skips what is done.
         order = self.sampler.batches(progress.epoch)[progress.batch :]
-        batches = self._feed.batches(order)
+        batches = self._feed.batches(order, progress.epoch + 1)
         for group in _grouped(order, self.config.train.accumulation):
             self._step(group, batches)
             self.orders.listen()

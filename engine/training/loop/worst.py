@@ -35,7 +35,7 @@ def worst_samples(
     chosen = rows.cpu()
     few = {name: column[rows].cpu() for name, column in columns.items()}
     words, answers = task.describe_samples(few), task.answers(few)
-    pictures = task.thumbnails({name: tensor[chosen] for name, tensor in split.tensors.items()})
+    pictures = task.thumbnails(split.at(chosen))
     if pictures is None:
         pictures = torch.zeros(len(chosen), 0, 0, 3, dtype=torch.uint8)
     return WorstSamples(
