@@ -161,7 +161,7 @@ def _why_left_out(section: Plain) -> str:
     if not section["left_out"]:
         return ""
     never: int | None = section.get("never")
-    for_good = "" if never is None else f"; {never:,} of them in no epoch" if never else "; others in each epoch"
+    for_good = "" if never is None else f"; {never:,} of them not in {of}" if never else "; others in each epoch"
     if not section.get("by_drop_last"):
         return f" by the sampler{for_good}: see that it draws each sample of the split"
     fitting: int | None = section.get("fitting_batch")

@@ -130,13 +130,13 @@ def test_what_is_missing_says_why():
             {"distinct": 64, "num_samples": 102, "left_out": 38, "repeated": 0, "sizes": [16, 16], "never": 38,
              "by_drop_last": False},
             "!",
-            ("by the sampler", "38 of them in no epoch"),
+            ("by the sampler", "38 of them not in 20 epochs"),
         ),
         ({"distinct": 960, "num_samples": 1000, "left_out": 40, "repeated": 0, "sizes": [64, 64], "never": 0}, "✓", ()),
         (
             {"distinct": 960, "num_samples": 1000, "left_out": 40, "repeated": 0, "sizes": [64, 64], "never": 40},
             "!",
-            ("40 of them in no epoch",),
+            ("40 of them not in 20 epochs",),
         ),
         ({"distinct": 96, "num_samples": 96, "left_out": 0, "repeated": 0, "sizes": [32, 32], "never": 0}, "✓", ()),
     ],
@@ -144,7 +144,7 @@ def test_what_is_missing_says_why():
 def test_samples_that_are_left_out_are_a_tick_only_where_they_are_few(
     changes: dict[str, Any], mark: str, words: tuple[str, ...]
 ):
-    section = {**SAMPLER, "by_drop_last": True, "fitting_batch": 51, **changes}
+    section = {**SAMPLER, "by_drop_last": True, "fitting_batch": 51, "epochs": 20, **changes}
     lines = text("sampler", section, 200)
     line = next(one for one in lines if "are drawn" in one or "once" in one)
     assert line.startswith(mark)
