@@ -161,6 +161,8 @@ def _why_left_out(section: Plain) -> str:
     if not section["left_out"]:
         return ""
     never: int | None = section.get("never")
+    epochs: int = section.get("epochs", 0)
+    of = "the run's one epoch" if epochs == 1 else f"any of the run's first {epochs} epochs"
     for_good = "" if never is None else f"; {never:,} of them not in {of}" if never else "; others in each epoch"
     if not section.get("by_drop_last"):
         return f" by the sampler{for_good}: see that it draws each sample of the split"
