@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
     from trainctl.engine.runs.states import RunState
     from trainctl.engine.runs.summary import Judgement
+    from trainctl.engine.training.session import Order
     from trainctl.tui.cli.live.display import ConsoleLog, View
     from trainctl.tui.cli.live.first_words import FirstWords
     from trainctl.tui.cli.past_run import PastRun
@@ -194,8 +195,7 @@ def _train(target: Target, words: FirstWords | None, *, json: bool, debug: bool)
 def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *, json: bool, debug: bool) -> int:
     if words is not None:
         words.say("importing torch")
-    from trainctl.engine.training.fork import Origin
-    from trainctl.engine.training.session import Order, train
+    from trainctl.engine.training.session import train
     from trainctl.tui.cli.live.display import Display
 
     view = _view(log, json=json)
@@ -210,21 +210,7 @@ def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *
         log.open(paths)
         display.start(paths)
 
-    origin, parent = None, target.parent
-    if parent is not None and target.checkpoint is not None:
-        origin = Origin(parent.paths, target.checkpoint, parent.resolved, parent.data)
-    order = Order(
-        resolved=target.configured.resolved,
-        task_type=target.configured.task_type,
-        data_path=target.configured.data,
-        open_run=target.open_run,
-        is_resumed=target.is_resumed,
-        origin=origin,
-        argv=sys.argv,
-        on_open=on_open,
-        make_observer=_debug_observer() if debug else None,
-        judge=_judge,
-    )
+    order = _order(target, on_open, debug=debug)
     if words is not None:
         words.say("loading the data")
     try:
@@ -247,6 +233,28 @@ def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *
     if opened and not json:
         _print_goodbye(opened[0], int(ending.code))
     return int(ending.code)
+
+
+def _order(target: Target, on_open: Callable[[RunPaths], None], *, debug: bool) -> Order:
+    """What the engine is to train."""
+    from trainctl.engine.training.fork import Origin
+    from trainctl.engine.training.session import Order
+
+    origin, parent = None, target.parent
+    if parent is not None and target.checkpoint is not None:
+        origin = Origin(parent.paths, target.checkpoint, parent.resolved, parent.data)
+    return Order(
+        resolved=target.configured.resolved,
+        task_type=target.configured.task_type,
+        data_path=target.configured.data,
+        open_run=target.open_run,
+        is_resumed=target.is_resumed,
+        origin=origin,
+        argv=sys.argv,
+        on_open=on_open,
+        make_observer=_debug_observer() if debug else None,
+        judge=_judge,
+    )
 
 
 def _judge(paths: RunPaths, state: RunState) -> Judgement:
