@@ -116,6 +116,7 @@ class Chart(Framed, Pointable, can_focus=True):
         self._drawn_look: Look | None = None
         self._shown: Drawing | None = None
         self._is_due = False
+        self._note = self._unseen = ""
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
@@ -123,7 +124,8 @@ class Chart(Framed, Pointable, can_focus=True):
 
     def show_content(self, content: Content, note: str = "") -> None:
         """Draw this from now on; `note` stands in the lower border."""
-        self.set_subtitle(RichText(subtitle(content, note)))
+        self._note = note
+        self._write_subtitle(content)
         # Points do not grow as other series do: the same points are the same picture.
         grows = not all(isinstance(line.series, Points) for line in content.lines)
         if not grows and content == self.content and self._look == self._drawn_look:
@@ -143,6 +145,9 @@ class Chart(Framed, Pointable, can_focus=True):
             return
         before, now = self._shown, self._current_drawing()
         self._shown = now
+        if now.note != self._unseen:
+            self._unseen = now.note
+            self._write_subtitle(self.content)
         if before is None or before.chars.shape != now.chars.shape:
             self.refresh()
             return
@@ -164,8 +169,12 @@ class Chart(Framed, Pointable, can_focus=True):
         self.log_axis = not self.log_axis
         self._drawing = self._shown = None
         self._write_legend()
-        self.refresh()
+        self.call_next(self._draw_what_changed)
         return self.log_axis
+
+    def _write_subtitle(self, content: Content) -> None:
+        words = " · ".join(part for part in (self._unseen, self._note) if part)
+        self.set_subtitle(RichText(subtitle(content, words)))
 
     def notify_style_update(self) -> None:
         """Colours changed with the theme."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainctl.tui.charts.axis import Axis, fit_axis
-from trainctl.tui.charts.blocks import Envelope
+from trainctl.tui.charts.blocks import Envelope, Floats
 from trainctl.tui.charts.inks import CURSOR_INK, EMPTY_INK, HERE_INK, LABEL_INK, MARK_INK, NO_INK
 from trainctl.tui.charts.labels import Frame, value_labels, write, write_positions, write_rule_labels
 from trainctl.tui.charts.legend import line_letters
 from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, rasterise
 from trainctl.tui.charts.smoothing import smoothed
+from trainctl.tui.plain import printable
 
 LIKELY_GUTTER = 5
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Drawing(Raster):
     """A chart in cells, and where its plot lies; no frame when there was nothing to draw."""
 
     frame: Frame | None = None
+    note: str = ""
+    """What of the content cannot be seen on this axis."""
 
 
 def draw(
@@ -33,12 +38,14 @@ def draw(
     Args:
         plain_ink: there are no colours: each line carries its letter of the legend.
     """
+    letters = line_letters(content) if plain_ink else [""] * len(content.lines)
+    letters = [letter for letter, line in zip(letters, content.lines, strict=True) if line.drawn]
+    content = replace(content, lines=tuple(line for line in content.lines if line.drawn))
     start, stop = content.span()
     if not stop > start or width < 4 or height < 2:
         return _message(content.empty, width, height)
     envelopes, axis, labels, gutter = _fitted(content, start, stop, width, height, glyphs)
     frame = Frame(gutter, width - gutter, start, stop, content.x_map)
-    letters = line_letters(content) if plain_ink else [""] * len(content.lines)
     body = rasterise(
         [
             trace
@@ -60,7 +67,19 @@ def draw(
     for row, text in labels.items():
         write(whole, row, 0, text[: gutter - 1].rjust(gutter - 1), LABEL_INK)
     write_positions(whole, content, frame)
-    return whole
+    return replace(whole, note=_unseen(content, envelopes, axis))
+
+
+def _unseen(content: Content, envelopes: list[Envelope], axis: Axis) -> str:
+    """What a logarithmic axis cannot show, in words."""
+    if not content.log:
+        return ""
+    if not axis.log:
+        return "nothing above 0: linear axis"
+    limits = [envelope.limits for envelope in envelopes]
+    below = [line.name for line, ends in zip(content.lines, limits, strict=True) if ends is not None and ends[0] <= 0]
+    more = f" and {len(below) - MOST_NAMED} more" if len(below) > MOST_NAMED else ""
+    return f"0 or less, not on a log axis: {printable(', '.join(below[:MOST_NAMED]))}{more}" if below else ""
 
 
 def _fitted(
@@ -86,10 +105,21 @@ def _traces(line: Line, envelope: Envelope, smoothing: int, axis: Axis, glyphs: 
     symbol = line.symbol
     if symbol and glyphs is Glyphs.ASCII:
         symbol = letter or "*"
+    if symbol and line.joins_symbols:
+        newest = np.flatnonzero(~np.isnan(envelope.mean))[-1:]
+        only = replace(envelope, lo=_only(envelope.lo, newest), hi=_only(envelope.hi, newest))
+        return [Trace(envelope, line.ink, faint=line.faint, letter=letter), Trace(only, line.ink, symbol=symbol)]
     if not (smoothing > 0 and line.smoothed):
         return [Trace(envelope, line.ink, line.join, symbol, line.faint, letter)]
     trend = Trace(smoothed(envelope, smoothing, log=axis.log), line.ink, faint=line.faint, letter=letter)
     return [trend] if line.faint else [Trace(envelope, line.ink, faint=True), trend]
+
+
+def _only(values: Floats, at: NDArray[np.int64]) -> Floats:
+    """Values at some places alone, NaN elsewhere."""
+    found = np.full_like(values, np.nan)
+    found[at] = values[at]
+    return found
 
 
 def _value_axis(content: Content, envelopes: list[Envelope]) -> Axis:
@@ -110,7 +140,7 @@ def _value_axis(content: Content, envelopes: list[Envelope]) -> Axis:
 
 
 def _marks(content: Content, frame: Frame) -> tuple[Mark, ...]:
-    marks = [Mark(frame.column_of_step(mark.x), mark.letter, MARK_INK, mark.line) for mark in content.marks]
+    marks = [Mark(frame.column_of_step(mark.x), mark.letter, MARK_INK, mark.line, mark.y) for mark in content.marks]
     for step, ink in ((content.here, HERE_INK), (content.cursor, CURSOR_INK)):
         column = None if step is None else frame.line_at_step(step)
         if column is not None:

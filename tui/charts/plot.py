@@ -29,6 +29,8 @@ class Line:
         faint: in a weaker shade of its colour and behind the others: what was expected, another run.
         x_map: where its own steps lie on the x axis; none: where those of the chart lie.
         smooth: whether the chart's smoothing is meant for it; a plan is not noise.
+        joins_symbols: the symbol stands at its newest point alone, and the points are joined where they lie.
+        drawn: false: it stands in the legend alone, as it lies elsewhere than the axis.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Line:
     faint: bool = False
     x_map: XMap | None = None
     smooth: bool = True
+    joins_symbols: bool = False
+    drawn: bool = True
 
     @property
     def smoothed(self) -> bool:
@@ -49,11 +53,15 @@ class Line:
 
 @dataclass(frozen=True)
 class EventMark:
-    """Something that happened at a position: a letter at the top, and a line below it unless it is minor."""
+    """Something that happened at a position: a letter at the top, and a line below it unless it is minor.
+
+    With a value `y` the letter stands at that value.
+    """
 
     x: float
     letter: str
     line: bool = True
+    y: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class Content:
         asked = self.window or self.x_range
         if asked is not None:
             return self.x_of(asked[0]), self.x_of(asked[1])
-        ends = [(line.series.extent, line.x_map or self.x_map) for line in self.lines]
+        ends = [(line.series.extent, line.x_map or self.x_map) for line in self.lines if line.drawn]
         shown = [
             (x_map.x_of(start), x_map.x_of(stop)) if x_map else (start, stop)
             for (start, stop), x_map in ends

@@ -63,12 +63,13 @@ class Trace:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line in a column of cells, with a letter at its top; or the letter alone."""
+    """A vertical line in a column of cells, with a letter at its top, or at a value; or the letter alone."""
 
     column: int
     letter: str
     ink: int = MARK_INK
     line: bool = True
+    value: float | None = None
 
     def stroke(self, plain: bool) -> str:
         """Character of its line."""
@@ -89,6 +90,8 @@ class Raster:
         return ["".join(row) for row in self.chars]
 
 
+SEVERAL = "◈"
+"""Stands where the points of several traces share a cell."""
 _BRAILLE = np.array([chr(0x2800 + k) for k in range(256)])
 _QUADRANTS = np.array(list(" ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"))
 _ASCII = np.array(list(" '.:"))
@@ -157,7 +160,7 @@ def rasterise(
         if mark.line and 0 <= mark.column < width:
             chars[:, mark.column], inks[:, mark.column] = mark.stroke(plain), mark.ink
     _draw_traces(traces, chars, inks, axis, glyphs)
-    _write_marks(marks, chars, inks)
+    _write_marks(marks, chars, inks, axis, glyphs)
     _write_bad(traces, chars, inks, glyphs)
     _write_letters(traces, chars, inks, axis, glyphs)
     return Raster(chars, inks)
@@ -179,13 +182,14 @@ def _rows_between(low: float, high: float, height: int, axis: Axis) -> slice:
 
 def _draw_traces(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
     """Faint traces first; their dots are forgotten, so that they do not blur the others."""
+    has_symbol = np.zeros(chars.shape, np.bool_)
     for faint in (True, False):
         dots = np.zeros(chars.shape, np.uint8)
         for trace in traces:
             if trace.faint is not faint:
                 continue
             if trace.symbol:
-                _draw_symbols(trace, chars, inks, axis, glyphs)
+                _draw_symbols(trace, has_symbol, chars, inks, axis, glyphs)
             else:
                 _draw_dots(trace, dots, chars, inks, axis, glyphs)
 
@@ -198,12 +202,19 @@ def _draw_dots(trace: Trace, dots: Bits, chars: NDArray[np.str_], inks: Ints, ax
     chars[touched], inks[touched] = _TABLES[glyphs][1][dots[touched]], trace.shade
 
 
-def _draw_symbols(trace: Trace, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
-    top, bottom = dot_ranges(trace.envelope, chars.shape[0], axis)
+def _draw_symbols(
+    trace: Trace, has_symbol: NDArray[np.bool_], chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs
+) -> None:
+    """A symbol in the cell of each point; where another one stands in it, the sign that says so."""
+    top, bottom = (rows // glyphs.dots[0] for rows in dot_ranges(trace.envelope, len(chars) * glyphs.dots[0], axis))
     there = np.flatnonzero(bottom >= 0)
     for rows in (top, bottom):
         at = rows[there], there // glyphs.dots[1]
-        chars[at], inks[at] = trace.symbol, trace.shade
+        is_shared = has_symbol[at] & (chars[at] != trace.symbol)
+        chars[at] = np.where(is_shared, "%" if glyphs is Glyphs.ASCII else SEVERAL, trace.symbol)
+        inks[at] = trace.shade
+    for rows in (top, bottom):
+        has_symbol[rows[there], there // glyphs.dots[1]] = True
 
 
 def _cells(trace: Trace, shape: tuple[int, ...], axis: Axis, glyphs: Glyphs) -> Bits:
@@ -270,11 +281,18 @@ def _touched(top: Ints, bottom: Ints, left: Ints) -> tuple[Ints, Ints]:
     return reach_up, reach_down
 
 
-def _write_marks(marks: tuple[Mark, ...], chars: NDArray[np.str_], inks: Ints) -> None:
-    """The letter of each mark, over everything but another letter."""
+def _write_marks(marks: tuple[Mark, ...], chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
+    """The letter of each mark, over everything but another letter; a value outside the axis is at its edge."""
     for mark in marks:
         if 0 <= mark.column < chars.shape[1] and mark.letter:
-            chars[0, mark.column], inks[0, mark.column] = mark.letter[0], mark.ink
+            value = None if mark.value is None else np.array([mark.value], np.float32)
+            row = 0 if value is None else int(_cell_rows(value, chars.shape[0], axis, glyphs)[0])
+            chars[row, mark.column], inks[row, mark.column] = mark.letter[0], mark.ink
+
+
+def _cell_rows(values: NDArray[np.float32], height: int, axis: Axis, glyphs: Glyphs) -> Ints:
+    """Row of cells in which the dot of each value would be."""
+    return _rows_of(values, height * glyphs.dots[0], axis) // glyphs.dots[0]
 
 
 def _write_bad(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, glyphs: Glyphs) -> None:
@@ -289,7 +307,7 @@ def _write_letters(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axi
     taken: set[tuple[int, int]] = set()
     for trace in traces:
         there = np.flatnonzero(~np.isnan(trace.envelope.mean)) if trace.letter else np.empty(0, np.int64)
-        rows = _rows_of(trace.envelope.mean[there], chars.shape[0], axis)
+        rows = _cell_rows(trace.envelope.mean[there], chars.shape[0], axis, glyphs)
         cells = zip(rows[::-1].tolist(), (there[::-1] // glyphs.dots[1]).tolist(), strict=True)
         cell = next((cell for cell in cells if cell not in taken), None)
         if cell:

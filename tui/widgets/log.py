@@ -243,7 +243,7 @@ class _Echoes:
                 self._by_head.setdefault(words[:MIN_ECHO], []).append((words, event))
 
     def of(self, line: str) -> list[tuple[str, Event]]:
-        """The events with their words that a line repeats, whole or folded, oldest first; none: somebody else printed it."""
+        """Events, in words and as such, that a line repeats, whole or folded; none: somebody else printed it."""
         if len(line) < MIN_ECHO:
             return []
         found, at = list[tuple[str, Event]](), self._text.find(line)

@@ -5,21 +5,28 @@ Reads no files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
+
+import numpy as np
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import EventMark, Line
+from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.run.scene import Scene
-from trainctl.tui.run.view import RunView
+from trainctl.tui.run.view import WEIGHTS, RunView
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 
 MOST_OTHERS = 4
 BEST_LETTER = "★"
+ELSEWHERE = "off axis"
+ROOM = 0.1
+"""Part of a value by which others may lie beside it, however little it changes."""
 NO_RESULT = "no validation yet"
 
 
@@ -45,7 +52,7 @@ class ValidationPanel(Chart):
             view,
             scene,
             lines,
-            marks=(EventMark(float(best.step), BEST_LETTER, line=False),) if best else (),
+            marks=(EventMark(float(best.step), BEST_LETTER, line=False, y=best.value),) if best else (),
             rules=() if floor is None else ((floor, "constant"),),
             empty=NO_RESULT,
         )
@@ -66,18 +73,40 @@ def monitored_lines(view: RunView, metric: str) -> Iterator[Line]:
     for which, name, ink, symbol in (("raw", metric, RAW_INK, "●"), ("ema", f"{metric} ema", EMA_INK, "◆")):
         points = view.validation(which, metric)
         if len(points):
-            few = len(points) <= 200
-            yield Line(name, points, ink, symbol=symbol if few else "", smooth=False)
+            yield Line(name, points, ink, symbol=symbol, smooth=False, joins_symbols=True)
 
 
 def other_lines(view: RunView, metric: str) -> Iterator[Line]:
-    """The other metrics, unless they are losses, which live on another scale."""
+    """The other metrics, unless they are losses. Those that lie elsewhere than the monitored one are named with their
+    value, and do not bend its axis."""
     terms = {"loss", metric, *(view.layout.terms if view.layout else ())}
     others = [name for name in view.metrics() if name not in terms]
+    around = _reach(view, metric)
     for k, name in enumerate(others[:MOST_OTHERS]):
         points = view.validation("raw", name)
-        if len(points):
-            yield Line(name, points, part_ink(k), faint=True, smooth=False)
+        if not len(points):
+            continue
+        low, high = _ends(points)
+        fits = around is not None and around[0] <= low and high <= around[1]
+        words = name if fits else f"{name} {ELSEWHERE}"
+        yield Line(words, points, part_ink(k), faint=True, smooth=False, drawn=fits)
+
+
+def _reach(view: RunView, metric: str) -> tuple[float, float] | None:
+    """Values that may be drawn beside the monitored metric without pressing it flat; none while it has no value."""
+    ends = [_ends(view.validation(which, metric)) for which in WEIGHTS]
+    known = [value for pair in ends for value in pair if math.isfinite(value)]
+    if not known:
+        return None
+    low, high = min(known), max(known)
+    room = max(high - low, ROOM * max(abs(low), abs(high)))
+    return low - room, high + room
+
+
+def _ends(points: Points) -> tuple[float, float]:
+    """Smallest and largest finite value; NaN where there is none."""
+    finite = points.y[np.isfinite(points.y)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (math.nan, math.nan)
 
 
 def constants(view: RunView) -> Mapping[str, float]:

@@ -16,6 +16,8 @@ from trainctl.tui.actions import help_lines
 from trainctl.tui.screens.dialogs.dialog import Dialog
 
 SIGNS = (
+    ("●", "validation of the raw weights; ◆ of the averaged ones, ◈ of both in one place"),
+    ("★", "the best validation, at its value"),
     ("×", "a value that is NaN or infinite"),
     ("↓", "the schedule cut the learning rate"),
     ("▸", "a command took effect"),

@@ -57,8 +57,7 @@ def test_a_training_that_became_slow_is_told_so(pulse: Pulse):
 
 
 def test_steps_longer_than_the_window_still_make_a_speed(pulse: Pulse):
-    for _ in range(5):
-        status = hear(pulse, 30.0)
+    status = [hear(pulse, 30.0) for _ in range(5)][-1]
     assert status.steps_per_s == pytest.approx(1 / 30)
 
 
