@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from kills import TASK
 from PIL import Image
 
@@ -108,6 +109,15 @@ def test_an_exported_network_is_not_overwritten(capsys: pytest.CaptureFixture[st
     assert path.read_text() == "precious"
     assert run_command_line([*words, "--force"]) == ExitCode.OK
     assert path.stat().st_size > 1000
+
+
+def test_the_weights_alone_are_written_without_the_task(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["export", "latest", "--to", "state_dict", "--out", str(path := tmp_path / "eyes.pt")]
+    assert run_command_line(words) == ExitCode.OK
+    assert "weights of epoch" in capsys.readouterr().out
+    assert all(tensor.isfinite().all() for tensor in torch.load(path, weights_only=True).values())
+    assert run_command_line(words) == ExitCode.USAGE
+    assert "eyes.pt exists" in capsys.readouterr().err
 
 
 def test_weights_are_chosen_for_a_network_only(capsys: pytest.CaptureFixture[str]) -> None:

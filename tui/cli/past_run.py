@@ -63,10 +63,20 @@ def trained_run(
     """
     ref, checkpoint = _run_or_checkpoint(ref, checkpoint)
     run = past_run(ref, runs_dir, data, overrides, trust=trust)
-    path = _checkpoint_of(run, checkpoint)
-    if weights not in ("", "raw", "ema"):
-        raise UserError(f"--weights {weights}: no such weights", "use raw or ema")
-    return run, path
+    return run, _checkpoint_of(run.paths, checkpoint, weights)
+
+
+def checkpoint_of_run(ref: str, runs_dir: Path, checkpoint: str, weights: str) -> tuple[RunPaths, Path]:
+    """The same without the run's configuration and its task, for whoever needs the checkpoint alone.
+
+    Raises:
+        UserError: no such run, checkpoint or weights.
+    """
+    from trainctl.engine.runs.index import find_run
+
+    ref, checkpoint = _run_or_checkpoint(ref, checkpoint)
+    paths = find_run(runs_dir, ref)
+    return paths, _checkpoint_of(paths, checkpoint, weights)
 
 
 def _run_or_checkpoint(ref: str, checkpoint: str) -> tuple[str, str]:
@@ -79,9 +89,11 @@ def _run_or_checkpoint(ref: str, checkpoint: str) -> tuple[str, str]:
     return str(path.parent), str(path)
 
 
-def _checkpoint_of(run: PastRun, name: str) -> Path:
+def _checkpoint_of(paths: RunPaths, name: str, weights: str) -> Path:
     """`latest_model.pth` or `best_model.pth` of the run, or a path."""
-    named = {"best": run.paths.best, "latest": run.paths.latest}
+    if weights not in ("", "raw", "ema"):
+        raise UserError(f"--weights {weights}: no such weights", "use raw or ema")
+    named = {"best": paths.best, "latest": paths.latest}
     path = named.get(name, Path(name))
     if not path.is_file():
         raise UserError(f"checkpoint not found: {path}", "use --checkpoint best, latest or a path")

@@ -13,7 +13,7 @@ from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Trust, Weights
 from trainctl.tui.cli.output import say
-from trainctl.tui.cli.past_run import trained_run
+from trainctl.tui.cli.past_run import checkpoint_of_run, trained_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,11 +27,19 @@ class Format(StrEnum):
     PARQUET = ExportFormat.PARQUET
     TENSORBOARD = ExportFormat.TENSORBOARD
     ONNX = "onnx"
+    STATE_DICT = "state_dict"
+    SAFETENSORS = "safetensors"
+
+
+SUFFIXES = {Format.STATE_DICT: "pt"}
+"""Endings of files that are not called as their format is."""
 
 
 def command(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="Name or part of it, path, or `latest`.")] = "latest",
-    to: Annotated[Format, typer.Option("--to", help="Format; onnx: the network, else the records.")] = Format.CSV,
+    to: Annotated[
+        Format, typer.Option("--to", help="onnx, state_dict, safetensors: the network; else the records.")
+    ] = Format.CSV,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="PATH", help="File, or folder for TensorBoard; default: the run's name."),
@@ -44,13 +52,20 @@ def command(
 ) -> None:
     """Write every step of a run and its validations as CSV, JSON lines, Parquet or TensorBoard events.
 
-    With --to onnx write the trained network instead, checked against torch.
+    With --to onnx write the trained network instead, checked against torch; with --to state_dict or safetensors its
+    weights alone.
     """
     if to is Format.ONNX:
         say(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust))
         return
+    if to in (Format.STATE_DICT, Format.SAFETENSORS):
+        say(_export_weights(run, runs_dir, checkpoint, weights, out, to, overwrite=force))
+        return
     if checkpoint != "best" or weights:
-        raise UserError(f"--checkpoint and --weights choose a network, not records to write as {to}", "use --to onnx")
+        raise UserError(
+            f"--checkpoint and --weights choose a network, not records to write as {to}",
+            "use --to onnx, state_dict or safetensors",
+        )
     paths = find_run(runs_dir, run)
     written = export_run(paths, ExportFormat(to), out or default_out(paths.root.name, to), overwrite=force)
     for path in written:
@@ -59,7 +74,23 @@ def command(
 
 def default_out(name: str, to: Format) -> Path:
     """Where the export of run `name` goes: into the working directory."""
-    return Path(f"{name}-tensorboard" if to is Format.TENSORBOARD else f"{name}.{to}")
+    return Path(f"{name}-tensorboard" if to is Format.TENSORBOARD else f"{name}.{SUFFIXES.get(to, to)}")
+
+
+def _export_weights(
+    run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, to: Format, *, overwrite: bool
+) -> str:
+    """Write the weights alone; what was written, in a line. No code of the run's task is needed, so none runs."""
+    paths, source = checkpoint_of_run(run, runs_dir, checkpoint, weights)
+
+    from trainctl.engine.training.weights_file import export_weights
+
+    path = out or default_out(paths.root.name, to)
+    kind = "safetensors" if to is Format.SAFETENSORS else "state_dict"
+    done = export_weights(source, kind, path, weights=weights, overwrite=overwrite)
+    text = f"wrote {path}  {done['tensors']} tensors, {done['parameters']:,} values"
+    left = f"; left out, being no tensors: {', '.join(done['left_out'])}" if done["left_out"] else ""
+    return f"{text}  ({done['weights']} weights of epoch {done['epoch']}, {source.name}){left}"
 
 
 def _export_network(
