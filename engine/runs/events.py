@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NewType, cast
@@ -50,6 +51,9 @@ class EventKind(StrEnum):
     """`state`, `exit_reason`."""
 
 
+MEASURED = ("raw", "ema", "train")
+"""Parts of the data that are figures by name; an infinite one stands in the file as a word of `INFINITE`."""
+INFINITE = ("-inf", "inf")
 PER_EPOCH = (EventKind.EPOCH, EventKind.VALIDATION, EventKind.REFIT)
 """What belongs to the end of the epoch that its data names."""
 
@@ -165,7 +169,29 @@ def is_taken_back(event: Event, resume: Event) -> bool:
 
 
 def _line(event: Event) -> EventLine:
-    return EventLine(to_json({"kind": str(event.kind), "step": event.step, "time": event.time, "data": event.data}))
+    data = {
+        name: _in_words(value) if name in MEASURED and isinstance(value, Mapping) else value
+        for name, value in event.data.items()
+    }
+    return EventLine(to_json({"kind": str(event.kind), "step": event.step, "time": event.time, "data": data}))
+
+
+def _in_words(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as JSON can hold them: an infinite one is no number there, and must not become unknown."""
+    return {
+        name: INFINITE[value > 0] if isinstance(value, float) and math.isinf(value) else value
+        for name, value in figures.items()
+    }
+
+
+def _in_figures(data: dict[str, Any]) -> dict[str, Any]:
+    """The other way round."""
+    for name in MEASURED:
+        found = data.get(name)
+        if isinstance(found, dict):
+            figures = cast("dict[str, Any]", found)
+            data[name] = {key: float(value) if value in INFINITE else value for key, value in figures.items()}
+    return data
 
 
 def _parse(line: dict[str, Any]) -> Event | None:
@@ -173,6 +199,8 @@ def _parse(line: dict[str, Any]) -> Event | None:
         data = line["data"]
         if not isinstance(data, dict):
             return None
-        return Event(EventKind(line["kind"]), int(line["step"]), float(line["time"]), cast("dict[str, Any]", data))
+        return Event(
+            EventKind(line["kind"]), int(line["step"]), float(line["time"]), _in_figures(cast("dict[str, Any]", data))
+        )
     except (KeyError, TypeError, ValueError):
         return None

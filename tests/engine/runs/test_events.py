@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sample_runs import new_run
 
 from trainctl.engine.runs.events import Event, EventKind, EventReader, EventWriter, current_events
+from trainctl.engine.runs.layout import RunPaths
 
 
 @pytest.mark.parametrize("kind", list(EventKind))
@@ -65,3 +66,11 @@ def test_current_events_never_go_past_a_later_resume(plan: list[tuple[bool, int]
         assert all(event.step <= step for step in later)
     last_resume = max((k for k, event in enumerate(events) if event.kind is EventKind.RESUME), default=-1)
     assert kept[len(kept) - len(events[last_resume + 1 :]) :] == events[last_resume + 1 :]
+
+
+def test_an_infinite_figure_is_written_and_read_as_one(tmp_path: Path):
+    paths = RunPaths(tmp_path)
+    EventWriter(paths).append(EventKind.VALIDATION, 5, raw={"loss": math.inf, "f1": -math.inf, "n": math.nan}, epoch=1)
+    assert '"inf"' in paths.events.read_text() and '"-inf"' in paths.events.read_text()
+    (event,) = EventReader(paths).read_new()
+    assert event.data == {"raw": {"loss": math.inf, "f1": -math.inf, "n": None}, "epoch": 1}

@@ -14,6 +14,7 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.axis import Axis
 from trainctl.tui.charts.drawing import draw
+from trainctl.tui.charts.legend import value_of
 from trainctl.tui.charts.plot import Content, EventMark, Line
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.charts.raster import SEVERAL, Glyphs, row_of
@@ -21,6 +22,7 @@ from trainctl.tui.run.feed import RunFeed
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.loss import LossPanel
 from trainctl.tui.widgets.validation import ELSEWHERE, ValidationPanel, monitored_lines, other_lines
+from trainctl.tui.words.events import event_words
 
 
 def points(*values: float) -> Points:
@@ -110,3 +112,14 @@ async def test_an_axis_that_cannot_be_logarithmic_says_so(new_run: NewRun):
         cockpit(pilot).query_one(LossPanel).focus()
         await pilot.press("y")
         await shows(pilot, "nothing above 0: linear axis")
+
+
+def test_an_infinite_result_is_not_called_unknown(new_run: NewRun):
+    view = measured(new_run, 0.6, 0.7, mae=math.inf)
+    assert view.validation("raw", "mae").last == math.inf
+    event = view.of_kind(EventKind.VALIDATION)[-1]
+    assert "mae inf" in event_words(event)[1]
+    view = measured(new_run, 0.6, -math.inf)
+    (line,) = monitored_lines(view, "f1")
+    assert value_of(line, Content((line,))) == "-inf"
+    assert "×" in draw(Content((line,)), 40, 8).lines()[0]
