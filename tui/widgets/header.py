@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -105,9 +104,9 @@ def progress_figures(view: RunView) -> list[str]:
     figures = [f"epoch {status.epoch}/{status.epochs}", f"step {view.step}{total}{share}"]
     if status.eta_s is not None and not view.is_over:
         figures.append(f"ETA {duration(status.eta_s)}")
-    if not math.isnan(status.steps_per_s):
+    if status.steps_per_s > 0:
         figures.append(f"{short(status.steps_per_s)} steps/s")
-    if not math.isnan(status.samples_per_s):
+    if status.samples_per_s > 0:
         figures.append(f"{short(status.samples_per_s)} samples/s")
     return [*figures, printable(status.device)]
 

@@ -6,8 +6,8 @@ from trainctl.engine.diagnosis.records.evidence import NEEDS_DATA, NEEDS_NETWORK
 from trainctl.tui.health.health import Health
 from trainctl.tui.words.verdict import Severity, Verdict
 
-NEEDS = {NEEDS_DATA: ("needs the data", "need the data"), NEEDS_NETWORK: ("needs the network", "need the network")}
-OTHERWISE = ("lacks figures", "lack figures")
+PARTS = {NEEDS_DATA: "data", NEEDS_NETWORK: "network"}
+OTHERWISE = "figures"
 """Whatever else is in the way: too early, nothing recorded of it."""
 
 
@@ -38,13 +38,13 @@ def health_verdict(health: Health, fate: Verdict | None = None) -> Verdict:
 
 
 def _missed_words(health: Health) -> str:
-    """What could not be looked at, and why, in few words; empty: nothing."""
+    """How many checks could not be made, by what they need, in few words; empty: none. The panel's page says more."""
     missed = health.missed
     if not missed:
         return ""
-    reasons = [NEEDS.get(entry.why, OTHERWISE) for entry in missed]
-    counts = [(words, reasons.count(words)) for words in (*NEEDS.values(), OTHERWISE)]
-    parts = ", ".join(f"{count} {words[count > 1]}" for words, count in counts if count)
+    reasons = [PARTS.get(entry.why, OTHERWISE) for entry in missed]
+    counts = [(part, reasons.count(part)) for part in (*PARTS.values(), OTHERWISE)]
+    parts = ", ".join(f"{part} {count}" for part, count in counts if count)
     return f"; not looked at: {parts}"
 
 

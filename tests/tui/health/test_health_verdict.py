@@ -42,9 +42,9 @@ def health(num_checked: int, *reasons: str, **more: Any) -> Health:
 def test_well_is_only_what_was_looked_at_more_than_not():
     most = health_verdict(health(3, NEEDS_DATA, NEEDS_NETWORK, NEEDS_NETWORK))
     assert most.severity is Severity.OK
-    assert most.text == "nothing found in 3 checks; not looked at: 1 needs the data, 2 need the network"
+    assert most.text == "nothing found in 3 checks; not looked at: data 1, network 2"
     few = health_verdict(health(2, NEEDS_DATA, NEEDS_NETWORK, "too early"))
-    assert few.severity is Severity.NOTE and few.text.endswith("1 needs the data, 1 needs the network, 1 lacks figures")
+    assert few.severity is Severity.NOTE and few.text.endswith("not looked at: data 1, network 1, figures 1")
     assert health_verdict(health(0)).severity is Severity.NOTE
 
 

@@ -96,7 +96,7 @@ async def test_a_healthy_run_says_how_much_was_checked(live_run: SyntheticRun, s
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await judged(pilot)
         health = present(session_of(pilot).health)
-        words = f"· note  nothing found in {len(health.checked)} checks; not looked at: 1 needs the data, "
+        words = f"· note  nothing found in {len(health.checked)} checks; not looked at: data 1, network "
         await until(pilot, lambda: words in str(panel(pilot).get_option_at_index(0).prompt))
         await shows(pilot, "not checked, as of step 100")
         await until(pilot, lambda: "· note  nothing found in" in screen_text(pilot).splitlines()[2])
