@@ -69,10 +69,20 @@ class Monitor:
                 self._stop.wait(LOOK_S)
                 continue
             judged, started = stamps, time.monotonic()
-            health = self.judge()
+            health = self._judge_anyhow()
             if health is not None and not self._stop.is_set():
                 self._deliver(health)
             self._rest(started)
+
+    def _judge_anyhow(self) -> Health | None:
+        """As `judge`; what goes wrong in a rule is said, and must not end the judging for good."""
+        try:
+            return self.judge()
+        except Exception as err:
+            from trainctl.tui.health.health import Health
+
+            self._evidence = None
+            return Health(problem=f"{type(err).__name__}: {err}")
 
     def judge(self) -> Health | None:
         """What the rules say now; none while there is no record."""

@@ -120,3 +120,26 @@ def test_what_the_run_warned_of_counts_until_a_resume_takes_it_back(live_run: Sy
     live_run.events.append(EventKind.RESUME, 50, from_step=50, from_epoch=1, dropped=50)
     second = judge.judge()
     assert second is not None and second.warnings == ()
+
+
+def test_a_rule_that_breaks_is_said_and_the_judging_goes_on(live_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch):
+    heard: list[Health] = []
+    judge = Monitor(live_run.paths, heard.append)
+    original, count = judge.judge, 0
+
+    def fragile() -> Health | None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            raise ZeroDivisionError("of a rule")
+        return original()
+
+    monkeypatch.setattr(judge, "judge", fragile)
+    judge.start()
+    end = time.monotonic() + 10
+    while len(heard) < 2:
+        live_run.train(1)
+        assert time.monotonic() < end, heard
+        time.sleep(0.05)
+    judge.stop()
+    assert heard[0].problem == "ZeroDivisionError: of a rule" and heard[1].problem == "" and heard[1].checked
