@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,14 @@ def test_silence_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     each_time_it_waits(monkeypatch, lambda: None, lambda: None, run.end, lambda: None, lambda: None)
     out = tail(capsys, tmp_path)
     assert out.count("no sign of life for 1 min") == 1
+
+
+def test_a_folder_that_is_deleted_ends_the_following(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    SampleRun(tmp_path).beat()
+    each_time_it_waits(monkeypatch, lambda: shutil.rmtree(tmp_path / NAME), lambda: None)
+    assert f"× the folder of {NAME} was deleted" in tail(capsys, tmp_path, NAME).splitlines()[-1]
 
 
 def test_a_run_that_has_not_started_is_waited_for(

@@ -117,6 +117,8 @@ def _while_it_may_go_on(reader: RunReader) -> Iterator[tuple[Liveness, float]]:
     while True:
         alive, age_s = reader.liveness()
         yield alive, age_s
+        if reader.is_gone:
+            return
         now = time.monotonic()
         if alive not in (Liveness.OVER, Liveness.CRASHED):
             ended_at = None
@@ -155,7 +157,9 @@ def _say_where(reader: RunReader) -> None:
     """One line on a run that is over or crashed; nothing on a live one."""
     alive, age_s = reader.liveness()
     status, name = reader.status, reader.paths.root.name
-    if alive is Liveness.CRASHED and status is not None:
+    if reader.is_gone:
+        say(f"× the folder of {name} was deleted: {reader.paths.root}")
+    elif alive is Liveness.CRASHED and status is not None:
         say(
             f"× {name} presumed crashed after step {status.step}: process {status.pid} on {status.host} is gone, "
             f"last sign of life {duration(age_s)} ago; see {reader.paths.console}"
