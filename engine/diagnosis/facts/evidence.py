@@ -274,6 +274,17 @@ class ContrastFacts:
 
 
 @dataclass(frozen=True)
+class ReductionFacts:
+    """What order and number of the samples of a batch do to each loss term, of an untrained network."""
+
+    num_samples: int
+    order_change: Mapping[str, float]
+    """Largest relative change of a term when its samples stand in another order."""
+    doubled: Mapping[str, float]
+    """A term of the batch beside itself, in terms of itself: 1 for a mean, 2 for a sum; NaN where it is 0."""
+
+
+@dataclass(frozen=True)
 class BatchFacts:
     """One batch through a copy of the network, forward and backward."""
 
@@ -304,6 +315,8 @@ class BatchFacts:
     """None: no term of the loss is contrastive."""
     clusters: ClusterFacts | None = None
     """None: the network has no mixture."""
+    reduction: ReductionFacts | None = None
+    """None: the step draws random numbers, or does not work on other batches."""
 
     @property
     def trainable(self) -> tuple[ParameterFacts, ...]:

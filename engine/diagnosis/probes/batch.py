@@ -20,6 +20,7 @@ from trainctl.engine.diagnosis.probes.contrast import measure_contrast
 from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
+from trainctl.engine.diagnosis.probes.reduction import measure_reduction
 from trainctl.engine.optim.optimizers import freeze
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.layout import guard_convolutions
@@ -100,6 +101,7 @@ def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | N
         first_nonfinite=first_nonfinite(),
         not_scalar=tuple(name for name, term in output.terms.items() if term.numel() != 1),
         fails_on_one=_try_one(bench, order[-1]) if ends_with_one else None,
+        reduction=measure_reduction(bench.task, bench.model, batch),
         contrast=measure_contrast(batch, output, bench.task.kinds),
         clusters=measure_clusters(
             bench.task,

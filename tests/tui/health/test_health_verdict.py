@@ -86,7 +86,9 @@ def without_metric(run: SyntheticRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "code"), [(overfitted, "R801"), (blown_up, "O607"), (without_metric, "E1014")], ids=lambda one: str(one)
+    ("make", "code"),
+    [(overfitted, "R801"), (blown_up, "O607"), (without_metric, "E1014")],
+    ids=["overfitted", "blown up", "without metric"],
 )
 async def test_a_course_that_is_bad_is_found_while_the_run_goes_on(new_run: NewRun, make: Any, code: str):
     run = new_run()

@@ -1,4 +1,4 @@
-"""C306, C310: whether the loss is what it should be before the first update. Pure functions of evidence."""
+"""C306, C307, C310, C313: whether the loss is what it should be before the first update. Pure functions of facts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import math
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.evidence import BatchFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+
+DOUBLE = 0.02
+"""How near to 2 the ratio counts as a doubling."""
+MOVED = 1e-3
+"""Relative change beyond what adding up in another order does to float32."""
+NO_REDUCTION = "the step draws random numbers, has fewer than three samples, or does not work on other batches"
 
 
 @rule(
@@ -40,6 +46,64 @@ def implausible_initial_loss(batch: BatchFacts) -> Answer:
         "do not belong together",
         fix=Fix("scale down the last layer's initial weights, and look at targets and outputs of one batch"),
         figures={"initial_loss": value, "expected_loss": expected.value, "ratio": excess[worst]},
+    )
+
+
+@rule(
+    "C307",
+    "loss is a sum over the batch",
+    section="loss",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.BATCH,
+)
+def summed_loss(batch: BatchFacts) -> Answer:
+    """A term that doubles when every sample of the batch stands in it twice."""
+    facts = batch.reduction
+    if facts is None:
+        return Unchecked(NO_REDUCTION)
+    summed = {name: ratio for name, ratio in facts.doubled.items() if abs(ratio - 2) < DOUBLE}
+    if not summed:
+        return None
+    names = ", ".join(summed)
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"{names} doubles with the batch: a sum over its samples, not their mean",
+        where=f"{facts.num_samples} samples, and the same twice: "
+        + ", ".join(f"{ratio:.3f} times" for ratio in summed.values()),
+        why="gradient and best learning rate then grow with the batch, and a smaller last batch weighs less",
+        fix=Fix("take the mean over the samples (reduction='mean')"),
+        figures={f"doubled.{name}": ratio for name, ratio in facts.doubled.items()},
+    )
+
+
+@rule(
+    "C313",
+    "loss depends on the order of the batch",
+    section="loss",
+    severity=Severity.ERROR,
+    precedence=Precedence.LOSS,
+    cost=Cost.BATCH,
+)
+def order_of_the_batch(batch: BatchFacts) -> Answer:
+    """A term that changes by more than a thousandth when the same samples stand in another order."""
+    facts = batch.reduction
+    if facts is None:
+        return Unchecked(NO_REDUCTION)
+    moved = {name: change for name, change in facts.order_change.items() if change > MOVED}
+    if not moved:
+        return None
+    worst = max(moved, key=lambda name: moved[name])
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.PROVEN,
+        summary=f"{worst} changes by {moved[worst]:.1%} when its {facts.num_samples} samples stand in another order",
+        where="; ".join(f"{name} {batch.terms[name]:.4g}, changes by {change:.1%}" for name, change in moved.items()),
+        why="it is taken over a part of the batch, such as the last sample of a loop that sets the loss to zero each "
+        "time; from step to step it then jumps by as much, whatever the network does",
+        fix=Fix("add up over all samples and divide by their number: the reset belongs before the loop"),
+        figures={f"order_change.{name}": change for name, change in facts.order_change.items()},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -211,3 +212,67 @@ def test_a_task_without_classes_leaves_out_what_needs_them() -> None:
     report = examine(Regression())
     assert report.findings == ()
     assert {"D101", "D103", "L203", "C306"} <= {entry.code for entry in report.not_checked}
+
+
+def of_last_sample(logits: Tensor, labels: Tensor) -> Tensor:
+    """A loop that sets the loss to zero for each sample."""
+    loss = torch.zeros(())
+    for row in range(len(labels)):
+        loss = torch.zeros(())
+        loss = loss + F.cross_entropy(logits[row : row + 1], labels[row : row + 1])
+    return loss
+
+
+def of_first_half(logits: Tensor, labels: Tensor) -> Tensor:
+    half = len(labels) // 2
+    return F.cross_entropy(logits[:half], labels[:half])
+
+
+def weighted_by_place(logits: Tensor, labels: Tensor) -> Tensor:
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return (losses * torch.linspace(0.5, 1.5, len(losses))).mean()
+
+
+@pytest.mark.parametrize("loss", [of_last_sample, of_first_half, weighted_by_place])
+def test_a_loss_over_a_part_of_the_batch_is_told_from_one_over_all(loss: Any) -> None:
+    finding = found(examine(ToyTask(loss=loss)))["C313"]
+    assert finding.severity is Severity.ERROR
+    assert float(finding.figures["order_change.ce"]) > 1e-3
+    assert "stand in another order" in finding.summary
+
+
+def test_a_sum_over_the_batch_is_found_whatever_its_scale() -> None:
+    for scale in (1.0, 1e-3):
+        report = examine(
+            ToyTask(loss=lambda logits, labels, scale=scale: scale * F.cross_entropy(logits, labels, reduction="sum"))
+        )
+        assert found(report)["C307"].figures["doubled.ce"] == pytest.approx(2)
+        assert "C313" not in found(report)
+
+
+def hardest(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean over the harder half: of all samples, in whatever order."""
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return losses.topk(len(losses) // 2).values.mean()
+
+
+def sum_over_classes(logits: Tensor, labels: Tensor) -> Tensor:
+    return -(F.one_hot(labels, logits.shape[1]) * logits.log_softmax(-1)).sum(-1).mean()
+
+
+def of_pairs(logits: Tensor, labels: Tensor) -> Tensor:
+    """All pairs of a batch, as contrastive losses have it."""
+    scores = logits @ logits.T
+    return scores.logsumexp(1).mean() - scores.diagonal().mean() + F.cross_entropy(logits, labels)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, hardest, sum_over_classes, of_pairs])
+def test_losses_over_the_whole_batch_are_not_accused(loss: Any) -> None:
+    report = examine(ToyTask(loss=loss))
+    assert {"C307", "C313"} <= set(report.checked)
+    assert not {"C307", "C313"} & found(report).keys()
+
+
+def test_a_loss_that_draws_random_numbers_is_not_judged_by_order() -> None:
+    report = examine(ToyTask(loss=lambda x, y: F.cross_entropy(x + torch.randn_like(x), y)))
+    assert {"C307", "C313"} <= {entry.code for entry in report.not_checked}
