@@ -51,7 +51,11 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     if kind != stat.S_IFREG:
         os.close(descriptor)
         raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a file")
-    return os.fdopen(descriptor, "rb")
+
+    def opened(*_: object) -> int:  # by its path, so that the file knows its name
+        return descriptor
+
+    return open(path, "rb", opener=opened)
 
 
 def read_limited(path: Path, most: int, *, follow: bool = True) -> bytes:

@@ -31,6 +31,10 @@ class DamagedFileError(UserError):
     """A file of a run exists but cannot be understood."""
 
 
+class ShortenedFileError(DamagedFileError):
+    """A file has become shorter than it was when its reading began."""
+
+
 class DiskError(UserError):
     """The disk refuses what was to be written.
 

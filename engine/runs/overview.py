@@ -14,7 +14,14 @@ import numpy as np
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import open_regular
-from trainctl.engine.runs.atomic import read_json, write_all, write_json_atomic
+from trainctl.engine.runs.atomic import (
+    DamagedFileError,
+    ShortenedFileError,
+    open_own,
+    read_json,
+    write_all,
+    write_json_atomic,
+)
 from trainctl.engine.runs.blocks import BLOCK, Blocks, Overview, block_dtype, sum_up
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout, Records
@@ -134,12 +141,13 @@ class OverviewReader:
 
     Raises:
         FileNotFoundError: there are no records.
+        DamagedFileError: they cannot be read; in what follows as well.
     """
 
     def __init__(self, paths: RunPaths, layout: RecordLayout, dtype: np.dtype[np.void]) -> None:
         self._layout, self._dtype = layout, dtype
         self._names = series_names(dtype, layout)
-        self._source = open_regular(paths.steps, follow=False)
+        self._source = open_own(paths.steps)
         self.num_records = os.fstat(self._source.fileno()).st_size // dtype.itemsize
         self._first = read_records(self._source, dtype, 0, min(self.num_records, 1))
         self._parts = [read_blocks(paths, self._names, self._source, dtype)]
@@ -179,14 +187,26 @@ class OverviewReader:
 
 
 def read_records(file: BinaryIO, dtype: np.dtype[np.void], first: int, count: int) -> Records:
-    """Records [first, first + count) of an unbuffered file, shape (count,).
+    """Records [first, first + count) of a file, shape (count,).
+
+    Read, never mapped: a mapped file that is cut off, or whose disk fails, ends the process that looks at it.
 
     Raises:
-        OSError: there are not as many.
+        ShortenedFileError: there are not as many.
+        DamagedFileError: the disk fails.
     """
     records = np.empty(count, dtype)
-    if os.preadv(file.fileno(), [records.view(np.uint8).data], first * dtype.itemsize) < records.nbytes:
-        raise OSError(f"{file.name} has no {count} records from {first} on")
+    rest, at = records.view(np.uint8).data, first * dtype.itemsize
+    while rest:
+        try:
+            done = os.preadv(file.fileno(), [rest], at)
+        except OSError as err:
+            raise DamagedFileError(f"cannot read {file.name}: {err.strerror or err}") from err
+        if done == 0:
+            left = os.fstat(file.fileno()).st_size // dtype.itemsize
+            text = f"{file.name} was cut off while it was read: {left:,} records are left"
+            raise ShortenedFileError(text, "try again: what is left can be read")
+        rest, at = rest[done:], at + done
     return records
 
 
@@ -198,7 +218,7 @@ def read_blocks(paths: RunPaths, names: tuple[str, ...], source: BinaryIO, dtype
             return np.empty(0, blocks)
         with open_regular(paths.overview, follow=False) as file:
             return read_records(file, blocks, 0, _num_fitting(file, blocks, source, dtype))
-    except OSError:
+    except (OSError, DamagedFileError):
         return np.empty(0, blocks)
 
 

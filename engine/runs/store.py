@@ -1,7 +1,8 @@
 """The step store: fixed-width records in `steps.bin`, described by `steps.json`, with an overview beside them.
 
 The writer hands every block of records to the kernel at once, so a kill loses nothing that was handed over;
-a reader never blocks it. Knows no loss and no task: what a record holds is the layout's business.
+a reader never blocks it, and never maps what somebody else may cut off. Knows no loss and no task: what a record holds
+is the layout's business.
 """
 
 from __future__ import annotations
@@ -9,16 +10,26 @@ from __future__ import annotations
 import bisect
 import contextlib
 import os
+import weakref
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.atomic import disk_errors, open_own, read_json, understanding, write_all, write_json_atomic
+from trainctl.engine.runs.atomic import (
+    DamagedFileError,
+    ShortenedFileError,
+    disk_errors,
+    open_own,
+    read_json,
+    understanding,
+    write_all,
+    write_json_atomic,
+)
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.overview import OverviewWriter
+from trainctl.engine.runs.overview import OverviewWriter, read_records
 from trainctl.engine.runs.record import RecordLayout, Records
 
 VARIABLE = ("terms", "groups", "lr_names", "classes", "scalars", "frozen")
@@ -103,6 +114,55 @@ class StepWriter:
             self._descriptor = -1
 
 
+class StoredRecords:
+    """The records a file had when it was opened: each is read when it is asked for, none is kept.
+
+    They stay readable when a resume drops records, because the resume makes a new file.
+
+    Args:
+        file: the records, which is closed with this; none: there are none.
+        dtype: their type.
+
+    Raises:
+        DamagedFileError: the disk fails, or the file was cut off since; by whatever reads it.
+    """
+
+    def __init__(self, file: BinaryIO | None, dtype: np.dtype[np.void]) -> None:
+        self.dtype = dtype
+        self._file, self._count = file, 0
+        if file is not None:
+            self._count = os.fstat(file.fileno()).st_size // dtype.itemsize
+            weakref.finalize(self, file.close)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> np.void: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+    def __getitem__(self, index: int | slice) -> np.void | Records:
+        if isinstance(index, slice):
+            first, stop, step = index.indices(self._count)
+            assert step == 1, "records are read in a row"
+            return self._read(first, max(stop - first, 0))
+        place = range(self._count)[index]
+        return self._read(place, 1)[0]
+
+    def find(self, field: str, value: float, *, right: bool = False) -> int:
+        """Index of the first record in which an ascending field is at least `value`, or with `right` above it.
+
+        Reads but a few records.
+        """
+        halve = bisect.bisect_right if right else bisect.bisect_left
+        return halve(range(self._count), value, key=lambda k: self[k][field])
+
+    def _read(self, first: int, count: int) -> Records:
+        if self._file is None or count == 0:
+            return np.empty(0, self.dtype)
+        return read_records(self._file, self.dtype, first, count)
+
+
 class StepReader:
     """Reads the step records of a run, while it is written or long after.
 
@@ -145,7 +205,11 @@ class StepReader:
         return self._next
 
     def read_new(self, limit: int | None = None) -> Records:
-        """Records appended since the last call, shape (k,), as a copy; at most `limit` of them."""
+        """Records appended since the last call, shape (k,), as a copy; at most `limit` of them.
+
+        Raises:
+            UserError: damaged, written by a newer version, or the disk fails.
+        """
         dtype = self.dtype
         if dtype is None:
             return np.empty(0, np.dtype([("step", "<u4")]))
@@ -154,52 +218,43 @@ class StepReader:
                 return self._read_from(file, dtype, limit)
         except FileNotFoundError:
             return self._read_nothing(dtype)
+        except ShortenedFileError:  # this very moment; the next call sees how long it is now
+            return np.empty(0, dtype)
 
-    def all(self) -> Records:
-        """Every whole record, shape (n,), as a read-only view of the file: nothing is read until it is used.
-
-        The view stays valid when a resume drops records, because the resume makes a new file.
-        """
+    def stored(self) -> StoredRecords:
+        """Every whole record, shape (n,): nothing is read until it is asked for."""
         dtype = self.dtype
         if dtype is None:
-            return np.empty(0, np.dtype([("step", "<u4")]))
+            return StoredRecords(None, np.dtype([("step", "<u4")]))
         try:
-            with open_own(self._paths.steps) as file:
-                return _map(file, dtype)
+            return StoredRecords(open_own(self._paths.steps), dtype)
         except FileNotFoundError:
-            return np.empty(0, dtype)
+            return StoredRecords(None, dtype)
+
+    def all(self) -> Records:
+        """Every whole record, shape (n,), in memory: for runs of which it is known that they are short."""
+        return self.stored()[:]
 
     def skip_to(self, index: int) -> None:
         """Let `read_new` go on at record `index`; at most the number of records."""
-        records = self.all()
+        records = self.stored()
         self._next = min(index, len(records))
         self._last = records[self._next - 1].tobytes() if self._next > 0 else b""
 
     def part(self, first: int, stop: int) -> Records:
         """Records [first, stop), shape (k,), as a copy: fewer where there are not as many."""
-        first, dtype = max(first, 0), self.dtype
-        if dtype is None:
-            return np.empty(0, np.dtype([("step", "<u4")]))
-        # Read, not mapped: a disk that fails under a mapping ends the process.
-        try:
-            with open_own(self._paths.steps) as file:
-                file.seek(first * dtype.itemsize)
-                return np.fromfile(file, dtype, max(stop - first, 0))
-        except FileNotFoundError:
-            return np.empty(0, dtype)
+        return self.stored()[max(first, 0) : max(stop, 0)]
 
     def find(self, field: str, value: float) -> int:
-        """Index of the first record in which an ascending field is at least `value`, touching but a few records."""
-        records = self.all()
-        return bisect.bisect_left(range(len(records)), value, key=lambda k: records[field][k])
+        """Index of the first record in which an ascending field is at least `value`, reading but a few records."""
+        return self.stored().find(field, value)
 
     def _read_from(self, file: BinaryIO, dtype: np.dtype[np.void], limit: int | None) -> Records:
         count = os.fstat(file.fileno()).st_size // dtype.itemsize
         if self._was_replaced(file, count, dtype.itemsize):
             self._start_over()
         wanted = count - self._next if limit is None else min(count - self._next, limit)
-        file.seek(self._next * dtype.itemsize)
-        records = np.fromfile(file, dtype, wanted)
+        records = read_records(file, dtype, self._next, wanted)
         if len(records):
             self._next += len(records)
             self._last = records[-1].tobytes()
@@ -215,7 +270,10 @@ class StepReader:
         # carry other times, so the last one we read tells.
         if self._next == 0:
             return False
-        return count < self._next or os.pread(file.fileno(), itemsize, (self._next - 1) * itemsize) != self._last
+        try:
+            return count < self._next or os.pread(file.fileno(), itemsize, (self._next - 1) * itemsize) != self._last
+        except OSError as err:
+            raise DamagedFileError(f"cannot read {self._paths.steps}: {err.strerror or err}") from err
 
     def _start_over(self) -> None:
         self.generation += 1
@@ -275,8 +333,8 @@ def _field(name: Any, code: Any, shape: Any) -> tuple[Any, ...]:
 
 def count_after(paths: RunPaths, step: int) -> int:
     """How many records lie after `step`, which a resume there takes back."""
-    reader = StepReader(paths)
-    return len(reader.all()) - reader.find("step", step + 1)
+    records = StepReader(paths).stored()
+    return len(records) - records.find("step", step, right=True)
 
 
 def drop_after(paths: RunPaths, step: int) -> int:
@@ -287,13 +345,6 @@ def drop_after(paths: RunPaths, step: int) -> int:
     """
     dtype = StepReader(paths).dtype
     return 0 if dtype is None else _shorten(paths.steps, dtype, step)
-
-
-def _map(file: BinaryIO, dtype: np.dtype[np.void]) -> Records:
-    count = os.fstat(file.fileno()).st_size // dtype.itemsize
-    if count == 0:
-        return np.empty(0, dtype)
-    return np.memmap(file, dtype, mode="r", shape=(count,)).view(np.ndarray)
 
 
 def _refuse_existing(paths: RunPaths) -> None:
@@ -339,8 +390,8 @@ def _shorten(path: Path, dtype: np.dtype[np.void], keep: int) -> int:
     if not path.exists():
         return 0
     with open_own(path) as file:
-        records = _map(file, dtype)
-        kept = bisect.bisect_right(range(len(records)), keep, key=lambda k: int(records["step"][k]))
+        records = StoredRecords(file, dtype)
+        kept = records.find("step", keep, right=True)
         with disk_errors(path):
             if kept == len(records):
                 os.truncate(path, kept * dtype.itemsize)  # only a torn tail, which no reader shows
@@ -350,8 +401,7 @@ def _shorten(path: Path, dtype: np.dtype[np.void], keep: int) -> int:
 
 
 def _copy_head(file: BinaryIO, path: Path, size: int) -> None:
-    # A new file, not a truncated one: touching a mapped page behind the end of a file kills the process,
-    # and a cockpit may be looking at these records.
+    # A new file, not a truncated one: a cockpit may be looking at these records, and keeps the old ones.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as target:

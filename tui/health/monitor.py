@@ -89,7 +89,7 @@ class Monitor:
         from trainctl.engine.diagnosis.differential import diagnose
         from trainctl.tui.health.health import Health, health_of
 
-        if not self._paths.steps_layout.exists():
+        if not self._paths.steps_layout.exists() or not _stamp(self._paths.steps)[0]:
             return None
         started = time.perf_counter()
         try:

@@ -1,6 +1,6 @@
 """A recorded run as it stood at any moment: records and events up to then, and the status that follows from them.
 
-Everything is found by bisection in a mapped file, so asking costs the same however long the run is. Never looks at
+Everything is found by bisection in the file, so asking costs the same however long the run is. Never looks at
 the clock of this machine, at a process, or at what `status.json` says now.
 """
 
@@ -18,10 +18,10 @@ import numpy as np
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.runs.record import Records
 from trainctl.engine.runs.samples import WorstSamples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
+from trainctl.engine.runs.store import StoredRecords
 from trainctl.engine.runs.summary import Summary
 from trainctl.tui.replay.clock import Sittings
 from trainctl.tui.replay.steps import RecordedSteps
@@ -73,7 +73,7 @@ class Recording:
         reader.poll()
         self.paths = paths
         self.steps = RecordedSteps(paths, reader.steps)
-        self.records: Records = self.steps.records
+        self.records: StoredRecords = self.steps.records
         self.events: Sequence[Event] = tuple(reader.events)
         self.meta: dict[str, Any] | None = reader.meta
         self.problems = tuple(reader.problems.values())
@@ -91,7 +91,7 @@ class Recording:
 
     def count_until(self, moment: float) -> int:
         """Records finished by then (seconds since 1970)."""
-        return bisect.bisect_right(range(len(self.records)), moment, key=self._time_of)
+        return self.records.find("time", moment, right=True)
 
     def num_events_until(self, moment: float) -> int:
         """Events written by then."""
@@ -109,7 +109,7 @@ class Recording:
             chapter = dataclasses.replace(chapter, has_begun=True)
         elif not chapter.has_begun:
             return None
-        step = int(self.records["step"][count - 1]) if count else 0
+        step = int(self.records[count - 1]["step"]) if count else 0
         steps_per_s, samples_per_s = self._rates(moment, count)
         left = max(chapter.total_steps - step, 0)
         return Status(
@@ -117,7 +117,7 @@ class Recording:
             pid=0,
             host="",
             step=step,
-            epoch=int(self.records["epoch"][count - 1]) if count else 1,
+            epoch=int(self.records[count - 1]["epoch"]) if count else 1,
             epochs=chapter.epochs,
             total_steps=chapter.total_steps,
             started=self.sittings.moment(0.0),
@@ -147,7 +147,7 @@ class Recording:
         return self._summary if is_told else None
 
     def _time_of(self, index: int) -> float:
-        return float(self.records["time"][index])
+        return float(self.records[index]["time"])
 
     def _spans(self) -> list[tuple[float, float]]:
         """From the first sign of life to the last, without the time before each resume in which nothing ran."""

@@ -5,7 +5,7 @@ Reads what is asked for and no more; the overview beside the records, where ther
 
 from __future__ import annotations
 
-import bisect
+import contextlib
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewReader
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.runs.series import derive_series, may_be_absent
-from trainctl.engine.runs.store import StepReader
+from trainctl.engine.runs.store import StepReader, StoredRecords
 from trainctl.tui.run.series import RunSeries
 from trainctl.tui.run.step_feed import MAX_DETAIL, MAX_RECORDS
 from trainctl.tui.run.view import Detail, Glance
@@ -29,17 +29,18 @@ class RecordedSteps:
 
     Attributes:
         layout: what a record holds; None where there is none.
-        records: all of them, mapped and not read.
+        records: all of them, read when they are asked for.
     """
 
     def __init__(self, paths: RunPaths, reader: StepReader) -> None:
         self.layout: RecordLayout | None = reader.layout
-        self.records: Records = reader.all()
+        self.records: StoredRecords = reader.stored()
         self._builder: OverviewReader | None = None
         if self.layout is not None and len(self.records) > MAX_RECORDS:
-            builder = OverviewReader(paths, self.layout, self.records.dtype)
-            if builder.is_current(paths) and builder.num_records >= len(self.records):
-                self._builder = builder
+            with contextlib.suppress(FileNotFoundError):  # removed a moment ago; what was opened before can be read
+                builder = OverviewReader(paths, self.layout, self.records.dtype)
+                if builder.is_current(paths) and builder.num_records >= len(self.records):
+                    self._builder = builder
 
     def prepare(self) -> None:
         """Sum up a little more of what the run has no overview of; cheap, and nothing once all is there."""
@@ -47,8 +48,8 @@ class RecordedSteps:
             self._builder.advance()
 
     def part(self, first: int, stop: int) -> Records:
-        """Records [first, stop), as a copy."""
-        return np.array(self.records[first:stop])
+        """Records [first, stop)."""
+        return self.records[first:stop]
 
     def glance(self, count: int) -> Glance | None:
         """The first `count` records summed up by the block, as far as that is known; the last few may be missing.
@@ -69,12 +70,12 @@ class RecordedSteps:
         """The series of steps [start, stop) among the first `count` records; empty where that is too wide."""
         if window is None or self.layout is None:
             return Detail()
-        first = max(self._find("step", window[0]) - BLOCK, 0)
-        stop = min(self._find("step", window[1]) + BLOCK, count)
+        first = max(self.records.find("step", window[0]) - BLOCK, 0)
+        stop = min(self.records.find("step", window[1]) + BLOCK, count)
         if not 0 < stop - first <= MAX_DETAIL:
             return Detail()
-        series = derive_series(self.part(first, stop), self.layout, float(self.records["time"][0]))
-        return Detail(float(self.records["step"][first]), series)
+        series = derive_series(self.part(first, stop), self.layout, float(self.records[0]["time"]))
+        return Detail(float(self.records[first]["step"]), series)
 
     def _series(self, overview: Overview) -> dict[str, RunSeries]:
         """The series made of an overview; their newest sample is its last record's."""
@@ -86,16 +87,12 @@ class RecordedSteps:
             found[name].load(BLOCK, lo, hi, mean, bad, overview.count, float(newest[name][-1]))
         return found
 
-    def _find(self, field: str, value: float) -> int:
-        """Index of the first record in which an ascending field is not below a value."""
-        return bisect.bisect_left(range(len(self.records)), value, key=lambda k: float(self.records[field][k]))
-
     def _recent(self, count: int) -> tuple[Records, bool]:
         """The newest of the first `count` records, from the start of the previous epoch or of the present one, if
         that is not too far back, and whether it is not."""
-        epoch = int(self.records["epoch"][count - 1])
+        epoch = int(self.records[count - 1]["epoch"])
         for wanted in (epoch - 1, epoch):
-            first = self._find("epoch", wanted)
+            first = self.records.find("epoch", wanted)
             if count - first <= MAX_RECORDS:
                 return self.part(first, count), True
         return self.part(count - MAX_RECORDS, count), False

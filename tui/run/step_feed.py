@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainctl.engine.runs.atomic import ShortenedFileError
 from trainctl.engine.runs.blocks import BLOCK, Overview
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewReader
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.runs.series import SeriesBlock, derive_series, may_be_absent, series_names
-from trainctl.engine.runs.store import StepReader
+from trainctl.engine.runs.store import StepReader, StoredRecords
 from trainctl.tui.run.series import RunSeries
 from trainctl.tui.run.view import Detail, Glance
 
@@ -67,7 +68,7 @@ class StepFeed:
     @property
     def is_long(self) -> bool:
         """Whether the run has more records than are read at once."""
-        return self._steps.layout is not None and len(self._steps.all()) > MAX_RECORDS
+        return self._steps.layout is not None and len(self._steps.stored()) > MAX_RECORDS
 
     def request(self, window: tuple[float, float] | None) -> None:
         """Ask for the records of steps [start, stop) with the next poll; None: no longer. From any thread."""
@@ -83,6 +84,15 @@ class StepFeed:
         layout = self._steps.layout
         if layout is None:
             return StepNews()
+        try:
+            return self._look(layout)
+        except (ShortenedFileError, FileNotFoundError):  # somebody cut it off while we read: begin anew with the rest
+            self._steps.read_new(0)
+            self._begin_anew()
+            self.behind = True
+            return StepNews(restarted=True)
+
+    def _look(self, layout: RecordLayout) -> StepNews:
         restarted = self._notice_restart()
         glance = self._glance(layout)
         records = self._steps.read_new(MAX_RECORDS) if self._is_open and self._builder is None else None
@@ -101,11 +111,25 @@ class StepFeed:
         self._steps.read_new(0)
         if self._steps.generation == self._generation:
             return False
+        self._begin_anew()
+        return True
+
+    def _begin_anew(self) -> None:
         self._generation = self._steps.generation
         self._close_builder()
         self._is_open = False
         self._steps.skip_to(0)
-        return True
+
+    def _stored(self) -> StoredRecords:
+        """The records there are.
+
+        Raises:
+            ShortenedFileError: there are none any more.
+        """
+        records = self._steps.stored()
+        if not len(records):
+            raise ShortenedFileError(f"{self._paths.steps} is empty")
+        return records
 
     # --- opening ------------------------------------------------------------------------------------------
 
@@ -135,7 +159,7 @@ class StepFeed:
         """Decide how the run is read: whole, or by its overview."""
         dtype, self._shown = self._steps.dtype, 0
         assert dtype is not None
-        if len(self._steps.all()) <= MAX_RECORDS or not {"time", "step", "epoch"} <= set(dtype.names or ()):
+        if len(self._steps.stored()) <= MAX_RECORDS or not {"time", "step", "epoch"} <= set(dtype.names or ()):
             self._is_open = True
             return
         builder = OverviewReader(self._paths, layout, dtype)
@@ -154,18 +178,17 @@ class StepFeed:
     def _recent(self) -> tuple[Records, bool]:
         """The newest records, at most `MAX_RECORDS`: from the start of the previous epoch, or of the present one, if
         that is not too far back, and whether it is not."""
-        stop = len(self._steps.all())
-        epoch = int(self._steps.part(stop - 1, stop)["epoch"][0])
+        records = self._stored()
+        epoch = int(records[-1]["epoch"])
         for wanted in (epoch - 1, epoch):
-            first = self._steps.find("epoch", wanted)
-            if stop - first <= MAX_RECORDS:
-                return self._steps.part(first, stop), True
-        return self._steps.part(stop - MAX_RECORDS, stop), False
+            first = records.find("epoch", wanted)
+            if len(records) - first <= MAX_RECORDS:
+                return records[first:], True
+        return records[-MAX_RECORDS:], False
 
     def _series(self, overview: Overview, layout: RecordLayout) -> dict[str, RunSeries]:
         """The series made of an overview; their newest sample is the newest of the run."""
-        count = len(self._steps.all())
-        newest = dict(derive_series(self._steps.part(count - 1, count), layout, overview.start).items())
+        newest = dict(derive_series(self._stored()[-1:], layout, overview.start).items())
         found: dict[str, RunSeries] = {}
         for name, lo, hi, mean, bad in overview.columns():
             found[name] = RunSeries(overview.first_step, is_sparse=may_be_absent(name))
@@ -186,15 +209,15 @@ class StepFeed:
         """The series over a window, with a margin; empty where it is too wide or nothing lies in it."""
         if window is None:
             return Detail()
-        first = max(self._steps.find("step", window[0]) - BLOCK, 0)
-        stop = min(self._steps.find("step", window[1]) + BLOCK, self._steps.position)
+        stored = self._steps.stored()
+        first = max(stored.find("step", window[0]) - BLOCK, 0)
+        stop = min(stored.find("step", window[1]) + BLOCK, self._steps.position, len(stored))
         if not 0 < stop - first <= MAX_DETAIL:
             return Detail()
-        dtype, start = self._steps.dtype, self._steps.part(0, 1)["time"]
-        assert dtype is not None
-        names = series_names(dtype, layout)
+        start = float(stored[0]["time"])
+        names = series_names(stored.dtype, layout)
         values = np.empty((len(names), stop - first), np.float32)
         for at in range(first, stop, PORTION):
-            records = self._steps.part(at, min(at + PORTION, stop))
-            values[:, at - first : at - first + len(records)] = derive_series(records, layout, float(start[0])).values
-        return Detail(float(self._steps.part(first, first + 1)["step"][0]), SeriesBlock(names, values))
+            records = stored[at : min(at + PORTION, stop)]
+            values[:, at - first : at - first + len(records)] = derive_series(records, layout, start).values
+        return Detail(float(stored[first]["step"]), SeriesBlock(names, values))

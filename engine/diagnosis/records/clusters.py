@@ -29,7 +29,7 @@ def recorded_clusters(
 
     Args:
         newest: records of the newest steps, as many as are at hand.
-        first: records from the first of the run on.
+        first: the first record of the run.
         layout: of the records.
         records: of the whole run.
         plan: gives dimensions and refits.

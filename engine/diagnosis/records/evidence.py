@@ -24,7 +24,7 @@ from trainctl.engine.diagnosis.facts.evidence import (
     SamplerFacts,
     SplitLabels,
 )
-from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ClusterFacts, ScoreFacts
+from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ScoreFacts
 from trainctl.engine.diagnosis.facts.plan import recorded_plan
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 from trainctl.engine.diagnosis.records.clusters import recorded_clusters
@@ -93,23 +93,26 @@ class RunEvidence:
         self._read_events()
         self._scan.advance(keep_going)
         layout = self._scan.reader.layout
-        if layout is None:
+        if layout is None or not self._scan.count:
             raise UserError(
                 f"{self.paths.root} has no step records yet", "wait for its first step, or name another run"
             )
         self._meta = self._meta or _tolerant(lambda: read_meta(self.paths))
         self._plan = self._plan or _plan(self.paths)
         meta, plan = self._meta or {}, self._plan
-        labels, overlap, sampler = _labels(meta), recorded_overlap(meta), self._sampler(layout, plan)
+        stored = self._scan.reader.stored()
+        newest, first = stored[-self._most_judged(layout) :], stored[:1]
+        labels, overlap, sampler = _labels(meta), recorded_overlap(meta), self._sampler(newest, layout, plan)
         missing = {"data": NEEDS_DATA, "batch": NEEDS_NETWORK}
         missing |= {"overlap": NOT_RECORDED} if overlap is None else {}
         missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
         missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
         state, is_crashed = _state(self.paths) if self._ends_as is None else (self._ends_as, False)
         records = self._scan.facts(str(state), is_crashed=is_crashed)
-        contrast = recorded_contrast(self._newest(layout), layout, records, plan, self._steps_per_epoch)
+        contrast = recorded_contrast(newest, layout, records, plan, self._steps_per_epoch)
         missing |= {"contrast": NO_CONTRAST} if contrast is None else {}
-        clusters, scores = self._clusters(layout, records, plan), self._scores(records)
+        clusters = recorded_clusters(newest, first, layout, records, plan, self._steps_per_epoch, self._history)
+        scores = self._scores(records)
         missing |= {"clusters": NO_MIXTURE} if clusters is None else {}
         missing |= {"scores": NO_SCORES} if scores is None else {}
         monitor = self._history.monitor()
@@ -155,9 +158,8 @@ class RunEvidence:
             if event.kind is EventKind.PLAN and isinstance(steps, int):
                 self._steps_per_epoch, self._warmup_steps = steps, event.whole("warmup_steps")
 
-    def _sampler(self, layout: RecordLayout, plan: PlanFacts | None) -> SamplerFacts | None:
+    def _sampler(self, records: Records, layout: RecordLayout, plan: PlanFacts | None) -> SamplerFacts | None:
         """The newest batches as they were recorded. An accumulated step counts as one batch."""
-        records = self._newest(layout)
         if "classes" not in (records.dtype.names or ()) or not len(records):
             return None
         is_exact = plan is not None and plan.accumulation == 1
@@ -171,18 +173,12 @@ class RunEvidence:
             classes=layout.classes,
         )
 
-    def _clusters(self, layout: RecordLayout, records: RecordFacts, plan: PlanFacts | None) -> ClusterFacts | None:
-        """Of the newest epoch; the mixture's own parameters are not in the records."""
-        newest, first = self._newest(layout), self._scan.reader.all()
-        return recorded_clusters(newest, first, layout, records, plan, self._steps_per_epoch, self._history)
-
     def _scores(self, records: RecordFacts) -> ScoreFacts | None:
         return self._history.scores(is_over=records.is_over)
 
-    def _newest(self, layout: RecordLayout) -> Records:
-        """A view of the records that are judged: only these are read from the file."""
-        most = min(self.most, MOST_COUNTS // max(len(layout.classes), 1))
-        return self._scan.reader.all()[-max(most, 1) :]
+    def _most_judged(self, layout: RecordLayout) -> int:
+        """Records that are judged, the newest: only these are read from the file."""
+        return max(min(self.most, MOST_COUNTS // max(len(layout.classes), 1)), 1)
 
 
 def _state(paths: RunPaths) -> tuple[RunState, bool]:

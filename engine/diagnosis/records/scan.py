@@ -5,7 +5,6 @@ Reads the record file and its overview; memory does not depend on the length of 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,12 +14,13 @@ import numpy as np
 from trainctl.engine.diagnosis.facts.evidence import NonfiniteStep, RecordFacts
 from trainctl.engine.diagnosis.records.course import LossCourse
 from trainctl.engine.files import open_regular
+from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.blocks import BLOCK, Blocks
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import read_blocks
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.runs.series import series_names
-from trainctl.engine.runs.store import StepReader
+from trainctl.engine.runs.store import StepReader, StoredRecords
 
 WINDOW = 50
 """Steps before the first that is not finite which tell how it came about."""
@@ -42,7 +42,7 @@ class RecordScan:
         paths: the run; nothing is read yet.
 
     Attributes:
-        reader: of the records; others may ask it for the layout and for a view of all records.
+        reader: of the records; others may ask it for the layout and for what is stored.
         count: records passed.
         course: how the loss went over them.
     """
@@ -112,15 +112,22 @@ class RecordScan:
 
     def _leap(self, layout: RecordLayout, dtype: np.dtype[np.void], chunk: int) -> None:
         """Pass what the overview covers, reading only its bad blocks."""
-        with contextlib.suppress(OSError), open_regular(self._paths.steps, follow=False) as source:
+        try:
+            self._leap_blocks(layout, dtype, chunk)
+        except (OSError, DamagedFileError):  # whoever reads record by record says what is wrong
+            self._forget()
+            self.reader.skip_to(0)
+
+    def _leap_blocks(self, layout: RecordLayout, dtype: np.dtype[np.void], chunk: int) -> None:
+        with open_regular(self._paths.steps, follow=False) as source:
             names = series_names(dtype, layout)
             blocks = read_blocks(self._paths, names, source, dtype)
             if not len(blocks):
                 return
-            records = self.reader.all()
+            records = self.reader.stored()
             if len(records) < len(blocks) * BLOCK:
                 return
-            self._first_loss = float(records["loss"][0])
+            self._first_loss = float(records[0]["loss"])
             self._pass_blocks(blocks, names, records, layout, chunk)
             if len(blocks) >= FINE:
                 self.course.leap(blocks, names, layout)
@@ -128,11 +135,11 @@ class RecordScan:
                 for start in range(0, len(blocks) * BLOCK, chunk):
                     self.course.add(records[start : min(start + chunk, len(blocks) * BLOCK)], layout)
             self.count = len(blocks) * BLOCK
-            self._before, self._last = records[self.count - WINDOW : self.count].copy(), records[self.count - 1].copy()
+            self._before, self._last = records[self.count - WINDOW : self.count], records[self.count - 1]
             self.reader.skip_to(self.count)
 
     def _pass_blocks(
-        self, blocks: Blocks, names: tuple[str, ...], records: Records, layout: RecordLayout, chunk: int
+        self, blocks: Blocks, names: tuple[str, ...], records: StoredRecords, layout: RecordLayout, chunk: int
     ) -> None:
         loss, norm = names.index("loss"), names.index("grad_norm")
         is_bad = (blocks["bad"][:, loss] > 0) | (blocks["bad"][:, norm] > 0)
@@ -140,8 +147,8 @@ class RecordScan:
         edges = np.flatnonzero(np.diff(np.concatenate(([False], is_bad, [False]))))
         for first, end in edges.reshape(-1, 2) * BLOCK:
             for start in range(first, end, chunk):
-                self._before = records[max(start - WINDOW, 0) : start].copy()
-                self._take(records[start : min(start + chunk, end)].copy(), layout)
+                self._before = records[max(start - WINDOW, 0) : start]
+                self._take(records[start : min(start + chunk, end)], layout)
 
     def _take(self, records: Records, layout: RecordLayout) -> None:
         is_bad = bad_steps(records)

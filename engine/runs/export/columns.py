@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.store import Records
+from trainctl.engine.runs.store import Records, StoredRecords
 
 BLOCK = 16_384
 """Records handled at once by an export: a few megabytes, whatever the length of the run."""
@@ -56,7 +56,7 @@ def _labels(field: str, size: int, layout: RecordLayout) -> list[str]:
     return [f"{field}[{index}]" for index in range(size)]
 
 
-def blocks(records: Records, size: int = BLOCK) -> Iterator[Records]:
+def blocks(records: Records | StoredRecords, size: int = BLOCK) -> Iterator[Records]:
     """The records in portions of `size`."""
     for first in range(0, len(records), size):
         yield records[first : first + size]

@@ -61,7 +61,7 @@ def load_tables(paths: RunPaths) -> Tables:
         UserError: nothing recorded yet, or not readable.
     """
     reader = StepReader(paths)
-    records, layout = reader.all(), reader.layout
+    records, layout = reader.stored(), reader.layout
     if layout is None or len(records) == 0:
         raise UserError(f"{paths.root} has no step recorded yet", "export it after the first steps")
     return Tables(records, layout, validation_rows(EventReader(paths).read_new()))

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from trainctl.engine.runs.export.columns import Column, flat_columns
 from trainctl.engine.runs.export.validations import ValidationRow
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.store import Records
+from trainctl.engine.runs.store import StoredRecords
 
 
 @dataclass(frozen=True)
 class Tables:
     """Steps and validations of one run."""
 
-    records: Records
-    """Shape (n,), n > 0; mapped from the file."""
+    records: StoredRecords
+    """Shape (n,), n > 0; read when they are asked for."""
     layout: RecordLayout
     validations: list[ValidationRow]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ WRITE_S = 0.1
 """Seconds between two writings; what comes in between goes out together."""
 CHECKPOINT_PAUSES_S = (0.1, 0.4, 1.0)
 """Before a checkpoint that the disk would not take is tried again."""
+READ_BLOCK = 16_384
+"""Records of before that are read at once."""
 LAST_S = 5.0
 """How long the end of a run waits for the disk to take the last words."""
 
@@ -101,12 +103,16 @@ class RunWriter:
             self.event(EventKind.NOTE, keep or 0, text=text)
         return self._outbox.records(writer)
 
-    def recorded(self, epoch: int) -> Records:
-        """The step records of an epoch that are in the file."""
-        reader = StepReader(self.paths)
-        if reader.dtype is None:
-            return reader.all()
-        return reader.part(*(reader.find("epoch", number) for number in (epoch, epoch + 1)))
+    def recorded(self, epoch: int) -> Iterator[Records]:
+        """The step records of an epoch that are in the file, some at a time: an epoch may be all of a long run.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        records = StepReader(self.paths).stored()
+        stop = records.find("epoch", epoch + 1)
+        for first in range(records.find("epoch", epoch), stop, READ_BLOCK):
+            yield records[first : min(first + READ_BLOCK, stop)]
 
     def checkpoint(self, which: str, step: int, state: dict[str, Any], about: dict[str, Any]) -> None:
         """`latest` or `best`, and the event that says so. The one thing the caller waits for."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.recfunctions import repack_fields
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
@@ -23,6 +22,7 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.desk.desk import Desk
+from trainctl.engine.training.loop.epoch_sums import EpochSums
 from trainctl.engine.training.loop.step import check_terms, initial_weights
 from trainctl.engine.training.record.assemble import RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
@@ -48,7 +48,7 @@ class Keeping:
         self._task, self._splits, self._state, self._config, self._desk = task, splits, state, config, desk
         self._device = device
         self._recorder: Recorder | None = None
-        self._epochs = EpochRows()
+        self._epoch = EpochSums()
         self.alarm: int | None = None
         self.saved_step = state.progress.step
         self.saved_at = time.monotonic()
@@ -62,8 +62,7 @@ class Keeping:
             keep = self._state.progress.step if self._desk.is_resumed else None
             sink = self._desk.writer.records(plan.layout, keep)
             if keep is not None:  # an epoch that was begun before is judged by all of it
-                with contextlib.suppress(OSError, UserError):
-                    self._epochs.hear(self._desk.writer.recorded(self._state.progress.epoch + 1))
+                self._epoch = self._recorded(self._state.progress.epoch + 1)
             self._recorder = Recorder(sink, plan, self._device, self._desk.scribe, self._hear)
             return self._recorder
 
@@ -121,12 +120,20 @@ class Keeping:
                 self.save("latest")
 
     def epoch_means(self, epoch: int) -> dict[str, float]:
-        """Mean over an epoch's records, see `epoch_means`. Flush first."""
-        means = epoch_means(self._epochs.rows(), epoch)
-        if not means:  # no step of it in this sitting: a resume came at its very end
-            with contextlib.suppress(OSError, UserError):
-                return epoch_means(self._desk.writer.recorded(epoch), epoch)
-        return means
+        """Mean over an epoch's records, see `EpochSums.means`. Flush first.
+
+        Empty where the run took no step of the epoch: it was forked at its very end.
+        """
+        # No step of it in this sitting: a resume came at its very end.
+        return self._epoch.means(epoch) or self._recorded(epoch).means(epoch)
+
+    def _recorded(self, epoch: int) -> EpochSums:
+        """Of an epoch's records that are in the file, as far as they can be read."""
+        sums = EpochSums()
+        with contextlib.suppress(OSError, UserError):
+            for records in self._desk.writer.recorded(epoch):
+                sums.hear(records)
+        return sums
 
     def _check_and_weigh(self, output: StepOutput) -> None:
         # Only now are the names of the terms known, so only now can an option that names another be refused.
@@ -159,7 +166,7 @@ class Keeping:
 
     def _hear(self, records: Records) -> None:
         """In the scribe's thread: pulse, weights, and the alarm for what is not finite."""
-        self._epochs.hear(records)
+        self._epoch.hear(records)
         self._desk.pulse.hear(records)
         self._state.weighting.hear(records)
         if self.alarm is None and self._config.health.stop_on_nonfinite:
@@ -168,32 +175,6 @@ class Keeping:
                 bad |= records["nonfinite"] > 0
             if bad.any():
                 self.alarm = int(records["step"][bad.argmax()])
-
-
-class EpochRows:
-    """What the means of the present epoch are taken of, in memory: whoever asks for them waits for no disk."""
-
-    def __init__(self) -> None:
-        self._blocks: list[Records] = []
-
-    def hear(self, records: Records) -> None:
-        """Take note of new records; an epoch is forgotten when the next begins."""
-        if len(records):
-            present = int(records["epoch"][-1])
-            self._blocks = [block for block in self._blocks if int(block["epoch"][-1]) >= present]
-            self._blocks.append(repack_fields(records[mean_columns(records)]))  # else the whole records are kept alive
-
-    def rows(self) -> Records:
-        """Epoch, batch size, loss and terms of each step of the present epoch."""
-        if not self._blocks:
-            return np.empty(0, [("epoch", "<u4")])
-        return np.concatenate(self._blocks)
-
-
-def mean_columns(records: Records) -> list[str]:
-    """Columns that the means of an epoch are taken of."""
-    terms = [name for name in records.dtype.names or () if name.startswith("term.")]
-    return ["epoch", "batch_size", "loss", *terms]
 
 
 def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState, task: Task) -> dict[str, Any]:
@@ -207,19 +188,3 @@ def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState, task:
         "weights": "raw",
         "task_state": dict(task.state()),
     }
-
-
-def epoch_means(records: Records, epoch: int) -> dict[str, float]:
-    """Mean over an epoch's records, weighted by batch size, of the loss and of each raw term.
-
-    Empty where the run took no step of the epoch: it was forked at its very end.
-    """
-    if len(records) == 0:
-        return {}
-    first, end = np.searchsorted(records["epoch"], [epoch, epoch + 1])
-    part = records[int(first) : int(end)]
-    if len(part) == 0:
-        return {}
-    sizes = part["batch_size"].astype(np.float64)
-    names = ["loss", *(name for name in records.dtype.names or () if name.startswith("term."))]
-    return {name.removeprefix("term."): float((part[name] * sizes).sum() / sizes.sum()) for name in names}

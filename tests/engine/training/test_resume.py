@@ -11,6 +11,7 @@ from same_run import OPTIONS, SCHEDULES, assert_same_run
 from toy import NUM_TRAIN, reader_of, resolved, run_toy
 
 from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 
@@ -25,6 +26,18 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, schedule: str, a
     assert run_toy(tmp_path / "parts", resolved(**sections), signal_at=steps).code == ExitCode.TERMINATED
     run_toy(tmp_path / "parts", resolved(**sections), resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 7])
+def test_the_means_of_an_epoch_that_was_interrupted_are_of_all_its_steps(tmp_path: Path, steps: int) -> None:
+    def means(root: Path) -> list[dict[str, float]]:
+        return [event.data["train"] for event in reader_of(root).current_events() if event.kind is EventKind.EPOCH]
+
+    run_toy(tmp_path / "whole", resolved(**OPTIONS))
+    run_toy(tmp_path / "parts", resolved(**OPTIONS), signal_at=steps)
+    run_toy(tmp_path / "parts", resolved(**OPTIONS), resume=True)
+    assert len(means(tmp_path / "whole")) == 4
+    assert means(tmp_path / "parts") == means(tmp_path / "whole")
 
 
 def test_live_changes_survive_a_resume(tmp_path: Path) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 from present import present
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.runs import store
 from trainctl.engine.runs.blocks import BLOCK
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.store import StepReader, StepWriter
+from trainctl.engine.runs.store import StepWriter
 from trainctl.tui.run import step_feed
 from trainctl.tui.run.feed import Follower, RunFeed
 from trainctl.tui.run.series import MAX_OFFERED, RunSeries
@@ -275,15 +277,14 @@ def test_a_closer_look_that_nobody_draws_is_not_followed_for_ever():
 
 
 def test_no_more_than_a_portion_of_the_records_is_touched_at_once(paths: RunPaths, monkeypatch: pytest.MonkeyPatch):
-    # Pages of a mapped file count as memory of the process once they are touched.
     touched: list[int] = []
-    part = StepReader.part
+    read = store.read_records
 
-    def counted(self: StepReader, first: int, stop: int):
-        touched.append(stop - first)
-        return part(self, first, stop)
+    def counted(file: BinaryIO, dtype: np.dtype[np.void], first: int, count: int):
+        touched.append(count)
+        return read(file, dtype, first, count)
 
-    monkeypatch.setattr(StepReader, "part", counted)
+    monkeypatch.setattr(store, "read_records", counted)
     Watched(paths).catch_up()
     assert max(touched) <= step_feed.MAX_RECORDS
 

@@ -13,7 +13,7 @@ import numpy as np
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.export.columns import blocks
 from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.runs.store import Records
+from trainctl.engine.runs.store import Records, StoredRecords
 
 Item = np.void | Event
 """A step record or an event."""
@@ -37,7 +37,7 @@ class History:
         Afterwards `new` goes on from there.
         """
         self.reader.poll()
-        records, events = self.reader.steps.all(), self.reader.current_events()
+        records, events = self.reader.steps.stored(), self.reader.current_events()
         self.reader.steps.skip_to(len(records))
         self._num_events = len(self.reader.events)
         if most is None:
@@ -65,9 +65,7 @@ class History:
         self._generation = steps.generation
         self.reader.poll()
         kept = _resumed_after(self.reader.events)
-        everything = steps.all()
-        first = int(np.searchsorted(everything["step"], kept, side="right"))
-        steps.skip_to(first)
+        steps.skip_to(steps.stored().find("step", kept, right=True))
         return steps.read_new()
 
 
@@ -76,9 +74,9 @@ def _resumed_after(events: Iterable[Event]) -> int:
     return steps[-1] if steps else 0
 
 
-def _each(records: Records) -> Iterator[np.void]:
+def _each(records: Records | StoredRecords) -> Iterator[np.void]:
     for block in blocks(records):
-        yield from block.copy()
+        yield from block
 
 
 def _merged(records: Iterable[np.void], events: Iterable[Event]) -> Iterator[Item]:
