@@ -53,6 +53,9 @@ class StepOutput:
     """Per-sample results for the metrics (e.g. probability and target), first dimension B, detached."""
     scalars: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     """Scalars to record at every step, detached. The same names at every step."""
+    units: Tensor | None = None
+    """How many things the terms are means over (utterances, tokens), a scalar on the device; none: the samples. With it
+    the means of a whole split do not depend on which samples met in a batch."""
 
 
 @dataclass(frozen=True)

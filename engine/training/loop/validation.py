@@ -25,26 +25,26 @@ def validate(
 ) -> dict[str, float]:
     """`loss` (weighted), every term where there are several, and the task's metrics, over the whole of `feed`.
 
-    The loss terms are averaged over samples, not over batches. The network is back in its mode afterwards.
-    `on_columns` is shown the per-sample results of the whole split, in its order.
+    The loss terms are averaged over samples, or over what the task counts (`StepOutput.units`), not over batches. The
+    network is back in its mode afterwards. `on_columns` is shown the per-sample results of the whole split, in its order.
     """
     was_training = model.training
     model.eval()
     sums: dict[str, Tensor] = {}
     columns: defaultdict[str, list[Tensor]] = defaultdict(list)
-    count = 0
+    count: int | Tensor = 0
     try:
         for stored in feed.slices(batch_size):
-            size = len(next(iter(stored.values())))
             with precision.autocast():
                 output = task.step(model, task.prepare(stored))
+            size = len(next(iter(stored.values()))) if output.units is None else output.units
             _add_terms(sums, output, size)
             for name, column in output.columns.items():
                 columns[name].append(column)
-            count += size
+            count = count + size
     finally:
         model.train(was_training)
-    means = {name: float(total) / count for name, total in sums.items()}
+    means = {name: float(total / count) for name, total in sums.items()}
     metrics = {"loss": sum(weights.get(name, 1.0) * mean for name, mean in means.items())}
     if len(means) > 1:
         metrics |= means
@@ -54,7 +54,7 @@ def validate(
     return metrics | task.metrics(results)
 
 
-def _add_terms(sums: dict[str, Tensor], output: StepOutput, size: int) -> None:
+def _add_terms(sums: dict[str, Tensor], output: StepOutput, size: int | Tensor) -> None:
     for name, term in output.terms.items():
         weighted = term.detach().double() * size if term.device.type != "mps" else term.detach() * size
         sums[name] = sums[name] + weighted if name in sums else weighted

@@ -1,0 +1,1 @@
+"""The network that recognises emotions in conversations: autoencoders, gates, context. Knows no task and no loop."""

@@ -1,0 +1,76 @@
+"""Dialogues to the emotion of each utterance (the convergence document; the network it writes of).
+
+Knows options and widths; nothing of data, losses or training. What is padding never changes what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from trainctl.engine.models.emotion.autoencoders import GlobalAutoencoder, ModalityAutoencoder
+from trainctl.engine.models.emotion.context import GatedMemory, WindowedLayer, window_mask
+from trainctl.engine.models.emotion.gates import Gate, Gated
+
+if TYPE_CHECKING:
+    from trainctl.engine.models.emotion.options import EmotionModel
+
+MOST_SPEAKERS = 16
+"""Speakers of a dialogue that are told apart; those beyond share the last place."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What the network makes of a batch of dialogues."""
+
+    logits: Tensor
+    """(B, L, C)."""
+    reconstructions: tuple[Tensor, Tensor]
+    """Of both autoencoders, (B, L, Σd)."""
+    gates: list[Gated]
+    """`utterance`, `forget`, `input`, `temporal`; (B, L, code) each."""
+
+
+class EmotionNet(nn.Module):
+    """Two codes of each utterance, mixed by a gate; the dialogue around it; a classifier.
+
+    Args:
+        options: of the network.
+        dims: features of text, audio and visual.
+        num_classes: emotions.
+    """
+
+    def __init__(self, options: EmotionModel, dims: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        width = options.code
+        self.window = options.window
+        self.everything = GlobalAutoencoder(sum(dims), options.hidden, width)
+        self.modalities = ModalityAutoencoder(dims, options.hidden, width)
+        self.utterance = Gate("utterance", 2 * width, width, options.gate)
+        self.speakers = nn.Embedding(MOST_SPEAKERS, width)
+        self.context = nn.ModuleList(WindowedLayer(width, options.dropout) for _ in range(options.layers))
+        self.memory = GatedMemory(width, options.gate)
+        self.temporal = Gate("temporal", 2 * width, width, options.gate)
+        self.norm = nn.LayerNorm(width)
+        self.drop = nn.Dropout(options.dropout)
+        self.classifier = nn.Linear(width, num_classes)
+
+    def forward(self, features_BLD: Tensor, speakers_BL: Tensor, valid_BL: Tensor) -> Conversation:
+        """Features (B, L, Σd) of each utterance, its speaker (int64, (B, L)), and which are there (bool, (B, L))."""
+        whole, again_whole = self.everything(features_BLD)
+        parts, again_parts = self.modalities(features_BLD)
+        choice = self.utterance(torch.cat([whole, parts], -1))
+        code_BLW = torch.lerp(parts, whole, choice.value)
+        spoken_BLW = code_BLW + self.speakers(speakers_BL.clamp(0, MOST_SPEAKERS - 1))
+        around_BLW, mask_BLL = spoken_BLW, window_mask(valid_BL, self.window)
+        for layer in self.context:
+            around_BLW = layer(around_BLW, mask_BLL)
+        memory_BLW, gates = self.memory(code_BLW)
+        balance = self.temporal(torch.cat([around_BLW, memory_BLW], -1))
+        mixed_BLW = self.norm(torch.lerp(memory_BLW, around_BLW, balance.value))
+        logits_BLC = self.classifier(self.drop(mixed_BLW))
+        return Conversation(logits_BLC, (again_whole, again_parts), [choice, *gates, balance])
