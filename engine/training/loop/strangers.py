@@ -6,7 +6,7 @@ Knows torch's hook and the network's parameters; no task and no file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 from weakref import WeakSet
 
 from torch import nn
@@ -43,7 +43,7 @@ class Strangers:
         if self._hook is not None:
             self._hook.remove()
 
-    def _look(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _look(self, optimizer: Optimizer, *_: object) -> None:
         """Before any optimiser of the process takes a step.
 
         Raises:
