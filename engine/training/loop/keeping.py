@@ -6,7 +6,6 @@ Knows state and desk, no epochs and no commands.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +22,7 @@ from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.loop.epoch_sums import EpochSums
+from trainctl.engine.training.loop.save_times import SaveTimes
 from trainctl.engine.training.loop.step import check_terms, initial_weights
 from trainctl.engine.training.record.assemble import RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
@@ -38,7 +38,7 @@ class Keeping:
 
     Attributes:
         alarm: step of the first record that is not finite, set in the scribe's thread; none: all is well.
-        saved_at: when a `latest` was last written or tried, on the monotonic clock.
+        times: when the next `latest` is due.
         saved_step: step of the newest `latest`, or that the run began with.
     """
 
@@ -51,7 +51,7 @@ class Keeping:
         self._epoch = EpochSums()
         self.alarm: int | None = None
         self.saved_step = state.progress.step
-        self.saved_at = time.monotonic()
+        self.times = SaveTimes()
 
     def opener(self, meter: GradientMeter) -> Callable[[StepOutput], Recorder]:
         """What makes the recorder from the first output of the network, whose names fix what a record holds."""
@@ -94,15 +94,14 @@ class Keeping:
         self.flush()
         if self.alarm is not None:
             return False
-        self._desk.writer.deliver(DELIVERY_S)
         about = checkpoint_about(self._config, self._splits, self._state, self._task)
         if which == "best":
             about["weights"] = self._state.best.weights
         step = self._state.progress.step
-        if which == "latest":
-            self.saved_at = time.monotonic()  # also where it fails: the next one is due as late as after this one
         try:
-            self._desk.writer.checkpoint(which, step, self._state.state_dict(), about)
+            with self.times.saving() if which == "latest" else contextlib.nullcontext():
+                self._desk.writer.deliver(DELIVERY_S)
+                self._desk.writer.checkpoint(which, step, self._state.state_dict(), about)
         except DiskError as err:
             if must or err.is_lasting:
                 raise

@@ -6,7 +6,6 @@ Knows the desk and the state; how a validation or a checkpoint is made is asked 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 from trainctl.engine.config.schema import RunConfig
@@ -64,8 +63,7 @@ class Orders:
         for thread in (desk.scribe, desk.writer.clerk):
             if thread.error is not None:  # raised here: only this thread can end the run in good order
                 thread.raise_error()
-        every_s = self._config.checkpoint.every_s
-        if every_s and time.monotonic() - self._keeping.saved_at >= every_s:
+        if self._keeping.times.is_due(self._config.checkpoint.every_s):
             self._keeping.save("latest")
         limit = self._config.train.max_steps
         if limit is not None and self._state.progress.step >= limit:

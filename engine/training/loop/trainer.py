@@ -186,8 +186,7 @@ class Trainer:
         is_last = progress.epoch >= self.state.plan.epochs
         if not is_last and self.keeping.alarm is None:
             self._let_task_change()
-        every_s = self.config.checkpoint.epoch_every_s
-        if not is_last and time.monotonic() - self.keeping.saved_at >= every_s:
+        if not is_last and self.keeping.times.is_due_at_end(self.config.checkpoint.epoch_every_s):
             self.keeping.save("latest")
 
     def _let_task_change(self) -> None:
