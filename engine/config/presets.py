@@ -5,15 +5,16 @@ Knows their names, what they extend and what they say about themselves; not what
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainctl.engine.config.fields import nearest
-from trainctl.engine.config.schema import Section
+from trainctl.engine.config.schema import PositiveInt, Section
 from trainctl.engine.config.validation import build
 from trainctl.engine.config.yamlfile import Document, KeyPath, parse_document, read_document
 from trainctl.engine.errors import UserError
@@ -22,6 +23,59 @@ DEFAULT_PRESET = "eyes/balanced"
 """What a run uses when nothing is said, and what `balanced` alone means."""
 
 _SUFFIXES = (".yaml", ".yml")
+
+
+# fmt: off
+Figure = Literal[
+    "epochs_to_reference_loss", "fluctuation", "largest_rise", "seconds",
+    "final_loss", "final_validation_loss", "final_metric", "best_metric", "final_term",
+    "epoch_loss", "epoch_validation_loss", "epoch_metric", "epoch_term",
+]
+# fmt: on
+"""What a promise can be about; `docs/compare.md` defines each."""
+Bounds = tuple[float | None, float | None]
+"""From, to; null: no bound on that side."""
+
+
+class Promised(Section):
+    """A promise of a document in figures, which `trainctl compare --promised` holds against what was measured."""
+
+    figure: Figure
+    """What it is about."""
+    name: str = ""
+    """Which metric or loss term; of metrics, empty: the monitored one."""
+    at: PositiveInt | None = None
+    """Epoch of an `epoch_...` figure."""
+    change: Bounds | None = None
+    """Improvement on the reference in percent; negative: worse."""
+    value: Bounds | None = None
+    """The figure itself."""
+    both_sides: bool = False
+    """Whether a `value` better than promised breaks the promise as well."""
+    against: str = ""
+    """The preset that `change` is relative to; empty: the first of the comparison."""
+    section: str = ""
+    """Where the document says so."""
+    text: str = ""
+    """In the document's terms."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        bounds = self.change if self.change is not None else self.value
+        if (self.change is None) == (self.value is None) or bounds is None:
+            raise ValueError(f"{self.figure}: a promise has either change or value")
+        low, high = bounds
+        if not all(bound is None or math.isfinite(bound) for bound in bounds):
+            raise ValueError(f"{self.figure}: a bound is a finite number, or null for none")
+        if (low is None and high is None) or (low is not None and high is not None and low > high):
+            raise ValueError(f"{self.figure}: bounds are [from, to] with from <= to, null for no bound")
+        if (self.at is None) == self.figure.startswith("epoch_"):
+            raise ValueError(f"{self.figure}: at is the epoch of an epoch_ figure, and of no other")
+        if self.figure.endswith("_term") and not self.name:
+            raise ValueError(f"{self.figure}: name says which loss term")
+        if self.both_sides and self.value is None:
+            raise ValueError(f"{self.figure}: both_sides is about a value")
+        return self
 
 
 class About(Section):
@@ -35,6 +89,8 @@ class About(Section):
     """One line for lists."""
     promises: tuple[str, ...] = ()
     """What the document promises, in its own terms."""
+    promised: tuple[Promised, ...] = ()
+    """What it promises in figures."""
     expected: dict[str, tuple[tuple[float, float], ...]] = Field(default_factory=dict)
     """Curves of the document, drawn faint behind the run: (epoch, value) by name, `loss` or `val_loss`."""
     recommended: bool = False

@@ -68,6 +68,12 @@ class RunFacts:
     """Where the data came from; empty while unknown."""
     data_id: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Hash of the training and of the validation samples (`train`, `val`); empty where an older version ran it."""
+    epoch_terms: tuple[tuple[int, Mapping[str, float]], ...] = ()
+    """Mean of each loss term by epoch, unweighted."""
+    is_fork: bool = False
+    """Whether it began at another run's checkpoint."""
+    is_set: bool = False
+    """Whether a value of it was changed while it ran, so that it is not its configuration's run any more."""
 
     @property
     def judged(self) -> str:
@@ -81,6 +87,24 @@ class RunFacts:
         """Standard deviation of the change of the training loss from epoch to epoch; NaN below three epochs."""
         changes = np.diff([loss for _, loss in self.epoch_losses])
         return float(np.std(changes)) if len(changes) >= 2 else math.nan
+
+    @property
+    def largest_rise(self) -> float:
+        """Largest increase of the training loss from one epoch to the next, nought where it never rises; NaN below two
+        epochs."""
+        changes = np.diff([loss for _, loss in self.epoch_losses])
+        return max(float(np.max(changes)), 0.0) if len(changes) else math.nan
+
+    @property
+    def seed(self) -> int | None:
+        """Of the configuration; none where that is not known."""
+        seed = (self.config or {}).get("seed")
+        return seed if isinstance(seed, int) else None
+
+    @property
+    def scale(self) -> str:
+        """Of the configuration; empty where that is not known."""
+        return str((self.config or {}).get("scale") or "")
 
     def metrics(self) -> list[str]:
         """Names of the validation metrics in the order in which they first appeared."""
@@ -132,6 +156,9 @@ def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFac
         about=_mapping((document or {}).get("about")),
         data=str(meta.get("data") or "built-in") if meta else "",
         data_id=_mapping(meta.get("data_id")),
+        epoch_terms=tuple((e.whole("epoch"), _numbers(e.data["train"])) for e in epochs),
+        is_fork="forked_from" in meta,
+        is_set=any(_is_setting(event) for event in view.of_kind(EventKind.COMMAND)),
     )
 
 
@@ -157,8 +184,7 @@ def _validations(view: RunView) -> Iterable[tuple[int, int, str, Mapping[str, fl
         for weights in WEIGHTS:
             values = _mapping(event.data.get(weights))
             if values:
-                numbers = {name: _number(value) for name, value in values.items()}
-                yield event.whole("epoch"), event.step, weights, numbers
+                yield event.whole("epoch"), event.step, weights, _numbers(values)
 
 
 def _interventions(view: RunView) -> Iterable[str]:
@@ -166,6 +192,11 @@ def _interventions(view: RunView) -> Iterable[str]:
         effect = str(event.data.get("effect") or event.data.get("verb"))
         if not effect.startswith("refused"):
             yield f"step {event.step}: {effect}"
+
+
+def _is_setting(event: Event) -> bool:
+    """Whether the command changed a value; to pause, to stop and to save change none."""
+    return event.data.get("verb") == "set" and not str(event.data.get("effect")).startswith("refused")
 
 
 def read_config(path: Path) -> Mapping[str, Any] | None:
@@ -199,6 +230,10 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): _number(value) for name, value in values.items()}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

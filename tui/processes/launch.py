@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from trainctl.engine.runs.index import create_run
 from trainctl.engine.runs.layout import RunPaths
 
 TRAINER = (sys.executable, "-m", "trainctl.tui.cli.main", "run")
+Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class LaunchRequest:
         return [*TRAINER, "--run-dir", str(run.root), *options, *flags]
 
 
-def launch(request: LaunchRequest) -> tuple[RunPaths, subprocess.Popen[bytes]]:
+def launch(request: LaunchRequest) -> tuple[RunPaths, Process]:
     """Make a run directory and start the training that fills it.
 
     The process has its own session, so that closing the terminal or leaving the cockpit does not end it.
@@ -81,16 +82,29 @@ def launch(request: LaunchRequest) -> tuple[RunPaths, subprocess.Popen[bytes]]:
         request.runs_dir, request.label or request.preset or request.task or ("fork" if request.fork else "run")
     )
     run = RunPaths(run.root.resolve())
+    return run, _start(run, request.arguments(run), request.environ)
+
+
+def go_on(run: RunPaths, environ: Mapping[str, str], overrides: Sequence[str] = (), *, trust: bool = False) -> Process:
+    """Start a process that resumes a run, see `launch`.
+
+    Raises:
+        UserError: it cannot be started.
+    """
+    sets = [word for text in overrides for word in ("--set", text)]
+    return _start(run, [*TRAINER, "--resume", str(run.root.absolute()), *sets, *["--trust"] * trust], environ)
+
+
+def _start(run: RunPaths, words: Sequence[str], environ: Mapping[str, str]) -> Process:
     try:
         with run.console.open("ab") as console:
-            process = subprocess.Popen(
-                request.arguments(run),
+            return subprocess.Popen(
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
-                env=dict(request.environ),
+                env=dict(environ),
                 start_new_session=True,
             )
     except OSError as err:
         raise UserError(f"cannot start the training: {err}") from err
-    return run, process

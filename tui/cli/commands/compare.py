@@ -1,47 +1,323 @@
-"""`trainctl compare`: runs side by side: final figures, what differs in their configuration, promises and results."""
+"""`trainctl compare`: runs and presets side by side: figures, over seeds, configuration, promises and results.
+
+Finds the runs that are meant, has those trained that are missing, and prints; what is compared is `tui.compare`'s.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainctl.engine.errors import UserError
-from trainctl.engine.runs.index import find_run
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from trainctl.tui.cli.output import Cell, align, print_json, print_lines
-from trainctl.tui.words.styles import SHADES
+from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.runs.index import find_run, looks_like_run
+from trainctl.tui.cli.cells import Cell, CellTraining, Need, Shelf, Source, seeds_of
+from trainctl.tui.cli.command_line import takes
+from trainctl.tui.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Data,
+    Device,
+    Json,
+    RunsDir,
+    Scale,
+    ScaleChoice,
+    Set,
+    Trust,
+    all_overrides,
+    names_and_overrides,
+)
+from trainctl.tui.cli.output import print_json, print_lines, say
 
 if TYPE_CHECKING:
+    from trainctl.engine.config.resolve import Resolved
     from trainctl.engine.runs.layout import RunPaths
-    from trainctl.tui.compare.comparison import CompareRow
+    from trainctl.tui.cli.compared import Compared
     from trainctl.tui.compare.facts import RunFacts
+    from trainctl.tui.processes.trainings import Outcome
+
+YAML = (".yaml", ".yml")
 
 
-def command(
+@dataclass(frozen=True)
+class CompareOptions:
+    """The options of `trainctl compare`."""
+
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN...", help="Names or parts of them, paths, or `latest`.")
-    ],
+        list[str],
+        typer.Argument(
+            metavar="RUN|PRESET... [KEY=VALUE]...",
+            help="Runs by name, part of it, path or `latest`; presets by name or file; overrides of the presets.",
+        ),
+    ]
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds",
+            metavar="N|LIST",
+            help="Compare over seeds, `5` or `1,2,42`: what is missing is trained, what is unfinished resumed.",
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", min=1, help="Trainings at a time; default: half the cores."),
+    ] = None
+    promised: Annotated[
+        bool, typer.Option("--promised", help="Judge what the presets' documents promise, with a verdict each.")
+    ] = False
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the curves into an .svg or .png file.")
+    ] = None
     metric: Annotated[
         str, typer.Option("--metric", "-m", metavar="NAME", help="Rank by this validation metric, epoch by epoch.")
-    ] = "",
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    json: Json = False,
-) -> None:
-    """Compare runs: final figures (* best), differences of configuration, promises beside what was measured."""
+    ] = ""
+    sets: Set = None
+    data: Data = None
+    scale: Scale = ScaleChoice.AUTO
+    device: Device = None
+    trust: Trust = False
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR
+    json: Json = False
+
+
+@takes(CompareOptions)
+def command(options: CompareOptions) -> None:
+    """Compare runs or presets, also over several seeds.
+
+    Final figures (* best), differences of configuration, promises beside what was measured.
+    """
+    from trainctl.tui.cli.compared import as_json, lines
+    from trainctl.tui.compare.picture import check_picture, write_picture
+
+    if options.plot is not None:
+        check_picture(options.plot)
+    names, words = names_and_overrides(options.runs, options.runs_dir)
+    overrides = all_overrides(options.sets, words, options.device)
+    if not names:
+        raise UserError("nothing is named to compare", "name runs or presets")
+    if options.seeds is None:
+        compared, code = _as_they_are(options, names, overrides), ExitCode.OK
+    else:
+        compared, code = _over_seeds(options, names, overrides)
+    _check_metric(compared.facts, options.metric)
+    if options.json:
+        print_json(as_json(compared, options.metric, promised=options.promised))
+    elif compared.facts:
+        print_lines(lines(compared, options.metric, promised=options.promised))
+    if options.plot is not None and compared.facts:
+        write_picture(options.plot, compared.columns, options.metric)
+        say(f"wrote {options.plot}", err=True)
+    if code:
+        raise typer.Exit(code)
+
+
+def _as_they_are(options: CompareOptions, names: Sequence[str], overrides: Sequence[str]) -> Compared:
+    """Runs, and the newest finished run of each preset."""
+    from trainctl.tui.cli.compared import Compared
+    from trainctl.tui.compare.columns import grouped
     from trainctl.tui.run.names import short_names
 
-    paths = list(dict.fromkeys(find_run(runs_dir, ref) for ref in runs))
+    shelf = Shelf(options.runs_dir)
+    abouts: dict[Path, Any] = {}
+    paths: list[RunPaths] = []
+    notes: list[str] = []
+    for name in names:
+        if not _is_preset(name, options):
+            paths.append(find_run(options.runs_dir, name))
+            continue
+        cell = _newest(shelf, _source(name, options, overrides))
+        assert cell.run is not None
+        paths.append(cell.run)
+        abouts[cell.run.root] = cell.resolved.about.model_dump(mode="json", exclude_defaults=True)
+        notes.append(f"{name} is its run {cell.run.root.name} ({cell.resolved.scale} scale, seed {cell.seed})")
+    if overrides and not abouts:
+        raise UserError(f"{overrides[0]} changes a preset, and none is named", "leave it out, or name a preset")
+    paths = list(dict.fromkeys(paths))
     if len(paths) < 2:
         raise UserError("only one run is named, a comparison needs two", "list runs with: trainctl runs")
     facts = [read_facts(path) for path in paths]
-    _check_metric(facts, metric)
-    names = short_names([run.name for run in facts])
-    if json:
-        print_json(_as_json(paths, facts, metric))
-    else:
-        print_lines(_lines(facts, names, metric))
+    facts = [
+        replace(run, about=abouts[path.root]) if path.root in abouts else run
+        for path, run in zip(paths, facts, strict=True)
+    ]
+    short = short_names([run.name for run in facts])
+    return Compared(paths, facts, short, grouped(facts, short), notes)
+
+
+def _newest(shelf: Shelf, source: Source) -> Cell:
+    resolved = _resolved(source, [])
+    seed = resolved.config.seed
+    cell = shelf.cell(source, seed, resolved)
+    if cell.need is not Need.NOTHING:
+        state = {Need.WAIT: "is still running", Need.GO_ON: "was interrupted"}.get(cell.need, "")
+        what = f"its run {cell.run.root.name} {state}" if cell.run else "there is no finished run of it"
+        where = f"at {resolved.scale} scale with seed {seed}"
+        raise UserError(f"preset {source.name}: {what} {where}", "get it with --seeds 1, or name a run")
+    return cell
+
+
+def _over_seeds(options: CompareOptions, names: Sequence[str], overrides: Sequence[str]) -> tuple[Compared, ExitCode]:
+    """Every preset under every seed; what is missing is trained first."""
+    from trainctl.engine.config.layers import split_override
+
+    if any(split_override(text)[0] == "seed" for text in overrides):
+        raise UserError("seed=... and --seeds say the same", "leave out one of them")
+    sources = list(dict.fromkeys(_seed_source(name, options, overrides) for name in names))
+    assert options.seeds is not None
+    seeds = seeds_of(options.seeds, _resolved(sources[0], []).config.seed)
+    shelf = Shelf(options.runs_dir)
+    # All of them before any is trained: a mistake in the last must not cost the trainings of the first.
+    cells = [shelf.cell(source, seed, _resolved(source, [f"seed={seed}"])) for seed in seeds for source in sources]
+    outcomes, code = _train(cells, options)
+    return _compared(sources, seeds, cells, outcomes), code
+
+
+def _train(cells: Sequence[Cell], options: CompareOptions) -> tuple[dict[int, Outcome | None], ExitCode]:
+    """Have done what is needed; the outcomes by position in `cells` of those that needed anything."""
+    from trainctl.tui.cli.cell_progress import CellProgress
+    from trainctl.tui.processes.trainings import run_all
+
+    waiting = [k for k, cell in enumerate(cells) if cell.need is not Need.NOTHING]
+    if len(waiting) < len(cells):
+        say(f"{len(cells) - len(waiting)} of {len(cells)} runs are there already", err=True)
+    if not waiting:
+        return {}, ExitCode.OK
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = min(options.jobs or max(cores // 2, 1), len(waiting))
+    threads = max(cores // jobs, 1) if jobs > 1 else None
+    environ = dict(os.environ)
+    trainings = [CellTraining(cells[k], options.runs_dir, environ, _threads(cells[k], threads)) for k in waiting]
+    progress = CellProgress([cells[k].name for k in waiting], [str(cells[k].need) for k in waiting])
+    try:
+        outcomes, code = run_all(list(trainings), jobs, progress)
+    finally:
+        progress.close()
+    if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        say("interrupted; the same command goes on with what is left", err=True)
+    return dict(zip(waiting, outcomes, strict=True)), code
+
+
+def _threads(cell: Cell, threads: int | None) -> int | None:
+    """Threads of a training that shares the machine; none where its configuration says how many."""
+    return None if str(cell.resolved.sources.get("runtime.threads", "default")) != "default" else threads
+
+
+def _compared(
+    sources: Sequence[Source], seeds: Sequence[int], cells: Sequence[Cell], outcomes: dict[int, Outcome | None]
+) -> Compared:
+    from trainctl.tui.cli.compared import Compared
+    from trainctl.tui.compare.columns import Column
+    from trainctl.tui.run.names import short_names
+
+    told: list[dict[str, Any]] = []
+    found: dict[Source, dict[int, tuple[RunPaths, RunFacts]]] = {source: {} for source in sources}
+    abouts: dict[Source, dict[str, Any]] = {}
+    for k, cell in enumerate(cells):
+        abouts[cell.source] = cell.resolved.about.model_dump(mode="json", exclude_defaults=True)
+        outcome = outcomes.get(k)
+        run = outcome.run if outcome is not None else cell.run
+        is_finished = cell.need is Need.NOTHING or (outcome is not None and outcome.is_finished)
+        told.append(_cell_json(cell, run, outcome, is_finished=is_finished))
+        if run is not None and run.steps.exists():
+            found[cell.source][cell.seed] = run, replace(read_facts(run), about=abouts[cell.source])
+    names = _names(sources)
+    columns = [
+        Column(
+            name,
+            source.preset,
+            {seed: found[source][seed][1] for seed in seeds if seed in found[source]},
+            abouts[source],
+            tuple(seeds),
+        )
+        for source, name in zip(sources, names, strict=True)
+    ]
+    pairs = [pair for of in found.values() for pair in of.values()]
+    scales = sorted({cell.resolved.scale for cell in cells})
+    notes = [f"seeds {', '.join(map(str, seeds))}, {' and '.join(scales)} scale"]
+    facts = [run for _, run in pairs]
+    return Compared([path for path, _ in pairs], facts, short_names([run.name for run in facts]), columns, notes, told)
+
+
+def _cell_json(cell: Cell, run: RunPaths | None, outcome: Outcome | None, *, is_finished: bool) -> dict[str, Any]:
+    return {
+        "column": cell.source.name,
+        "seed": cell.seed,
+        "run": None if run is None else run.root.name,
+        "path": None if run is None else str(run.root.absolute()),
+        "was": str(cell.need) if outcome is not None or cell.need is Need.NOTHING else "not begun",
+        "is_finished": is_finished,
+        "reason": "" if outcome is None else outcome.reason,
+    }
+
+
+def _names(sources: Sequence[Source]) -> list[str]:
+    """The last part of each name, or all of it where two would be the same."""
+    short = [Path(source.name).stem if source.name.endswith(YAML) else source.name.split("/")[-1] for source in sources]
+    return [name if short.count(name) == 1 else source.name for source, name in zip(sources, short, strict=True)]
+
+
+def _is_preset(name: str, options: CompareOptions) -> bool:
+    """Whether an argument means a preset: a file of one, a full name, or a bare one that no single run is called by."""
+    from trainctl.engine.config.presets import preset_names
+
+    if looks_like_run(Path(name)) or looks_like_run(options.runs_dir / name):
+        return False
+    if name.endswith(YAML):
+        return True
+    known = preset_names()
+    if name in known:
+        return True
+    if not any(full.endswith(f"/{name}") for full in known):
+        return False
+    if options.seeds is not None:
+        return True
+    try:
+        find_run(options.runs_dir, name)
+    except UserError:
+        return True
+    return False
+
+
+def _source(name: str, options: CompareOptions, overrides: Sequence[str]) -> Source:
+    from trainctl.engine.config.presets import find_preset
+    from trainctl.tui.cli.configured import chosen_scale
+
+    scale = chosen_scale(options.scale, options.device)
+    return Source(name, find_preset(name), scale, options.data, tuple(overrides), options.trust)
+
+
+def _seed_source(name: str, options: CompareOptions, overrides: Sequence[str]) -> Source:
+    """The preset called so, or the configuration of the run."""
+    from trainctl.engine.runs.meta import read_meta
+    from trainctl.tui.run.names import short_names
+
+    if _is_preset(name, options):
+        return _source(name, options, overrides)
+    run = find_run(options.runs_dir, name)
+    meta = read_meta(run)
+    if meta is None or not run.config.is_file():
+        raise UserError(f"{run.root} has no configuration to train under other seeds", "name a preset")
+    if "forked_from" in meta:
+        raise UserError(f"{run.root} is a fork: under other seeds it would begin elsewhere", "name a preset")
+    data = options.data or (Path(str(meta["data"])) if meta.get("data") else None)
+    scale = "small" if meta.get("scale") == "small" else "full"
+    return Source(short_names([run.root.name])[0], str(run.config), scale, data, tuple(overrides), options.trust)
+
+
+def _resolved(source: Source, more: Sequence[str]) -> Resolved:
+    from trainctl.engine.tasks.configured import running
+    from trainctl.tui.cli.configured import resolve_options
+
+    return resolve_options(
+        source.preset,
+        scale="small" if source.scale == "small" else "full",
+        overrides=[*source.overrides, *more],
+        data=source.data,
+        source=running(trust=source.trust),
+    )
 
 
 def read_facts(paths: RunPaths) -> RunFacts:
@@ -66,123 +342,3 @@ def _check_metric(facts: Sequence[RunFacts], metric: str) -> None:
     if metric and metric not in known:
         hint = f"there is: {', '.join(known)}" if known else "none of the runs has been validated"
         raise UserError(f"no run has the metric {metric!r}", hint)
-
-
-def _lines(facts: Sequence[RunFacts], names: Sequence[str], metric: str) -> Iterator[Sequence[Cell]]:
-    from trainctl.tui.compare.comparison import BEST_MARK, config_rows, figure_rows, has_one_loss, has_one_validation
-
-    yield from _table("FIGURES", figure_rows(facts, metric), names)
-    yield [(f"  {BEST_MARK} best of its line", "dim")]
-    if not has_one_loss(facts):
-        yield [("  the losses are of different kinds and are not ranked", "dim")]
-    if not has_one_validation(facts):
-        yield [("  the runs were validated on different samples, so what they reached is not ranked", "yellow")]
-    if metric:
-        yield []
-        yield from _table(f"{metric} BY EPOCH", _by_epoch(facts, metric), names)
-    yield []
-    rows = config_rows(facts)
-    if rows:
-        yield from _table("CONFIGURATION", rows, names)
-    elif all(run.config is not None for run in facts):
-        yield [("CONFIGURATION  nothing differs", "bold")]
-    missing = [name for run, name in zip(facts, names, strict=True) if run.config is None]
-    if missing:
-        yield [(f"no readable config.yaml: {', '.join(missing)}", "yellow")]
-    yield from _promises(facts, names)
-    for run, name in zip(facts, names, strict=True):
-        if run.interventions:
-            yield []
-            yield [(f"CHANGED BY HAND  {name}", "bold")]
-            yield from ([(f"  {words}", "")] for words in run.interventions)
-
-
-def _table(title: str, rows: Sequence[CompareRow], names: Sequence[str]) -> Iterator[Sequence[Cell]]:
-    head: list[Cell] = [(title, "bold"), *((name, "bold") for name in names)]
-    body: list[list[Cell]] = [
-        [(f"  {row.label}", ""), *((cell, "green" if k in row.best else "") for k, cell in enumerate(row.shown()))]
-        for row in rows
-    ]
-    yield from align([head, *body])
-
-
-def _promises(facts: Sequence[RunFacts], names: Sequence[str]) -> Iterator[Sequence[Cell]]:
-    from trainctl.tui.compare.promises import measured_words, promises_of, source_words
-
-    yield []
-    yield [("PROMISED AND MEASURED", "bold")]
-    for run, name in zip(facts, names, strict=True):
-        source = source_words(run)
-        yield [(f"  {name}  {run.preset}", ""), (f"  {source}" if source else "", "dim")]
-        rows: list[list[Cell]] = [
-            [
-                ("promised", "dim"),
-                (promise.text, ""),
-                (_verdict(promise.verdict, promise.measured), SHADES.get(promise.meaning, "dim")),
-            ]
-            for promise in promises_of(run)
-        ]
-        yield from align(rows, indent=4)
-        yield [("    measured  ", "dim"), (measured_words(run), "")]
-
-
-def _verdict(words: str, measured: str) -> str:
-    return f"{words}  {measured}".rstrip()
-
-
-def _by_epoch(facts: Sequence[RunFacts], metric: str) -> list[CompareRow]:
-    """A line for each epoch; of two sets of weights the better one, as `best` is over both."""
-    from trainctl.tui.compare.comparison import figures_row, lower_is_better
-
-    lower = lower_is_better(facts, metric)
-    better = min if lower else max
-    table: list[dict[int, float]] = []
-    for run in facts:
-        column: dict[int, float] = {}
-        for epoch, _, _, values in run.validations:
-            if metric in values:
-                column[epoch] = better(column.get(epoch, values[metric]), values[metric])
-        table.append(column)
-    epochs = sorted({epoch for column in table for epoch in column})
-    nothing = float("nan")
-    return [figures_row(f"epoch {epoch}", [column.get(epoch, nothing) for column in table], lower) for epoch in epochs]
-
-
-def _as_json(paths: Sequence[RunPaths], facts: Sequence[RunFacts], metric: str) -> dict[str, Any]:
-    from trainctl.tui.compare.comparison import config_rows, figure_rows
-
-    return {
-        "runs": [_run_json(path, run) for path, run in zip(paths, facts, strict=True)],
-        "figures": [
-            {"name": row.label.strip(), "values": list(row.values), "best": sorted(row.best)}
-            for row in figure_rows(facts, metric)
-        ],
-        "configuration": [{"key": row.label, "values": list(row.values)} for row in config_rows(facts)],
-        **(
-            {
-                "by_epoch": [
-                    {"epoch": int(row.label.split()[1]), "values": list(row.values)} for row in _by_epoch(facts, metric)
-                ]
-            }
-            if metric
-            else {}
-        ),
-    }
-
-
-def _run_json(paths: RunPaths, run: RunFacts) -> dict[str, Any]:
-    from trainctl.tui.compare.promises import promises_of
-
-    return {
-        "name": run.name,
-        "path": str(paths.root.absolute()),
-        "preset": run.preset,
-        "state": run.state,
-        "has_configuration": run.config is not None,
-        "interventions": list(run.interventions),
-        "findings": [dict(found) for found in run.found],
-        "num_checks": run.num_checks,
-        "promises": [
-            {"text": promise.text, "kept": promise.kept, "measured": promise.measured} for promise in promises_of(run)
-        ],
-    }
