@@ -28,6 +28,9 @@ class TaskEntry:
 
 
 TASKS: dict[str, TaskEntry] = {
+    "emotion": TaskEntry(
+        "trainctl.engine.tasks.emotion.config:EmotionConfig", "trainctl.engine.tasks.emotion.task:EmotionTask"
+    ),
     "eyes": TaskEntry("trainctl.engine.tasks.eyes.config:EyesConfig", "trainctl.engine.tasks.eyes.task:EyesTask"),
     "quality": TaskEntry(
         "trainctl.engine.tasks.quality.config:QualityConfig", "trainctl.engine.tasks.quality.task:QualityTask"

@@ -22,7 +22,7 @@ class EyesData(Section):
     group_by: str | None = None
     """Keep the images of one person or photo on one side of the split: a regular expression over the path
     (key: its first group, or the whole match), or the name of a column."""
-    classes: Annotated[dict[str, Literal["open", "closed"]], Field(default={})]
+    classes: dict[str, Literal["open", "closed"]] = Field(default={})
     """What folders of other names than `open` and `closed` hold, e.g. `opened_eyes: open`; any capitalisation."""
     skip_corrupt: bool = False
     """Leave out images that cannot be decoded (named and counted) instead of refusing the data."""

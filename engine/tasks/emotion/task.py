@@ -1,0 +1,146 @@
+"""The `emotion` task: binds dialogues, network, loss terms and metrics of emotion recognition in conversation.
+
+From the convergence document; knows nothing of the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.data.emotion.load import load_emotion
+from trainctl.engine.data.emotion.options import MODALITIES
+from trainctl.engine.losses import reconstruction, utterances
+from trainctl.engine.models.emotion.gates import Gated, shares
+from trainctl.engine.models.emotion.net import Conversation, EmotionNet
+from trainctl.engine.tasks.classification import Answers
+from trainctl.engine.tasks.emotion.config import EmotionConfig
+from trainctl.engine.tasks.emotion.metrics import emotion_metrics, f1_scores
+from trainctl.engine.tasks.task import Monitor, StepOutput, Task
+
+
+class EmotionTask(Task[EmotionConfig]):
+    """The emotion of each utterance.
+
+    A sample is a dialogue. Batches hold `text`, `audio`, `visual` (float32, (B, L, features)), `speakers` (int64,
+    (B, L)) and `labels` (int64, (B, L), −1 where there is no utterance).
+    """
+
+    monitor: ClassVar[Monitor] = Monitor("weighted_f1", "max")
+
+    def __init__(self, config: EmotionConfig, data_path: Path | None = None) -> None:
+        super().__init__(config, data_path)
+        self._classes: tuple[str, ...] = ()
+        self._widths: tuple[int, ...] = ()
+
+    def load(self) -> Splits:
+        """Read or draw the dialogues."""
+        splits = load_emotion(self.config.data, self.config.seed, self.data_path)
+        self._classes = splits.classes
+        self._widths = tuple(splits.train.tensors[name].shape[-1] for name in MODALITIES)
+        return splits
+
+    def state(self) -> Mapping[str, object]:
+        """The features of each modality: the network is built for them, and data of one's own have their own."""
+        return {"widths": list(self._widths)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self._widths = tuple(state.get("widths", ()))
+
+    def build_model(self, splits: Splits) -> EmotionNet:
+        """A fresh network for the widths of the data; torch's own initialisation."""
+        return EmotionNet(self.config.model, self._widths, len(splits.classes))
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Terms `nll` or `focal`, `encoder`, `gate`: means over the utterances of the batch.
+
+        Columns `truth` and `answer` ((B, L), −1 where there is no utterance) and `nll` (mean of a dialogue). Scalars
+        `gate.closed.NAME` and `gate.open.NAME`: shares of a gate's values that are 0 and 1.
+        """
+        labels_BL = batch["labels"]
+        valid_BL = labels_BL >= 0
+        features_BLD = torch.cat([batch[name] for name in MODALITIES], -1)
+        out: Conversation = model(features_BLD, batch["speakers"], valid_BL)
+        logits_NC, labels_N = out.logits[valid_BL], labels_BL[valid_BL]
+        nll_N, loss = utterances.nll(logits_NC, labels_N), self.config.loss
+        is_focal = loss.classification == "focal"
+        judged_N = utterances.focal_nll(logits_NC, labels_N, loss.gamma) if is_focal else nll_N
+        terms = {
+            loss.classification: judged_N.mean(),
+            "encoder": self._encoder(out, features_BLD, valid_BL),
+            "gate": self._gate(out.gates, valid_BL),
+        }
+        of_dialogue_BL = torch.zeros(labels_BL.shape, device=labels_BL.device).masked_scatter(valid_BL, nll_N.detach())
+        answer_BL = torch.where(valid_BL, out.logits.detach().argmax(-1), -1)
+        columns = {"truth": labels_BL, "answer": answer_BL, "nll": of_dialogue_BL.sum(1) / valid_BL.sum(1)}
+        return StepOutput(terms, columns, _gate_shares(out.gates, valid_BL), units=valid_BL.sum())
+
+    def default_weights(self) -> Mapping[str, float]:
+        """Those of the original configuration."""
+        return {"encoder": 0.05, "gate": 0.0}
+
+    def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        """Over all utterances: `weighted_f1`, `accuracy`, and `f1.NAME` of each emotion."""
+        return emotion_metrics(*_flat(columns), self._classes)
+
+    def constant_metrics(self, split: Split) -> Mapping[str, float]:
+        """Of the most frequent emotion, answered always."""
+        labels_N = split.tensors["labels"]
+        labels_N = labels_N[labels_N >= 0]
+        most = int(torch.bincount(labels_N).argmax())
+        scores, counts = f1_scores(labels_N, torch.full_like(labels_N, most), len(self._classes))
+        share = float(counts[most] / counts.sum())
+        return {"accuracy": share, "weighted_f1": share * float(scores[most])}
+
+    def answers(self, columns: Mapping[str, Tensor]) -> Answers:
+        """Each utterance's emotion."""
+        truth_N, answer_N = _flat(columns)
+        return Answers(truth_N.cpu().numpy(), answer_N.cpu().numpy())
+
+    def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """Mean negative log-likelihood of each dialogue."""
+        return columns["nll"]
+
+    def describe_samples(self, columns: Mapping[str, Tensor]) -> Sequence[tuple[str, str]]:
+        """How many utterances a dialogue has, and how many are answered rightly."""
+        valid, right = columns["truth"] >= 0, columns["truth"] == columns["answer"]
+        counts = zip(valid.sum(1).tolist(), (valid & right).sum(1).tolist(), strict=True)
+        return [(f"{there} utterances", f"{hits} right") for there, hits in counts]
+
+    def thumbnails(self, batch: Batch) -> Tensor | None:
+        """There is nothing to see."""
+        return None
+
+    def _encoder(self, out: Conversation, features_BLD: Tensor, valid_BL: Tensor) -> Tensor:
+        """Sum of both autoencoders' errors."""
+        loss = self.config.loss
+        over = reconstruction.last_dialogue if loss.over == "last_dialogue" else reconstruction.reconstruction
+        first, second = (over(again, features_BLD, valid_BL, loss.reconstruction) for again in out.reconstructions)
+        return first + second
+
+    def _gate(self, gates: Sequence[Gated], valid_BL: Tensor) -> Tensor:
+        """Mean of (g − ½)² over all gates and utterances, or of the same of what they are made of."""
+        of_raw = self.config.loss.regularise == "raw"
+        distances = [((gate.raw if of_raw else gate.value) - 0.5).float().square()[valid_BL].mean() for gate in gates]
+        return torch.stack(distances).mean()
+
+
+def _gate_shares(gates: Sequence[Gated], valid_BL: Tensor) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for gate in gates:
+            closed, opened = shares(gate, valid_BL)
+            found |= {f"gate.closed.{gate.name}": closed, f"gate.open.{gate.name}": opened}
+    return found
+
+
+def _flat(columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Truth and answer of all utterances, shape (N,) each."""
+    valid = columns["truth"] >= 0
+    return columns["truth"][valid], columns["answer"][valid]
