@@ -25,8 +25,9 @@ def validate(
 ) -> dict[str, float]:
     """`loss` (weighted), every term where there are several, and the task's metrics, over the whole of `feed`.
 
-    The loss terms are averaged over samples, or over what the task counts (`StepOutput.units`), not over batches. The
-    network is back in its mode afterwards. `on_columns` is shown the per-sample results of the whole split, in its order.
+    The loss terms are averaged over samples, or over what the task counts (`StepOutput.units`), not over batches.
+    `on_columns` is shown the per-sample results of the whole split, in its order. The network is back in its mode
+    afterwards.
     """
     was_training = model.training
     model.eval()
