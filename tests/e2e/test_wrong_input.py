@@ -98,6 +98,8 @@ def write_eyes(root: Path, count: int = 8) -> Path:
     ("words", "said"),
     [
         (["train.epoch=3"], "unknown key train.epoch; did you mean train.epochs?"),
+        ([f"seed={2**63}"], "seed must be at most 9.22337e+18"),
+        ([f"train.epochs={10**30}"], "train.epochs must be at most 9.22337e+18"),
         (["train.epochs=many"], "train.epochs must be a whole number, got many"),
         (["optimizer.lr=-1"], "optimizer.lr must be greater than 0, got -1"),
         (["--set", "epochs"], "'epochs' is not KEY=VALUE"),

@@ -244,7 +244,8 @@ class Points:
     def __init__(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
         assert len(x) == len(y)
         self.x = np.asarray(x, np.float64)
-        self.y = np.asarray(y, np.float32)
+        with np.errstate(over="ignore"):  # a value beyond the range is drawn as what is infinite
+            self.y = np.asarray(y, np.float32)
 
     def __len__(self) -> int:
         return len(self.x)

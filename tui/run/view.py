@@ -6,9 +6,9 @@ each kind, the console is in the panel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,8 +107,7 @@ class Plan:
     @classmethod
     def of(cls, event: Event) -> Plan:
         """From a `plan` event."""
-        pairs = [pair for pair in event.data.get("points") or () if len(pair) == 2]
-        array = np.array(pairs, np.float64).reshape(-1, 2)
+        array = np.array([*_pairs(event.data.get("points"))], np.float64).reshape(-1, 2)
         numbers = (event.whole(name) for name in ("total_steps", "warmup_steps", "steps_per_epoch"))
         return cls(Points(array[:, 0], array[:, 1]), *numbers)
 
@@ -329,3 +328,10 @@ class RunView:
             wrong = np.flatnonzero(~np.isfinite(records["loss"]))
             if len(wrong):
                 self.first_nonfinite = int(records["step"][wrong[0]])
+
+
+def _pairs(points: Any) -> Iterable[list[float]]:
+    """What of a plan are two numbers: a file may hold anything."""
+    for pair in cast("list[Any]", points) if isinstance(points, list) else ():
+        if isinstance(pair, list) and [type(value) in (int, float) for value in cast("list[Any]", pair)] == [True] * 2:
+            yield cast("list[float]", pair)

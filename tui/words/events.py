@@ -100,7 +100,7 @@ def _start(data: Mapping[str, Any]) -> str:
 
 def _epoch(data: Mapping[str, Any]) -> str:
     train = _mapping(data.get("train"))
-    if len(train) == 2 and "loss" in train and len(set(train.values())) == 1:
+    if len(train) == 2 and "loss" in train and len({str(value) for value in train.values()}) == 1:
         train = {"loss": train["loss"]}  # of a single term the total says all
     parts = [f"epoch {data.get('epoch')}", "train", figures(train)]
     if data.get("samples_per_s") is not None:
