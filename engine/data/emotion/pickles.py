@@ -73,7 +73,8 @@ def read_pickle(file: Path, which: str = "first") -> Source:
         UserError: it cannot be read, would run code, or holds something else; names file and place.
     """
     try:
-        content = read_limited(file, MOST_BYTES)
+        # No more room than the file takes: as much as may be read would be set aside for the smallest one.
+        content = read_limited(file, min(MOST_BYTES, max(file.stat().st_size, 1 << 12)))
     except FileNotFoundError:
         raise UserError(f"no file {file}", "check the path") from None
     except (OSError, ValueError) as error:

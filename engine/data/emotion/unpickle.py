@@ -25,8 +25,8 @@ from trainctl.engine.data.emotion.stored import (
     require_key,
 )
 
-MOST_STEPS = 5_000_000
-"""Instructions of a pickle; ten thousand utterances take half a million."""
+MOST_STEPS = 3_000_000
+"""Instructions of a pickle; ten thousand utterances of three arrays each take less than a million."""
 MOST_PROTOCOL = 5
 MOST_DIGITS = 24
 LINE_BYTES = 1 << 26
