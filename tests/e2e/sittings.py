@@ -20,6 +20,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 STARTER = "import sys; from trainctl.tui.cli.main import main; main(sys.argv[1:])"
 
 
+RUNS_ON = 1000
+"""No exit code."""
+
+
 class Sittings:
     """Starts processes and waits for them. Use as a context manager: leaving it ends what still runs."""
 
@@ -87,6 +91,15 @@ class Sittings:
         self._running.discard(pid)
         return self._ask(wait=pid) if self._cold is None else self._cold.pop(pid).wait()
 
+    def poll(self, pid: int) -> int | None:
+        """Exit code of a process of the server, None while it runs."""
+        assert self._cold is None, "a process from nothing is waited for"
+        code = self._ask(poll=pid)
+        if code == RUNS_ON:
+            return None
+        self._running.discard(pid)
+        return code
+
     def run(self, argv: Sequence[str], output: Path, **options: Any) -> int:
         """Start, and wait."""
         return self.wait(self.start(argv, output, **options))
@@ -104,7 +117,10 @@ def serve() -> None:
 
     for line in sys.stdin:
         request = json.loads(line)
-        if "wait" in request:
+        if "poll" in request:
+            pid, status = os.waitpid(request["poll"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if pid else RUNS_ON
+        elif "wait" in request:
             _, status = os.waitpid(request["wait"], 0)
             answer = os.waitstatus_to_exitcode(status)
         else:

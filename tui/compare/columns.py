@@ -84,8 +84,12 @@ def figure_of(run: RunFacts, asked: Asked, reference: RunFacts | None = None) ->
     match asked.figure:
         case "epochs_to_reference_loss":
             return run.epochs_to_loss(reference.last_loss) if reference is not None else math.nan
-        case "fluctuation" | "largest_rise" | "seconds":
-            return float(getattr(run, asked.figure))
+        case "fluctuation":
+            return run.fluctuation
+        case "largest_rise":
+            return run.largest_rise
+        case "seconds":
+            return run.seconds
         case "final_loss" | "epoch_loss":
             return _at(dict(run.epoch_losses), asked.at)
         case "final_term" | "epoch_term":

@@ -50,6 +50,11 @@ class Difference(Estimate):
 NO_DIFFERENCE = Difference(math.nan, math.nan, 0, math.nan)
 
 
+def prepare() -> None:
+    """Import what is slow to import, for who must not wait for the first interval."""
+    _half((0.0, 1.0))
+
+
 def estimate(values: Sequence[float]) -> Estimate:
     """Of the finite values among `values`."""
     found = [value for value in values if math.isfinite(value)]

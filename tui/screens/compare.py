@@ -19,6 +19,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import Content as ChartContent
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.compare.facts import RunFacts, facts_of, read_config
+from trainctl.tui.compare.intervals import prepare
 from trainctl.tui.compare.lines import Metric, comparable_metrics, metric_lines
 from trainctl.tui.memory import Memory
 from trainctl.tui.run.scene import Overlay, Scene, Unit
@@ -195,6 +196,7 @@ class CompareScreen(LookingScreen):
 
     def _read_configurations(self) -> None:
         """In a thread."""
+        prepare()
         found = {str(run.view.paths.root): read_config(run.view.paths.config) for run in self.runs}
         documents = {root: document for root, document in found.items() if document is not None}
         self.app.call_from_thread(self._take, documents)

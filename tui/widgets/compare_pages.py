@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from textual.content import Content
 
+from trainctl.tui.compare.columns import grouped
 from trainctl.tui.compare.comparison import (
     BEST_MARK,
     CompareRow,
@@ -16,12 +17,15 @@ from trainctl.tui.compare.comparison import (
     has_one_validation,
 )
 from trainctl.tui.compare.facts import RunFacts
+from trainctl.tui.compare.over_seeds import difference_rows, has_several, mean_rows, notes, seed_figures
 from trainctl.tui.compare.promises import measured_words, promises_of, source_words
+from trainctl.tui.compare.verdicts import judgements
 from trainctl.tui.plain import cut, padded
 from trainctl.tui.words.styles import COCKPIT, SEVERITIES
 
 MAX_CELL = 28
 """Columns of a cell; a longer value is cut."""
+MAX_DIFFERENCE = 48
 
 
 def figures_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[int]) -> Content:
@@ -34,11 +38,45 @@ def figures_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence
     if not has_one_validation(facts):
         words = "The runs were validated on different samples, so what they reached is not ranked."
         lines.append(Content.styled(words, COCKPIT["warning"]))
+    lines += _over_seeds(facts, names, inks)
     for run, name, ink in zip(facts, names, inks, strict=True):
         if run.interventions:
             lines += [Content(""), Content.styled(f"{name}, changed by hand", f"bold $series-{ink}")]
             lines += [Content(f"  {words}") for words in run.interventions]
     return Content("\n").join(lines)
+
+
+def _over_seeds(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[int]) -> list[Content]:
+    """Runs that differ only in their seed taken together; nothing where no two do."""
+    columns = grouped(facts, names)
+    if not has_several(columns):
+        return []
+    shades = [inks[facts.index(column.facts[0])] for column in columns]
+    heads = [column.name for column in columns]
+    figures = seed_figures(columns)
+    lines = [Content(""), Content.styled("over seeds: mean ± 95 % interval", "bold")]
+    lines += _table(mean_rows(columns, figures), heads, shades)
+    lines += [Content.styled(words, COCKPIT["warning"]) for words in notes(columns, figures)]
+    rows = difference_rows(figures)
+    if rows:
+        title = f"difference to {heads[0]}, paired by seed: mean ± 95 % interval, p, number of pairs"
+        lines += [Content(""), Content.styled(title, "bold"), *_table(rows, heads[1:], shades[1:], MAX_DIFFERENCE)]
+    return lines
+
+
+def _judged(facts: Sequence[RunFacts], names: Sequence[str]) -> list[Content]:
+    """Promises that are stated in figures, each column's, with a verdict."""
+    columns = grouped(facts, names)
+    lines: list[Content] = []
+    for column in columns:
+        found = [one for one in judgements(column, columns) if one.promised]
+        lines += [Content.styled(f"{column.name}, stated in figures", "bold")] if found else []
+        for one in found:
+            words = " ".join(part for part in (one.section, one.text, one.promised) if part)
+            verdict = f"{one.word}: {one.why}" if one.why else str(one.word)
+            colour = SEVERITIES.get(one.word.meaning, COCKPIT["dim"])
+            lines.append(Content(f"  {words}  {one.measured_words}  ") + Content.styled(verdict, colour))
+    return [*lines, Content("")] if lines else []
 
 
 def config_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[int]) -> Content:
@@ -56,7 +94,7 @@ def config_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[
 
 def promises_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence[int]) -> Content:
     """Each run's promises beside what was measured."""
-    lines: list[Content] = []
+    lines = _judged(facts, names)
     for run, name, ink in zip(facts, names, inks, strict=True):
         source = source_words(run)
         head = Content.styled(f"{name}  {run.preset}", f"bold $series-{ink}")
@@ -73,9 +111,11 @@ def promises_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequenc
     return Content("\n").join(lines[:-1])
 
 
-def _table(rows: Sequence[CompareRow], names: Sequence[str], inks: Sequence[int]) -> list[Content]:
+def _table(
+    rows: Sequence[CompareRow], names: Sequence[str], inks: Sequence[int], most: int = MAX_CELL
+) -> list[Content]:
     """Names above, a line for each row; the first column as wide as its labels."""
-    shown = [[cut(cell, MAX_CELL) for cell in row.shown()] for row in rows]
+    shown = [[cut(cell, most) for cell in row.shown()] for row in rows]
     first = max((cell_len(row.label) for row in rows), default=0) + 2
     widths = [max([cell_len(name), *(cell_len(cells[k]) for cells in shown)]) + 2 for k, name in enumerate(names)]
     head = [
