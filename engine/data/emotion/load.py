@@ -59,7 +59,11 @@ def load_emotion(options: EmotionData, seed: int, path: Path | None) -> Splits:
 
 def _read(path: Path, options: EmotionData) -> Source:
     """By what the file holds; where that does not tell, by how it is called."""
-    if not path.exists():
+    try:
+        found = path.exists()
+    except PermissionError:
+        raise UserError(f"permission denied: {path}", "make the folders above it searchable") from None
+    if not found:
         raise UserError(f"no file or folder {path}", "check --data")
     if path.is_dir():
         raise UserError(f"{path} is a folder", "name an .npz, or one of the field's pickles")

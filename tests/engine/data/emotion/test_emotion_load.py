@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from emotion_files import LENGTHS, WIDTHS, field_parts, flat_arrays, write_npz
+from hostile_files import bounded, damage
 
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.emotion import dialogues
@@ -19,6 +22,7 @@ from trainctl.engine.data.emotion.options import EmotionData
 from trainctl.engine.errors import UserError
 
 OPTIONS = EmotionData(val_fraction=0.4)
+CASES = int(os.environ.get("TRAINCTL_FUZZ_CASES", "0")) or 150
 
 
 def pickled(file: Path, protocol: int = 2, **changes: Any) -> Path:
@@ -238,3 +242,34 @@ def test_dialogues_that_would_not_fit_into_memory_are_refused(tmp_path: Path, mo
     monkeypatch.setattr(dialogues, "MOST_BYTES", 800)
     with pytest.raises(UserError, match=r"5 dialogues of up to 5 utterances with 9 features in .* the limit is"):
         load_emotion(OPTIONS, 0, write_npz(tmp_path / "d.npz"))
+
+
+def strange(chance: random.Random) -> Any:
+    """An array that NumPy can save and nobody expects."""
+    shape = chance.choice([(), (0,), (15,), (5,), (6,), (15, 4), (15, 0), (15, 2, 2), (1, 15), (14,)])
+    plain = np.full(shape, chance.choice([0.0, 1.0, np.nan, np.inf, -1.0, 1e300, 2.0**63, 15.0]))
+    with np.errstate(all="ignore"):
+        return plain.astype(chance.choice(["f2", ">f4", "f8", "c8", "U3", "S2", "i1", "u8", "?", "i8"]))
+
+
+def test_damaged_or_strange_files_are_loaded_or_refused_in_one_line(tmp_path: Path) -> None:
+    refused = 0
+    for seed in range(CASES):
+        chance = random.Random(seed)
+        root = tmp_path / str(seed)
+        root.mkdir()
+        if seed % 3:
+            arrays = [*flat_arrays(), "lengths", "split", "names", "classes"]
+            file = write_npz(root / "d.npz", **{chance.choice(arrays): strange(chance) for _ in range(1 + seed % 2)})
+        else:
+            file = chance.choice([write_npz, pickled])(root / chance.choice(["d.npz", "d.pkl"]))
+            file = next(root.iterdir())
+        if chance.random() < 0.4:
+            damage(root, chance)
+        try:
+            with bounded():
+                load_emotion(OPTIONS, seed, file)
+        except UserError as error:
+            refused += 1
+            assert error.hint and "\n" not in str(error), seed
+    assert CASES * 0.4 < refused < CASES

@@ -41,7 +41,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PLAIN, st.integers(0, 5))
 def test_plain_data_come_back_as_python_itself_reads_them(value: Any, protocol: int) -> None:
     assert unpickled(pickle.dumps(value, protocol)) == value
@@ -285,8 +285,8 @@ def bombs() -> dict[str, bytes]:
         "encode": b"\x80\x02" + text + b"q\0(" + b"c_codecs\nencode\n(h\0X\6\0\0\0latin1tR" * 30000 + b"l.",
         "set": b"\x80\x02](" + b"N" * 65536 + b"eq\0(" + b"c__builtin__\nset\n(h\0tR" * 30000 + b"l.",
         "laughs": b"\x80\x02]" + b"".join(b"q%c](" % k + b"h%c" % k * 10 + b"e" for k in range(60)) + b".",
-        "deep": b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
-        "deep tuples": b"\x80\x02N" + b"\x85" * 100_000 + b".",
+        "deep": b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".",
+        "deep tuples": b"\x80\x02N" + b"\x85" * 50_000 + b".",
         "own": b"\x80\x02]q\0h\0a.",
         "marks": b"\x80\x02" + b"(" * 200_000 + b".",
         "memo": b"\x80\x02N"
