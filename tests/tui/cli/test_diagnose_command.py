@@ -80,7 +80,15 @@ def test_only_sampler_prints_the_class_distribution_and_five_batches(
 
 def test_several_parts_can_be_asked_for(task_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(*options(task_file, "Healthy"), "--only", "data", "--only", "loss", "--json") == 0
-    assert set(json.loads(capsys.readouterr().out)["checked"]) == {"D104", "D107", "C306", "C307", "C310", "C313", "N901"}
+    assert set(json.loads(capsys.readouterr().out)["checked"]) == {
+        "D104",
+        "D107",
+        "C306",
+        "C307",
+        "C310",
+        "C313",
+        "N901",
+    }
 
 
 @pytest.mark.parametrize(
