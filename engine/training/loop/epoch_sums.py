@@ -30,11 +30,6 @@ class EpochSums:
         self._rest = np.zeros((0, 0))
         """Steps that are not added yet, a row for each column; fewer than `PORTION`."""
 
-    @property
-    def num_waiting(self) -> int:
-        """Steps that are held one by one."""
-        return self._rest.shape[1]
-
     def hear(self, records: Records) -> None:
         """Take note of new records; an epoch is forgotten when the next begins."""
         if not len(records):

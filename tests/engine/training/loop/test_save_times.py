@@ -110,7 +110,10 @@ def test_a_run_saves_as_seldom_as_its_saving_is_slow(
 
     monkeypatch.setattr(RunWriter, "checkpoint", slow)
     monkeypatch.setattr(keeping, "SaveTimes", lambda: SaveTimes(clock))
-    sections = {"train": {"epochs": 30, "batch_size": 16}, "checkpoint": {"every_s": 0.0, "epoch_every_s": every_s}}
+    sections = {
+        "train": {"epochs": 30, "batch_size": 16, "eval_every": 30},
+        "checkpoint": {"every_s": 0.0, "epoch_every_s": every_s},
+    }
     run_toy(tmp_path / "run", resolved(**sections), task_type=Timed)  # 30 epochs of 5 steps of a second
     events = [event for event in reader_of(tmp_path / "run").events if event.kind is EventKind.CHECKPOINT]
     saved = [event.step for event in events if event.data["which"] == "latest"]
