@@ -15,8 +15,8 @@ from PIL import Image
 from trainctl.engine.errors import ExitCode
 from trainctl.tui.cli.main import run_command_line
 
-SMALL = ["--device", "cpu", "train.epochs=1", "train.batch_size=16", "data.image_size=[16,32]"]
-SMALL += ["model.base_channels=8", "model.num_blocks=2"]
+SHALLOW = ["model.base_channels=8", "model.num_blocks=2"]
+SMALL = ["--device", "cpu", "train.epochs=1", "train.batch_size=16", "data.image_size=[16,32]", *SHALLOW]
 
 GROUPED = """
 import torch
