@@ -6,6 +6,7 @@ import math
 import xml.etree.ElementTree as ET
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def recorded(
         metrics = {"knn_accuracy": epoch / 4, "loss": loss}
         events.append(EventKind.VALIDATION, 2 * epoch, epoch=epoch, raw=metrics, ema={"knn_accuracy": 1.0}, best=True)
     metrics = {"knn_accuracy": 0.5}
-    told = {"checkpoint": "best_model.pth", "exit_reason": "all epochs done"}
+    told: dict[str, Any] = {"checkpoint": "best_model.pth", "exit_reason": "all epochs done"}
     write_summary(paths, Summary(state, 4, 2, 1.0, 1.0, metrics, **told))
     return paths
 
