@@ -28,14 +28,14 @@ class TaskEntry:
 
 
 TASKS: dict[str, TaskEntry] = {
-    "emotion": TaskEntry(
-        "trainctl.engine.tasks.emotion.config:EmotionConfig", "trainctl.engine.tasks.emotion.task:EmotionTask"
-    ),
     "eyes": TaskEntry("trainctl.engine.tasks.eyes.config:EyesConfig", "trainctl.engine.tasks.eyes.task:EyesTask"),
     "quality": TaskEntry(
         "trainctl.engine.tasks.quality.config:QualityConfig", "trainctl.engine.tasks.quality.task:QualityTask"
     ),
     "weld": TaskEntry("trainctl.engine.tasks.weld.config:WeldConfig", "trainctl.engine.tasks.weld.task:WeldTask"),
+    "emotion": TaskEntry(
+        "trainctl.engine.tasks.emotion.config:EmotionConfig", "trainctl.engine.tasks.emotion.task:EmotionTask"
+    ),
 }
 
 

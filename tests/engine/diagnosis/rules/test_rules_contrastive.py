@@ -255,7 +255,8 @@ def test_a_run_that_learns_has_no_finding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in preset_names() if not name.startswith("quality/")])
 def test_presets_have_no_contrastive_finding_but_the_one_that_is_meant_to_fail(name: str) -> None:
-    data = ["data.samples=240", "data.val_samples=96"] if name.startswith("weld") else ["data.samples=1000"]
+    sizes = {"weld": ["data.samples=240", "data.val_samples=96"], "emotion": ["data.dialogues=60"]}
+    data = sizes.get(name.partition("/")[0], ["data.samples=1000"])
     overrides = ["runtime.device=cpu", "train.epochs=100", *data]
     resolved = resolve(name, scale="small", overrides=overrides)
     found = examine(task_type(resolved.config.task)(resolved.config, None))
