@@ -1,6 +1,7 @@
 """Finds the images below a folder, and says what it passed over. Opens none of them, knows no data set.
 
-Links to folders are followed, but each folder is looked at once, so that one which contains itself comes to an end.
+Links to folders are followed, but none that lead to a folder above, and each folder is looked at once, so that one
+which contains itself comes to an end.
 """
 
 from __future__ import annotations
@@ -36,10 +37,19 @@ def images_below(folder: Path) -> Found:
     Raises:
         UserError: a folder cannot be read.
     """
-    files = sorted(_files(folder))
+    files = files_below(folder)
     images = [path for path in files if path.suffix.lower() in SUFFIXES]
     taken = set(images)
     return Found(images, [path for path in files if path not in taken])
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file below `folder`, whatever its name, sorted, but for hidden ones and what macOS adds to archives.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
+    return sorted(_files(folder))
 
 
 def others_words(root: Path, others: Sequence[Path]) -> str:
@@ -85,12 +95,20 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        facts = folder.stat()
+    except OSError:
+        return (0, 0)
+    return (facts.st_dev, facts.st_ino)
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    pending, known = [folder], set[tuple[int, int]]()
+    # The folders above are known too: a link that leads up would find the images of other classes again.
+    pending, known = [folder], {_identity(above) for above in (*folder.absolute().parents, *folder.resolve().parents)}
     while pending:
         here = pending.pop()
-        facts = here.stat() if here.exists() else None
-        identity = (facts.st_dev, facts.st_ino) if facts else (0, 0)
+        identity = _identity(here)
         if identity in known:
             continue
         known.add(identity)

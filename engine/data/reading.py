@@ -6,10 +6,14 @@ So a resume is exact, and the number of worker processes changes nothing. Knows 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
+import os
 import random
 import signal
+import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -19,6 +23,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from trainctl.engine.errors import UserError
 
+PR_SET_PDEATHSIG = 1
+"""Of `prctl`: the signal a process gets when its parent ends."""
 AHEAD = 2
 """Batches that each worker fetches ahead."""
 Key = tuple[int, int]
@@ -87,8 +93,12 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Tensor]:
         UserError: samples differ in fields or shapes, or a field is no number.
     """
     try:
-        batch = cast("dict[str, Any]", default_collate(samples))
-    except (TypeError, RuntimeError, KeyError, ValueError) as err:
+        # A worker cannot hand over a tensor with a graph, and nobody trains through the data.
+        plain = [{name: v.detach() if isinstance(v, Tensor) else v for name, v in row.items()} for row in samples]
+        batch = cast("dict[str, Any]", default_collate(plain))
+    except KeyError as err:
+        raise UserError(f"a sample of a batch lacks {err}", "give every sample the same fields") from err
+    except (TypeError, RuntimeError, ValueError) as err:
         first = (str(err).strip().splitlines() or [type(err).__name__])[0]
         raise UserError(f"the samples of a batch do not fit together: {first}", "give tensors of one shape") from err
     bad = [name for name, value in batch.items() if not isinstance(value, Tensor)]
@@ -133,7 +143,7 @@ class Workers:
                 pin_memory=pinned,
                 persistent_workers=True,
                 prefetch_factor=AHEAD,
-                worker_init_fn=_leave_signals_to_the_loop,
+                worker_init_fn=partial(_begin_worker, os.getpid()),
                 # A user's task need not be importable by name, so it cannot be pickled for a fresh process.
                 multiprocessing_context="fork" if "fork" in methods else None,
                 generator=torch.Generator(),  # else each epoch would draw from the run's own random numbers
@@ -169,8 +179,16 @@ class _Orders:
         return len(self.order)
 
 
-def _leave_signals_to_the_loop(_worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal: the loop decides what it means, and ends its workers."""
+def _begin_worker(loop: int, _worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal: the process `loop` decides what it means, and ends its workers.
+
+    Where that one is killed, they go with it. DataLoader's own workers look for their parent between two batches only,
+    so that one which reads slowly, or hangs, would stay for long or for ever.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != loop:  # it went before
+            os._exit(1)
     for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from eyes_files import write_images
 
-from trainctl.engine.data.eyes.folders import class_by_name
+from trainctl.engine.data.eyes.folders import class_by_name, list_folders
 from trainctl.engine.errors import ExitCode
 from trainctl.tui.cli.main import run_command_line
 
@@ -100,3 +100,62 @@ def test_a_split_of_an_unknown_name_is_still_called_so(tmp_path: Path, capsys: p
     eyes(tmp_path / "eyes" / "holdout", has_splits=False, opened="open", closed="closed")
     assert run_command_line(["data", "--data", "eyes", *SMALL]) == ExitCode.USAGE
     assert "unknown split 'holdout'" in capsys.readouterr().err
+
+
+def options_in(line: str) -> str:
+    """The value of `--classes` that an error line advises."""
+    return line.partition("--classes ")[2].split(";")[0]
+
+
+def test_an_option_that_names_one_folder_is_answered_with_one_that_names_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eyes(tmp_path / "eyes", has_splits=False)
+    assert run_command_line(["data", "--data", "eyes", "--classes", "opened_eyes=open,no=closed"]) == ExitCode.USAGE
+    option = options_in(capsys.readouterr().err)
+    assert option == "opened_eyes=open,closed_eyes=closed"
+    assert run_command_line(["data", "--data", "eyes", *SMALL, "--classes", option]) == ExitCode.OK
+
+
+def test_a_folder_of_one_class_is_sent_to_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path / "eyes" / "open", 3)
+    assert run_command_line(["data", "--data", "eyes", *SMALL]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "no folder 'closed'; both classes are needed" in said and "--classes" not in said
+
+
+def test_one_folder_holds_one_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    eyes(tmp_path / "eyes", has_splits=False)
+    option = "opened_eyes=open,opened_eyes=closed"
+    assert run_command_line(["data", "--data", "eyes", "--classes", option]) == ExitCode.USAGE
+    assert "'opened_eyes' twice; a folder holds open or closed, not both" in capsys.readouterr().err
+
+
+def listed(root: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    found = list_folders(root)
+    return dict(zip(found.names, found.class_ids.tolist(), strict=True)), found.notes
+
+
+def test_folders_whose_names_differ_in_case_all_count(tmp_path: Path) -> None:
+    for name in ("OPEN", "open", "Closed"):
+        write_images(tmp_path / name, 2)
+    labels, _ = listed(tmp_path)
+    assert sorted(name.partition("/")[0] for name in labels) == ["Closed"] * 2 + ["OPEN"] * 2 + ["open"] * 2
+
+
+def test_images_of_no_known_class_are_counted(tmp_path: Path) -> None:
+    for name in ("open", "closed", "half/more", "nothing"):
+        write_images(tmp_path / name, 2 if name != "nothing" else 0)
+    labels, notes = listed(tmp_path)
+    assert len(labels) == 4
+    assert notes == ("2 images in folders of no known class were left out: half (--classes says what one holds)",)
+
+
+def test_a_link_that_leads_up_gives_no_image_another_class(tmp_path: Path) -> None:
+    for name in ("open", "closed", "elsewhere/more"):
+        write_images(tmp_path / "eyes" / name if "/" not in name else tmp_path / name, 2)
+    for name, target in (("up", ".."), ("self", "."), ("far", "../../elsewhere"), ("top", "/")):
+        (tmp_path / "eyes" / "open" / name).symlink_to(target)
+    labels, _ = listed(tmp_path / "eyes")
+    assert [name.partition("/")[0] for name in labels] == ["closed"] * 2 + ["open"] * 4
+    assert sum("/far/more/" in name for name in labels) == 2

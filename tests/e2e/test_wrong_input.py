@@ -254,6 +254,19 @@ def test_a_mistake_in_a_task_file_is_one_line_with_its_place(shell: Shell, conte
     assert said in shell.refuses("run", "--task", "mine.py:Mine")
 
 
+@pytest.mark.parametrize("code", [0, 3, 143])
+def test_a_task_that_leaves_while_it_loads_has_failed(tmp_path: Path, code: int) -> None:
+    text = (
+        "from trainctl.engine.tasks.task import Task\nclass Mine(Task):\n    def load(self): raise SystemExit(CODE)\n"
+    )
+    text += "    def build_model(self, splits): ...\n    def step(self, model, batch): ...\n"
+    (tmp_path / "mine.py").write_text(text.replace("CODE", str(code)))
+    argv = [sys.executable, "-c", STARTER, "run", "--task", "mine.py:Mine", "--device", "cpu"]
+    ended = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == (ExitCode.RUN_FAILED if code != 143 else 143)
+    assert ("mine.py" in ended.stderr) == (code != 143)
+
+
 def test_a_task_named_by_a_relative_path_is_found_again_from_elsewhere(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

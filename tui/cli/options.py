@@ -125,7 +125,10 @@ def class_assignments(written: str | None) -> list[str]:
         raise UserError(
             f"--classes {written}: not FOLDER=CLASS,...", "write e.g. --classes opened_eyes=open,closed_eyes=closed"
         )
-    held_by = {folder.strip(): held.strip().lower() for folder, _, held in pairs}
+    held_by: dict[str, str] = {}
+    for folder, held in ((folder.strip(), held.strip().lower()) for folder, _, held in pairs):
+        if held_by.setdefault(folder, held) != held:
+            raise UserError(f"--classes {written}: {folder!r} twice", "a folder holds open or closed, not both")
     wrong = next((held for held in held_by.values() if held not in ("open", "closed")), None)
     if wrong is not None:
         raise UserError(f"--classes {written}: no class {wrong!r}", "a folder holds open or closed")

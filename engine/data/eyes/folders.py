@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trainctl.engine.data.eyes.listing import Listing, parse_split_name
-from trainctl.engine.data.image_files import SUFFIXES, Found, entries, images_below, is_folder, others_words
+from trainctl.engine.data.image_files import SUFFIXES, Found, entries, images_below, is_folder, named, others_words
 from trainctl.engine.data.images import Source
 from trainctl.engine.data.split_names import SPLIT_NAMES
 from trainctl.engine.errors import UserError
@@ -34,15 +34,16 @@ def list_folders(root: Path, classes: Mapping[str, str] = {}) -> Listing:
     known = _class_ids(classes)
     children = _children(root, known)
     if children.keys() & known.keys():
-        return _listing(root, [(root, None)], known)
-    is_split = [name in SPLIT_NAMES or _children(path, known).keys() & known.keys() for name, path in children.items()]
-    if children and not any(is_split):
-        raise _without_classes(root, [path.name for path in children.values()])
-    splits = [(path, parse_split_name(name, str(root))) for name, path in sorted(children.items())]
+        return _listing(root, [(root, None)], known, classes)
+    folders = [(name, path) for name, paths in sorted(children.items()) for path in paths]
+    is_split = [name in SPLIT_NAMES or _children(path, known).keys() & known.keys() for name, path in folders]
+    if folders and not any(is_split):
+        raise _without_classes(root, [path.name for _, path in folders], given=classes)
+    splits = [(path, parse_split_name(name, str(root))) for name, path in folders]
     if not splits:
         holds = "holds no folder" if entries(root, EXPECTED) else "is empty"
         raise UserError(f"{root} {holds}", f"{EXPECTED} (photographs as they are: --preset quality/repaired)")
-    return _listing(root, splits, known)
+    return _listing(root, splits, known, classes)
 
 
 def is_image_root(root: Path) -> bool:
@@ -56,12 +57,25 @@ def _class_ids(classes: Mapping[str, str]) -> dict[str, int]:
     return usual | {name.lower(): usual[held] for name, held in classes.items()}
 
 
-def _without_classes(folder: Path, children: Iterable[str], missing: str = "open or closed") -> UserError:
-    """That folders are called otherwise, and the option that says what they hold: guessed where the names tell."""
+def _without_classes(
+    folder: Path, children: Iterable[str], missing: str = "open or closed", given: Mapping[str, str] = {}
+) -> UserError:
+    """That folders are called otherwise, and the option that says what they hold: guessed where the names tell.
+
+    Args:
+        folder: where the class folders should be.
+        children: the folders in it that hold no known class.
+        missing: what is not there.
+        given: what `--classes` said; the option has to say it again.
+    """
     names = sorted(children)
+    if not names:
+        hint = "both classes are needed; `trainctl predict RUN FOLDER` takes images of any"
+        return UserError(f"{folder} has no folder {missing}", f"{hint}; {EXPECTED}")
     there = f", but {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}" if names else ""
     guessed = [(name, class_by_name(name)) for name in names]
-    pairs = [f"{name}={held}" for name, held in guessed if held is not None and name not in CLASS_FOLDERS]
+    pairs = [f"{name}={held}" for name, held in given.items()]
+    pairs += [f"{name}={held}" for name, held in guessed if held is not None and name not in CLASS_FOLDERS]
     option = shlex.quote(",".join(pairs)) if pairs else "FOLDER=open,FOLDER=closed"
     return UserError(f"{folder} has no folder {missing}{there}", f"say what they hold: --classes {option}; {EXPECTED}")
 
@@ -76,25 +90,36 @@ def class_by_name(name: str) -> str | None:
     return said[0] if len(said) == 1 else {"0": "closed", "1": "open"}.get(word)
 
 
-def _listing(root: Path, splits: Sequence[tuple[Path, int | None]], known: Mapping[str, int]) -> Listing:
+def _listing(
+    root: Path, splits: Sequence[tuple[Path, int | None]], known: Mapping[str, int], classes: Mapping[str, str]
+) -> Listing:
     """The images of one or more folders that each hold the class folders."""
     paths: list[Path] = []
     class_ids: list[int] = []
     sides: list[int] = []
     others: list[Path] = []
+    strange: list[Path] = []
     for folder, side in splits:
         children = _children(folder, known)
+        strangers = [path for name in sorted(children) if name not in known for path in children[name]]
+        strange += [path for path in strangers if images_below(path).images]
         for class_id, missing in enumerate(CLASS_FOLDERS):
-            holding = [path for name, path in sorted(children.items()) if known.get(name) == class_id]
+            holding = [path for name in sorted(children) if known.get(name) == class_id for path in children[name]]
             if not holding:
-                strangers = [path.name for name, path in children.items() if name not in known]
-                raise _without_classes(folder, strangers, repr(missing))
+                given = {name: held for name, held in classes.items() if name.lower() in children}
+                raise _without_classes(folder, [path.name for path in strangers], repr(missing), given)
             for found in map(_images, holding):
                 paths += found.images
                 class_ids += [class_id] * len(found.images)
                 sides += [side] * len(found.images) if side is not None else []
                 others += found.others
-    notes = (f"{others_words(root, others)} and were left alone",) if others else ()
+    notes = [f"{others_words(root, others)} and were left alone"] if others else []
+    if strange:
+        images = sum(len(images_below(path).images) for path in strange)
+        words = named([path.relative_to(root).as_posix() for path in strange])
+        notes.append(
+            f"{images:,} images in folders of no known class were left out: {words} (--classes says what one holds)"
+        )
 
     def sources() -> Iterator[Source]:
         return iter(paths)
@@ -102,16 +127,17 @@ def _listing(root: Path, splits: Sequence[tuple[Path, int | None]], known: Mappi
     names = [path.relative_to(root).as_posix() for path in paths]
     labels = np.asarray(class_ids, dtype=np.int64)
     split = np.asarray(sides, dtype=np.int64) if sides else None
-    return Listing(str(root), names, labels, sources, split, notes=notes)
+    return Listing(str(root), names, labels, sources, split, notes=tuple(notes))
 
 
-def _children(folder: Path, known: Collection[str]) -> dict[str, Path]:
-    """Folders in a folder by lower-case name; a file named like a class counts, to be refused by name later."""
-    return {
-        entry.name.lower(): Path(entry.path)
-        for entry in entries(folder, EXPECTED)
-        if is_folder(entry) or entry.name.lower() in known
-    }
+def _children(folder: Path, known: Collection[str]) -> dict[str, list[Path]]:
+    """Folders in a folder by lower-case name (`Open` and `open` can both be there); a file named like a class counts,
+    to be refused by name later."""
+    found: dict[str, list[Path]] = {}
+    for entry in sorted(entries(folder, EXPECTED), key=lambda entry: entry.name):
+        if is_folder(entry) or entry.name.lower() in known:
+            found.setdefault(entry.name.lower(), []).append(Path(entry.path))
+    return found
 
 
 def _images(folder: Path) -> Found:

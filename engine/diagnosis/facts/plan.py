@@ -30,7 +30,7 @@ def recorded_plan(path: Path) -> PlanFacts:
     """
     try:
         return _facts(read_document(path).values)
-    except (KeyError, TypeError, ValueError) as err:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
         raise UserError(f"{path} is not the config.yaml of a run: {err!r}") from err
 
 

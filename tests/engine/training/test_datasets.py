@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +51,18 @@ class Pairs(Blobs):
 class Ragged(Blobs):
     def __getitem__(self, index: int) -> Any:
         return {"x": torch.ones(1 + index % 2), "y": 0}
+
+
+class Lacking(Blobs):
+    def __getitem__(self, index: int) -> Any:
+        sample = super().__getitem__(index)
+        return sample if index % 2 == 0 else {"x": sample["x"]}
+
+
+class WithGraph(Blobs):
+    def __getitem__(self, index: int) -> Any:
+        sample = super().__getitem__(index)
+        return {**sample, "x": sample["x"].float().requires_grad_()}
 
 
 class Broken(Blobs):
@@ -127,12 +143,26 @@ def test_samples_without_names_are_one_line_before_there_is_a_run(tmp_path: Path
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_samples_that_do_not_fit_together_are_one_line(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [(Ragged, "the samples of a batch do not fit together"), (Lacking, "a sample of a batch lacks 'y'")],
+)
+def test_samples_that_do_not_fit_together_are_one_line(
+    tmp_path: Path, workers: int, samples: type[Blobs], said: str
+) -> None:
     class Unequal(FromDatasets):
-        kind = Ragged
+        kind = samples
 
-    with pytest.raises(UserError, match="the samples of a batch do not fit together"):
+    with pytest.raises(UserError, match=said):
         run_toy(tmp_path / "run", config(workers), task_type=Unequal)
+
+
+def test_samples_with_a_graph_are_read_without_it_by_workers_too(tmp_path: Path) -> None:
+    class Graphs(FromDatasets):
+        kind = WithGraph
+
+    codes = [run_toy(tmp_path / str(workers), config(workers), task_type=Graphs).code for workers in (0, 1)]
+    assert codes == [ExitCode.OK] * 2
 
 
 def test_a_sample_that_cannot_be_read_fails_the_run_and_keeps_what_it_has(tmp_path: Path, capsys: Any) -> None:
@@ -152,3 +182,42 @@ def test_all_of_the_data_is_both_parts_one_after_the_other() -> None:
     assert whole.labels is not None
     assert set(whole.at(torch.tensor([0, NUM_TRAIN]))) == {"x", "y"}
     torch.testing.assert_close(Samples(Blobs(3)).batch(torch.tensor([1]))["y"], torch.tensor([1]))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the kernel for it")
+def test_workers_go_with_a_loop_that_is_killed(tmp_path: Path) -> None:
+    """Also from the middle of a sample that takes for ever."""
+    (tmp_path / "stuck.py").write_text(
+        "import os, pathlib, time\n"
+        "import torch\n"
+        "from trainctl.engine.data.reading import Samples, Workers\n"
+        "class Stuck:\n"
+        "    def __len__(self): return 4\n"
+        "    def __getitem__(self, index):\n"
+        "        pathlib.Path(f'{os.getpid()}.pid').touch()\n"
+        "        time.sleep(600)\n"
+        "workers = Workers(Samples(Stuck()), 2, pinned=False)\n"
+        "next(iter(workers.batches([torch.tensor([0]), torch.tensor([1])], 0)))\n"
+    )
+    loop = subprocess.Popen([sys.executable, "stuck.py"], cwd=tmp_path)
+    assert until(lambda: len([*tmp_path.glob("*.pid")]) == 2), "both read"
+    workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    loop.kill()
+    loop.wait()
+    assert until(lambda: not any(map(is_running, workers)))
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
+    """Wait for something; whether it came."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds()
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and no mere entry that nobody has waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

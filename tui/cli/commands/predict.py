@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from trainctl.engine.data.image_files import files_below
 from trainctl.engine.errors import UserError
 from trainctl.tui.cli.options import (
     DEFAULT_RUNS_DIR,
@@ -83,7 +84,7 @@ def expand(files: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in files:
         if path.is_dir():
-            found += sorted(inner for inner in path.rglob("*") if inner.is_file() and not inner.name.startswith("."))
+            found += files_below(path)
         elif path.exists():
             found.append(path)
         else:

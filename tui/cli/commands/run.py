@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from trainctl.tui.cli.past_run import PastRun
 
 
+ENDED_BY_SIGNAL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+"""Codes of a `SystemExit` that a signal raises; with any other, code of the task's has called `sys.exit`."""
+
+
 class ForkPoint(StrEnum):
     """Which checkpoint of a run a fork starts from."""
 
@@ -223,7 +227,12 @@ def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *
         return ExitCode.INTERRUPTED
     except UserError:
         raise
-    except Exception as err:  # the task's code, before there is a run; later the run itself keeps what went wrong
+    except (
+        Exception,
+        SystemExit,
+    ) as err:  # the task's code, before there is a run; later the run itself keeps what went wrong
+        if isinstance(err, SystemExit) and err.code in ENDED_BY_SIGNAL:
+            raise
         traceback.print_exc()
         if words is not None:
             words.fail(f"{type(err).__name__}: {err}")
