@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import sys
+import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
@@ -20,11 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data._utils.signal_handling import _remove_worker_pids  # type: ignore[import-untyped]
 
 from trainctl.engine.errors import UserError
 
 PR_SET_PDEATHSIG = 1
 """Of `prctl`: the signal a process gets when its parent ends."""
+GRACE_S = 1.0
+"""How long a worker may take to end, once nobody wants its batches."""
 AHEAD = 2
 """Batches that each worker fetches ahead."""
 Key = tuple[int, int]
@@ -162,7 +166,15 @@ class Workers:
         # They would go with the last reference, whenever that goes; a run that is over leaves none behind.
         reader = getattr(loader, "_iterator", None)
         if reader is not None:
+            # It waits five seconds for each worker, and for ever for one that is stopped. Those which DataLoader does
+            # not know any more may be killed without an error of its own.
+            if reader._worker_pids_set:
+                _remove_worker_pids(id(reader))
+                reader._worker_pids_set = False
+            late = threading.Timer(GRACE_S, lambda: [worker.kill() for worker in reader._workers])
+            late.start()
             reader._shutdown_workers()
+            late.cancel()
 
 
 class _Orders:

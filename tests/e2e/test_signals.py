@@ -86,6 +86,25 @@ def test_the_first_signal_leaves_a_run_that_can_go_on(
     assert RunReader(run).steps.all()["step"].tolist() == list(range(1, summary.steps + 6))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_samples_that_never_come_hold_up_no_ending(
+    tmp_path: Path, sittings: Sittings, workers: int, number: signal.Signals
+) -> None:
+    task = trouble("StuckSamples")
+    pid, run = start(sittings, tmp_path, FOREVER, f"train.workers={workers}", task=task)
+    until(lambda: len(RunReader(run).steps.all()))
+    time.sleep(1)  # by now it waits
+    started = time.monotonic()
+    os.kill(pid, number)
+    assert sittings.wait(pid) == 128 + number
+    assert time.monotonic() - started < 10
+    summary = read_summary(run)
+    assert summary is not None and summary.steps > 0
+    assert load_checkpoint(run.latest)["about"]["step"] == summary.steps
+    assert RunReader(run).steps.all()["step"].tolist() == list(range(1, summary.steps + 1))
+
+
 def test_the_second_signal_ends_at_once(tmp_path: Path, sittings: Sittings) -> None:
     pid, run = start(sittings, tmp_path, FOREVER, task=trouble("SlowValidation"))
     until(lambda: '"validating"' in run.status.read_text())

@@ -13,7 +13,7 @@ from pathlib import Path
 from blobs import Blobs
 from torch import Tensor, nn
 
-from trainctl.engine.tasks.task import Batch, Splits, StepOutput
+from trainctl.engine.tasks.task import Batch, Split, Splits, StepOutput
 
 LONG_S = 60.0
 
@@ -35,6 +35,33 @@ class SlowValidation(Blobs):
         """Waits."""
         time.sleep(LONG_S)
         return super().metrics(columns)
+
+
+class StuckSamples(Blobs):
+    """Reads sample by sample, and the last third of an epoch never comes."""
+
+    def load(self) -> Splits:
+        """The same samples, one by one."""
+        whole = super().load()
+        train, val = (Split(dataset=OneByOne(part)) for part in (whole.train, whole.val))
+        return Splits(train, val, classes=whole.classes)
+
+
+class OneByOne:
+    """A split as a Dataset; `drawn` counts in each process for itself."""
+
+    def __init__(self, split: Split) -> None:
+        self.split, self.drawn, self.targets = split, 0, split.tensors["y"]
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """One sample, or none for ever."""
+        self.drawn += 1
+        if self.drawn > 2 * len(self) // 3:
+            time.sleep(10 * LONG_S)
+        return {name: tensor[index] for name, tensor in self.split.tensors.items()}
 
 
 class Failing(Blobs):

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.atomic import DamagedFileError
@@ -22,6 +22,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.state.state import TrainState
 
 POLL_S = 0.1
+Found = TypeVar("Found")
 EXIT_OF_SIGNAL = {
     signal.SIGINT: ExitCode.INTERRUPTED,
     signal.SIGTERM: ExitCode.TERMINATED,
@@ -123,6 +124,10 @@ def _norm(value: float | None) -> str:
     return "off" if value is None else f"{value:g}"
 
 
+class _WaitEnded(BaseException):
+    """A signal came while the loop waited for samples."""
+
+
 class Signals:
     """First SIGINT or SIGTERM: finish the step, write a checkpoint, exit; the second ends the process at once.
 
@@ -137,7 +142,7 @@ class Signals:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._is_deferring = True
-        self._is_ending = False
+        self._is_ending = self._is_waiting = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -173,6 +178,22 @@ class Signals:
             assert self.received is not None
             raise _ending_by(self.received) from None
 
+    def unless_interrupted(self, wait: Callable[[], Found]) -> Found | None:
+        """What `wait` returns; None where a signal came before: samples may be long in coming, or never come.
+
+        No context manager: a signal must find either the flag down or this frame, which catches what is raised.
+        """
+        try:
+            self._is_waiting = self.received is None
+            found = wait() if self._is_waiting else None
+            self._is_waiting = False
+        except _WaitEnded:
+            return None
+        except BaseException:
+            self._is_waiting = False
+            raise
+        return found
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
         received = signal.Signals(number)
@@ -183,6 +204,9 @@ class Signals:
             raise _ending_by(received)
         if received in EXIT_OF_SIGNAL and was_ending:
             os._exit(EXIT_OF_SIGNAL[received])
+        if self._is_waiting:
+            self._is_waiting = False
+            raise _WaitEnded
 
 
 def _ending_by(received: signal.Signals) -> BaseException:

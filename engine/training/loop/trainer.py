@@ -131,7 +131,10 @@ class Trainer:
     def _step(self, group: Sequence[Tensor], batches: Iterator[Batch]) -> None:
         started = time.perf_counter()
         progress = self.state.progress
-        prepared = [self._augmented(batch) for batch in islice(batches, len(group))]
+        found = self.desk.signals.unless_interrupted(lambda: [*islice(batches, len(group))])
+        if found is None:
+            return  # no step was begun: the run ends after the one before
+        prepared = [self._augmented(batch) for batch in found]
         ready = time.perf_counter()
         lrs = self.state.lrs()
         measured = self._stepper.take(prepared, lrs)
