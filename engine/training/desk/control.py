@@ -185,7 +185,7 @@ class Signals:
         """
         try:
             self._is_waiting = self.received is None
-            found = wait() if self._is_waiting else None
+            found = wait()  # one that came before the wait lets the step be taken: there is something to save then
             self._is_waiting = False
         except _WaitEnded:
             return None
