@@ -56,7 +56,7 @@ class TrainConfig(Section):
     """Leave out the incomplete last batch of an epoch (BatchNorm fails on a batch of one)."""
     eval_batch_size: PositiveInt | None = None
     """Samples per validation batch; none: twice `batch_size`."""
-    workers: NonNegativeInt | None = None
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
     """Processes that read the samples of a Dataset; none: as many as there are cores to spare, at most 4; 0: the loop
     itself. Data that are held in memory need none."""
     eval_every: PositiveInt = 1
@@ -229,7 +229,7 @@ class RuntimeConfig(Section):
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
-    threads: PositiveInt | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of torch; none: torch's choice."""
     deterministic: bool = False
     """Ask torch for deterministic kernels (slower on a GPU)."""
@@ -240,8 +240,8 @@ class RunConfig(Section):
 
     task: str = "eyes"
     """Name of a built-in task, or `FILE.py:Class`, or `module:Class`."""
-    seed: NonNegativeInt = 42
-    """Seed of python, numpy, torch, the split, the sampler and the augmentation."""
+    seed: Annotated[int, Field(ge=0, lt=2**43)] = 42
+    """Seed of python, numpy, torch, the split, the sampler and the augmentation; with room for a million of each."""
     train: TrainConfig = TrainConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

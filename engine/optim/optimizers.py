@@ -102,10 +102,19 @@ def build_optimizer(groups: Sequence[ParamGroup], config: OptimizerConfig, devic
         for part in parts:
             del part["weight_decay"]
     try:
+        if config.arguments:
+            _try_out(make, {"lr": config.lr, **arguments}, device)
         return make(parts, **{"lr": config.lr, **arguments})
     except (TypeError, ValueError, RuntimeError, AssertionError) as err:  # in torch's words, which name the constant
         first = (str(err).strip().splitlines() or [type(err).__name__])[0]
         raise UserError(f"optimizer: {kind.__name__} refuses its constants: {first}", "change optimizer.*") from err
+
+
+def _try_out(make: Callable[..., Optimizer], arguments: dict[str, Any], device: torch.device) -> None:
+    """A step with a weight of no use: the constructors take much of what then cannot step."""
+    weight = nn.Parameter(torch.ones(2, 2, device=device))
+    weight.grad = torch.ones_like(weight)
+    make([weight], **arguments).step()
 
 
 def optimizer_type(name: str) -> type[Optimizer]:

@@ -17,6 +17,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from trainctl.engine.errors import UserError
 
+MOST_STEPS = 5_000_000
+"""Of a table; a second for each 200,000 or so."""
 LENGTH = ("total_steps", "T_max")
 """Arguments that say how long the course is; the run's own length where they are not given."""
 
@@ -47,6 +49,9 @@ def torch_rates(name: str, arguments: Mapping[str, Any], peak: float, count: int
         UserError: torch has no such scheduler, or it refuses the arguments.
     """
     kind = scheduler_type(name)
+    if count > MOST_STEPS:
+        text = f"schedule: {kind.__name__} is computed ahead, and {count:,} steps are too many (at most {MOST_STEPS:,})"
+        raise UserError(text, "lower train.epochs, or let it move once an epoch: schedule.interval=epoch")
     accepted = inspect.signature(kind).parameters
     given: dict[str, Any] = {key: count for key in LENGTH if key in accepted}
     if "max_lr" in accepted:
@@ -56,13 +61,20 @@ def torch_rates(name: str, arguments: Mapping[str, Any], peak: float, count: int
     given |= arguments
     if "cycle_momentum" in accepted and given.setdefault("cycle_momentum", False):
         raise UserError("schedule.arguments.cycle_momentum: momentum is not cycled here", "leave it out")
+    if "last_epoch" in arguments:
+        raise UserError("schedule.arguments.last_epoch: a resume knows where the schedule stands", "leave it out")
     missing = [key for key, p in accepted.items() if p.default is p.empty and key not in (*given, "optimizer")]
     if missing:
         wanted = " ".join(f"schedule.arguments.{key}=…" for key in missing)
         raise UserError(f"schedule: {kind.__name__} needs {', '.join(missing)}", f"give {wanted}")
     try:
         return _course(kind, given, peak, count)
-    except (TypeError, ValueError, ArithmeticError) as err:  # in torch's own words, which name the argument
+    except (
+        TypeError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+    ) as err:  # in torch's own words, which name the argument
         first = (str(err).strip().splitlines() or [type(err).__name__])[0]
         text = f"schedule: {kind.__name__} refuses its arguments: {first}"
         raise UserError(text, "change schedule.arguments") from err

@@ -190,13 +190,14 @@ class _Sitting:
             raise UserError(f"{self.paths.latest} is gone, and a fork cannot start over", "fork again")
         if state.progress.epoch >= state.plan.epochs:
             raise UserError(
-                f"{self.paths.root} has finished its {state.plan.epochs} epochs",
-                f"to go on, raise them: train.epochs={state.plan.epochs * 2}",
+                f"{self.paths.root} has finished its {state.progress.epoch} epochs",
+                f"to go on, raise them: train.epochs={state.progress.epoch * 2}",
             )
         limit = config.train.max_steps
         if limit is not None and state.progress.step >= limit:
+            done = state.progress.step
             raise UserError(
-                f"{self.paths.root} has taken its {limit} steps", f"to go on, raise them: train.max_steps={limit * 2}"
+                f"{self.paths.root} has taken its {done} steps", f"to go on, raise them: train.max_steps={done * 2}"
             )
 
     def _newest_whole(self) -> tuple[Path, dict[str, Any]]:

@@ -98,7 +98,9 @@ def write_eyes(root: Path, count: int = 8) -> Path:
     ("words", "said"),
     [
         (["train.epoch=3"], "unknown key train.epoch; did you mean train.epochs?"),
-        ([f"seed={2**63}"], "seed must be at most 9.22337e+18"),
+        ([f"seed={2**43}"], "seed must be less than 8.79609e+12"),
+        (["train.workers=1000"], "train.workers must be at most 256"),
+        (["runtime.threads=100000"], "runtime.threads must be at most 1024"),
         ([f"train.epochs={10**30}"], "train.epochs must be at most 9.22337e+18"),
         (["train.epochs=many"], "train.epochs must be a whole number, got many"),
         (["optimizer.lr=-1"], "optimizer.lr must be greater than 0, got -1"),
@@ -304,6 +306,10 @@ def test_a_finished_run_is_left_as_it_is(shell: Shell) -> None:
     assert "has finished its 1 epochs; to go on, raise them: train.epochs=2" in shell.refuses(
         "run", "--resume", run.root
     )
+    assert "has finished its 1 epochs" in shell.refuses("run", "--resume", run.root, "seed=5")
+    shell.ok("run", "--resume", run.root, "train.epochs=3")
+    said = shell.refuses("run", "--resume", run.root, "train.epochs=2")
+    assert "has finished its 3 epochs; to go on, raise them: train.epochs=6" in said  # 4 would do, 2 would not
     shell.ok("run", *BLOBS, "train.epochs=9", "train.max_steps=3")
     assert "has taken its 3 steps; to go on, raise them: train.max_steps=6" in shell.refuses(
         "run", "--resume", "latest"
@@ -436,3 +442,7 @@ def test_frames_of_one_film_on_both_sides_are_a_finding_before_and_a_warning_in_
     assert len(said) == 1 and said[0].startswith("leak check: ") and "too good" in said[0]
     together = shell("diagnose", *data, "--only", "data", "--set", "data.group_by=film\\d+", "--set", small[0])
     assert together[0] == ExitCode.OK
+
+
+def test_the_largest_seed_trains(shell: Shell) -> None:
+    assert "finished" in shell.ok("run", *BLOBS, f"seed={2**43 - 1}")

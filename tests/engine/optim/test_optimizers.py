@@ -114,6 +114,10 @@ def test_arguments_reach_torch_and_come_first() -> None:
     [
         ({"name": "adamw", "arguments": {"alpha": 1}}, "AdamW refuses its constants.*alpha"),
         ({"name": "adamw", "arguments": {"betas": 3}}, "AdamW refuses its constants"),
+        ({"name": "adadelta", "arguments": {"capturable": True}}, "Adadelta refuses its constants.*capturable"),
+        ({"name": "radam", "arguments": {"differentiable": True}}, "RAdam refuses its constants.*autograd"),
+        ({"name": "asgd", "arguments": {"alpha": "x"}}, "ASGD refuses its constants.*'str'"),
+        ({"name": "sgd", "arguments": {"maximize": 1}}, "SGD refuses its constants"),
         ({"name": "adam", "betas": (1.0, 0.9)}, "Adam refuses its constants.*beta"),
         ({"name": "rprop", "weight_decay": 0.1}, "Rprop has none; set optimizer.weight_decay=0"),
         ({"name": "adagrad", "momentum": 0.5}, "optimizer.momentum: Adagrad has none; it has: .*lr_decay"),

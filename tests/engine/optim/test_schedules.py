@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ReduceLROnPlat
 from trainctl.engine.config.schema import ScheduleConfig, ScheduleName
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.schedules import DRAWN_POINTS, OWN_SHAPES, LearningRatePlan
+from trainctl.engine.optim.torch_schedule import torch_rates
 
 PEAK = 1e-2
 
@@ -198,6 +199,7 @@ def test_another_horizon_is_another_table() -> None:
         ({"name": "MultiStepLR", "arguments": {"milestones": 3}}, "MultiStepLR refuses its arguments"),
         ({"name": "StepLR", "arguments": {"step_size": 0}}, "StepLR refuses its arguments"),
         ({"name": "OneCycleLR", "arguments": {"total_steps": 5}}, "OneCycleLR refuses its arguments.*5"),
+        ({"name": "LinearLR", "arguments": {"last_epoch": 3}}, "last_epoch: a resume knows where the schedule stands"),
         ({"name": "OneCycleLR", "arguments": {"cycle_momentum": True}}, "momentum is not cycled"),
         ({"name": "cosine", "arguments": {"T_max": 5}}, "cosine has options of its own"),
     ],
@@ -205,3 +207,8 @@ def test_another_horizon_is_another_table() -> None:
 def test_arguments_that_do_not_fit_are_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         plan_of(**options).check()
+
+
+def test_a_course_that_is_too_long_to_compute_is_one_line() -> None:
+    with pytest.raises(UserError, match="is computed ahead, and 1,000,000,000 steps are too many"):
+        torch_rates("steplr", {"step_size": 3}, 0.1, 10**9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_nothing_is_overwritten_without_force(root: Path, capsys: pytest.Capture
     assert (root / "mine.csv").read_text() == "precious"
     assert run_command_line(["export", NAME, "-o", "mine.csv", "--force"]) == 0
     assert (root / "mine.csv").read_text() != "precious"
+
+
+@pytest.mark.parametrize("to", ["csv", "jsonl", "parquet", "state_dict", "onnx"])
+def test_force_replaces_files_only(root: Path, capsys: pytest.CaptureFixture[str], to: str):
+    os.mkfifo(root / "pipe")
+    (root / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        before = (root / name).stat()
+        assert run_command_line(["export", NAME, "--to", to, "-o", name, "--force"]) == 2
+        assert f"{name} is no file; name one with --out" in capsys.readouterr().err
+        assert (root / name).stat().st_ino == before.st_ino
 
 
 def test_an_unknown_format_is_a_usage_error(root: Path, capsys: pytest.CaptureFixture[str]):

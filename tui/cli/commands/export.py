@@ -55,6 +55,8 @@ def command(
     With --to onnx write the trained network instead, checked against torch; with --to state_dict or safetensors its
     weights alone.
     """
+    if to is not Format.TENSORBOARD and out is not None and out.exists() and not out.is_file():
+        raise UserError(f"{out} is no file", "name one with --out")  # --force would replace a device as well
     if to is Format.ONNX:
         say(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust))
         return

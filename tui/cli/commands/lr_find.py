@@ -27,7 +27,7 @@ class LrFindOptions(OverridableOptions):
 
     start: Annotated[float, typer.Option("--start", help="First learning rate.")] = 1e-7
     end: Annotated[float, typer.Option("--end", help="Last learning rate.")] = 10.0
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the sweep.", min=10)] = 100
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the sweep.", min=10, max=100_000)] = 100
     json: Json = False
     progress: Annotated[
         bool, typer.Option("--progress", help="Say on standard error how far it is, a JSON line each.")
