@@ -5,9 +5,10 @@ Knows modules and names; no optimiser, no loop.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -52,6 +53,11 @@ def name_groups(model: nn.Module, groups: Mapping[str, OptimizerGroup]) -> tuple
     """
     if not groups:
         return ()
+    found: Any = groups  # what a task of the user's returned
+    if not isinstance(found, Mapping) or not all(isinstance(group, OptimizerGroup) for group in groups.values()):
+        raise _refusal(
+            "they are no mapping of OptimizerGroup", 'return {"NAME": OptimizerGroup(modules=[…], terms=[…])}'
+        )
     if all(group.every > 1 for group in groups.values()):
         raise _refusal("no group is updated at every step", "set every=1 for the one that is updated most often")
     modules, owner = dict(model.named_modules()), dict[str, str]()
@@ -85,7 +91,9 @@ def check_terms_of(groups: Sequence[NamedGroup], terms: Sequence[str]) -> None:
     minimised = {term for named in groups for term in named.group.terms}
     for term in terms:
         if groups and term not in minimised:
-            raise _refusal(f"no group minimises the loss term {term!r}", "name it in a group, or record it as a scalar")
+            raise _refusal(
+                f"no group minimises the loss term {term!r}", "name it in a group that is not frozen, or record it"
+            )
 
 
 def _check(name: str, group: OptimizerGroup) -> None:
@@ -93,8 +101,9 @@ def _check(name: str, group: OptimizerGroup) -> None:
         raise _refusal(f"{name} has no loss terms", "name those it minimises, or freeze its modules")
     if group.every < 1:
         raise _refusal(f"{name}: every is {group.every}", "give a number of steps of at least 1")
-    if group.lr is not None and not group.lr > 0:
-        raise _refusal(f"{name}: lr is {group.lr:g}", "give a learning rate above 0")
+    lr: Any = group.lr
+    if lr is not None and not (isinstance(lr, (int, float)) and 0 < lr < math.inf):
+        raise _refusal(f"{name}: lr is {lr!r}", "give a learning rate above 0")
 
 
 def _is_below(parameter: str, module: str) -> bool:

@@ -101,9 +101,13 @@ def build_optimizer(groups: Sequence[ParamGroup], config: OptimizerConfig, devic
             raise UserError(f"optimizer.weight_decay: {kind.__name__} has none", "set optimizer.weight_decay=0")
         for part in parts:
             del part["weight_decay"]
+    for group in groups:
+        strange = sorted(group.options.keys() - _accepted(kind))
+        if strange:  # torch takes any, and looks at none that it does not know
+            raise UserError(f"optimizers: {group.name}: {kind.__name__} has no {strange[0]}", "leave it out of options")
     try:
-        if config.arguments:
-            _try_out(make, {"lr": config.lr, **arguments}, device)
+        for options in [group.options for group in groups if group.options] or [{}] * bool(config.arguments):
+            _try_out(make, {"lr": config.lr, **arguments, **options}, device)
         return make(parts, **{"lr": config.lr, **arguments})
     except (TypeError, ValueError, RuntimeError, AssertionError) as err:  # in torch's words, which name the constant
         first = (str(err).strip().splitlines() or [type(err).__name__])[0]

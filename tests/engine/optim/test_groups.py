@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
+import torch
 from torch import nn
 
 from trainctl.engine.config.schema import OptimizerConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.groups import OptimizerGroup, check_terms_of, name_groups
-from trainctl.engine.optim.optimizers import param_groups
+from trainctl.engine.optim.optimizers import build_optimizer, param_groups
 
 
 def network() -> nn.ModuleDict:
@@ -47,12 +51,29 @@ def test_a_frozen_group_is_left_out() -> None:
         ({**TWO, "maker": OptimizerGroup(["maker"], [])}, "maker has no loss terms"),
         ({**TWO, "maker": OptimizerGroup(["maker"], ["x"], every=0)}, "every is 0"),
         ({**TWO, "maker": OptimizerGroup(["maker"], ["x"], lr=0.0)}, "lr is 0"),
+        ({**TWO, "maker": OptimizerGroup(["maker"], ["x"], lr=math.inf)}, "lr is inf"),
+        ({**TWO, "maker": OptimizerGroup(["maker"], ["x"], lr="3e-4")}, "lr is '3e-4'"),  # type: ignore[arg-type]
+        ([*TWO.values()], "no mapping of OptimizerGroup"),
+        ({"maker": ["maker"]}, "no mapping of OptimizerGroup"),
         ({name: OptimizerGroup([name], ["x"], every=2) for name in ("maker", "judge")}, "no group is updated at every"),
     ],
 )
 def test_groups_that_cannot_work_are_one_line(groups: dict[str, OptimizerGroup], message: str) -> None:
     with pytest.raises(UserError, match=message):
         name_groups(network(), groups)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"beta": (0.5, 0.9)}, "judge: AdamW has no beta; leave it out"), ({"betas": 3}, "AdamW refuses its constants")],
+)
+def test_constants_of_a_group_that_torch_would_ignore_or_fail_with_are_one_line(
+    options: dict[str, Any], message: str
+) -> None:
+    model, config = network(), OptimizerConfig()
+    named = name_groups(model, {**TWO, "judge": OptimizerGroup(["judge"], ["tell"], options=options)})
+    with pytest.raises(UserError, match=message):
+        build_optimizer(param_groups(model, config, named), config, torch.device("cpu"))
 
 
 def test_terms_and_groups_must_name_each_other() -> None:
