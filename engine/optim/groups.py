@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
@@ -54,10 +54,9 @@ def name_groups(model: nn.Module, groups: Mapping[str, OptimizerGroup]) -> tuple
     if not groups:
         return ()
     found: Any = groups  # what a task of the user's returned
-    if not isinstance(found, Mapping) or not all(isinstance(group, OptimizerGroup) for group in groups.values()):
-        raise _refusal(
-            "they are no mapping of OptimizerGroup", 'return {"NAME": OptimizerGroup(modules=[…], terms=[…])}'
-        )
+    values: list[Any] = [*found.values()] if isinstance(found, Mapping) else [found]
+    if not all(isinstance(value, OptimizerGroup) for value in values):
+        raise _refusal("they are no mapping of OptimizerGroup", 'return {"NAME": OptimizerGroup(modules, terms)}')
     if all(group.every > 1 for group in groups.values()):
         raise _refusal("no group is updated at every step", "set every=1 for the one that is updated most often")
     modules, owner = dict(model.named_modules()), dict[str, str]()
