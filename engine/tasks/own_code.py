@@ -10,12 +10,14 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Collection
+from functools import partial
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.trust import note, require_trust
+from trainctl.engine.tasks.neighbours import INSTALLED, Neighbours
+from trainctl.engine.tasks.trust import HINT, Hashes, hash_of_bytes, note, require_trust
 
 
 def imported_code(where: str) -> ModuleType | None:
@@ -40,42 +42,54 @@ def import_code(where: str, *, is_vouched: bool) -> ModuleType:
     loaded = imported_code(where)  # a second copy of its classes would be equal to none of the first
     if loaded is not None:
         return loaded
-    path = _find_file(where) if where.endswith(".py") else _find_module(where)
-    if not is_vouched:
-        require_trust(path)
-    before = set(sys.modules)
-    module = _import_file(path) if where.endswith(".py") else _import_module(where)
+    path, root = _find_file(where) if where.endswith(".py") else _find_module(where)
+    noted = None if is_vouched else require_trust(path)
+    neighbours = Neighbours(path, root, noted)
+    if not INSTALLED & set(root.parts):
+        neighbours.watch()
+    module = _import_file(path, noted) if where.endswith(".py") else _import_module(where)
     if is_vouched:
-        note(path, _imported_beside(path, before))
+        remember = partial(_note, path, neighbours)
+        remember()
+        neighbours.on_found = remember  # what it imports only while it runs is part of it too
     return module
 
 
-def _find_file(where: str) -> Path:
+def _note(path: Path, neighbours: Neighbours) -> None:
+    note(path, sorted(neighbours.found - {path}))
+
+
+def _find_file(where: str) -> tuple[Path, Path]:
+    """The file, and the folder that its neighbours lie in."""
     path = Path(where)
     if not path.is_file():
         raise UserError(f"task file not found: {path}", "give --task FILE.py:Class")
-    return path.resolve()
+    return path.resolve(), path.resolve().parent
 
 
-def _find_module(name: str) -> Path:
-    """The file of a module, without importing the packages it is in."""
+def _find_module(name: str) -> tuple[Path, Path]:
+    """The file of a module, and the folder that its outermost package lies in; imports none of the packages."""
     folders: Collection[str] = [str(Path.cwd()), *sys.path]
-    spec = None
+    spec, root = None, None
     for part in name.split("."):
         spec = PathFinder.find_spec(part, list(folders)) if part else None
         if spec is None:
             raise UserError(f"task module not found: {name} (there is no {part!r})", "is it on PYTHONPATH?")
         folders = spec.submodule_search_locations or ()
+        outermost = next(iter(folders), spec.origin)
+        root = root or (Path(outermost).resolve().parent if outermost else None)
     if spec is None or spec.origin is None:
         raise UserError(f"task module {name} is a folder without code", "name the module that has the class")
-    return Path(spec.origin).resolve()
+    path = Path(spec.origin).resolve()
+    return path, root or path.parent
 
 
 def _module_name(path: Path) -> str:
     return f"trainctl_user_{path.stem}"
 
 
-def _import_file(path: Path) -> ModuleType:
+def _import_file(path: Path, noted: Hashes | None) -> ModuleType:
+    """Run the file. Where only what is `noted` may run, that is what was compared, not what lies there by then."""
     spec = importlib.util.spec_from_file_location(_module_name(path), path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -83,9 +97,14 @@ def _import_file(path: Path) -> ModuleType:
     _make_importable(path.parent)  # the file may import its neighbours
     try:
         # Not through the loader: that would run a __pycache__ which says it was made of this source.
-        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
+        data = path.read_bytes()
+        if noted is not None and noted.get(str(path)) != hash_of_bytes(data):
+            raise UserError(f"{path} changes while it is read", HINT)
+        exec(compile(data, path, "exec"), module.__dict__)
     except BaseException as err:
         del sys.modules[spec.name]
+        if isinstance(err, UserError):
+            raise
         if isinstance(err, (Exception, SystemExit)):
             raise _import_failure(err, path) from err
         raise
@@ -96,6 +115,8 @@ def _import_module(name: str) -> ModuleType:
     _make_importable(Path.cwd())
     try:
         return importlib.import_module(name)
+    except UserError:
+        raise
     except (Exception, SystemExit) as err:
         raise _import_failure(err, None) from err
 
@@ -103,17 +124,6 @@ def _import_module(name: str) -> ModuleType:
 def _make_importable(folder: Path) -> None:
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-
-
-def _imported_beside(code: Path, before: Collection[str]) -> list[Path]:
-    """Files from the folder of `code` that were imported with it, but for installed packages and our own."""
-    found: list[Path] = []
-    for name in sys.modules.keys() - before:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        path = Path(file).resolve() if file and name.partition(".")[0] != "trainctl" else code
-        if path.is_relative_to(code.parent) and not {"site-packages", "dist-packages"} & set(path.parts):
-            found.append(path)
-    return sorted({path for path in found if path != code})
 
 
 def _import_failure(err: BaseException, path: Path | None) -> UserError:

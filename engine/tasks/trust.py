@@ -36,8 +36,8 @@ def notes_path() -> Path:
     return user_folder("state") / "trusted.json"
 
 
-def require_trust(code: Path) -> None:
-    """Do nothing if `code`, a resolved path, and all that it imported from beside it are as the user ran them.
+def require_trust(code: Path) -> Hashes:
+    """What is noted of `code`, a resolved path, if it and all that it imported from beside it are as the user ran them.
 
     Raises:
         UserError: they were never run, or have changed since.
@@ -48,6 +48,7 @@ def require_trust(code: Path) -> None:
     changed = next((path for path, digest in noted.items() if hash_of(Path(path)) != digest), None)
     if changed is not None:
         raise UserError(f"the task would run {code}, but {changed} has changed since you ran it", HINT)
+    return noted
 
 
 def note(code: Path, files: Iterable[Path]) -> None:
@@ -67,8 +68,19 @@ def note(code: Path, files: Iterable[Path]) -> None:
 
 def hash_of(path: Path) -> str | None:
     """SHA-256 of a file; none where it cannot be read."""
+    data = read_code(path)
+    return None if data is None else hash_of_bytes(data)
+
+
+def hash_of_bytes(data: bytes) -> str:
+    """SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_code(path: Path) -> bytes | None:
+    """What a file holds; none where it cannot be read, or is too large to be code."""
     try:
-        return hashlib.sha256(read_limited(path, MAX_BYTES)).hexdigest()
+        return read_limited(path, MAX_BYTES)
     except (OSError, ValueError):
         return None
 

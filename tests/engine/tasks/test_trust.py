@@ -5,7 +5,7 @@ from __future__ import annotations
 import py_compile
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from trainctl.engine.config.schema import OpenConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.configured import reading, trusting, usual
+from trainctl.engine.tasks.neighbours import Neighbours
 from trainctl.engine.tasks.own_code import import_code
 from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.tasks.trust import MAX_BYTES, note, notes_path, require_trust
@@ -45,7 +46,10 @@ class Code:
         """Another process begins: nothing of it is imported, nothing has run."""
         for name in ("trainctl_user_mine", "helper", "mine", "package", "package.mine"):
             sys.modules.pop(name, None)
+        for name in ("late", "plistlib", "package.late"):
+            sys.modules.pop(name, None)
         sys.path[:] = [entry for entry in sys.path if Path(entry) != self.folder]
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Neighbours)]
         self.mark.unlink(missing_ok=True)
 
     def preset(self) -> Path:
@@ -55,13 +59,14 @@ class Code:
 
 
 @pytest.fixture
-def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Code:
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Code]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     found = Code(tmp_path / "code")
     found.leave()
-    return found
+    yield found
+    found.leave()
 
 
 def test_what_a_file_names_does_not_run(code: Code) -> None:
@@ -200,3 +205,101 @@ def test_notes_that_are_damaged_or_that_others_may_write_count_for_nothing(
 def test_notes_that_cannot_be_written_are_no_reason_to_stop(code: Code, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file is in the way")
     assert usual.resolve(task=code.name).values()["width"] == 7
+
+
+HARM = "from pathlib import Path\nPath({mark!r}).touch()\n"
+
+
+def a_library(folder: Path, harm: str) -> None:
+    """A module of the standard library that nothing has imported yet."""
+    (folder / "plistlib.py").write_text(harm)
+
+
+def a_package_in_place_of_a_file(folder: Path, harm: str) -> None:
+    (folder / "helper").mkdir()
+    (folder / "helper" / "__init__.py").write_text(harm)
+
+
+def a_link(folder: Path, harm: str) -> None:
+    (folder.parent / "elsewhere.py").write_text(harm)
+    (folder / "plistlib.py").symlink_to(folder.parent / "elsewhere.py")
+
+
+def a_linked_package(folder: Path, harm: str) -> None:
+    (folder.parent / "elsewhere").mkdir()
+    (folder.parent / "elsewhere" / "__init__.py").write_text(harm)
+    (folder / "plistlib").symlink_to(folder.parent / "elsewhere")
+
+
+def bytecode_alone(folder: Path, harm: str) -> None:
+    source = folder.parent / "harm.py"
+    source.write_text(harm)
+    py_compile.compile(str(source), cfile=str(folder / "plistlib.pyc"), doraise=True)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [a_library, a_package_in_place_of_a_file, a_link, a_linked_package, bytecode_alone],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_put_beside_trusted_code_does_not_run(code: Code, tmp_path: Path, plant: Callable[..., None]) -> None:
+    usual.resolve(task=code.name)
+    code.leave()
+    sys.modules.pop("plistlib", None)
+    plant(code.folder, HARM.format(mark=str(tmp_path / "harm-ran")))
+    with pytest.raises(
+        UserError, match=r"would import .*(plistlib|helper).*, which is not what you ran it with; .*--trust"
+    ):
+        import_code(str(code.file), is_vouched=False)
+        import plistlib  # as any library may, later
+
+        del plistlib
+    assert not (tmp_path / "harm-ran").exists()
+
+
+def test_cached_bytecode_of_a_neighbour_does_not_run(code: Code, tmp_path: Path) -> None:
+    usual.resolve(task=code.name)
+    code.leave()
+    harm = tmp_path / "harm.py"
+    harm.write_text(HARM.format(mark=str(tmp_path / "harm-ran")))
+    cached = code.folder / "__pycache__" / f"helper.{sys.implementation.cache_tag}.pyc"
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(harm), cfile=str(cached), doraise=True, invalidation_mode=unchecked)
+    import_code(str(code.file), is_vouched=False)
+    assert code.mark.exists()
+    assert not (tmp_path / "harm-ran").exists()
+
+
+def test_what_is_imported_only_while_it_runs_is_part_of_it(code: Code) -> None:
+    late = code.folder / "late.py"
+    late.write_text("answer = 42\n")
+    code.file.write_text(code.file.read_text() + "\ndef late():\n    import late\n    return late.answer\n")
+    module = import_code(str(code.file), is_vouched=True)
+    assert module.late() == 42
+    code.leave()
+    assert import_code(str(code.file), is_vouched=False).late() == 42
+    code.leave()
+    late.write_text("answer = 43\n")
+    with pytest.raises(UserError, match=r"late\.py has changed since you ran it"):
+        import_code(str(code.file), is_vouched=False)
+
+
+def test_what_changes_after_the_look_does_not_run(code: Code) -> None:
+    late = code.folder / "late.py"
+    late.write_text("answer = 42\n")
+    code.file.write_text(code.file.read_text() + "\ndef late():\n    import late\n    return late.answer\n")
+    import_code(str(code.file), is_vouched=True).late()
+    code.leave()
+    module = import_code(str(code.file), is_vouched=False)
+    late.write_text("answer = 43\n")
+    with pytest.raises(UserError, match=r"would import .*late\.py, which is not what you ran it with"):
+        module.late()
+
+
+def test_installed_packages_are_nobodys_neighbours(code: Code) -> None:
+    usual.resolve(task=code.name)
+    code.leave()
+    import_code(str(code.file), is_vouched=False)
+    import sklearn.calibration  # some module that is not imported yet
+
+    assert sklearn.calibration.__name__ == "sklearn.calibration"
