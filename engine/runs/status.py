@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import socket
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,6 +61,28 @@ class Status:
     process_start: int | None = None
     """Start time of process `pid` in the kernel's ticks, so that another process with its number is not taken
     for it; filled in by `write_status`."""
+
+
+def first_status(pid: int, preset: str = "", message: str = "") -> Status:
+    """The status of a process of this host that has taken no step yet."""
+    now, unknown = time.time(), math.nan
+    return Status(
+        state=RunState.STARTING,
+        pid=pid,
+        host=socket.gethostname(),
+        step=0,
+        epoch=0,
+        epochs=0,
+        total_steps=0,
+        started=now,
+        heartbeat=now,
+        steps_per_s=unknown,
+        samples_per_s=unknown,
+        eta_s=None,
+        device="",
+        preset=preset,
+        message=message,
+    )
 
 
 def write_status(paths: RunPaths, status: Status) -> None:

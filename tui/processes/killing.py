@@ -17,7 +17,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.runs.status import Status, is_running, write_status
+from trainctl.engine.runs.status import Status, first_status, is_running, write_status
 
 GONE_S = 5.0
 """How long a process may take to be gone: the kernel has to free what it held."""
@@ -40,7 +40,7 @@ def kill(paths: RunPaths, status: Status | None, process: subprocess.Popen[bytes
         return None
     _wait(status, process)
     reason = f"killed from the cockpit after step {step}" if step else "killed from the cockpit before its first step"
-    known = status or _unheard(process)
+    known = status or first_status(0 if process is None else process.pid)
     said = replace(known, state=RunState.KILLED, step=max(step, known.step), heartbeat=time.time(), message=reason)
     with suppress(UserError):  # it is ended, whatever the disk thinks of it
         EventWriter(paths).append(EventKind.END, said.step, state=str(RunState.KILLED), exit_reason=reason)
@@ -74,24 +74,3 @@ def _wait(status: Status | None, process: subprocess.Popen[bytes] | None) -> Non
     deadline = time.monotonic() + GONE_S
     while status is not None and is_running(status) and time.monotonic() < deadline:
         time.sleep(LOOK_S)
-
-
-def _unheard(process: subprocess.Popen[bytes] | None) -> Status:
-    """Of a training that was ended before it said anything."""
-    now, nothing = time.time(), float("nan")
-    return Status(
-        state=RunState.STARTING,
-        pid=process.pid if process is not None else 0,
-        host=socket.gethostname(),
-        step=0,
-        epoch=0,
-        epochs=0,
-        total_steps=0,
-        started=now,
-        heartbeat=now,
-        steps_per_s=nothing,
-        samples_per_s=nothing,
-        eta_s=None,
-        device="",
-        preset="",
-    )

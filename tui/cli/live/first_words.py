@@ -6,9 +6,7 @@ torch, and hands over as soon as the run itself can speak.
 
 from __future__ import annotations
 
-import math
 import os
-import socket
 import threading
 import time
 from collections.abc import Generator
@@ -19,7 +17,7 @@ from trainctl.engine.data.progress import reporting_to
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.runs.status import Status, write_status
+from trainctl.engine.runs.status import first_status, write_status
 
 BEAT_S = 1.0
 WRITE_S = 0.2
@@ -38,24 +36,7 @@ class FirstWords:
 
     def __init__(self, paths: RunPaths, preset: str) -> None:
         self._paths, self._ended = paths, threading.Event()
-        now, unknown = time.time(), math.nan
-        self._status = Status(
-            state=RunState.STARTING,
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            step=0,
-            epoch=0,
-            epochs=0,
-            total_steps=0,
-            started=now,
-            heartbeat=now,
-            steps_per_s=unknown,
-            samples_per_s=unknown,
-            eta_s=None,
-            device="",
-            preset=preset,
-            message="reading the configuration",
-        )
+        self._status = first_status(os.getpid(), preset, "reading the configuration")
         self._written_s = 0.0
         self._lock = threading.Lock()
         self._write()

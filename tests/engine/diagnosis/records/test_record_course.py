@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_runs import STATUS
 
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding, Severity
@@ -24,8 +23,7 @@ from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewWriter
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.states import RunState
-from trainctl.engine.runs.status import Status, write_status
+from trainctl.engine.runs.status import write_status
 from trainctl.engine.runs.store import StepWriter
 
 LAYOUT = RecordLayout(terms=("ce",), groups=("body",))
@@ -203,23 +201,7 @@ def test_a_long_run_is_opened_from_its_overview_with_the_same_course(tmp_path: P
 
 def test_a_crashed_run_is_not_said_to_be_running(tmp_path: Path) -> None:
     paths, now = write(tmp_path, records(100, falls)), time.time()
-    status = Status(
-        state=RunState.RUNNING,
-        pid=os.getpid(),
-        host=socket.gethostname(),
-        step=100,
-        epoch=5,
-        epochs=9,
-        total_steps=180,
-        started=now,
-        heartbeat=now,
-        steps_per_s=1.0,
-        samples_per_s=16.0,
-        eta_s=80.0,
-        device="cpu",
-        preset="own",
-        process_start=1,
-    )
+    status = dataclasses.replace(STATUS, step=100, started=now, heartbeat=now, process_start=1)
     write_status(paths, status)
     facts = read_evidence(paths).records
     assert facts is not None and facts.stands == "presumed crashed" and facts.is_over
