@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
@@ -154,10 +154,16 @@ def named_run(words: Sequence[str], runs_dir: Path) -> tuple[str, list[str]]:
     Raises:
         UserError: several are named.
     """
+    name, overrides = _one_name(words, runs_dir, "one run at a time")
+    return name or "latest", overrides
+
+
+def _one_name(words: Sequence[str], runs_dir: Path, why: str) -> tuple[str | None, list[str]]:
+    """The one name among the arguments, none where there is none, and the KEY=VALUE; `why` there may be no more."""
     names, overrides = names_and_overrides(words, runs_dir)
     if len(names) > 1:
-        raise UserError(f"{names[0]} and {names[1]}: one run at a time", "name one of them")
-    return names[0] if names else "latest", overrides
+        raise UserError(f"{names[0]} and {names[1]}: {why}", "name one of them")
+    return names[0] if names else None, overrides
 
 
 @dataclass(frozen=True)
@@ -199,4 +205,33 @@ class OverridableOptions(ConfigurationOptions):
     @property
     def assignments(self) -> list[str]:
         """As in the base class; the arguments come last."""
+        return all_overrides(self.sets, self.overrides, self.device) + self.data_assignments
+
+
+@dataclass(frozen=True)
+class RunOrConfigurationOptions(ConfigurationOptions):
+    """The same for a command whose arguments name a run, or are overrides."""
+
+    ONLY_ONE: ClassVar[str]
+    """Why several names are a mistake."""
+    words: Overrides = None
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR
+
+    @property
+    def run(self) -> str | None:
+        """What is named; None: nothing is.
+
+        Raises:
+            UserError: several are named.
+        """
+        return _one_name(self.words or (), self.runs_dir, self.ONLY_ONE)[0]
+
+    @property
+    def overrides(self) -> list[str]:
+        """KEY=VALUE among the arguments."""
+        return names_and_overrides(self.words or (), self.runs_dir)[1]
+
+    @property
+    def assignments(self) -> list[str]:
+        """As in the base class; the arguments come after --set."""
         return all_overrides(self.sets, self.overrides, self.device) + self.data_assignments

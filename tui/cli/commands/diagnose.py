@@ -9,22 +9,14 @@ import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, chosen_scale, configured
-from trainctl.tui.cli.options import (
-    DEFAULT_RUNS_DIR,
-    ConfigurationOptions,
-    Json,
-    RunsDir,
-    ScaleChoice,
-    all_overrides,
-    names_and_overrides,
-)
+from trainctl.tui.cli.options import Json, RunOrConfigurationOptions, ScaleChoice
 from trainctl.tui.cli.output import print_json, print_meant
 
 if TYPE_CHECKING:
@@ -50,9 +42,10 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True)
-class DiagnoseOptions(ConfigurationOptions):
+class DiagnoseOptions(RunOrConfigurationOptions):
     """The options of `trainctl diagnose`."""
 
+    ONLY_ONE: ClassVar[str] = "one run or log at a time"
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -82,29 +75,6 @@ class DiagnoseOptions(ConfigurationOptions):
     progress: Annotated[
         bool, typer.Option("--progress", help="Say each section on stderr when it is judged, as JSON lines.")
     ] = False
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR
-
-    @property
-    def run(self) -> str | None:
-        """What is diagnosed; none: a training to come.
-
-        Raises:
-            UserError: several are named.
-        """
-        names, _ = names_and_overrides(self.words or (), self.runs_dir)
-        if len(names) > 1:
-            raise UserError(f"{names[0]} and {names[1]}: one run or log at a time", "name one of them")
-        return names[0] if names else None
-
-    @property
-    def overrides(self) -> list[str]:
-        """KEY=VALUE among the arguments."""
-        return names_and_overrides(self.words or (), self.runs_dir)[1]
-
-    @property
-    def assignments(self) -> list[str]:
-        """As in the base class; the arguments come after --set."""
-        return all_overrides(self.sets, self.overrides, self.device) + self.data_assignments
 
     @property
     def data_assignments(self) -> list[str]:

@@ -8,19 +8,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.cli.command_line import takes
-from trainctl.tui.cli.options import (
-    DEFAULT_RUNS_DIR,
-    ConfigurationOptions,
-    RunsDir,
-    all_overrides,
-    names_and_overrides,
-)
+from trainctl.tui.cli.options import RunOrConfigurationOptions
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
@@ -28,9 +22,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class UiOptions(ConfigurationOptions):
+class UiOptions(RunOrConfigurationOptions):
     """The options of `trainctl ui`."""
 
+    ONLY_ONE: ClassVar[str] = "the cockpit opens on one run"
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -39,7 +34,6 @@ class UiOptions(ConfigurationOptions):
             show_default=False,
         ),
     ] = None
-    runs_dir: RunsDir = DEFAULT_RUNS_DIR
     readonly: Annotated[bool, typer.Option("--readonly", help="Refuse everything that changes a run.")] = False
     ascii_: Annotated[bool, typer.Option("--ascii", help="Draw charts with plain characters.")] = False
     blocks: Annotated[bool, typer.Option("--blocks", help="Draw charts with block characters.")] = False
@@ -58,28 +52,6 @@ class UiOptions(ConfigurationOptions):
     allow_control: Annotated[bool, typer.Option("--allow-control", help="With --web: browsers may change the run.")] = (
         False
     )
-
-    @property
-    def run(self) -> str | None:
-        """The run to open; none: a new one.
-
-        Raises:
-            UserError: several are named.
-        """
-        names, _ = names_and_overrides(self.words or (), self.runs_dir)
-        if len(names) > 1:
-            raise UserError(f"{names[0]} and {names[1]}: the cockpit opens on one run", "name one of them")
-        return names[0] if names else None
-
-    @property
-    def overrides(self) -> list[str]:
-        """KEY=VALUE among the arguments."""
-        return names_and_overrides(self.words or (), self.runs_dir)[1]
-
-    @property
-    def assignments(self) -> list[str]:
-        """As in the base class; the arguments come after --set."""
-        return all_overrides(self.sets, self.overrides, self.device) + self.data_assignments
 
 
 @takes(UiOptions, first=("preset", "task", "data", "scale", "device", "config", "sets"))
