@@ -65,6 +65,8 @@ class Order:
     argv: Sequence[str] = ()
     on_open: Callable[[RunPaths], None] | None = None
     """Told the directory before training starts, e.g. to show it."""
+    on_crash: Callable[[BaseException], object] = traceback.print_exception
+    """Told what the task's code raised while it trained, e.g. to print it."""
     make_observer: Callable[[Splits], Observer] | None = None
     """For debugging: looks at every backward pass."""
     judge: Callable[[RunPaths, RunState], Judgement] | None = None
@@ -136,7 +138,7 @@ class _Sitting:
             self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer)
             raise
         except (Exception, SystemExit) as err:  # the task's code is the user's: its traceback goes to the console
-            traceback.print_exc()
+            self.order.on_crash(err)
             if trainer is not None:
                 trainer.save_the_rest()
             last = traceback.extract_tb(err.__traceback__)[-1]

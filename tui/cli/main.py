@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from trainctl.engine.errors import ExitCode, UserError
+from trainctl.tui.cli.crash import print_traceback
 from trainctl.tui.cli.live.streams import open_standard_streams
 from trainctl.tui.plain import printable
 
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # `| head` has seen enough. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
+    except Exception as err:  # a fault of ours, or of the user's task
+        print_traceback(err)
+        code = ExitCode.RUN_FAILED
     sys.exit(code)
 
 

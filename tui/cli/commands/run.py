@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +20,7 @@ import typer
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
+from trainctl.tui.cli.crash import print_traceback
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, OverridableOptions, RunsDir, ScaleChoice
 from trainctl.tui.cli.output import say
 
@@ -233,7 +233,7 @@ def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *
     ) as err:  # the task's code, before there is a run; later the run itself keeps what went wrong
         if isinstance(err, SystemExit) and err.code in ENDED_BY_SIGNAL:
             raise
-        traceback.print_exc()
+        print_traceback(err)
         if words is not None:
             words.fail(f"{type(err).__name__}: {err}")
         return ExitCode.RUN_FAILED
@@ -261,6 +261,7 @@ def _order(target: Target, on_open: Callable[[RunPaths], None], *, debug: bool) 
         origin=origin,
         argv=sys.argv,
         on_open=on_open,
+        on_crash=print_traceback,
         make_observer=_debug_observer() if debug else None,
         judge=_judge,
     )
