@@ -1,0 +1,108 @@
+"""K401, Q501: a term of the loss that stands where its formula says that nothing is learnt.
+
+Pure functions of a log. Judges a term by itself; the loss as a whole is `training_loss`'s.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.logs.course import is_by_epoch, is_long, stands_still
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.names import VAL, Kind
+from trainctl.engine.diagnosis.logs.posteriors import max_posteriors
+
+CONTRASTIVE = frozenset({"supcon", "contrastive", "contrast", "infonce", "nce", "ntxent", "simclr", "con"})
+"""Words of the names of contrastive losses."""
+PINNED = 0.02
+FEWEST, MOST = 4, 1024
+"""Batch sizes that are looked for where none is given."""
+SATURATED = 0.99
+
+
+@rule(
+    "K401",
+    "contrastive loss at its floor",
+    section="loss",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def pinned_contrast(log: LogFacts) -> Answer:
+    """A contrastive loss stands still at ln(B−1): of the given B, or of a whole number from 4 to 1024 that is near."""
+    known = [s for s in log.of(Kind.TERM, Kind.TOTAL) if _is_contrastive(log, s) and s.meaning.split != VAL]
+    if not known:
+        return Unchecked("the log names no contrastive loss")
+    series = max(known, key=lambda one: len(one.values))
+    if not is_long(log, series):
+        return Unchecked(f"too few values of {series.name} to say that it stands still ({len(series.finite)})")
+    late = series.finite[len(series.finite) // 2 :]
+    weight = log.weight_of(series)
+    late, per_weight = late / weight, "" if weight == 1 else f" / {weight:g}"
+    level = float(np.median(late))
+    size = log.batch_size or round(math.exp(min(level, 20.0))) + 1
+    gap = abs(level - math.log(max(size - 1, 1)))
+    # Whole numbers lie 1/(B−1) apart: near one means something only if it is much nearer than that.
+    near = (
+        PINNED
+        if log.batch_size
+        else min(PINNED, 0.1 / max(size - 1, 1)) + float(series.column.half_units.min()) / weight
+    )
+    if not FEWEST <= size <= MOST or gap > near or late.std() > PINNED or not stands_still(series.finite):
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN if log.batch_size else Confidence.LIKELY,
+        summary=f"{series.name}{per_weight} stands at {level:.4f}, "
+        f"equal embeddings give ln({size}−1) = {math.log(size - 1):.4f}",
+        where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}: deviation {late.std():.2g}",
+        why="one class in each batch (its least possible loss), equal embeddings, or no positives"
+        + ("" if log.batch_size else f"; B = {size} is read off the value, --batch-size B makes it sure"),
+        fix=Fix("print the classes of a few batches and the mean cosine of the embeddings; the learning rate can wait"),
+        figures={"loss": level, "gap": gap, "std": float(late.std()), "batch_size": size},
+    )
+
+
+def _is_contrastive(log: LogFacts, series: Series) -> bool:
+    if series.meaning.kind is Kind.TERM:
+        return bool(series.meaning.words & CONTRASTIVE)
+    weights = log.weights or {}
+    return bool(weights) and set(weights) <= CONTRASTIVE
+
+
+@rule(
+    "Q501",
+    "one-hot posteriors",
+    section="loss",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def saturated_posteriors(log: LogFacts) -> Answer:
+    """Mean largest posterior above .99 over the last epoch that was logged, or the last tenth of the values."""
+    known = max_posteriors(log)
+    if not known:
+        return Unchecked("the log names no largest posterior, and no cluster loss beside an entropy")
+    for series in known:
+        values = np.abs(series.finite)
+        count = 1 if is_by_epoch(log, series) else max(len(values) // 10, 1)
+        if len(values) and float(values[-count:].min()) > SATURATED:
+            first = int(np.flatnonzero(np.abs(series.values) > SATURATED)[0])
+            return Hit(
+                severity=Severity.WARNING,
+                confidence=Confidence.LIKELY,
+                summary=f"{series.name} {series.say(len(series.values) - 1)} at the end",
+                where=f"above {SATURATED} first at {log.where(series, first)}",
+                why="one-hot posteriors have no gradient: no loss on them can move a sample to another cluster",
+                fix=Fix(
+                    "a mixture over fewer dimensions or log-densities × 1/D; a lower cluster weight, an entropy term"
+                ),
+                figures={"max_posterior": float(values[-1])},
+            )
+    return None
