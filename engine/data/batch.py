@@ -81,9 +81,9 @@ def _targets_of(dataset: MapDataset) -> Tensor | None:
     targets = getattr(dataset, "targets", None)
     try:
         found = None if targets is None else torch.as_tensor(targets)
-    except (TypeError, ValueError, RuntimeError):
+        is_label = found is not None and found.shape == (len(dataset),) and not found.is_floating_point()
+    except (TypeError, ValueError, RuntimeError):  # its length may be none, too; whoever checks the split says so
         return None
-    is_label = found is not None and found.shape == (len(dataset),) and not found.is_floating_point()
     return found.long() if found is not None and is_label else None
 
 
@@ -104,6 +104,8 @@ class Splits:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What the loader wants the user to know: files skipped, split chosen, leak check."""
+    of_split: tuple[str, ...] = ()
+    """Those of the notes that speak of the split alone; they mean nothing where all is taken together."""
     leak: Leak | None = None
     """Near-duplicates on both sides of the split; none: not looked for."""
     test: Callable[[], Split] | None = None

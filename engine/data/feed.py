@@ -36,6 +36,8 @@ class Feed:
     def __init__(self, split: Split, device: torch.device, workers: int | None = None, seed: int = 0) -> None:
         self.device = device
         self._length = len(split)
+        self.is_read_singly = split.dataset is not None
+        """Whether samples are read one by one, so that a batch may be long in coming."""
         self._workers: Workers | None = None
         if split.dataset is not None:
             count = spare_cores() if workers is None else workers

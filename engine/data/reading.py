@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
-from torch.utils.data._utils.signal_handling import _remove_worker_pids  # type: ignore[import-untyped]
 
 from trainctl.engine.errors import UserError
 
@@ -166,15 +165,26 @@ class Workers:
         # They would go with the last reference, whenever that goes; a run that is over leaves none behind.
         reader = getattr(loader, "_iterator", None)
         if reader is not None:
-            # It waits five seconds for each worker, and for ever for one that is stopped. Those which DataLoader does
-            # not know any more may be killed without an error of its own.
-            if reader._worker_pids_set:
-                _remove_worker_pids(id(reader))
-                reader._worker_pids_set = False
-            late = threading.Timer(GRACE_S, lambda: [worker.kill() for worker in reader._workers])
-            late.start()
-            reader._shutdown_workers()
-            late.cancel()
+            _end(reader)
+
+
+def _end(reader: Any) -> None:
+    """End the workers of a DataLoader's iterator within about `GRACE_S`.
+
+    By itself it waits five seconds for each, and for ever for one that is stopped. Those which DataLoader does not know
+    any more may be killed without an error of its own. All names here are torch's private ones.
+    """
+    from torch.utils.data._utils.signal_handling import _remove_worker_pids  # pyright: ignore
+
+    if reader._worker_pids_set:
+        _remove_worker_pids(id(reader))
+        reader._worker_pids_set = False
+    late = threading.Timer(GRACE_S, lambda: [worker.kill() for worker in reader._workers])
+    late.start()
+    try:
+        reader._shutdown_workers()
+    finally:
+        late.cancel()
 
 
 class _Orders:

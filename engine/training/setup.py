@@ -129,7 +129,11 @@ def check_splits(splits: Splits) -> None:
 
 
 def _check_split(name: str, split: Split, num_classes: int) -> None:
-    if (not split.tensors and split.dataset is None) or len(split) == 0:
+    try:
+        is_empty = (not split.tensors and split.dataset is None) or len(split) == 0
+    except (TypeError, ValueError, NotImplementedError) as err:  # a Dataset's own length
+        raise UserError(f"the Dataset of the {name} split has no length: {err}", "define __len__ as a count") from err
+    if is_empty:
         raise UserError(f"the {name} split is empty", "give more data or another data.val_fraction")
     if split.dataset is not None:
         split.at(torch.zeros(1, dtype=torch.int64))  # before there is a run: whether its samples can be collated

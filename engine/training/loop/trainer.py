@@ -131,7 +131,7 @@ class Trainer:
     def _step(self, group: Sequence[Tensor], batches: Iterator[Batch]) -> None:
         started = time.perf_counter()
         progress = self.state.progress
-        found = self.desk.signals.unless_interrupted(lambda: [*islice(batches, len(group))])
+        found = self._fetch(batches, len(group))
         if found is None:
             return  # no step was begun: the run ends after the one before
         prepared = [self._augmented(batch) for batch in found]
@@ -163,6 +163,12 @@ class Trainer:
                 indices=[indices.numpy() for indices in group],
             )
         )
+
+    def _fetch(self, batches: Iterator[Batch], count: int) -> list[Batch] | None:
+        """The next batches; none where a signal came while samples were waited for, which may never come."""
+        if self._feed.is_read_singly:
+            return self.desk.signals.unless_interrupted(lambda: [*islice(batches, count)])
+        return [*islice(batches, count)]
 
     def _augmented(self, batch: Batch) -> Batch:
         return self.task.augment(self.task.prepare(batch), self.state.generator)

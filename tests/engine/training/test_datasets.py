@@ -221,3 +221,17 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("length", [-1, 2.5, "three"])
+def test_a_length_that_is_no_count_is_one_line(tmp_path: Path, length: Any) -> None:
+    class Endless(Blobs):
+        def __len__(self) -> int:
+            return length
+
+    class FromEndless(FromDatasets):
+        def load(self) -> Splits:
+            return Splits(*(Split(dataset=Endless(3)) for _ in range(2)), classes=("a", "b", "c"))
+
+    with pytest.raises(UserError, match=r"the Dataset of the train split has no length: .*; define __len__"):
+        run_toy(tmp_path / "run", config(0), task_type=FromEndless)
