@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder, is_there
 from trainctl.engine.runs.atomic import write_atomic
 
 OPSET = 17
@@ -59,7 +60,7 @@ def export_images(exported: ImageNetwork, path: Path, *, overwrite: bool = False
         UserError: the extra is not installed, the file exists, or the network's output is not finite.
     """
     _require_packages()
-    if path.is_dir() or (path.exists() and not overwrite):
+    if is_folder(path) or (is_there(path) and not overwrite):
         raise UserError(f"{path} exists", "name another file, or remove it first")
     network = copy.deepcopy(exported.network).cpu().float().eval()
     network = network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_file
 from trainctl.engine.tasks.neighbours import INSTALLED, Neighbours
 from trainctl.engine.tasks.trust import HINT, Hashes, hash_of_bytes, note, require_trust
 
@@ -24,7 +25,10 @@ def imported_code(where: str) -> ModuleType | None:
     """The code called `where`, if this process has imported it."""
     if not where.endswith(".py"):
         return sys.modules.get(where)
-    path = Path(where).resolve()
+    try:
+        path = Path(where).resolve()
+    except (ValueError, RuntimeError):  # no possible name; a link that leads to itself
+        return None
     loaded = sys.modules.get(_module_name(path))
     return loaded if loaded is not None and loaded.__file__ == str(path) else None
 
@@ -62,7 +66,7 @@ def _note(path: Path, neighbours: Neighbours) -> None:
 def _find_file(where: str) -> tuple[Path, Path]:
     """The file, and the folder that its neighbours lie in."""
     path = Path(where)
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"task file not found: {path}", "give --task FILE.py:Class")
     return path.resolve(), path.resolve().parent
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainctl.engine.data.csv_table import table_headers
+from trainctl.engine.files import is_folder
 
 WELD_COLUMNS = ("CATEGORY", "SUBDIRS")
 MANIFEST = "manifest.csv"
@@ -18,7 +19,7 @@ def recognise_task(data: Path) -> tuple[str, str] | None:
     A table, whatever it is called, or the `manifest.csv` of a folder, with the columns of a weld manifest belongs to
     `weld`; the `dmos.csv` of KADID-10k, or its folder, to `quality`.
     """
-    files = [data / MANIFEST, data / KADID_TABLE] if data.is_dir() else [data]
+    files = [data / MANIFEST, data / KADID_TABLE] if is_folder(data) else [data]
     for file in files:
         for names in table_headers(file, str.upper):
             header = set(names)

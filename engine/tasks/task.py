@@ -120,6 +120,16 @@ class Task(ABC, Generic[ConfigT]):
             UserError: when the data cannot be used; names the file and what to do.
         """
 
+    def load_whole(self) -> Splits | None:
+        """All samples as the part `val`, whether or not they could be split, for an evaluation of everything.
+
+        None: the parts of `load` together.
+
+        Raises:
+            UserError: when the data cannot be used.
+        """
+        return None
+
     def state(self) -> Mapping[str, Any]:
         """What the task learnt from its data and needs without them: a vocabulary, a scaler, a width.
 

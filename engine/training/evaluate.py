@@ -80,11 +80,13 @@ def evaluate(
     config = resolved.config
     task = task_type(config, data_path)
     task.load_state(saved_task_state(task_type, checkpoint))
-    splits = task.load()
-    check_splits(splits)
-    trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=splits)
+    whole = task.load_whole() if part == "all" else None
+    splits = whole or task.load()
+    check_splits(splits if whole is None else replace(whole, train=whole.val))
+    known = splits if whole is None else None
+    trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=known)
     _check_classes(trained, splits)
-    split = chosen_split(splits, part)
+    split = splits.val if whole is not None else chosen_split(splits, part)
     seen: dict[str, Tensor] = {}
     # the task that loaded the data may have measured it (class weights), so it is the one that is asked
     metrics = validate(
@@ -98,7 +100,8 @@ def evaluate(
     )
     with torch.no_grad():
         answers, samples = task.answers(seen), _samples(task, split, seen)
-    return Evaluation(trained, part, len(split), splits.classes, metrics, answers, samples, splits.notes)
+    notes = tuple(note for note in splits.notes if part != "all" or note not in splits.of_split)
+    return Evaluation(trained, part, len(split), splits.classes, metrics, answers, samples, notes)
 
 
 def chosen_split(splits: Splits, part: Part) -> Split:

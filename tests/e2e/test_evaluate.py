@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,24 @@ def test_a_task_that_does_not_judge_samples_says_so(
     assert "does not say how bad a sample is" in capsys.readouterr().err
     assert run_command_line(["evaluate", "latest"]) == ExitCode.OK
     assert "40 samples, the validation part of the built-in data" in capsys.readouterr().out
+
+
+def test_everything_has_no_split_to_speak_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not [note for note in evaluated(capsys, "--data", "others")["notes"] if "split" in note or "copies" in note]
+    assert [note for note in evaluated(capsys, "--data", "others", "--split", "val")["notes"] if "split:" in note]
+
+
+@pytest.mark.parametrize("kind", ["open", "closed"])
+def test_eyes_of_one_kind_are_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str) -> None:
+    shutil.copytree(Path("others") / kind, tmp_path / "one" / kind)
+    found = evaluated(capsys, "--data", str(tmp_path / "one"))
+    assert run_command_line(["predict", "latest", "--json", str(tmp_path / "one")]) == ExitCode.OK
+    said = [json.loads(line)["prob_open"] >= 0.5 for line in capsys.readouterr().out.splitlines()]
+    assert found["samples"] == len(said)
+    assert found["metrics"]["accuracy"] == pytest.approx(
+        sum(is_open == (kind == "open") for is_open in said) / len(said)
+    )
+    assert found["metrics"]["auroc"] is None
+    assert run_command_line(["evaluate", "latest", "--data", str(tmp_path / "one")]) == ExitCode.OK
+    assert run_command_line(["evaluate", "latest", "--data", str(tmp_path / "one"), "--split", "val"]) == ExitCode.USAGE
+    assert run_command_line(["data", "--data", str(tmp_path / "one")]) == ExitCode.USAGE

@@ -21,12 +21,13 @@ CLASS_FOLDERS = ("closed", "open")
 EXPECTED = "expected are the folders open and closed, or train and val with these in each"
 
 
-def list_folders(root: Path, classes: Mapping[str, str] = {}) -> Listing:
+def list_folders(root: Path, classes: Mapping[str, str] = {}, *, needs_both: bool = True) -> Listing:
     """Every image below the class folders, sorted by path.
 
     Args:
         root: holds the class folders, or a folder for each split with these in it.
         classes: what folders of other names hold, `open` or `closed`.
+        needs_both: refuse a folder without one of the classes, as a training must.
 
     Raises:
         UserError: when a class folder is missing, empty, unreadable or a file, or a split has an unknown name.
@@ -34,7 +35,7 @@ def list_folders(root: Path, classes: Mapping[str, str] = {}) -> Listing:
     known = _class_ids(classes)
     children = _children(root, known)
     if children.keys() & known.keys():
-        return _listing(root, [(root, None)], known, classes)
+        return _listing(root, [(root, None)], known, classes, needs_both)
     folders = [(name, path) for name, paths in sorted(children.items()) for path in paths]
     is_split = [name in SPLIT_NAMES or _children(path, known).keys() & known.keys() for name, path in folders]
     if folders and not any(is_split):
@@ -43,7 +44,7 @@ def list_folders(root: Path, classes: Mapping[str, str] = {}) -> Listing:
     if not splits:
         holds = "holds no folder" if entries(root, EXPECTED) else "is empty"
         raise UserError(f"{root} {holds}", f"{EXPECTED} (photographs as they are: --preset quality/repaired)")
-    return _listing(root, splits, known, classes)
+    return _listing(root, splits, known, classes, needs_both)
 
 
 def is_image_root(root: Path) -> bool:
@@ -91,7 +92,11 @@ def class_by_name(name: str) -> str | None:
 
 
 def _listing(
-    root: Path, splits: Sequence[tuple[Path, int | None]], known: Mapping[str, int], classes: Mapping[str, str]
+    root: Path,
+    splits: Sequence[tuple[Path, int | None]],
+    known: Mapping[str, int],
+    classes: Mapping[str, str],
+    needs_both: bool,
 ) -> Listing:
     """The images of one or more folders that each hold the class folders."""
     paths: list[Path] = []
@@ -105,7 +110,7 @@ def _listing(
         strange += [path for path in strangers if images_below(path).images]
         for class_id, missing in enumerate(CLASS_FOLDERS):
             holding = [path for name in sorted(children) if known.get(name) == class_id for path in children[name]]
-            if not holding:
+            if not holding and needs_both:
                 given = {name: held for name, held in classes.items() if name.lower() in children}
                 raise _without_classes(folder, [path.name for path in strangers], repr(missing), given)
             for found in map(_images, holding):

@@ -50,8 +50,16 @@ def load_eyes(options: EyesData, seed: int, path: Path | None, progress: Progres
     return make_splits(_list(path, options.classes), options, seed, progress or partial(report, DECODING))
 
 
-def _list(path: Path, classes: Mapping[str, str]) -> Listing:
-    """The images of a path, by what lies there.
+def load_whole_eyes(options: EyesData, path: Path, progress: Progress | None = None) -> Splits:
+    """All images of the user's own as the part `val`, also where they are of one class only; see `load_eyes`."""
+    from trainctl.engine.data.eyes.splits import make_whole
+
+    listing = _list(path, options.classes, needs_both=False)
+    return make_whole(listing, options, progress or partial(report, DECODING))
+
+
+def _list(path: Path, classes: Mapping[str, str], *, needs_both: bool = True) -> Listing:
+    """The images of a path, by what lies there; `needs_both`: folders of one class only are refused.
 
     Raises:
         UserError: when nothing that can be read does.
@@ -69,7 +77,7 @@ def _list(path: Path, classes: Mapping[str, str]) -> Listing:
         raise UserError(f"no file or folder {path}", "check --data")
     if path.is_dir():
         files = [] if is_image_root(path) else sorted(path.glob("*.parquet"))
-        return list_parquet(path, files) if files else list_folders(path, classes)
+        return list_parquet(path, files) if files else list_folders(path, classes, needs_both=needs_both)
     suffixes = {suffix.lower() for suffix in path.suffixes}
     if is_parquet(path) or ".parquet" in suffixes:
         return list_parquet(path, [path])

@@ -51,17 +51,31 @@ def make_splits(
     num_train = int((plan.sides[order] == TRAIN).sum())
     train = _part(listing, plan, order[:num_train], images[:num_train])
     val = _part(listing, plan, order[num_train:], images[num_train:])
-    leak = None
+    leak, of_split = None, [plan.note]
     if plan.groups is None and options.leak_check:
         leak = check_leak(train.tensors["images"], val.tensors["images"], train.names, val.names)
         notes.append(leak.note())
+        of_split.append(leak.note())
     kept = np.flatnonzero(plan.sides == UNUSED)
 
     def test() -> Split:
         rows, decoded, _ = _decoded(listing, kept, options, progress)
         return _part(listing, plan, rows, decoded)
 
-    return Splits(train, val, CLASSES, tuple(notes), leak, test if len(kept) else None)
+    return Splits(
+        train, val, CLASSES, tuple(notes), leak=leak, test=test if len(kept) else None, of_split=tuple(of_split)
+    )
+
+
+def make_whole(listing: Listing, options: EyesData, progress: Callable[[int, int], None] | None = None) -> Splits:
+    """Decode all images of a listing into one part, `val`; there may be eyes of one kind only.
+
+    Raises:
+        UserError: when images cannot be decoded (unless `data.skip_corrupt`).
+    """
+    plan = Plan(np.full(len(listing.names), VAL), None, "")
+    rows, images, problems = _decoded(listing, np.arange(len(listing.names)), options, progress)
+    return Splits(Split(), _part(listing, plan, rows, images), CLASSES, (*listing.notes, *problems))
 
 
 def _decoded(

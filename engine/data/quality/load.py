@@ -174,4 +174,4 @@ def _split(samples: _Samples, options: QualityData, seed: int, notes: tuple[str,
         )
 
     note = f"split: {held_out} of {len(groups)} {what} held out with all their copies"
-    return Splits(part(slice(num_train)), part(shuffled), (), (*notes, note))
+    return Splits(part(slice(num_train)), part(shuffled), (), (*notes, note), of_split=(note,))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trainctl.engine.data.augment.pipeline import augment_eyes
 from trainctl.engine.data.batch import Batch, Split, Splits, with_float_images
-from trainctl.engine.data.eyes.load import load_eyes
+from trainctl.engine.data.eyes.load import load_eyes, load_whole_eyes
 from trainctl.engine.data.eyes.splits import CLASSES
 from trainctl.engine.data.image_files import SUFFIXES
 from trainctl.engine.data.images import decode_images, problem_words
@@ -62,6 +62,25 @@ class EyesTask(Task[EyesConfig]):
         if self._term.weighs_classes and self.config.loss.pos_weight == "auto":
             self.pos_weight = auto_pos_weight(splits.train)
         return splits
+
+    def load_whole(self) -> Splits | None:
+        """All images of the user's own; the loss weighs the classes as in the training, where that is known."""
+        if self.data_path is None:
+            return None
+        splits = load_whole_eyes(self.config.data, self.data_path)
+        if self._term.weighs_classes and self.pos_weight is None:
+            num_classes = len(splits.val.labels.unique()) if splits.val.labels is not None else 0
+            self.pos_weight = auto_pos_weight(splits.val) if num_classes > 1 else 1.0
+        return splits
+
+    def state(self) -> Mapping[str, Any]:
+        """The weight of the open class, which `load` takes from the training split."""
+        return {} if self.pos_weight is None else {"pos_weight": self.pos_weight}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave."""
+        if self.config.loss.pos_weight == "auto":
+            self.pos_weight = state.get("pos_weight")
 
     def build_model(self, splits: Splits) -> EyesNet:
         """A fresh network for the configured image size."""
