@@ -16,6 +16,8 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from trainctl.engine.errors import UserError
+
 LARGEST = 2**63 - 1
 """Whole number: what fits 64 bits."""
 _KINDS = {
@@ -27,6 +29,56 @@ _KINDS = {
 }
 _LONG, _LARGE = re.compile(rb"\d{19}"), re.compile(rb"[eE]\+?\d{3}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+
+
+def is_there(path: Path, *, strict: bool = True) -> bool:
+    """Whether anything lies at a path that the user named, which may be no possible name.
+
+    `Path.exists` and its like say no where nothing is, and raise where nobody can tell, or the name is too long.
+
+    Args:
+        path: anything.
+        strict: refuse where nobody can tell, instead of saying no: a folder above may not be searched, the disk fails.
+
+    Raises:
+        UserError: see `strict`.
+    """
+    return _kind_at(path, strict) != 0
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file lies there, or a link to one.
+
+    Raises:
+        UserError: nobody can tell.
+    """
+    return stat.S_ISREG(_kind_at(path, strict=True))
+
+
+def is_folder(path: Path, *, strict: bool = True) -> bool:
+    """Whether a folder lies there, or a link to one.
+
+    Raises:
+        UserError: as `is_there`.
+    """
+    return stat.S_ISDIR(_kind_at(path, strict))
+
+
+def _kind_at(path: Path, strict: bool) -> int:
+    """What kind of thing it is, by its mode; 0: nothing."""
+    try:
+        return path.stat().st_mode
+    except ValueError:  # a null byte, half of a surrogate pair
+        return 0
+    except OSError as err:
+        if not strict or err.errno in _NOT_THERE:
+            return 0
+        if isinstance(err, PermissionError):
+            raise UserError(f"permission denied: {path}", "make the folders above it searchable") from err
+        raise UserError(f"cannot look at {path}: {err.strerror}", "check the disk") from err
 
 
 def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
