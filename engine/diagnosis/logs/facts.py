@@ -74,6 +74,16 @@ class LogFacts:
     sole_weight: float | None = None
     """Weight of the one term that the total of a run is made of; None: there are several, or it is no run."""
 
+    is_opposed: bool = False
+    """Whether groups of parameters minimise losses of their own, as rivals do: then there is no total."""
+
+    @property
+    def without_loss(self) -> str:
+        """Why there is no training loss, in words."""
+        if self.is_opposed:
+            return "its groups minimise losses of their own, of which the sum says nothing"
+        return "the log names no training loss, or several that are no sum"
+
     def of(self, *kinds: Kind, split: str | None = None) -> list[Series]:
         """The series of these kinds; `split` None: of every split."""
         wanted = (one for one in self.series if one.meaning.kind in kinds)

@@ -124,7 +124,13 @@ def _means(groups: Doubles) -> Doubles:
 
 
 def recorded_course(
-    course: LossCourse, validations: Iterable[Event], extent: Extent, *, num_classes: int | None, terms: Sequence[str]
+    course: LossCourse,
+    validations: Iterable[Event],
+    extent: Extent,
+    *,
+    num_classes: int | None,
+    terms: Sequence[str],
+    is_opposed: bool = False,
 ) -> LogFacts:
     """The course as the facts of a log.
 
@@ -134,6 +140,7 @@ def recorded_course(
         extent: of the run's beginning.
         num_classes: None: unknown.
         terms: names of the loss terms: they say what the loss is of, and are no metrics.
+        is_opposed: groups minimise terms of their own, so that their sum is nobody's loss.
     """
     steps, epochs, losses, rates = course.rows()
     is_enough = len(losses) * course.size >= LEAST_STEPS or len(np.unique(epochs)) >= LEAST_EPOCHS
@@ -148,9 +155,10 @@ def recorded_course(
     if is_enough and len(losses):
         rows = row_of[: len(steps)]
         words = frozenset(word for term in terms for word in words_of(term))
-        series += [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, words))]
+        if not is_opposed:
+            series += [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, words))]
         series += [_series("learning rate", rates, rows, Meaning(Kind.LR, "", frozenset()))]
-    series += _validated(held, row_of[len(steps) :], terms)
+    series += _validated(held, row_of[len(steps) :], (*terms, "loss") if is_opposed else terms)
     table = LogTable(
         source="the run",
         format="run",
@@ -166,6 +174,7 @@ def recorded_course(
         num_classes=num_classes,
         is_run=True,
         early=extent.too_early(last),
+        is_opposed=is_opposed,
         sole_weight=course.sole_weight,
     )
 

@@ -14,18 +14,12 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import (
-    NO_CONTRAST,
-    EnvironmentFacts,
-    Evidence,
-    LabelFacts,
-    PlanFacts,
-    RecordFacts,
-    SamplerFacts,
-    SplitLabels,
-)
+from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts, SplitLabels
+from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ScoreFacts
-from trainctl.engine.diagnosis.facts.plan import recorded_plan
+from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
+from trainctl.engine.diagnosis.facts.plan import PlanFacts, recorded_plan
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 from trainctl.engine.diagnosis.records.clusters import recorded_clusters
 from trainctl.engine.diagnosis.records.contrast import recorded_contrast
@@ -137,7 +131,14 @@ class RunEvidence:
         extent = Extent(self._warmup_steps, self._steps_per_epoch or 0)
         classes = len(labels.classes) if labels else None
         held = self._history.validations()
-        course = recorded_course(self._scan.course, held, extent, num_classes=classes, terms=layout.terms)
+        course = recorded_course(
+            self._scan.course,
+            held,
+            extent,
+            num_classes=classes,
+            terms=layout.terms,
+            is_opposed=bool(layout.lr_names),
+        )
         return replace(course, early=early or course.early)
 
     def listen(self) -> list[Event]:

@@ -15,6 +15,8 @@ from torch.nn.functional import softplus
 from toy import ToyTask, reader_of, resolved, run_toy
 
 from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.diagnosis.differential import diagnose
+from trainctl.engine.diagnosis.records.evidence import read_evidence
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
@@ -204,3 +206,21 @@ def test_a_term_that_nobody_minimises_is_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="no group minimises the loss term 'fake'"):
         run_toy(tmp_path / "run", config(), task_type=Forgotten)
+
+
+def test_no_rule_takes_the_sum_of_rivals_for_a_loss(tmp_path: Path) -> None:
+    """Two networks against each other: their terms add up to a constant while both learn."""
+
+    class Balanced(Rivals):
+        def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+            terms = dict(super().step(model, batch).terms)
+            return StepOutput({**terms, "fool": 2.0 - (terms["real"] + terms["fake"]).detach() + 0 * terms["fool"]})
+
+    run_toy(tmp_path / "run", config(train={"epochs": 60, "batch_size": 16}), task_type=Balanced)
+    records = reader_of(tmp_path / "run").steps.all()
+    np.testing.assert_allclose(records["loss"], 2.0, atol=1e-5)
+    report = diagnose(read_evidence(RunPaths(tmp_path / "run")))
+    assert not [finding.code for finding in report.findings if finding.code.startswith(("O", "R"))]
+    assert ("O604", "its groups minimise losses of their own, of which the sum says nothing") in [
+        (entry.code, entry.why) for entry in report.not_checked
+    ]

@@ -17,7 +17,6 @@ from trainctl.engine.diagnosis.logs.names import Kind, words_of
 from trainctl.engine.diagnosis.logs.table import Floats
 from trainctl.engine.diagnosis.rules.course.terms import CONTRASTIVE
 
-NO_LOSS = "the log names no training loss, or several that are no sum"
 NOT_OVER_CLASSES = CONTRASTIVE | {
     "mse",
     "mae",
@@ -50,7 +49,7 @@ def divergence(log: LogFacts) -> Answer:
     """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error)."""
     series = training_loss(log)
     if series is None:
-        return Unchecked(NO_LOSS)
+        return Unchecked(log.without_loss)
     values = series.finite
     if len(values) < CONSTANT or values.min() < 0:
         return Unchecked(f"needs {CONSTANT} values of a training loss that is not negative")
@@ -90,7 +89,7 @@ def spikes(log: LogFacts) -> Answer:
     """
     series = training_loss(log)
     if series is None:
-        return Unchecked(NO_LOSS)
+        return Unchecked(log.without_loss)
     values = series.finite
     if len(values) < 2 * RECOVERY or values.min() <= 0:
         return Unchecked(f"needs {2 * RECOVERY} values of a training loss above 0")
@@ -139,7 +138,7 @@ def stalled(log: LogFacts) -> Answer:
     (information: it may have been as good as it gets from the beginning)."""
     series = training_loss(log)
     if series is None:
-        return Unchecked(NO_LOSS)
+        return Unchecked(log.without_loss)
     values = series.finite
     is_constant = _is_constant(series)
     if log.early and not is_constant:
