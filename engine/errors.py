@@ -26,6 +26,11 @@ class UserError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
+def first_line(err: BaseException) -> str:
+    """What an exception of somebody else's says, in its first line; its kind where it says nothing."""
+    return next(iter(str(err).strip().splitlines()), "") or type(err).__name__
+
+
 class ExitCode(IntEnum):
     """How the process ended, for scripts and schedulers."""
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from trainctl.engine.errors import UserError
+from trainctl.engine.errors import UserError, first_line
 
 PR_SET_PDEATHSIG = 1
 """Of `prctl`: the signal a process gets when its parent ends."""
@@ -102,8 +102,9 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Tensor]:
     except KeyError as err:
         raise UserError(f"a sample of a batch lacks {err}", "give every sample the same fields") from err
     except (TypeError, RuntimeError, ValueError) as err:
-        first = (str(err).strip().splitlines() or [type(err).__name__])[0]
-        raise UserError(f"the samples of a batch do not fit together: {first}", "give tensors of one shape") from err
+        raise UserError(
+            f"the samples of a batch do not fit together: {first_line(err)}", "give tensors of one shape"
+        ) from err
     bad = [name for name, value in batch.items() if not isinstance(value, Tensor)]
     if bad:
         raise UserError(f"{bad[0]} of a sample is no tensor and no number", "leave it out, or encode it as numbers")

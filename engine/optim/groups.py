@@ -6,7 +6,7 @@ Knows modules and names; no optimiser, no loop.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,16 +59,13 @@ def name_groups(model: nn.Module, groups: Mapping[str, OptimizerGroup]) -> tuple
         raise _refusal("they are no mapping of OptimizerGroup", 'return {"NAME": OptimizerGroup(modules, terms)}')
     if all(group.every > 1 for group in groups.values()):
         raise _refusal("no group is updated at every step", "set every=1 for the one that is updated most often")
-    modules, owner = dict(model.named_modules()), dict[str, str]()
+    owner = dict[str, str]()
     for name, group in groups.items():
-        for module in group.modules:
-            if module not in modules:
-                known = ", ".join(child for child, _ in model.named_children())
-                raise _refusal(f"{name}: the network has no module {module!r}", f"top-level modules: {known}")
+        require_modules(model, group.modules, f"optimizers: {name}")
         _check(name, group)
     named = {key: p for key, p in model.named_parameters() if p.requires_grad}
     for key in named:
-        owners = [name for name, group in groups.items() if any(_is_below(key, module) for module in group.modules)]
+        owners = [name for name, group in groups.items() if is_within(key, group.modules)]
         if len(owners) != 1:
             says = "belongs to no group" if not owners else f"belongs to {' and '.join(owners)}"
             raise _refusal(f"the parameter {key} {says}", "name each trainable module in one group, or freeze it")
@@ -105,8 +102,22 @@ def _check(name: str, group: OptimizerGroup) -> None:
         raise _refusal(f"{name}: lr is {lr!r}", "give a learning rate above 0")
 
 
-def _is_below(parameter: str, module: str) -> bool:
-    return module == "" or parameter.startswith(f"{module}.")
+def require_modules(model: nn.Module, names: Iterable[str], what: str) -> None:
+    """Refuse a name that is no module of the network.
+
+    Raises:
+        UserError: begins with `what`, names the module and those at the top.
+    """
+    modules = dict(model.named_modules())
+    for name in names:
+        if name not in modules:
+            known = ", ".join(child for child, _ in model.named_children())
+            raise UserError(f"{what}: the network has no module {name!r}", f"top-level modules: {known}")
+
+
+def is_within(name: str, modules: Sequence[str]) -> bool:
+    """Whether a parameter belongs to one of the modules, or to a module below one; "" is the network itself."""
+    return any(module == "" or name.startswith(f"{module}.") for module in modules)
 
 
 def _refusal(what: str, advice: str) -> UserError:

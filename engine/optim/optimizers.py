@@ -12,8 +12,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from trainctl.engine.config.schema import OptimizerConfig
-from trainctl.engine.errors import UserError
-from trainctl.engine.optim.groups import NamedGroup
+from trainctl.engine.errors import UserError, first_line
+from trainctl.engine.optim.groups import NamedGroup, is_within, require_modules
 
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
 ADAPTED = ("betas", "eps", "momentum", "nesterov")
@@ -44,12 +44,10 @@ def freeze(model: nn.Module, names: Iterable[str]) -> None:
     Raises:
         UserError: a name is no module of the network.
     """
-    modules = dict(model.named_modules())
+    names = list(names)
+    require_modules(model, names, "freeze")
     for name in names:
-        if name not in modules:
-            known = ", ".join(child for child, _ in model.named_children())
-            raise UserError(f"freeze: the network has no module {name!r}", f"top-level modules: {known}")
-        modules[name].requires_grad_(requires_grad=False)
+        model.get_submodule(name).requires_grad_(requires_grad=False)
 
 
 def param_groups(
@@ -110,8 +108,9 @@ def build_optimizer(groups: Sequence[ParamGroup], config: OptimizerConfig, devic
             _try_out(make, {"lr": config.lr, **arguments, **options}, device)
         return make(parts, **{"lr": config.lr, **arguments})
     except (TypeError, ValueError, RuntimeError, AssertionError) as err:  # in torch's words, which name the constant
-        first = (str(err).strip().splitlines() or [type(err).__name__])[0]
-        raise UserError(f"optimizer: {kind.__name__} refuses its constants: {first}", "change optimizer.*") from err
+        raise UserError(
+            f"optimizer: {kind.__name__} refuses its constants: {first_line(err)}", "change optimizer.*"
+        ) from err
 
 
 def _try_out(make: Callable[..., Optimizer], arguments: dict[str, Any], device: torch.device) -> None:
@@ -150,11 +149,6 @@ def names_in_state(
     trained = [(name, p) for name, p in named if not is_within(name, frozen)]
     parts = [[(name, p) for name, p in trained if is_within(name, modules)] for modules in groups] or [trained]
     return [name for part in parts for members, _ in _by_decay(part, config) for name, _ in members]
-
-
-def is_within(name: str, modules: Sequence[str]) -> bool:
-    """Whether a parameter belongs to one of the modules, or to a module below one."""
-    return any(module == "" or name.startswith(f"{module}.") for module in modules)
 
 
 def _by_decay(named: NamedParameters, config: OptimizerConfig) -> list[tuple[NamedParameters, float]]:

@@ -15,7 +15,7 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LRScheduler
 
-from trainctl.engine.errors import UserError
+from trainctl.engine.errors import UserError, first_line
 
 MOST_STEPS = 5_000_000
 """Of a table; a second for each 200,000 or so."""
@@ -69,14 +69,8 @@ def torch_rates(name: str, arguments: Mapping[str, Any], peak: float, count: int
         raise UserError(f"schedule: {kind.__name__} needs {', '.join(missing)}", f"give {wanted}")
     try:
         return _course(kind, given, peak, count)
-    except (
-        TypeError,
-        ValueError,
-        LookupError,
-        ArithmeticError,
-    ) as err:  # in torch's own words, which name the argument
-        first = (str(err).strip().splitlines() or [type(err).__name__])[0]
-        text = f"schedule: {kind.__name__} refuses its arguments: {first}"
+    except (TypeError, ValueError, LookupError, ArithmeticError) as err:  # in torch's words, which name the argument
+        text = f"schedule: {kind.__name__} refuses its arguments: {first_line(err)}"
         raise UserError(text, "change schedule.arguments") from err
 
 

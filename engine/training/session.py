@@ -23,7 +23,7 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.fingerprint import fingerprints
 from trainctl.engine.data.overlap import overlap_about
-from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.errors import ExitCode, UserError, first_line
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
@@ -184,9 +184,9 @@ class _Sitting:
             try:
                 state.load_state_dict(content["state"])
             except (KeyError, RuntimeError, ValueError, TypeError) as err:
-                first = str(err).strip().splitlines()[0]
                 raise UserError(
-                    f"{path} does not fit this configuration: {first}", "resume with the run's own configuration"
+                    f"{path} does not fit this configuration: {first_line(err)}",
+                    "resume with the run's own configuration",
                 ) from err
         elif "forked_from" in (read_meta(self.paths) or {}):
             raise UserError(f"{self.paths.latest} is gone, and a fork cannot start over", "fork again")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_file, open_regular
 from trainctl.engine.runs.atomic import write_atomic
 
 FORMAT = "trainctl checkpoint"
@@ -74,11 +75,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         DamagedCheckpointError: it was one of ours, and is cut off or no longer what was written.
         UserError: the file is missing, not a checkpoint of ours, or of a newer version.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"checkpoint not found: {path}", "give a run directory that holds one")
     if not zipfile.is_zipfile(path):  # a pickle by itself, or half a file, is not even looked into
-        with path.open("rb") as file:
-            is_cut_off = file.read(len(ZIP_HEAD)) == ZIP_HEAD
+        try:
+            with open_regular(path) as file:
+                is_cut_off = file.read(len(ZIP_HEAD)) == ZIP_HEAD
+        except OSError as err:
+            raise UserError(f"cannot read {path}: {err.strerror}", "make it readable") from err
         if is_cut_off:
             raise _refusal(path, "it is cut off or damaged", DamagedCheckpointError)
         raise _refusal(path, "it is another kind of file")

@@ -10,7 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from trainctl.engine.config.schema import RunConfig
-from trainctl.engine.optim.optimizers import is_within, names_in_state
+from trainctl.engine.optim.groups import is_within
+from trainctl.engine.optim.optimizers import names_in_state
 
 
 def load_moments(
