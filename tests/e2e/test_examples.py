@@ -31,4 +31,5 @@ def test_the_two_networks_of_the_example_learn_against_each_other(
 def test_the_digits_of_the_example_are_learnt(tmp_path: Path) -> None:
     words = ["run", "--task", f"{EXAMPLES / 'digits.py'}:Digits", "--runs-dir", str(tmp_path), *SHORT]
     assert run_command_line([*words, "train.epochs=4"]) == ExitCode.OK
+    # .94 to .96 under four seeds; one in ten is right by chance.
     assert json.loads(find_run(tmp_path, "latest").summary.read_text())["metrics"]["accuracy"] > 0.9
