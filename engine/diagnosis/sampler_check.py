@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import Evidence, LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.report import Line, Piece
 

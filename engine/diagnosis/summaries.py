@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable
 
 from trainctl.engine.diagnosis.facts.contrast import collapsed_value
-from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ContrastFacts, Evidence, LabelFacts, SplitFacts
+from trainctl.engine.diagnosis.facts.data import LabelFacts, SplitFacts
+from trainctl.engine.diagnosis.facts.evidence import Evidence
+from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
 
 
 def _environment(evidence: Evidence) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES
+from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
 from trainctl.engine.diagnosis.finding import Confidence, Figures, Finding, Fix, NotChecked, Report
 from trainctl.engine.diagnosis.finding import Severity as Level
 from trainctl.engine.runs.events import Event, EventKind

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, LabelFacts, PlanFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.network import ContrastFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 
 COLLAPSED = 0.95
 """Mean cosine above which embeddings count as collapsed."""

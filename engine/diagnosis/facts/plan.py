@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trainctl.engine.config.yamlfile import read_document
-from trainctl.engine.diagnosis.facts.evidence import PlanFacts
 from trainctl.engine.errors import UserError
 
 if TYPE_CHECKING:
     from trainctl.engine.config.schema import RunConfig
+
+
+@dataclass(frozen=True)
+class PlanFacts:
+    """What the configuration asks for."""
+
+    epochs: int
+    max_steps: int | None
+    batch_size: int
+    accumulation: int
+    drop_last: bool
+    freeze: tuple[str, ...] = ()
+    balancing: tuple[str, ...] = ()
+    """Settings that answer class imbalance: class weights, focal loss."""
+    optimizer: str = ""
+    lr: float = 0.0
+    schedule: str = ""
+    warmup_epochs: int = 0
+    amp: str = "off"
+    seed: int = 0
+    temperature: float | None = None
+    """Of a contrastive loss; None: the configuration names none."""
+    mixture_dim: int | None = None
+    """Dimensions of a mixture inside the network; None: the configuration names none."""
+    temper: str = ""
+    """What the log-densities of the mixture are multiplied with: `none`, `dimension`, `learned`."""
+    refit_mode: str = "none"
+    refit_every: int = 0
+    """Epochs between refits of the mixture."""
 
 
 def plan_facts(config: RunConfig) -> PlanFacts:

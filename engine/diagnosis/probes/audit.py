@@ -17,7 +17,7 @@ from torch import Tensor
 from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.overlap import why_not_compared
 from trainctl.engine.data.samplers.sampler import Sampler
-from trainctl.engine.diagnosis.facts.evidence import TensorFacts
+from trainctl.engine.diagnosis.facts.data import TensorFacts
 from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.probes.data import (
     FEW_SAMPLES,

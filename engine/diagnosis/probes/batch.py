@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.data.batch import Batch, Splits
-from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ParameterFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.data import SamplerFacts
+from trainctl.engine.diagnosis.facts.network import BatchFacts, ParameterFacts
 from trainctl.engine.diagnosis.probes.clusters import measure_clusters
 from trainctl.engine.diagnosis.probes.contrast import measure_contrast
 from trainctl.engine.diagnosis.probes.data import tensor_facts

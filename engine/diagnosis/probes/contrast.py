@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Batch
-from trainctl.engine.diagnosis.facts.evidence import ContrastFacts
+from trainctl.engine.diagnosis.facts.network import ContrastFacts
 from trainctl.engine.diagnosis.probes.debug import find_labels
 from trainctl.engine.runs.term_kinds import TermKind, kinds_of
 from trainctl.engine.tasks.task import StepOutput

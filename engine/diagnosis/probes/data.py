@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.overlap import chunks, find_copies, find_shared_groups, why_not_compared
-from trainctl.engine.diagnosis.facts.evidence import (
+from trainctl.engine.diagnosis.facts.data import (
     DataFacts,
     GroupFacts,
     LabelFacts,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainctl.engine.data.batch import Splits
-from trainctl.engine.diagnosis.facts.evidence import ExpectedLoss
+from trainctl.engine.diagnosis.facts.network import ExpectedLoss
 from trainctl.engine.diagnosis.facts.statistics import uninformed_bce, uninformed_cross_entropy
 from trainctl.engine.runs.term_kinds import kinds_of
 from trainctl.engine.tasks.task import Task

@@ -14,8 +14,10 @@ import torch
 
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
-from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST, BatchFacts, EnvironmentFacts, Evidence, OverlapFacts
+from trainctl.engine.diagnosis.facts.data import OverlapFacts
+from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
+from trainctl.engine.diagnosis.facts.network import NO_CONTRAST, BatchFacts
 from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.probes.batch import measure_batch
 from trainctl.engine.diagnosis.probes.data import (

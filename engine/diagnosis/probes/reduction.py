@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from trainctl.engine.data.batch import Batch
-from trainctl.engine.diagnosis.facts.evidence import ReductionFacts
+from trainctl.engine.diagnosis.facts.network import ReductionFacts
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.tasks.task import Task
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.samplers.sampler import Sampler
-from trainctl.engine.diagnosis.facts.evidence import SamplerFacts
+from trainctl.engine.diagnosis.facts.data import SamplerFacts
 from trainctl.engine.tasks.task import Task
 
 NUM_BATCHES, MAX_EPOCHS = 50, 50

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import PlanFacts, RecordFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.records.validations import ValidationHistory
 from trainctl.engine.runs.record import RecordLayout, Records
 

@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from trainctl.engine.diagnosis.facts.contrast import least_across, same_class_share
-from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, PlanFacts, RecordFacts
+from trainctl.engine.diagnosis.facts.network import ContrastFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.runs.term_kinds import kinds_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from trainctl.engine.diagnosis.facts.evidence import GroupFacts, LeakFacts, OverlapFacts
+from trainctl.engine.diagnosis.facts.data import GroupFacts, LeakFacts, OverlapFacts
 
 NOT_RECORDED = "the run did not record what its splits share"
 

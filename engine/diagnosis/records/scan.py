@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import NonfiniteStep, RecordFacts
+from trainctl.engine.diagnosis.facts.run import NonfiniteStep, RecordFacts
 from trainctl.engine.diagnosis.records.course import LossCourse
 from trainctl.engine.files import open_regular
 from trainctl.engine.runs.atomic import DamagedFileError

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.evidence import MonitorFacts
 from trainctl.engine.diagnosis.facts.mixture import RefitSeen, ScoreFacts
+from trainctl.engine.diagnosis.facts.run import MonitorFacts
 from trainctl.engine.runs.events import Event, EventKind, is_taken_back
 
 MOST = 4096

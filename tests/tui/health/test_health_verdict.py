@@ -11,7 +11,7 @@ import pytest
 from pilots import MEDIUM, cockpit, screen_text, session_of, shows, until
 from synthetic_run import NewRun, SyntheticRun
 
-from trainctl.engine.diagnosis.facts.evidence import NO_CONTRAST
+from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
 from trainctl.engine.diagnosis.finding import NotChecked
 from trainctl.engine.diagnosis.records.evidence import NEEDS_DATA, NEEDS_NETWORK
 from trainctl.engine.runs.events import EventKind

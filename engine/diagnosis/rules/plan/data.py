@@ -6,16 +6,16 @@ import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.contrast import compares_pairs, not_collapsed, not_the_positives, not_the_sampler
-from trainctl.engine.diagnosis.facts.evidence import (
-    ContrastFacts,
+from trainctl.engine.diagnosis.facts.data import (
     DataFacts,
     GroupFacts,
     LabelFacts,
     LeakFacts,
     OverlapFacts,
-    PlanFacts,
     SamplerFacts,
 )
+from trainctl.engine.diagnosis.facts.network import ContrastFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.statistics import shares, single_class_probability
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.evidence import LabelFacts, SplitLabels
+from trainctl.engine.diagnosis.facts.data import LabelFacts, SplitLabels
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity
 
 

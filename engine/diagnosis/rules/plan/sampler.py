@@ -12,15 +12,10 @@ import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.contrast import compares_pairs, not_collapsed, not_the_positives
-from trainctl.engine.diagnosis.facts.evidence import (
-    BatchFacts,
-    ContrastFacts,
-    DataFacts,
-    LabelFacts,
-    PlanFacts,
-    RecordFacts,
-    SamplerFacts,
-)
+from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.facts.statistics import (
     binomial_tail,
     expected_distinct,

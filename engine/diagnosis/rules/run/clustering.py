@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.evidence import PlanFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, RefitProbe, RefitSeen
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.losses.clustering_bounds import best_max_posterior, ideal_batch_balance
 

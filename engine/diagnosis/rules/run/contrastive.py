@@ -12,7 +12,9 @@ import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts import contrast as causes
-from trainctl.engine.diagnosis.facts.evidence import ContrastFacts, LabelFacts, PlanFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.network import ContrastFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.statistics import expected_with_positive, least_batch_size, shares
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.losses.supcon_bounds import floor

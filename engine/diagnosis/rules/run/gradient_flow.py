@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.evidence import BatchFacts, ParameterFacts, PlanFacts, RecordFacts
+from trainctl.engine.diagnosis.facts.network import BatchFacts, ParameterFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 FEW_TRAINABLE = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.evidence import BatchFacts
+from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 DOUBLE = 0.02

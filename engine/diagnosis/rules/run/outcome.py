@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.evidence import MonitorFacts, RecordFacts
+from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 HUGE, OVERFLOWS = 1e10, 1e18

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.engine.diagnosis.facts.evidence import RecordFacts
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.records import scan as scan_module
 from trainctl.engine.diagnosis.records.evidence import RunEvidence, read_evidence
 from trainctl.engine.diagnosis.records.scan import WINDOW, RecordScan, bad_steps, nonfinite_step

@@ -13,8 +13,10 @@ from toy_task import CLASSES, ToyTask, config, make_split, make_splits
 
 from trainctl.engine.data.samplers.classes import make_sampler
 from trainctl.engine.diagnosis.differential import diagnose
-from trainctl.engine.diagnosis.facts.evidence import Evidence, LabelFacts, RecordFacts, SamplerFacts, SplitLabels
+from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts, SplitLabels
+from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.facts.plan import plan_facts
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.finding import Finding, Report, Severity
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.tasks.task import Task

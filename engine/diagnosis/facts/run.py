@@ -1,0 +1,76 @@
+"""Facts about a run as a whole, as its records tell them. Plain data; knows no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainctl.engine.runs.states import RunState
+
+
+@dataclass(frozen=True)
+class NonfiniteStep:
+    """The first step of a run at which a loss or gradient was not finite."""
+
+    step: int
+    epoch: int
+    loss: float
+    terms: tuple[str, ...]
+    """Loss terms that were not finite."""
+    groups: tuple[str, ...]
+    """Module groups whose gradient was not finite."""
+    num_parameters: int
+    lr: float
+    norm_before: float
+    """Median gradient norm of the 50 steps before; NaN: there were none."""
+    norm_last: float
+    """Gradient norm of the step before; NaN: there was none."""
+    num_before: int
+    """Finite steps among those 50."""
+    update_ratio: float
+    """Largest |update| / |weights| measured in them (infinite where it overflowed); NaN: none was measured."""
+    num_steps: int
+    """Steps of the run that were not finite."""
+
+
+@dataclass(frozen=True)
+class RecordFacts:
+    """What the records of a run say as a whole."""
+
+    num_steps: int
+    state: str
+    first_nonfinite: NonfiniteStep | None
+    groups: tuple[str, ...]
+    frozen: tuple[str, ...]
+    max_grad_norm: float
+    """Largest finite gradient norm of the run; NaN: there was none."""
+    first_loss: float
+    last_loss: float
+    last_step: int = 0
+    """Step of the newest record."""
+    recent_loss: float = float("nan")
+    """Median of the newest few losses that are finite; NaN: there is none."""
+    is_crashed: bool = False
+    """Whether its process is gone without having said how it ended."""
+
+    @property
+    def stands(self) -> str:
+        """Where the run stands, in words."""
+        return "presumed crashed" if self.is_crashed else self.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.is_crashed or RunState(self.state).is_over
+
+
+@dataclass(frozen=True)
+class MonitorFacts:
+    """The metric that chooses the best checkpoint, at the newest validations."""
+
+    metric: str
+    values: tuple[float, ...]
+    """The better defined of raw and averaged weights, oldest first; NaN: in neither was it a finite number."""
+    epochs: tuple[int, ...]
+    num_defined: int
+    """Validations of the whole run in which it was a finite number."""
+    num_validations: int
