@@ -6,7 +6,7 @@ All fields are little-endian and of fixed width, so record k of a run lies at by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast, get_args
 
 import numpy as np
@@ -20,6 +20,11 @@ Records = NDArray[np.void]
 
 MAX_CLASSES = 256
 """With more classes than this a record holds only how many distinct ones the batch had."""
+
+FIELD_TYPES = ("<u4", "<u8", "<i4", "<i8", "<f4", "<f8")
+"""What a field of a record may be."""
+MAX_FIELDS, MAX_ENTRIES = 1 << 16, 1 << 16
+"""Of a record, and of a field."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,61 @@ def _kinds(values: Any) -> dict[str, TermKind]:
     known = get_args(TermKind)
     items = cast("Mapping[Any, Any]", values).items() if isinstance(values, Mapping) else ()
     return {name: kind for name, kind in items if isinstance(name, str) and kind in known}
+
+
+def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:
+    """The records' type from the fields in `steps.json`, so that old runs stay readable when fields are added.
+
+    Raises:
+        KeyError, TypeError, ValueError: not a description of a record.
+    """
+    fields = [_field(*entry) for entry in data["fields"]]
+    if not 0 < len(fields) <= MAX_FIELDS:
+        raise ValueError(f"it has {len(fields)} fields")
+    dtype: np.dtype[np.void] = np.dtype(fields)
+    if dtype.itemsize != data["itemsize"]:
+        raise ValueError(f"fields have {dtype.itemsize} bytes, itemsize says {data['itemsize']}")
+    return dtype
+
+
+def fitting(layout: RecordLayout, dtype: np.dtype[np.void]) -> RecordLayout:
+    """The layout without the parts that its records have no fields for, as those of another version may not."""
+    fields = dtype.names or ()
+    has_classes = "classes" not in fields or dtype["classes"].shape == (len(layout.classes),)
+    return replace(
+        layout,
+        terms=tuple(name for name in layout.terms if f"term.{name}" in fields and f"weight.{name}" in fields),
+        groups=tuple(name for name in layout.groups if f"grad_norm.{name}" in fields),
+        scalars=tuple(name for name in layout.scalars if f"scalar.{name}" in fields),
+        classes=layout.classes if has_classes else (),
+    )
+
+
+def _field(name: Any, code: Any, shape: Any) -> tuple[Any, ...]:
+    """One field of a record. Numbers of fixed width and nothing else: an object would be a pointer from the file.
+
+    Raises:
+        ValueError: another type or shape.
+    """
+    if not isinstance(name, str) or code not in FIELD_TYPES:
+        raise ValueError(f"field {name!r} is of type {code!r}")
+    sizes: list[Any] = list(shape)
+    if len(sizes) > 1 or not all(type(size) is int and 0 < size <= MAX_ENTRIES for size in sizes):
+        raise ValueError(f"field {name} has shape {sizes}")
+    return (name, code, tuple(sizes)) if sizes else (name, code)
+
+
+def converted(records: Records, dtype: np.dtype[np.void]) -> Records:
+    """Records in the columns of another version; NaN (a count: 0) in those that are written no more."""
+    if records.dtype == dtype:
+        return records
+    kept = np.zeros(len(records), dtype)
+    for name in dtype.names or ():
+        if name in (records.dtype.names or ()):
+            kept[name] = records[name]
+        elif dtype[name].base.kind == "f":
+            kept[name] = np.nan
+    return kept
 
 
 class RecordSink(Protocol):

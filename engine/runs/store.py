@@ -11,9 +11,8 @@ import bisect
 import contextlib
 import os
 import weakref
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, overload
+from typing import BinaryIO, overload
 
 import numpy as np
 
@@ -30,14 +29,10 @@ from trainctl.engine.runs.atomic import (
 )
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.overview import OverviewWriter, read_records
-from trainctl.engine.runs.record import RecordLayout, Records
+from trainctl.engine.runs.record import RecordLayout, Records, converted, dtype_from_json, fitting
 
 VARIABLE = ("terms", "groups", "lr_names", "classes", "scalars", "frozen")
 """Parts of a layout that follow from configuration and data, and must be the same on a resume."""
-FIELD_TYPES = ("<u4", "<u8", "<i4", "<i8", "<f4", "<f8")
-"""What a field of a record may be."""
-MAX_FIELDS, MAX_ENTRIES = 1 << 16, 1 << 16
-"""Of a record, and of a field."""
 COPY_BLOCK = 4 << 20
 """Bytes moved at once when a resume shortens the store."""
 
@@ -85,7 +80,7 @@ class StepWriter:
             UserError: the disk refuses; the file then ends at the last block written whole.
         """
         assert records.dtype == self._given, "records of another layout"
-        records = _as(records, self._dtype)
+        records = converted(records, self._dtype)
         with disk_errors(self._path):
             try:
                 write_all(self._descriptor, records.tobytes())
@@ -286,49 +281,7 @@ class StepReader:
             return
         with understanding(self._paths.steps_layout):
             dtype = dtype_from_json(data)
-            self._dtype, self._layout = dtype, _fitting(RecordLayout.from_json(data), dtype)
-
-
-def dtype_from_json(data: dict[str, Any]) -> np.dtype[np.void]:
-    """The records' type from the fields in `steps.json`, so that old runs stay readable when fields are added.
-
-    Raises:
-        KeyError, TypeError, ValueError: not a description of a record.
-    """
-    fields = [_field(*entry) for entry in data["fields"]]
-    if not 0 < len(fields) <= MAX_FIELDS:
-        raise ValueError(f"it has {len(fields)} fields")
-    dtype: np.dtype[np.void] = np.dtype(fields)
-    if dtype.itemsize != data["itemsize"]:
-        raise ValueError(f"fields have {dtype.itemsize} bytes, itemsize says {data['itemsize']}")
-    return dtype
-
-
-def _fitting(layout: RecordLayout, dtype: np.dtype[np.void]) -> RecordLayout:
-    """The layout without the parts that its records have no fields for, as those of another version may not."""
-    fields = dtype.names or ()
-    has_classes = "classes" not in fields or dtype["classes"].shape == (len(layout.classes),)
-    return replace(
-        layout,
-        terms=tuple(name for name in layout.terms if f"term.{name}" in fields and f"weight.{name}" in fields),
-        groups=tuple(name for name in layout.groups if f"grad_norm.{name}" in fields),
-        scalars=tuple(name for name in layout.scalars if f"scalar.{name}" in fields),
-        classes=layout.classes if has_classes else (),
-    )
-
-
-def _field(name: Any, code: Any, shape: Any) -> tuple[Any, ...]:
-    """One field of a record. Numbers of fixed width and nothing else: an object would be a pointer from the file.
-
-    Raises:
-        ValueError: another type or shape.
-    """
-    if not isinstance(name, str) or code not in FIELD_TYPES:
-        raise ValueError(f"field {name!r} is of type {code!r}")
-    sizes: list[Any] = list(shape)
-    if len(sizes) > 1 or not all(type(size) is int and 0 < size <= MAX_ENTRIES for size in sizes):
-        raise ValueError(f"field {name} has shape {sizes}")
-    return (name, code, tuple(sizes)) if sizes else (name, code)
+            self._dtype, self._layout = dtype, fitting(RecordLayout.from_json(data), dtype)
 
 
 def count_after(paths: RunPaths, step: int) -> int:
@@ -370,19 +323,6 @@ def _dtype_of_resumed(paths: RunPaths, layout: RecordLayout) -> np.dtype[np.void
         )
     with understanding(paths.steps_layout):
         return dtype_from_json(existing)
-
-
-def _as(records: Records, dtype: np.dtype[np.void]) -> Records:
-    """The columns that another version's records have; NaN (a count: 0) in those that are written no more."""
-    if records.dtype == dtype:
-        return records
-    kept = np.zeros(len(records), dtype)
-    for name in dtype.names or ():
-        if name in (records.dtype.names or ()):
-            kept[name] = records[name]
-        elif dtype[name].base.kind == "f":
-            kept[name] = np.nan
-    return kept
 
 
 def _shorten(path: Path, dtype: np.dtype[np.void], keep: int) -> int:

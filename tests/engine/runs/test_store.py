@@ -19,9 +19,9 @@ from sample_runs import LAYOUT, new_run, records
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.record import RecordLayout, dtype_from_json
 from trainctl.engine.runs.states import SCHEMA
-from trainctl.engine.runs.store import StepReader, StepWriter, dtype_from_json
+from trainctl.engine.runs.store import StepReader, StepWriter
 
 
 def write(paths: RunPaths, *blocks: np.ndarray, keep: int | None = None) -> StepWriter:
