@@ -42,7 +42,9 @@ def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path):
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    Memory().save(tmp_path / "file" / "cockpit.json")
+    Memory("trainctl-light").save(tmp_path / "file" / "cockpit.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == ""
+    assert load_memory(tmp_path / "file" / "cockpit.json") == Memory()
 
 
 def test_the_place_follows_xdg(monkeypatch: pytest.MonkeyPatch):

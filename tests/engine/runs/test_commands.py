@@ -91,6 +91,7 @@ def test_any_words_are_a_valid_command_or_a_user_error(words: list[str]):
     except UserError:
         return
     check_args(verb, args)
+    assert bool(args) == (verb is Verb.SET)
 
 
 @given(st.floats(min_value=1e-300, max_value=1e300))

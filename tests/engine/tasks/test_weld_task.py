@@ -198,7 +198,10 @@ def test_a_network_can_be_built_from_the_classes_alone() -> None:
     splits = task.load()
     empty = type(splits.train)({})
     bare: nn.Module = task.build_model(Splits(empty, empty, CLASSES))
-    bare.load_state_dict(task.build_model(splits).state_dict())
+    full = task.build_model(splits).state_dict()
+    bare.load_state_dict(full)
+    kept = bare.state_dict()
+    assert kept and all(torch.equal(kept[name], value) for name, value in full.items())
 
 
 # --- presets ------------------------------------------------------------------------------------------------------

@@ -194,3 +194,4 @@ async def test_what_arrives_while_the_screen_is_taken_down_ends_nothing(live_run
         live_run.validate(3, 0.3, 0.95)
         await until(pilot, lambda: len(cockpit_app(pilot).overlays.shown(live_run.paths)[0].view.series) > 0)
         await pilot.pause(0.4)
+        assert pilot.app.is_running and pilot.app._exception is None and pilot.app.screen is cockpit(pilot)
