@@ -9,6 +9,7 @@ from typing import Any
 from trainctl.engine.config.presets import find_preset, load_preset, preset_names
 from trainctl.engine.config.resolve import Resolved, ScaleName, diff
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_there
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.configured import Configurations, reading, running
 from trainctl.tui.processes.launch import LaunchRequest
@@ -84,7 +85,7 @@ def checked(request: LaunchRequest) -> LaunchRequest:
     scales: tuple[ScaleName, ...] = ("small", "full") if is_open else ()
     names = [resolved(request, scale, source).preset for scale in scales or (None,)]
     name = names[0]
-    if request.data is not None and not request.data.exists():
+    if request.data is not None and not is_there(request.data):
         raise UserError(f"no such data: {request.data}", "give --data a file or folder that exists")
     if request.fork is not None:
         _check_checkpoint(request.fork, request.fork_from)

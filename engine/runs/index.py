@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder, is_there
 from trainctl.engine.runs.atomic import disk_errors
 from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.layout import RunPaths
@@ -101,7 +102,7 @@ def _find(root: Path, ref: str) -> RunPaths:
             return RunPaths(root / matches[0])
         if matches:
             raise UserError(f"{len(matches)} runs fit {ref!r}", f"say more: {_some(matches)}")
-    if path.is_dir():
+    if is_folder(path):
         return _run_at(path)
     raise UserError(f"no run {ref!r} in {root}", f"there is: {_some(names)}" if names else "it holds no run yet")
 
@@ -126,7 +127,7 @@ def looks_like_run(folder: Path) -> bool:
     if re.fullmatch(r"\d{8}-\d{6}-.+-[0-9a-f]{4}", folder.name):
         return True
     paths = RunPaths(folder)
-    return any(file.exists() for file in (paths.meta, paths.status, paths.steps_layout, paths.summary))
+    return any(is_there(file, strict=False) for file in (paths.meta, paths.status, paths.steps_layout, paths.summary))
 
 
 def list_runs(root: Path, limit: int | None = None, now: float | None = None) -> list[RunInfo]:
@@ -214,7 +215,7 @@ def _point_latest(root: Path, name: str) -> None:
 
 def _latest(root: Path) -> RunPaths:
     link = root / LATEST
-    if link.is_symlink() and link.is_dir():
+    if link.is_symlink() and is_folder(link, strict=False):
         return RunPaths(root / link.readlink())
     names = run_names(root)
     if not names:
@@ -223,7 +224,7 @@ def _latest(root: Path) -> RunPaths:
 
 
 def _run_at(path: Path) -> RunPaths:
-    if not path.is_dir():
+    if not is_folder(path):
         raise UserError(f"no such run directory: {path}", "list runs with: trainctl runs")
     if not looks_like_run(path.resolve()):
         raise UserError(f"not a run directory: {path}", "list runs with: trainctl runs")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from trainctl.engine.files import is_folder
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.events import Event, EventReader, current_events
@@ -52,7 +53,7 @@ class RunReader:
         self.steps = StepReader(self.paths)
         self.problems: dict[str, str] = {}
         self.is_gone = False
-        self._was_there = self.paths.root.is_dir()
+        self._was_there = is_folder(self.paths.root, strict=False)
         self._heartbeat: tuple[float, float] = (-math.inf, 0.0)
         """The newest one, and when it was seen first by the clock that nobody sets."""
         self._event_reader = EventReader(self.paths)
@@ -68,7 +69,7 @@ class RunReader:
         Raises:
             UserError: a newer version wrote this run.
         """
-        is_there = self.paths.root.is_dir()
+        is_there = is_folder(self.paths.root, strict=False)
         self.is_gone, self._was_there = self._was_there and not is_there, self._was_there or is_there
         if self.is_gone:
             return False

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_there
 from trainctl.engine.runs.atomic import write_atomic
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 
@@ -36,7 +37,7 @@ def export_weights(
     Raises:
         UserError: the checkpoint cannot be used, the extra is not installed, or the file exists.
     """
-    if path.exists() and not overwrite:
+    if is_there(path) and not overwrite:
         raise UserError(f"{path} exists", "choose another --out, or --force to replace it")
     content = load_checkpoint(checkpoint)
     about, state = content["about"], content["state"]

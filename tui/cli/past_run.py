@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_file
 from trainctl.tui.cli.configured import Configured
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def checkpoint_of_run(ref: str, runs_dir: Path, checkpoint: str, weights: str) -
 def _run_or_checkpoint(ref: str, checkpoint: str) -> tuple[str, str]:
     """Where `ref` is a checkpoint file, the folder it lies in and the file; else both as they are."""
     path = Path(ref)
-    if not path.is_file():
+    if not is_file(path):
         return ref, checkpoint
     if checkpoint != "best":
         raise UserError(f"{ref} and --checkpoint {checkpoint}: one of the two", "leave out --checkpoint")
@@ -95,6 +96,6 @@ def _checkpoint_of(paths: RunPaths, name: str, weights: str) -> Path:
         raise UserError(f"--weights {weights}: no such weights", "use raw or ema")
     named = {"best": paths.best, "latest": paths.latest}
     path = named.get(name, Path(name))
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"checkpoint not found: {path}", "use --checkpoint best, latest or a path")
     return path

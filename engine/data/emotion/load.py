@@ -23,6 +23,7 @@ from trainctl.engine.data.emotion.pickles import is_pickle, read_pickle
 from trainctl.engine.data.npz import is_npz
 from trainctl.engine.data.split_names import TEST, TRAIN, VAL, kept_words
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder, is_there
 
 if TYPE_CHECKING:
     from trainctl.engine.data.emotion.options import EmotionData
@@ -59,13 +60,9 @@ def load_emotion(options: EmotionData, seed: int, path: Path | None) -> Splits:
 
 def _read(path: Path, options: EmotionData) -> Source:
     """By what the file holds; where that does not tell, by how it is called."""
-    try:
-        found = path.exists()
-    except PermissionError:
-        raise UserError(f"permission denied: {path}", "make the folders above it searchable") from None
-    if not found:
+    if not is_there(path):
         raise UserError(f"no file or folder {path}", "check --data")
-    if path.is_dir():
+    if is_folder(path):
         raise UserError(f"{path} is a folder", "name an .npz, or one of the field's pickles")
     if is_npz(path) or path.suffix.lower() == ".npz":
         return read_arrays(path)

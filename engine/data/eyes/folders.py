@@ -14,6 +14,7 @@ from trainctl.engine.data.image_files import SUFFIXES, Found, entries, images_be
 from trainctl.engine.data.images import Source
 from trainctl.engine.data.split_names import SPLIT_NAMES
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder as is_folder_at
 
 CLASS_FOLDERS = ("closed", "open")
 """Folder names by class id; any capitalisation."""
@@ -151,7 +152,7 @@ def _images(folder: Path) -> Found:
     Raises:
         UserError: no image.
     """
-    if not folder.is_dir():
+    if not is_folder_at(folder):
         raise UserError(f"{folder} is a file where a folder is expected", EXPECTED)
     found = images_below(folder)
     if not found.images:

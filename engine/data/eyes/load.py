@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from trainctl.engine.data.progress import report
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder, is_there
 
 if TYPE_CHECKING:
     from trainctl.engine.data.batch import Splits
@@ -69,13 +70,9 @@ def _list(path: Path, classes: Mapping[str, str], *, needs_both: bool = True) ->
     from trainctl.engine.data.eyes.parquet import is_parquet, list_parquet
     from trainctl.engine.data.eyes.table import list_csv
 
-    try:
-        found = path.exists()
-    except PermissionError as error:
-        raise UserError(f"permission denied: {path}", "make the folders above it searchable") from error
-    if not found:
+    if not is_there(path):
         raise UserError(f"no file or folder {path}", "check --data")
-    if path.is_dir():
+    if is_folder(path):
         files = [] if is_image_root(path) else sorted(path.glob("*.parquet"))
         return list_parquet(path, files) if files else list_folders(path, classes, needs_both=needs_both)
     suffixes = {suffix.lower() for suffix in path.suffixes}
@@ -98,7 +95,7 @@ def _built_in(options: EyesData, seed: int) -> Splits:
     if options.group_by is not None:
         raise UserError(
             "the built-in eyes have no path or column to group by",
-            "remove options.group_by, or name your own data with --data",
+            "remove data.group_by, or name your own data with --data",
         )
     if options.samples < MIN_BUILT_IN:
         raise UserError(f"data.samples={options.samples} is too few to split", f"use at least {MIN_BUILT_IN} images")

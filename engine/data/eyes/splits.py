@@ -183,5 +183,5 @@ def _require_both_classes(labels: NDArray[np.int64], sides: NDArray[np.int64], o
     for side, name in ((TRAIN, "training"), (VAL, "validation")):
         part = labels[sides == side]
         if len(set(part.tolist())) < 2:
-            hint = "choose smaller groups with options.group_by" if grouped else "add images of the missing class"
+            hint = "choose smaller groups with data.group_by" if grouped else "add images of the missing class"
             raise UserError(f"{origin}: the {name} split has {_counts(part)}", hint)

@@ -11,6 +11,7 @@ from pathlib import Path
 from trainctl.engine.data.csv_table import read_csv
 from trainctl.engine.data.distortions.table import BEST, DISTORTIONS, LEVELS, WORST
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_file
 
 TABLE, IMAGES = "dmos.csv", "images"
 COLUMNS = ("dist_img", "ref_img", "dmos")
@@ -40,9 +41,9 @@ class Opinion:
 
 def find_kadid(path: Path) -> Path | None:
     """The folder of a KADID-10k table: `path` itself, or that of the table `path`; None where there is none."""
-    if path.name == TABLE and path.is_file():
+    if path.name == TABLE and is_file(path):
         return path.parent
-    return path if (path / TABLE).is_file() else None
+    return path if is_file(path / TABLE) else None
 
 
 def read_kadid(root: Path) -> list[Opinion]:
@@ -95,7 +96,7 @@ def _score(dmos: str, where: str) -> float:
 
 def _require_files(table: Path, opinions: Sequence[Opinion]) -> None:
     """Refuse a table whose pictures are not there."""
-    missing = [opinion for opinion in opinions if not opinion.file.is_file()]
+    missing = [opinion for opinion in opinions if not is_file(opinion.file)]
     if missing:
         count = f"{len(missing):,} of {len(opinions):,} pictures of {table} are missing"
         raise UserError(

@@ -20,6 +20,7 @@ from trainctl.engine.data.images import UnreadableImageError, image_size, num_th
 from trainctl.engine.data.progress import Report
 from trainctl.engine.data.quality.crops import Corner, cells_of, choose_corners, cut
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder, is_there
 
 READING = "reading photographs"
 """What is reported while photographs are read."""
@@ -67,8 +68,8 @@ def list_photographs(root: Path) -> Found:
     Raises:
         UserError: `root` is no folder that can be read, or has no such file.
     """
-    if not root.is_dir():
-        problem = f"{root} is a file" if root.exists() else f"no folder {root}"
+    if not is_folder(root):
+        problem = f"{root} is a file" if is_there(root) else f"no folder {root}"
         raise UserError(problem, "name a folder of photographs, or one with dmos.csv and images/")
     found = images_below(root)
     if not found.images:

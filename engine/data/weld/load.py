@@ -28,6 +28,7 @@ from trainctl.engine.data.weld.manifest import Manifest, number_classes, parse_s
 from trainctl.engine.data.weld.options import CLASSES, MODALITIES
 from trainctl.engine.data.weld.synthetic import synthetic_weld
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_file, is_folder, is_there
 
 if TYPE_CHECKING:
     from trainctl.engine.data.weld.options import WeldData
@@ -105,7 +106,7 @@ def load_weld_labels(options: WeldData, seed: int, path: Path) -> Splits | None:
     manifest = find_manifest(path, with_sides=_keeps_sides(options))
     if manifest is None:
         return None
-    missing = sum(not file.is_file() for file in _files(manifest))
+    missing = sum(not is_file(file) for file in _files(manifest))
     if not missing:
         return None
     rows = range(len(manifest.labels))
@@ -128,12 +129,12 @@ def find_manifest(path: Path, *, with_sides: bool = True) -> Manifest | None:
     Raises:
         UserError: there is no such data, or the manifest is wrong.
     """
-    if not path.exists():
+    if not is_there(path):
         raise UserError(f"no file or folder {path}", "check --data")
-    file = path / MANIFEST if path.is_dir() else path
+    file = path / MANIFEST if is_folder(path) else path
     if is_npz(file) or file.suffix.lower() == ".npz":
         return None
-    if not file.exists() and path.is_dir():
+    if not is_there(file) and is_folder(path):
         raise UserError(f"{path} holds no {MANIFEST}", "name the folder of a manifest, a manifest, or an .npz")
     if not is_table(file) and ".csv" not in {suffix.lower() for suffix in file.suffixes}:
         raise UserError(f"{path} is neither a table nor an .npz", "name a manifest, its folder, or an .npz")
@@ -192,7 +193,7 @@ def _media(manifest: Manifest, data: WeldData) -> tuple[list[int], list[Path], t
         UserError: a file is missing and may not be.
     """
     files = _files(manifest)
-    missing = [row for row, file in enumerate(files) if not file.is_file()]
+    missing = [row for row, file in enumerate(files) if not is_file(file)]
     if not missing:
         return list(range(len(files))), files, ()
     count = f"{len(missing):,} of {len(files):,} samples of {manifest.path} have no features"
@@ -227,6 +228,7 @@ def _split(
         part(choice.val),
         classes,
         (*notes, choice.note),
+        of_split=(choice.note,),
         test=partial(part, choice.test) if len(choice.test) else None,
         regroup={"data.split": "grouped"} if samples.groups and options.split != "grouped" else {},
     )

@@ -16,6 +16,7 @@ from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
 from trainctl.engine.diagnosis.logs.reading import UNDERSTOOD, parse_log, read_log
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder, is_there
 from trainctl.engine.runs.layout import RunPaths
 
 STANDARD_INPUT = "-"
@@ -30,11 +31,11 @@ def is_log(ref: str, runs_dir: Path) -> bool:
     path = Path(ref).expanduser()
     if ref == STANDARD_INPUT:
         return True
-    if "/" not in ref and (runs_dir / ref).is_dir():
+    if "/" not in ref and is_folder(runs_dir / ref):
         return False
-    if path.is_dir():
-        return not RunPaths(path).steps.exists() and bool(event_files(path))
-    return path.exists()
+    if is_folder(path):
+        return not is_there(RunPaths(path).steps) and bool(event_files(path))
+    return is_there(path)
 
 
 def read_log_evidence(

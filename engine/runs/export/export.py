@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_there
 from trainctl.engine.runs.atomic import disk_errors
 from trainctl.engine.runs.events import EventReader
 from trainctl.engine.runs.export.tables import Tables
@@ -87,7 +88,7 @@ def _jobs(to: ExportFormat, tables: Tables, out: Path) -> dict[Path, Callable[[P
 
 
 def _refuse_existing(path: Path) -> None:
-    if path.exists():
+    if is_there(path):
         raise UserError(f"{path} exists", "give another --out, or --force to replace it")
 
 

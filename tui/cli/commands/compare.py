@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.files import is_file, is_there
 from trainctl.engine.runs.index import find_run, looks_like_run
 from trainctl.tui.cli.cells import Cell, CellTraining, Need, Shelf, Source, seeds_of
 from trainctl.tui.cli.command_line import takes
@@ -221,7 +222,7 @@ def _compared(
         run = outcome.run if outcome is not None else cell.run
         is_finished = cell.need is Need.NOTHING or (outcome is not None and outcome.is_finished)
         told.append(_cell_json(cell, run, outcome, is_finished=is_finished))
-        if run is not None and run.steps.exists():
+        if run is not None and is_there(run.steps):
             found[cell.source][cell.seed] = run, replace(read_facts(run), about=abouts[cell.source])
     names = _names(sources)
     columns = [
@@ -298,7 +299,7 @@ def _seed_source(name: str, options: CompareOptions, overrides: Sequence[str]) -
         return _source(name, options, overrides)
     run = find_run(options.runs_dir, name)
     meta = read_meta(run)
-    if meta is None or not run.config.is_file():
+    if meta is None or not is_file(run.config):
         raise UserError(f"{run.root} has no configuration to train under other seeds", "name a preset")
     if "forked_from" in meta:
         raise UserError(f"{run.root} is a fork: under other seeds it would begin elsewhere", "name a preset")

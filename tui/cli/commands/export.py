@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_file, is_there
 from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Trust, Weights
@@ -55,7 +56,7 @@ def command(
     With --to onnx write the trained network instead, checked against torch; with --to state_dict or safetensors its
     weights alone.
     """
-    if to is not Format.TENSORBOARD and out is not None and out.exists() and not out.is_file():
+    if to is not Format.TENSORBOARD and out is not None and is_there(out) and not is_file(out):
         raise UserError(f"{out} is no file", "name one with --out")  # --force would replace a device as well
     if to is Format.ONNX:
         say(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust))

@@ -9,6 +9,7 @@ import typer
 
 from trainctl.engine.data.image_files import files_below
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_folder, is_there
 from trainctl.tui.cli.options import (
     DEFAULT_RUNS_DIR,
     Checkpoint,
@@ -83,9 +84,9 @@ def expand(files: list[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in files:
-        if path.is_dir():
+        if is_folder(path):
             found += files_below(path)
-        elif path.exists():
+        elif is_there(path):
             found.append(path)
         else:
             raise UserError(f"file not found: {path}", "give files or folders that exist")
