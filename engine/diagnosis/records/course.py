@@ -153,11 +153,7 @@ def recorded_course(
     of_epochs = np.array([event.whole("epoch") for event in held], np.float64)
     series: list[Series] = []
     if is_enough and len(losses):
-        rows = row_of[: len(steps)]
-        words = frozenset(word for term in terms for word in words_of(term))
-        if not is_opposed:
-            series += [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, words))]
-        series += [_series("learning rate", rates, rows, Meaning(Kind.LR, "", frozenset()))]
+        series = _trained(row_of[: len(steps)], None if is_opposed else losses, rates, terms)
     series += _validated(held, row_of[len(steps) :], (*terms, "loss") if is_opposed else terms)
     table = LogTable(
         source="the run",
@@ -177,6 +173,15 @@ def recorded_course(
         is_opposed=is_opposed,
         sole_weight=course.sole_weight,
     )
+
+
+def _trained(rows: Ints, losses: Doubles | None, rates: Doubles, terms: Sequence[str]) -> list[Series]:
+    """The training loss, where there is one, and the learning rate."""
+    words = frozenset(word for term in terms for word in words_of(term))
+    rate = _series("learning rate", rates, rows, Meaning(Kind.LR, "", frozenset()))
+    if losses is None:
+        return [rate]
+    return [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, words)), rate]
 
 
 def _validated(events: Sequence[Event], rows: Ints, terms: Sequence[str]) -> list[Series]:
