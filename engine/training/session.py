@@ -24,6 +24,7 @@ from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.fingerprint import fingerprints
 from trainctl.engine.data.overlap import overlap_about
 from trainctl.engine.errors import ExitCode, UserError, first_line
+from trainctl.engine.files import is_there
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
@@ -179,7 +180,8 @@ class _Sitting:
             UserError: the checkpoint does not fit, or the run is finished. Nothing was written.
         """
         state, config = self.assembly.state, self.order.resolved.config
-        if self.paths.latest.exists():
+        is_fork = "forked_from" in (read_meta(self.paths) or {})  # its best may be of before it began
+        if is_there(self.paths.latest) or (is_there(self.paths.best) and not is_fork):
             path, content = self._newest_whole()
             try:
                 state.load_state_dict(content["state"])
@@ -188,7 +190,7 @@ class _Sitting:
                     f"{path} does not fit this configuration: {first_line(err)}",
                     "resume with the run's own configuration",
                 ) from err
-        elif "forked_from" in (read_meta(self.paths) or {}):
+        elif is_fork:
             raise UserError(f"{self.paths.latest} is gone, and a fork cannot start over", "fork again")
         if state.progress.epoch >= state.plan.epochs:
             raise UserError(
@@ -212,7 +214,7 @@ class _Sitting:
         try:
             return latest, load_checkpoint(latest)
         except DamagedCheckpointError as damage:
-            if not best.exists():
+            if not is_there(best):
                 raise
             content = load_checkpoint(best)
             self.fallback = f"{damage.message}: the run goes on from {best.name}, step {content['about']['step']}"

@@ -364,7 +364,7 @@ class Malicious:
 
 FOREIGN: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "random bytes": (lambda path, _: path.write_bytes(bytes(range(256)) * 9), "it is another kind of file"),
-    "empty": (lambda path, _: path.write_bytes(b""), "it is another kind of file"),
+    "empty": (lambda path, _: path.write_bytes(b""), "it is cut off or damaged"),
     "pickle with code": (
         lambda path, harm: path.write_bytes(pickle.dumps(Malicious(harm))),
         "it is another kind of file",

@@ -6,14 +6,13 @@ import errno
 import io
 import pickle
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from trainctl.engine.errors import UserError
-from trainctl.engine.files import is_file, open_regular
+from trainctl.engine.errors import UserError, first_line
+from trainctl.engine.files import is_file, is_there, open_regular
 from trainctl.engine.runs.atomic import write_atomic
 
 FORMAT = "trainctl checkpoint"
@@ -27,7 +26,7 @@ NEEDED = {
 
 
 class DamagedCheckpointError(UserError):
-    """A checkpoint that is no longer what was written."""
+    """A checkpoint that is no longer what was written, or no longer there."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], about: dict[str, Any]) -> None:
@@ -60,35 +59,42 @@ def _read_back(path: Path) -> None:
 
 
 def _damaged_part(path: Path) -> str | None:
-    """The first part of a checkpoint that does not fit its checksum; none: all do."""
+    """What is wrong with the parts of a checkpoint; none: all fit their checksums."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError) as err:
-        return str(err) or "its index"
+            # Ours are stored as they are; what is packed could unpack to anything, and for ever.
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                return "it is packed"
+            part = archive.testzip()
+            return None if part is None else f"{part} does not fit its checksum"
+    except Exception as err:  # unknown methods, passwords, lengths and names: by what is damaged in the index
+        return first_line(err) or "its index"
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Content of a checkpoint: `about` and `state`, tensors on the CPU. Code in the file is never executed.
 
     Raises:
-        DamagedCheckpointError: it was one of ours, and is cut off or no longer what was written.
-        UserError: the file is missing, not a checkpoint of ours, or of a newer version.
+        DamagedCheckpointError: it was one of ours, and is gone, cut off or no longer what was written.
+        UserError: the file is not a checkpoint of ours, or of a newer version.
     """
+    if not is_there(path):
+        raise DamagedCheckpointError(f"checkpoint not found: {path}", "give a run directory that holds one")
     if not is_file(path):
-        raise UserError(f"checkpoint not found: {path}", "give a run directory that holds one")
+        raise _refusal(path, "it is no file")
     if not zipfile.is_zipfile(path):  # a pickle by itself, or half a file, is not even looked into
         try:
             with open_regular(path) as file:
-                is_cut_off = file.read(len(ZIP_HEAD)) == ZIP_HEAD
+                head = file.read(len(ZIP_HEAD))
         except OSError as err:
             raise UserError(f"cannot read {path}: {err.strerror}", "make it readable") from err
-        if is_cut_off:
+        # After a power failure a file may be there without its content: empty, or nothing but zeros.
+        if head == ZIP_HEAD[: len(head)] or not head.strip(b"\0"):
             raise _refusal(path, "it is cut off or damaged", DamagedCheckpointError)
         raise _refusal(path, "it is another kind of file")
     damaged = _damaged_part(path)
     if damaged is not None:
-        raise _refusal(path, f"it is damaged ({damaged} does not fit its checksum)", DamagedCheckpointError)
+        raise _refusal(path, f"it is damaged ({damaged})", DamagedCheckpointError)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as err:

@@ -28,7 +28,7 @@ TRAIN = {"epochs": 3, "batch_size": 16}
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in root.iterdir() if path.name != ".lock"}
+    return {path.name: path.read_bytes() for path in root.iterdir() if path.is_file() and path.name != ".lock"}
 
 
 def go_back(root: Path, step: int) -> None:
@@ -96,6 +96,12 @@ def another_network(root: Path) -> dict[str, Any]:
     return {"train": {"epochs": 9, "batch_size": 16}}
 
 
+def a_folder_in_its_place(root: Path) -> dict[str, Any]:
+    RunPaths(root).latest.unlink()
+    RunPaths(root).latest.mkdir()
+    return {"train": {"epochs": 2, "batch_size": 16}}
+
+
 def half_a_checkpoint(root: Path) -> dict[str, Any]:
     path = RunPaths(root).latest
     path.write_bytes(path.read_bytes()[:2000])
@@ -117,7 +123,34 @@ def flip_a_bit(path: Path) -> None:
     torch.load(path, weights_only=True)
 
 
-@pytest.mark.parametrize("spoil", [cut_off, flip_a_bit])
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zeros(path: Path) -> None:
+    """What a power failure leaves of a file whose length was known and whose content was not."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def pack(path: Path) -> None:
+    """As none of ours is: what it unpacks to has no bound."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def unknown_method(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    entry = data.find(b"PK\1\2")
+    data[entry + 10 : entry + 12] = b"\x63\0"
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "spoil", [cut_off, flip_a_bit, empty, zeros, Path.unlink, pack, unknown_method], ids=lambda f: f.__name__
+)
 def test_a_damaged_latest_gives_way_to_the_best(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     whole = run_toy(tmp_path / "whole", resolved(train={"epochs": 4, "batch_size": 16}))
     root = tmp_path / "run"
@@ -134,7 +167,7 @@ def test_a_damaged_latest_gives_way_to_the_best(tmp_path: Path, spoil: Callable[
     assert steps[0] == steps[1]
 
 
-@pytest.mark.parametrize("spoil", [too_many_epochs, another_network, half_a_checkpoint])
+@pytest.mark.parametrize("spoil", [too_many_epochs, another_network, half_a_checkpoint, a_folder_in_its_place])
 def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path: Path, spoil: Callable[[Path], dict[str, Any]]) -> None:
     root = tmp_path / "run"
     run_toy(root, resolved(train={"epochs": 1, "batch_size": 16}))
