@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,12 @@ class Copies:
     """Share of training samples with an equal one in the training split itself."""
     example: tuple[str, str] | None
     """A validation sample and its equal in training."""
+    samples: int = 0
+    """Of both splits, that have a label and are not blank."""
+    contradicted: int = 0
+    """Of these, how many have an equal with another label, in whichever split."""
+    contradiction: tuple[str, str] | None = None
+    """Two of them."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,31 @@ def find_copies(splits: Splits, keep_going: Callable[[], bool] = lambda: True) -
     if shared:
         in_val, in_train = shared[0]
         example = (_name(splits.val, "val", in_val), _name(splits.train, "train", in_train))
-    return Copies(len(compared), len(shared), 1 - len(first_of) / num_train if num_train else 0.0, example)
+    repeated = 1 - len(first_of) / num_train if num_train else 0.0
+    return replace(
+        _contradictions(splits, train, val),
+        compared=len(compared),
+        shared=len(shared),
+        repeated_share=repeated,
+        example=example,
+    )
+
+
+def _contradictions(splits: Splits, train: Sequence[bytes | None], val: Sequence[bytes | None]) -> Copies:
+    """What is known of equal samples that are labelled differently; the rest of the facts is empty."""
+    by_digest: dict[bytes, list[tuple[int, str]]] = {}
+    for name, split, digests in (("train", splits.train, train), ("val", splits.val, val)):
+        if split.labels is None:
+            return Copies(0, 0, 0.0, None)
+        for index, (digest, label) in enumerate(zip(digests, split.labels.tolist(), strict=True)):
+            if digest is not None:
+                by_digest.setdefault(digest, []).append((label, _name(split, name, index)))
+    torn = [members for members in by_digest.values() if len({label for label, _ in members}) > 1]
+    example = None
+    if torn:
+        first, *rest = torn[0]
+        example = (first[1], next(name for label, name in rest if label != first[0]))
+    return Copies(0, 0, 0.0, None, sum(map(len, by_digest.values())), sum(map(len, torn)), example)
 
 
 def find_shared_groups(splits: Splits) -> SharedGroups | None:

@@ -38,7 +38,7 @@ from trainctl.engine.training.desk.desk import desk_of
 from trainctl.engine.training.desk.pulse import BEAT_S
 from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
 from trainctl.engine.training.device import describe_device
-from trainctl.engine.training.fork import Inheritance, Origin, inherit, refuse_finished
+from trainctl.engine.training.fork import Inheritance, Origin, inherit, network_difference, refuse_finished
 from trainctl.engine.training.loop.keeping import checkpoint_about
 from trainctl.engine.training.loop.referee import monitor_of
 from trainctl.engine.training.loop.step import Observer
@@ -186,6 +186,12 @@ class _Sitting:
             try:
                 state.load_state_dict(content["state"])
             except (KeyError, RuntimeError, ValueError, TypeError) as err:
+                other = network_difference(state.model.state_dict(), content["state"]["model"])
+                if other is not None:
+                    raise UserError(
+                        f"{path} is of another network: {other}",
+                        "resume with the run's own configuration; if it is, the file is another run's",
+                    ) from err
                 raise UserError(
                     f"{path} does not fit this configuration: {first_line(err)}",
                     "resume with the run's own configuration",

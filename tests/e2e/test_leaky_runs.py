@@ -119,3 +119,20 @@ def test_groups_on_both_sides_of_ones_own_split(
 
 def _sets(words: list[str]) -> list[str]:
     return [part for word in words for part in (("--set", word) if "=" in word else (word,))]
+
+
+def test_one_picture_in_two_classes_is_named_before_and_after_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = eyes(tmp_path / "eyes")
+    for k in range(3):
+        shutil.copy(root / "train/open" / f"eye_{k}.png", root / "train/closed" / f"eye_{k}.png")
+    _, after = trained_and_diagnosed(capsys, tmp_path, "--data", str(root), *SMALL)
+    run_command_line(["diagnose", "--data", str(root), *SMALL[2:], "--json"])
+    before = {finding["code"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    for findings in (before, after):
+        torn = findings["L207"]
+        assert (torn["figures"]["contradicted"], torn["figures"]["labelled"]) == (6, 70)
+        assert "open/eye_" in torn["where"] and "closed/eye_" in torn["where"]
+    assert run_command_line(["data", "--data", str(root)]) == ExitCode.OK
+    assert "6 of 70 samples have an equal with another label" in " ".join(capsys.readouterr().out.split())

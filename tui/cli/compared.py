@@ -1,4 +1,4 @@
-"""A comparison as lines and as JSON: figures, over seeds, configuration, promises. Starts nothing, knows no option."""
+"""A comparison as lines: figures, over seeds, configuration, promises. Starts nothing, knows no option."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from trainctl.tui.compare.columns import Column
     from trainctl.tui.compare.comparison import CompareRow
     from trainctl.tui.compare.facts import RunFacts
-    from trainctl.tui.compare.intervals import Estimate
-    from trainctl.tui.compare.over_seeds import SeedFigure
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,13 @@ def lines(compared: Compared, metric: str, *, promised: bool) -> Iterator[Sequen
 
 
 def _figures(facts: Sequence[RunFacts], names: Sequence[str], metric: str) -> Iterator[Sequence[Cell]]:
-    from trainctl.tui.compare.comparison import BEST_MARK, figure_rows, has_one_loss, has_one_validation
+    from trainctl.tui.compare.comparison import (
+        BEST_MARK,
+        epoch_rows,
+        figure_rows,
+        has_one_loss,
+        has_one_validation,
+    )
 
     yield from _table("FIGURES", figure_rows(facts, metric), names)
     yield [(f"  {BEST_MARK} best of its line", "dim")]
@@ -83,7 +87,7 @@ def _figures(facts: Sequence[RunFacts], names: Sequence[str], metric: str) -> It
         yield [("  the runs were validated on different samples, so what they reached is not ranked", "yellow")]
     if metric:
         yield []
-        yield from _table(f"{metric} BY EPOCH", _by_epoch(facts, metric), names)
+        yield from _table(f"{metric} BY EPOCH", epoch_rows(facts, metric), names)
 
 
 def _over_seeds(columns: Sequence[Column], metric: str) -> Iterator[Sequence[Cell]]:
@@ -173,113 +177,3 @@ def _promises(facts: Sequence[RunFacts], names: Sequence[str]) -> Iterator[Seque
 
 def _verdict(words: str, measured: str) -> str:
     return f"{words}  {measured}".rstrip()
-
-
-def _by_epoch(facts: Sequence[RunFacts], metric: str) -> list[CompareRow]:
-    """A line for each epoch; of two sets of weights the better one, as `best` is over both."""
-    from trainctl.tui.compare.comparison import figures_row, lower_is_better
-
-    lower = lower_is_better(facts, metric)
-    better = min if lower else max
-    table: list[dict[int, float]] = []
-    for run in facts:
-        column: dict[int, float] = {}
-        for epoch, _, _, values in run.validations:
-            if metric in values:
-                column[epoch] = better(column.get(epoch, values[metric]), values[metric])
-        table.append(column)
-    epochs = sorted({epoch for column in table for epoch in column})
-    nothing = float("nan")
-    return [figures_row(f"epoch {epoch}", [column.get(epoch, nothing) for column in table], lower) for epoch in epochs]
-
-
-def as_json(compared: Compared, metric: str, *, promised: bool) -> dict[str, Any]:
-    """The comparison as plain data; arguments as of `lines`."""
-    from trainctl.tui.compare.comparison import config_rows, figure_rows
-
-    facts = compared.facts
-    found: dict[str, Any] = {
-        "runs": [_run_json(path, run) for path, run in zip(compared.paths, facts, strict=True)],
-        "figures": [
-            {"name": row.label.strip(), "values": list(row.values), "best": sorted(row.best)}
-            for row in figure_rows(facts, metric)
-        ],
-        "configuration": [{"key": row.label, "values": list(row.values)} for row in config_rows(facts)],
-        "columns": [_column_json(column) for column in compared.columns],
-    }
-    if metric:
-        rows = _by_epoch(facts, metric)
-        found["by_epoch"] = [{"epoch": int(row.label.split()[1]), "values": list(row.values)} for row in rows]
-    if compared.cells:
-        found["cells"] = [dict(cell) for cell in compared.cells]
-    if compared.is_over_seeds:
-        from trainctl.tui.compare.over_seeds import seed_figures
-
-        found["over_seeds"] = [_figure_json(one) for one in seed_figures(compared.columns, metric)]
-    if promised:
-        found["promised"] = [row for column in compared.columns for row in _promised_json(column, compared.columns)]
-    return found
-
-
-def _column_json(column: Column) -> dict[str, Any]:
-    return {
-        "name": column.name,
-        "preset": column.preset,
-        "seeds": [run.seed for run in column.facts],
-        "runs": [run.name for run in column.facts],
-    }
-
-
-def _estimate_json(found: Estimate) -> dict[str, Any]:
-    return {"mean": found.mean, "half_width": found.half, "n": found.n}
-
-
-def _figure_json(one: SeedFigure) -> dict[str, Any]:
-    differences = [
-        {**_estimate_json(d), "p": d.p, "p_holm": d.p_holm, "not_compared": why}
-        for d, why in zip(one.differences, one.not_compared, strict=True)
-    ]
-    return {
-        "figure": one.asked.figure,
-        "metric": one.asked.name,
-        "label": one.label,
-        "values": [{str(seed): value for seed, value in of.items()} for of in one.values],
-        "columns": [_estimate_json(found) for found in one.estimates],
-        "not_reached": list(one.missed),
-        "differences": differences,
-        "best": sorted(one.best),
-    }
-
-
-def _promised_json(column: Column, columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
-    from trainctl.tui.compare.verdicts import judgements
-
-    for one in judgements(column, columns):
-        yield {
-            "column": column.name,
-            "section": one.section,
-            "text": one.text,
-            "figure": one.figure,
-            "promised": one.promised,
-            "measured": _estimate_json(one.measured),
-            "verdict": str(one.word),
-            "why": one.why,
-        }
-
-
-def _run_json(paths: RunPaths, run: RunFacts) -> dict[str, Any]:
-    from trainctl.tui.compare.promises import promises_of
-
-    return {
-        "name": run.name,
-        "path": str(paths.root.absolute()),
-        "preset": run.preset,
-        "state": run.state,
-        "has_configuration": run.config is not None,
-        "interventions": list(run.interventions),
-        "findings": [dict(found) for found in run.found],
-        "num_checks": run.num_checks,
-        "promises": [
-            {"text": promise.text, "kept": promise.kept, "measured": promise.measured} for promise in promises_of(run)
-        ],
-    }

@@ -192,3 +192,19 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def epoch_rows(facts: Sequence[RunFacts], metric: str) -> list[CompareRow]:
+    """A line for each epoch; of two sets of weights the better one, as `best` is over both."""
+    lower = lower_is_better(facts, metric)
+    better = min if lower else max
+    table: list[dict[int, float]] = []
+    for run in facts:
+        column: dict[int, float] = {}
+        for epoch, _, _, values in run.validations:
+            if metric in values:
+                column[epoch] = better(column.get(epoch, values[metric]), values[metric])
+        table.append(column)
+    epochs = sorted({epoch for column in table for epoch in column})
+    nothing = float("nan")
+    return [figures_row(f"epoch {epoch}", [column.get(epoch, nothing) for column in table], lower) for epoch in epochs]

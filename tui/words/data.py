@@ -227,6 +227,10 @@ def _copies(copies: Plain, width: int) -> Lines:
         text += f", e.g. {copies['near_example'][0]} and {copies['near_example'][1]}" if copies["near_example"] else ""
         is_grave = copies["near"] > NEAR_SHARE * copies["num_val"]
         lines += wrapped(f"{text}: the validation is too good", "error" if is_grave else "warning", width)
+    if copies["contradicted"]:
+        text = f"{copies['contradicted']:,} of {copies['labelled']:,} samples have an equal with another label"
+        text += f", e.g. {copies['contradiction'][0]} and {copies['contradiction'][1]}"
+        lines += wrapped(text, "warning", width)
     share = copies["repeated_in_train"]
     if share > 0:
         lines += wrapped(f"{share:.1%} of the training samples are copies of another", "warning", width)

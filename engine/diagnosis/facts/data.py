@@ -107,6 +107,11 @@ class LeakFacts:
     num_near: int | None = None
     """Validation samples with one in training that is nearly the same; None: not looked for."""
     near_example: tuple[str, str] | None = None
+    num_labelled: int = 0
+    """Samples of both splits that have a label and were compared; 0: none were."""
+    num_contradicted: int = 0
+    """Of these, how many have an equal with another label."""
+    contradiction: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

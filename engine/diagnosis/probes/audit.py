@@ -200,6 +200,9 @@ def tensor_statistics(splits: Splits) -> Plain:
             "num_val": leak.num_val,
             "repeated_in_train": leak.train_repeat_share,
             "example": list(leak.example) if leak.example else None,
+            "contradicted": leak.num_contradicted,
+            "labelled": leak.num_labelled,
+            "contradiction": list(leak.contradiction) if leak.contradiction else None,
             "near": leak.num_near,
             "near_example": list(leak.near_example) if leak.near_example else None,
         }

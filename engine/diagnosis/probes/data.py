@@ -142,6 +142,9 @@ def measure_leak(splits: Splits, deadline: Deadline) -> LeakFacts | None:
         example=copies.example,
         num_near=None if near is None else near.count,
         near_example=None if near is None else near.example,
+        num_labelled=copies.samples,
+        num_contradicted=copies.contradicted,
+        contradiction=copies.contradiction,
     )
 
 

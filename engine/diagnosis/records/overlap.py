@@ -36,6 +36,9 @@ def _leak(found: Mapping[str, Any]) -> LeakFacts | None:
         example=_pair(copies.get("example")) if copies else None,
         num_near=_part(near["count"], _count(near["total"])) if near else None,
         near_example=_pair(near.get("example")) if near else None,
+        num_labelled=_count(copies.get("samples", 0)) if copies else 0,
+        num_contradicted=_part(copies.get("contradicted", 0), copies.get("samples", 0)) if copies else 0,
+        contradiction=_pair(copies.get("contradiction")) if copies else None,
     )
 
 

@@ -43,6 +43,7 @@ def test_what_a_run_records_holds_counts_and_shares() -> None:
     assert about["num_val"] == 4 and about["missing"] == ""
     assert about["copies"] == {
         "compared": 4, "shared": 1, "repeated_share": 0.0, "example": ("v0", "t2"), "share": 0.25,
+        "samples": 0, "contradicted": 0, "contradiction": None,
     }  # fmt: skip
     assert about["near"] == {"count": 3, "total": 4, "share": 0.75, "example": ("v0", "t2")}
     assert about["groups"]["shared"] == 1 and about["groups"]["share"] == 0.25
@@ -51,3 +52,19 @@ def test_what_a_run_records_holds_counts_and_shares() -> None:
 def test_without_time_nothing_is_compared_and_that_is_said() -> None:
     about = overlap_about(Splits(split(pictures(6, 0)), split(pictures(6, 0))), budget_s=0.0)
     assert about["copies"] is None and about["missing"] == "the samples were not compared within 0 s"
+
+
+def test_equal_samples_under_two_labels_are_counted_in_and_across_the_splits() -> None:
+    train, val = pictures(6, 0), pictures(4, 1)
+    train[1], val[2], val[3] = train[0], train[4], train[5]
+    train_labels, val_labels = torch.tensor([0, 1, 1, 0, 0, 1]), torch.tensor([0, 0, 1, 1])
+    splits = Splits(
+        Split({"images": train}, train_labels, [f"t{k}" for k in range(6)]),
+        Split({"images": val}, val_labels, [f"v{k}" for k in range(4)]),
+    )
+    found = find_copies(splits)
+    assert found is not None
+    assert (found.samples, found.contradicted, found.contradiction) == (10, 4, ("t0", "t1"))
+    val_labels[2] = 0
+    again = find_copies(splits)
+    assert again is not None and (again.shared, again.contradicted) == (2, 2)

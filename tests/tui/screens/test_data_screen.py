@@ -53,7 +53,8 @@ FOUND: dict[str, Any] = {
             {"split": "train", "name": "images", "shape": [100, 3, 12, 24], "dtype": "uint8", "mean": 115.0,
              "std": 51.0, "min": 0.0, "max": 255.0, "nonfinite": 0, "looked_at": 100}
         ],
-        "copies": {"val_in_train": 0, "num_val": 20, "repeated_in_train": 0.0, "example": None},
+        "copies": {"val_in_train": 0, "num_val": 20, "repeated_in_train": 0.0, "example": None,
+                   "contradicted": 0, "labelled": 0, "contradiction": None},
     },
     "samples": {
         "classes": ["closed", "open"],

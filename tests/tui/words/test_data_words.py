@@ -46,7 +46,8 @@ TENSORS: dict[str, Any] = {
         {"split": "train", "name": "images", "shape": [100, 3, 32, 64], "dtype": "float32", "mean": 0.5, "std": None,
          "min": 0.0, "max": 1.0, "nonfinite": 2, "looked_at": 100}
     ],
-    "copies": {"val_in_train": 3, "num_val": 10, "repeated_in_train": 0.02, "example": ["a", "b"]},
+    "copies": {"val_in_train": 3, "num_val": 10, "repeated_in_train": 0.02, "example": ["a", "b"],
+               "contradicted": 4, "labelled": 50, "contradiction": ["c", "d"]},
 }  # fmt: skip
 SAMPLES: dict[str, Any] = {
     "classes": ["closed"],
@@ -112,6 +113,7 @@ def test_tensors_name_what_is_not_finite_and_copies():
     assert "float32 100×3×32×64" in lines and "mean 0.5  std -  min 0  max 1" in lines
     assert "× 2 values are not finite" in lines
     assert "3 of 10 validation samples are in train too" in lines and "e.g. a and b" in lines
+    assert "4 of 50 samples have an equal with another label, e.g. c and d" in lines
 
 
 def test_what_is_missing_says_why():

@@ -90,7 +90,8 @@ def command(options: CompareOptions) -> None:
 
     Final figures (* best), differences of configuration, promises beside what was measured.
     """
-    from trainctl.tui.cli.compared import as_json, lines
+    from trainctl.tui.cli.compared import lines
+    from trainctl.tui.cli.compared_json import as_json
     from trainctl.tui.compare.picture import check_picture, write_picture
 
     if options.plot is not None:

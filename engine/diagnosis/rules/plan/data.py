@@ -203,7 +203,7 @@ def _copied(leak: LeakFacts) -> Hit | None:
         summary=f"{leak.num_shared:,} of {leak.num_val:,} validation samples are also in training ({share:.1%})",
         where=f"byte for byte{example}{repeats}",
         why="validation then measures what was learnt by heart, and the best checkpoint is chosen by it",
-        fix=Fix("remove the copies, or split by the content's hash so that equal samples stay on one side"),
+        fix=Fix("remove the copies: keep each sample once"),
         figures={
             "shared": leak.num_shared,
             "share_of_val": share,

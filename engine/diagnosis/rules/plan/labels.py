@@ -1,10 +1,13 @@
-"""L203: labels that cannot be right, whatever the network. Pure functions of evidence."""
+"""L203, L207: labels that cannot be right, whatever the network. Pure functions of evidence."""
 
 from __future__ import annotations
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.data import LabelFacts, SplitLabels
-from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity
+from trainctl.engine.diagnosis.facts.data import LabelFacts, OverlapFacts, SplitLabels
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+
+CONTRADICTED_SHARE = 0.005
+"""Of all samples, from which equal inputs with different labels are worth a word."""
 
 
 @rule(
@@ -43,4 +46,36 @@ def _outside(split: SplitLabels, num_classes: int) -> Hit:
             "highest": split.highest,
             "classes": num_classes,
         },
+    )
+
+
+@rule(
+    "L207",
+    "conflicting labels for one input",
+    section="labels",
+    severity=Severity.WARNING,
+    precedence=Precedence.DATA,
+    cost=Cost.DATA,
+)
+def labels_contradict(overlap: OverlapFacts) -> Answer:
+    """Equal samples with different labels: more than 0.5 % of both splits."""
+    leak = overlap.leak
+    if leak is None:
+        return Unchecked(overlap.leak_missing or "samples were not compared")
+    if not leak.num_labelled:
+        return Unchecked("labels of equal samples were not compared")
+    share = leak.num_contradicted / leak.num_labelled
+    if share <= CONTRADICTED_SHARE:
+        return None
+    example = f", e.g. {leak.contradiction[0]} and {leak.contradiction[1]}" if leak.contradiction else ""
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"{leak.num_contradicted:,} of {leak.num_labelled:,} samples have an equal with another label "
+        f"({share:.1%})",
+        where=f"equal byte for byte{example}",
+        why="no network can be right about both: the loss has a floor above zero, and what is measured on them is "
+        "decided by the label they happen to have",
+        fix=Fix("look at them and keep one label each, or leave them out (one file linked into two folders is usual)"),
+        figures={"contradicted": leak.num_contradicted, "labelled": leak.num_labelled, "share": share},
     )

@@ -145,6 +145,19 @@ def test_training_samples_copied_into_validation_are_found_and_named() -> None:
     assert "v7 = t42" in findings["D104"].where
 
 
+def test_equal_samples_under_two_labels_are_named_from_one_in_200_on() -> None:
+    train, val = make_split(390, 1, names=[f"t{i}" for i in range(390)]), make_split(10, 2)
+    assert train.labels is not None
+    first, second = (int((train.labels == label).nonzero()[0]) for label in (0, 1))
+    train.tensors["x"][second] = train.tensors["x"][first]
+    assert "L207" not in found(examine(ToyTask(splits=make_splits(train, val))))
+    third = int((train.labels == 1).nonzero()[1])
+    train.tensors["x"][third] = train.tensors["x"][first]
+    torn = found(examine(ToyTask(splits=make_splits(train, val))))["L207"]
+    assert (torn.severity, torn.confidence, torn.figures["contradicted"]) == ("warning", "proven", 3)
+    assert f"t{first}" in torn.where and "t" in torn.where
+
+
 def test_blank_samples_on_both_sides_are_no_leak() -> None:
     train, val = make_split(400, 1), make_split(100, 2)
     train.tensors["x"][:20] = 0.0
