@@ -102,6 +102,6 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     content["state"]["model"]["0.weight"] = torch.zeros(16, 9)
     torch.save(content, latest)
     before = latest.read_bytes()
-    with pytest.raises(UserError, match="is of another network: 0.weight is 16x9 in it"):
+    with pytest.raises(UserError, match=r"is of another network: 0\.weight is 16x9 in it"):
         run_toy(tmp_path / "run", resolved(train={"epochs": 2, "batch_size": 16}), resume=True)
     assert latest.read_bytes() == before
