@@ -43,7 +43,8 @@ class Promised(Section):
     figure: Figure
     """What it is about."""
     name: str = ""
-    """Which metric or loss term; of metrics, empty: the monitored one."""
+    """Which metric or loss term. Empty: the monitored metric; of `epochs_to_reference_loss`, `fluctuation` and
+    `largest_rise`, the whole loss."""
     at: PositiveInt | None = None
     """Epoch of an `epoch_...` figure."""
     change: Bounds | None = None

@@ -16,8 +16,10 @@ from trainctl.tui.compare.facts import RunFacts
 SAME_RUN = ("seed", "runtime.threads", "preset")
 """Options in which two runs of one column may differ."""
 NO_SEED = -1
-LOSSES = ("epochs_to_reference_loss", "fluctuation", "largest_rise", "final_loss", "epoch_loss")
-"""Figures of the training loss."""
+OF_A_CURVE = ("epochs_to_reference_loss", "fluctuation", "largest_rise")
+"""Figures of the training loss by epoch, or of the loss term that is named."""
+LOSSES = (*OF_A_CURVE, "final_loss", "epoch_loss")
+"""Figures of the training loss, where no term is named."""
 VALIDATION_LOSSES = ("final_validation_loss", "epoch_validation_loss")
 METRICS = ("best_metric", "final_metric", "epoch_metric")
 TERMS = ("final_term", "epoch_term")
@@ -83,17 +85,18 @@ def figure_of(run: RunFacts, asked: Asked, reference: RunFacts | None = None) ->
     """
     match asked.figure:
         case "epochs_to_reference_loss":
-            return run.epochs_to_loss(reference.last_loss) if reference is not None else math.nan
+            goal = math.nan if reference is None else reference.last_of(asked.name)
+            return run.epochs_to(goal, asked.name)
         case "fluctuation":
-            return run.fluctuation
+            return run.fluctuation(asked.name)
         case "largest_rise":
-            return run.largest_rise
+            return run.largest_rise(asked.name)
         case "seconds":
             return run.seconds
         case "final_loss" | "epoch_loss":
             return _at(dict(run.epoch_losses), asked.at)
         case "final_term" | "epoch_term":
-            return _at({epoch: terms[asked.name] for epoch, terms in run.epoch_terms if asked.name in terms}, asked.at)
+            return _at(dict(run.curve(asked.name)), asked.at)
         case "best_metric":
             metric = asked.name or _monitored(run)
             best = run.best(metric, lower=bool(lower_is_better([run], metric)))
@@ -119,10 +122,11 @@ def values_of(column: Column, asked: Asked, reference: Column) -> dict[int, floa
     return {seed: figure_of(run, asked, reference.runs.get(seed)) for seed, run in column.runs.items()}
 
 
-def missed(column: Column, reference: Column, values: Mapping[int, float]) -> int:
-    """Runs that did not reach the loss of the reference's run of their seed."""
-    known = (seed for seed, run in reference.runs.items() if math.isfinite(run.last_loss))
-    return sum(1 for seed in known if seed in column.runs and not math.isfinite(values[seed]))
+def missed(column: Column, asked: Asked, reference: Column, values: Mapping[int, float]) -> int:
+    """Runs that have the loss (or term) but did not reach that of the reference's run of their seed."""
+    known = (seed for seed, run in reference.runs.items() if math.isfinite(run.last_of(asked.name)))
+    runs = {seed: column.runs[seed] for seed in known if seed in column.runs}
+    return sum(1 for seed, run in runs.items() if run.curve(asked.name) and not math.isfinite(values[seed]))
 
 
 def less_is_better(column: Column, asked: Asked) -> bool | None:
@@ -138,7 +142,7 @@ def why_not_comparable(column: Column, reference: Column, asked: Asked) -> str:
     is_validated = asked.figure in METRICS or asked.figure in VALIDATION_LOSSES
     if is_validated and not have_one_validation(column, reference):
         return "validated on different samples"
-    is_loss = asked.figure in LOSSES or asked.figure in VALIDATION_LOSSES
+    is_loss = (asked.figure in LOSSES and not asked.name) or asked.figure in VALIDATION_LOSSES
     is_loss |= asked.figure in METRICS and "loss" in asked.name.lower()
     if is_loss and not has_one_loss([*column.facts, *reference.facts]):
         return "losses of different kinds"

@@ -74,9 +74,9 @@ def figure_rows(runs: Sequence[RunFacts], metric: str = "") -> list[CompareRow]:
     # The losses of two kinds of loss say nothing about each other.
     lower = True if has_one_loss(runs) else None
     rows.append(figures_row("training loss", [run.last_loss for run in runs], lower))
-    rows.append(figures_row("loss fluctuation", [run.fluctuation for run in runs], lower))
+    rows.append(figures_row("loss fluctuation", [run.fluctuation() for run in runs], lower))
     if lower and runs and math.isfinite(runs[0].last_loss):
-        reach = [run.epochs_to_loss(runs[0].last_loss) for run in runs]
+        reach = [run.epochs_to(runs[0].last_loss) for run in runs]
         rows.append(figures_row(f"epochs to loss {short(runs[0].last_loss)}", reach, True))
     rows += [
         figures_row("steps", [float(run.steps) for run in runs], None, _whole),

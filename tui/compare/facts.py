@@ -82,18 +82,33 @@ class RunFacts:
             return ", ".join(f"{one.get('code')} {one.get('severity') or 'info'}" for one in self.found)
         return "not judged" if self.num_checks is None else f"none in {self.num_checks} checks"
 
-    @property
-    def fluctuation(self) -> float:
-        """Standard deviation of the change of the training loss from epoch to epoch; NaN below three epochs."""
-        changes = np.diff([loss for _, loss in self.epoch_losses])
+    def curve(self, term: str = "") -> tuple[tuple[int, float], ...]:
+        """Epoch and mean of a loss term, unweighted; of the training loss where none is named."""
+        if not term:
+            return self.epoch_losses
+        return tuple((epoch, values[term]) for epoch, values in self.epoch_terms if term in values)
+
+    def fluctuation(self, term: str = "") -> float:
+        """Standard deviation of the change of `curve` from epoch to epoch; NaN below three epochs."""
+        changes = np.diff([loss for _, loss in self.curve(term)])
         return float(np.std(changes)) if len(changes) >= 2 else math.nan
 
-    @property
-    def largest_rise(self) -> float:
-        """Largest increase of the training loss from one epoch to the next, nought where it never rises; NaN below two
-        epochs."""
-        changes = np.diff([loss for _, loss in self.epoch_losses])
+    def largest_rise(self, term: str = "") -> float:
+        """Largest increase of `curve` from one epoch to the next, nought where it never rises; NaN below two epochs."""
+        changes = np.diff([loss for _, loss in self.curve(term)])
         return max(float(np.max(changes)), 0.0) if len(changes) else math.nan
+
+    def last_of(self, term: str = "") -> float:
+        """The last of `curve`, of the loss also where no epoch has ended."""
+        if not term:
+            return self.last_loss
+        curve = self.curve(term)
+        return curve[-1][1] if curve else math.nan
+
+    @property
+    def main_term(self) -> str:
+        """The first loss term; empty where none is known."""
+        return next((name for _, values in self.epoch_terms for name in values if name != "loss"), "")
 
     @property
     def seed(self) -> int | None:
@@ -121,9 +136,9 @@ class RunFacts:
             return None
         return min(found, key=lambda one: one.value) if lower else max(found, key=lambda one: one.value)
 
-    def epochs_to_loss(self, loss: float) -> float:
-        """First epoch whose mean training loss is at most `loss`; NaN where none is."""
-        return next((float(epoch) for epoch, mean in self.epoch_losses if mean <= loss), math.nan)
+    def epochs_to(self, loss: float, term: str = "") -> float:
+        """First epoch at which `curve` is at most `loss`; NaN where none is."""
+        return next((float(epoch) for epoch, mean in self.curve(term) if mean <= loss), math.nan)
 
 
 def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFacts:

@@ -16,7 +16,7 @@ from trainctl.tui.compare.columns import (
     values_of,
     why_not_comparable,
 )
-from trainctl.tui.compare.comparison import NO_VALUE, CompareRow, monitored_metrics
+from trainctl.tui.compare.comparison import NO_VALUE, CompareRow, has_one_loss, monitored_metrics
 from trainctl.tui.compare.intervals import NO_DIFFERENCE, Difference, Estimate, difference, estimate, holm
 
 MOST_DECIMALS = 9
@@ -58,10 +58,23 @@ def seed_figures(columns: Sequence[Column], metric: str = "") -> list[SeedFigure
         (Asked("epochs_to_reference_loss"), "epochs to reference's loss"),
         (Asked("fluctuation"), "fluctuation"),
         (Asked("largest_rise"), "largest rise"),
+        *_of_the_main_term(columns),
         (Asked("seconds"), "seconds"),
     ]
     found = [_figure(columns, one, label) for one, label in asked]
     return [one for one in found if any(estimated.n for estimated in one.estimates) or any(one.missed)]
+
+
+def _of_the_main_term(columns: Sequence[Column]) -> list[tuple[Asked, str]]:
+    """Where losses are of different kinds: the first term of the reference, which may be what they have in common."""
+    term = next((run.main_term for run in columns[0].facts), "")
+    if not term or has_one_loss([run for column in columns for run in column.facts]):
+        return []
+    return [
+        (Asked("final_term", term), f"final training {term}"),
+        (Asked("epochs_to_reference_loss", term), f"epochs to reference's {term}"),
+        (Asked("fluctuation", term), f"fluctuation of {term}"),
+    ]
 
 
 def _figure(columns: Sequence[Column], asked: Asked, label: str) -> SeedFigure:
@@ -71,7 +84,7 @@ def _figure(columns: Sequence[Column], asked: Asked, label: str) -> SeedFigure:
     plain = [NO_DIFFERENCE if k == 0 or reasons[k] else difference(values[k], values[0]) for k in range(len(columns))]
     is_counted = asked.figure == "epochs_to_reference_loss"
     lost = tuple(
-        missed(column, reference, of) if is_counted and not why else 0
+        missed(column, asked, reference, of) if is_counted and not why else 0
         for column, of, why in zip(columns, values, reasons, strict=True)
     )
     estimates = tuple(

@@ -6,6 +6,7 @@ A promise in words stays words: nothing is made up to check it. One that names a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,8 +71,8 @@ def measured_words(run: RunFacts) -> str:
         parts.append(f"best {metric} {short(best.value, 4)} at epoch {best.epoch} ({best.weights})")
     if run.last_loss == run.last_loss:
         parts.append(f"training loss {short(run.last_loss, 4)}")
-    if run.fluctuation == run.fluctuation:
-        parts.append(f"fluctuation {short(run.fluctuation)}")
+    if math.isfinite(run.fluctuation()):
+        parts.append(f"fluctuation {short(run.fluctuation())}")
     if run.seconds == run.seconds:
         parts.append(f"{run.epochs} epochs in {duration(run.seconds)}")
     if run.first_nonfinite:

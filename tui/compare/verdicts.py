@@ -14,6 +14,7 @@ from typing import Any, cast
 from trainctl.engine.config.presets import Bounds, Promised
 from trainctl.tui.charts.axis import short
 from trainctl.tui.compare.columns import (
+    OF_A_CURVE,
     Asked,
     Column,
     less_is_better,
@@ -123,7 +124,7 @@ def _judged(promised: Promised, column: Column, columns: Sequence[Column]) -> Ju
     if why:
         return result(Word.NOT_MEASURABLE, why)
     values = values_of(column, asked, reference)
-    lost = missed(column, reference, values) if promised.figure == "epochs_to_reference_loss" else 0
+    lost = missed(column, asked, reference, values) if promised.figure == "epochs_to_reference_loss" else 0
     lower = less_is_better(column, asked)
     if lower is None and not promised.both_sides:
         return result(Word.NOT_MEASURABLE, "it is not known whether more or less of it is better")
@@ -175,7 +176,8 @@ def _unjudged(text: str, why: str) -> Judged:
 def _named(asked: Asked) -> str:
     words = asked.figure.replace("_", " ").removeprefix("epoch ")
     if asked.name:
-        words = words.replace("metric", asked.name).replace("term", asked.name)
+        named = words.replace("metric", asked.name).replace("term", asked.name)
+        words = f"{words} of {asked.name}" if asked.figure in OF_A_CURVE else named
     return words if asked.at is None else f"{words} at epoch {asked.at}"
 
 

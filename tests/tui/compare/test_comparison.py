@@ -64,8 +64,8 @@ def test_the_best_result_says_its_epoch_and_its_weights():
 def test_fluctuation_is_the_deviation_of_the_change_from_epoch_to_epoch():
     changes = [-0.2, -0.1]
     mean = sum(changes) / 2
-    assert RUN.fluctuation == pytest.approx(math.sqrt(sum((c - mean) ** 2 for c in changes) / 2))
-    assert math.isnan(replace(RUN, epoch_losses=RUN.epoch_losses[:2]).fluctuation)
+    assert RUN.fluctuation() == pytest.approx(math.sqrt(sum((c - mean) ** 2 for c in changes) / 2))
+    assert math.isnan(replace(RUN, epoch_losses=RUN.epoch_losses[:2]).fluctuation())
 
 
 def test_each_line_marks_its_best_in_the_direction_of_its_metric():

@@ -63,7 +63,7 @@ def test_a_loss_that_is_not_reached_is_counted_by_the_run_of_the_same_seed() -> 
     assert "n 2, 1 not reached" in row(mean_rows([a, b], figures), reach.label).cells[1]
 
 
-def test_losses_of_other_kinds_and_other_validation_samples_are_not_compared() -> None:
+def test_losses_of_other_kinds_are_not_compared() -> None:
     a = column("a", run(1, config={"loss.name": "bce"}), run(2, config={"loss.name": "bce"}))
     b = column("b", run(1, config={"loss.name": "focal"}), run(2, config={"loss.name": "focal"}))
     figures = {one.label: one for one in seed_figures([a, b])}
@@ -72,6 +72,25 @@ def test_losses_of_other_kinds_and_other_validation_samples_are_not_compared() -
     assert figures["best f1"].not_compared == ("", "")
     assert notes([a, b], list(figures.values())) == ["the losses are of different kinds and are not ranked"]
 
+
+def test_where_losses_are_of_other_kinds_the_reference_s_first_term_is_compared() -> None:
+    def of(seed: int, nll: tuple[float, ...], **config: Any) -> RunFacts:
+        terms = tuple((k, {"loss": 9.0, "nll": value, "aux": 1.0}) for k, value in enumerate(nll, 1))
+        return run(seed, config={"loss_weights.aux": 0.1} | config, epoch_terms=terms)
+
+    a = column("a", of(1, (1.0, 0.6, 0.5)), of(2, (1.0, 0.6, 0.4)))
+    b = column("b", *(of(k, (0.9, 0.4, 0.6), **{"loss_weights.aux": 0.2}) for k in (1, 2)))
+    c = column("c", *(run(k, config={"loss_weights.aux": 0.3}, epoch_terms=((1, {"focal": 1.0}),)) for k in (1, 2)))
+    figures = {one.label: one for one in seed_figures([a, b, c])}
+    assert figures["final training loss"].not_compared[1] == "losses of different kinds"
+    reach = figures["epochs to reference's nll"]
+    assert dict(reach.values[1]) == {1: 2, 2: 2} and reach.missed == (0, 0, 0) and reach.estimates[2].n == 0
+    assert [one.mean for one in figures["final training nll"].estimates[:2]] == pytest.approx([0.45, 0.6])
+    assert figures["fluctuation of nll"].estimates[1].mean == pytest.approx(0.35)
+    assert not any("nll" in one.label for one in seed_figures([a, a]))
+
+
+def test_other_validation_samples_are_not_compared() -> None:
     c = column("c", *(run(seed, f1=0.99, data_id={"val": f"other {seed}"}) for seed in (1, 2)))
     d = column("d", *(run(seed, data_id={"val": f"one {seed}"}) for seed in (1, 2)))
     best = next(one for one in seed_figures([c, d]) if one.label == "best f1")

@@ -87,6 +87,21 @@ def test_an_improvement_is_positive_whatever_the_sense_of_the_figure() -> None:
     assert epochs.word is Word.CONFIRMED and epochs.measured.mean == pytest.approx(200 / 3)
 
 
+def test_a_curve_may_be_that_of_a_term_which_other_losses_share() -> None:
+    def of(name: str, nll: tuple[float, ...], weight: float) -> Column:
+        terms = tuple((k, {"loss": 1.0, "nll": value}) for k, value in enumerate(nll, 1))
+        return column(name, *(run(k, config={"loss_weights.aux": weight}, epoch_terms=terms) for k in SEEDS))
+
+    slow, quick = of("slow", (1.0, 0.8, 0.6, 0.4), 0.1), of("quick", (0.9, 0.4, 0.35, 0.3), 0.2)
+    asked = {"figure": "epochs_to_reference_loss", "change": [15, 25]}
+    assert judged(asked, slow, quick).why == "losses of different kinds"
+    found = judged(asked | {"name": "nll"}, slow, quick)
+    assert (found.word, found.measured.mean) == (Word.CONFIRMED, pytest.approx(50.0))
+    assert found.promised == "epochs to reference loss of nll 15 to 25 %"
+    assert judged(asked | {"name": "nll"}, quick, slow).why == "3 of 3 runs did not reach that loss"
+    assert judged(asked | {"name": "focal"}, slow, quick).why == "the figure has a value in 0 of 3 runs"
+
+
 def test_a_loss_that_was_never_reached_is_not_confirmed_and_counted() -> None:
     found = judged({"figure": "epochs_to_reference_loss", "change": [30, 70]}, BASE, SLOW)
     assert found.word is Word.NOT_CONFIRMED and found.why == "3 of 3 runs did not reach that loss"
