@@ -1,17 +1,18 @@
 """How well a linear classifier on raw inputs tells the built-in data apart: the bar a network must clear.
 
-Usage: python benchmarks/linear_probe.py [--task eyes|weld] [--seed 42] [--samples 6000]
+Usage: python benchmarks/linear_probe.py [--task eyes|weld|emotion] [--seed 42] [--samples 6000]
 
 Several strengths of regularisation are tried and the best on the *validation* split is reported, so the figure
 is, if anything, too kind to the linear classifier. For welds also what the nearest neighbours on raw inputs say, by
-the rule of the task's own `knn_accuracy`.
+the rule of the task's own `knn_accuracy`. For emotions F1 is weighted by the classes' shares; each utterance alone, and
+with the mean of those around it, which is what its dialogue tells a linear classifier.
 """
 
 from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ from torch import Tensor
 
 from trainctl.engine.config.schema import TrainConfig
 from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.emotion.load import load_emotion
+from trainctl.engine.data.emotion.options import MODALITIES as SENSES
+from trainctl.engine.data.emotion.options import EmotionData
 from trainctl.engine.data.eyes.load import load_eyes
 from trainctl.engine.data.eyes.options import EyesData
 from trainctl.engine.data.weld.load import load_weld
@@ -32,6 +36,8 @@ from trainctl.engine.tasks.embedding_metrics import knn_classes
 
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse regularisation strengths C."""
+NEAR = 4
+"""Utterances before and after, of which the mean is taken."""
 SERIES = "sensor"
 """The modality whose rows are time steps of a raw series."""
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -45,6 +51,8 @@ class Raw:
     val: Floats
     train_labels: Tensor
     val_labels: Tensor
+    average: str
+    """How F1 is taken over classes, as scikit-learn calls it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Probe:
 
     strength: float
     f1: float
-    """Of the positive class where there are two, else the mean over classes."""
+    """Of the positive class where there are two, else over classes as the task does it."""
     accuracy: float
 
 
@@ -84,23 +92,53 @@ def welds(seed: int, samples: int | None) -> dict[str, Raw]:
     return {kind: _raw(splits, of(splits.train), of(splits.val)) for kind, of in kinds.items()}
 
 
-TASKS: dict[str, Callable[[int, int | None], dict[str, Raw]]] = {"eyes": eyes, "weld": welds}
+def emotions(seed: int, samples: int | None) -> dict[str, Raw]:
+    """Utterances of the built-in dialogues (`samples` dialogues): all features in one row, alone and with context."""
+    splits = load_emotion(EmotionData() if samples is None else EmotionData(dialogues=samples), seed, None)
+    found: dict[str, Raw] = {}
+    for kind, with_context in (("one utterance", False), ("with the utterances around it", True)):
+        train, val = (_utterances(split, with_context=with_context) for split in (splits.train, splits.val))
+        labels = [split.tensors["labels"][split.tensors["labels"] >= 0] for split in (splits.train, splits.val)]
+        found[kind] = _scaled(train, val, labels, "weighted")
+    return found
+
+
+def _utterances(split: Split, *, with_context: bool) -> Tensor:
+    """Features (N, D) of the utterances that are there; with context (N, 3 D): the mean of its own speaker's and of all
+    within `NEAR` places beside each."""
+    features_BLD = torch.cat([split.tensors[name] for name in SENSES], -1)
+    valid_BL, speakers_BL = split.tensors["labels"] >= 0, split.tensors["speakers"]
+    if not with_context:
+        return features_BLD[valid_BL]
+    places = torch.arange(features_BLD.shape[1])
+    near_BLL = ((places[:, None] - places).abs() <= NEAR) & valid_BL[:, None]
+    rows = [features_BLD[valid_BL]]
+    for among_BLL in (near_BLL & (speakers_BL[:, :, None] == speakers_BL[:, None]), near_BLL):
+        mean_BLD = among_BLL.float() @ features_BLD / among_BLL.sum(-1, keepdim=True).clamp(min=1)
+        rows.append(mean_BLD[valid_BL])
+    return torch.cat(rows, -1)
+
+
+TASKS: dict[str, Callable[[int, int | None], dict[str, Raw]]] = {"eyes": eyes, "weld": welds, "emotion": emotions}
 
 
 def _raw(splits: Splits, train: Tensor, val: Tensor) -> Raw:
+    labels = [split.tensors["labels"].long() for split in (splits.train, splits.val)]
+    return _scaled(train, val, labels, "binary" if int(labels[0].max()) == 1 else "macro")
+
+
+def _scaled(train: Tensor, val: Tensor, labels: Sequence[Tensor], average: str) -> Raw:
     scaler: Any = StandardScaler()
-    labels = (split.tensors["labels"].long() for split in (splits.train, splits.val))
-    return Raw(scaler.fit_transform(train.numpy()), scaler.transform(val.numpy()), *labels)
+    return Raw(scaler.fit_transform(train.numpy()), scaler.transform(val.numpy()), labels[0], labels[1], average)
 
 
 def probes(raw: Raw) -> list[Probe]:
     """A linear classifier for each strength."""
     answers = raw.val_labels.numpy()
-    average = "binary" if int(raw.train_labels.max()) == 1 else "macro"
     found: list[Probe] = []
     for strength in STRENGTHS:
         guess = LogisticRegression(C=strength, max_iter=100).fit(raw.train, raw.train_labels.numpy()).predict(raw.val)
-        f1 = float(f1_score(answers, guess, average=average))
+        f1 = float(f1_score(answers, guess, average=raw.average))
         found.append(Probe(strength, f1, float(accuracy_score(answers, guess))))
     return found
 
@@ -116,7 +154,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--task", choices=tuple(TASKS), default="eyes")
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--samples", type=int, default=None, help="training samples; default: the task's own number")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=None,
+        help="training samples (emotion: dialogues); default: the task's own number",
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # 100 iterations do not always converge; more change the figures by .002
     for kind, raw in TASKS[options.task](options.seed, options.samples).items():
