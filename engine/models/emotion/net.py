@@ -29,8 +29,10 @@ class Conversation:
 
     logits: Tensor
     """(B, L, C)."""
+    features: Tensor
+    """Of the utterances that are there, (N, Σd)."""
     reconstructions: tuple[Tensor, Tensor]
-    """Of both autoencoders, (B, L, Σd)."""
+    """What both autoencoders make of them."""
     gates: list[Gated]
     """`utterance`, `forget`, `input`, `temporal`; (B, L, code) each."""
 
@@ -61,8 +63,11 @@ class EmotionNet(nn.Module):
 
     def forward(self, features_BLD: Tensor, speakers_BL: Tensor, valid_BL: Tensor) -> Conversation:
         """Features (B, L, Σd) of each utterance, its speaker (int64, (B, L)), and which are there (bool, (B, L))."""
-        whole, again_whole = self.everything(features_BLD)
-        parts, again_parts = self.modalities(features_BLD)
+        # Most of the work is in the autoencoders, which see each utterance alone: half of a batch may be padding.
+        features_ND = features_BLD[valid_BL]
+        whole_NW, again_whole = self.everything(features_ND)
+        parts_NW, again_parts = self.modalities(features_ND)
+        whole, parts = (_in_place(code, valid_BL) for code in (whole_NW, parts_NW))
         choice = self.utterance(torch.cat([whole, parts], -1))
         code_BLW = torch.lerp(parts, whole, choice.value)
         spoken_BLW = code_BLW + self.speakers(speakers_BL.clamp(0, MOST_SPEAKERS - 1))
@@ -73,4 +78,10 @@ class EmotionNet(nn.Module):
         balance = self.temporal(torch.cat([around_BLW, memory_BLW], -1))
         mixed_BLW = self.norm(torch.lerp(memory_BLW, around_BLW, balance.value))
         logits_BLC = self.classifier(self.drop(mixed_BLW))
-        return Conversation(logits_BLC, (again_whole, again_parts), [choice, *gates, balance])
+        return Conversation(logits_BLC, features_ND, (again_whole, again_parts), [choice, *gates, balance])
+
+
+def _in_place(code_NW: Tensor, valid_BL: Tensor) -> Tensor:
+    """Rows of the utterances that are there at their places of the batch, (B, L, W); 0 for padding."""
+    empty = code_NW.new_zeros(*valid_BL.shape, code_NW.shape[-1])
+    return empty.index_put((valid_BL,), code_NW)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.emotion.load import load_emotion
 from trainctl.engine.data.emotion.options import MODALITIES
-from trainctl.engine.losses import reconstruction, utterances
+from trainctl.engine.losses import utterances
+from trainctl.engine.losses.reconstruction import last_dialogue, reconstruction
 from trainctl.engine.models.emotion.gates import Gated, shares
 from trainctl.engine.models.emotion.net import Conversation, EmotionNet
 from trainctl.engine.tasks.classification import Answers
@@ -73,7 +74,7 @@ class EmotionTask(Task[EmotionConfig]):
         judged_N = utterances.focal_nll(logits_NC, labels_N, loss.gamma) if is_focal else nll_N
         terms = {
             loss.classification: judged_N.mean(),
-            "encoder": self._encoder(out, features_BLD, valid_BL),
+            "encoder": self._encoder(out, valid_BL),
             "gate": self._gate(out.gates, valid_BL),
         }
         of_dialogue_BL = torch.zeros(labels_BL.shape, device=labels_BL.device).masked_scatter(valid_BL, nll_N.detach())
@@ -117,11 +118,16 @@ class EmotionTask(Task[EmotionConfig]):
         """There is nothing to see."""
         return None
 
-    def _encoder(self, out: Conversation, features_BLD: Tensor, valid_BL: Tensor) -> Tensor:
+    def _encoder(self, out: Conversation, valid_BL: Tensor) -> Tensor:
         """Sum of both autoencoders' errors."""
         loss = self.config.loss
-        over = reconstruction.last_dialogue if loss.over == "last_dialogue" else reconstruction.reconstruction
-        first, second = (over(again, features_BLD, valid_BL, loss.reconstruction) for again in out.reconstructions)
+        if loss.over == "last_dialogue":
+            errors = (
+                last_dialogue(again, out.features, valid_BL, loss.reconstruction) for again in out.reconstructions
+            )
+        else:
+            errors = (reconstruction(again, out.features, loss.reconstruction) for again in out.reconstructions)
+        first, second = errors
         return first + second
 
     def _gate(self, gates: Sequence[Gated], valid_BL: Tensor) -> Tensor:
