@@ -32,6 +32,7 @@ __all__ = [
     "ConfigT",
     "Monitor",
     "OptimizerGroup",
+    "Row",
     "Split",
     "Splits",
     "StepOutput",
@@ -41,6 +42,8 @@ __all__ = [
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig, default=RunConfig, covariant=True)
 """Class of a task's configuration."""
+Row = Mapping[str, str | int | float]
+"""One line of what `predict` answers, by name."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,31 @@ class Task(ABC, Generic[ConfigT]):
             UserError: a file cannot be read, or the task has no such files.
         """
         raise UserError(f"{type(self).__name__} cannot read {paths[0]}: it defines no read_files", "define it")
+
+    def read_file(self, path: Path) -> Split:
+        """All unlabelled samples of one file of the user's, for a task whose files hold several; in place of
+        `read_files`.
+
+        Raises:
+            UserError: the file cannot be read, or does not fit the network.
+        """
+        raise UserError(f"{type(self).__name__} cannot read {path}: it defines no read_file", "define it")
+
+    def rows(self, samples: Split, at: Tensor, results: Mapping[str, Tensor]) -> Sequence[Row]:
+        """What `predict` shows of some samples of a file, as many rows as there is to say; goes with `read_file`.
+
+        Args:
+            samples: what `read_file` gave.
+            at: which of them, int64 (B,).
+            results: what `predict` gave for these, on the CPU.
+        """
+        columns = {name: column.tolist() for name, column in results.items()}
+        found: list[Row] = []
+        which: list[int] = at.tolist()
+        for k, row in enumerate(which):
+            answers: Row = {name: column[k] for name, column in columns.items()}
+            found.append({"sample": samples.names[row] if samples.names else str(row), **answers})
+        return found
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """Results per sample, by name. The network was built from `Splits` that hold classes but no samples.

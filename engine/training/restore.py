@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.errors import UserError
-from trainctl.engine.tasks.task import Task
+from trainctl.engine.tasks.task import Row, Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
 from trainctl.engine.training.loop.precision import place
 from trainctl.engine.training.state.checkpoint import load_checkpoint
@@ -105,30 +105,56 @@ def _built(task: Task, splits: Splits, *, has_data: bool) -> nn.Module:
 
 def predict(
     trained: Trained, files: list[Path], batch_size: int, on_bad: Callable[[Path, UserError], object] | None = None
-) -> list[tuple[Path, dict[str, float]]]:
-    """Results per file, by name, in the order of the files.
+) -> list[tuple[Path, Row]]:
+    """Results per file, by name, in the order of the files; several of a file that holds several samples.
 
     Args:
         trained: the network.
         files: to apply it to.
-        batch_size: files at a time.
+        batch_size: samples at a time.
         on_bad: told of a file that cannot be read, which is then left out; none: such a file ends it.
 
     Raises:
         UserError: a file cannot be read and none may be left out, or the task cannot predict.
     """
-    rows: list[tuple[Path, dict[str, float]]] = []
-    with torch.no_grad():
-        for start in range(0, len(files), batch_size):
-            part, batch = _readable(trained.task, files[start : start + batch_size], on_bad)
-            if batch is None:
-                continue
-            on_device = {name: tensor.to(trained.device) for name, tensor in batch.items()}
-            results = trained.task.predict(trained.model, trained.task.prepare(on_device))
-            columns = {name: _plain(column) for name, column in results.items()}
-            found = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
-            rows += zip(part, found, strict=True)
+    if type(trained.task).read_file is not Task.read_file:  # a file holds several samples
+        return _of_samples(trained, files, batch_size, on_bad)
+    rows: list[tuple[Path, Row]] = []
+    for start in range(0, len(files), batch_size):
+        part, batch = _readable(trained.task, files[start : start + batch_size], on_bad)
+        if batch is None:
+            continue
+        columns = {name: column.tolist() for name, column in _results(trained, batch).items()}
+        found = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+        rows += zip(part, found, strict=True)
     return rows
+
+
+def _of_samples(
+    trained: Trained, files: Sequence[Path], batch_size: int, on_bad: Callable[[Path, UserError], object] | None
+) -> list[tuple[Path, Row]]:
+    """Results of files that each hold several samples."""
+    rows: list[tuple[Path, Row]] = []
+    for file in files:
+        try:
+            samples = trained.task.read_file(file)
+        except UserError as err:
+            if on_bad is None:
+                raise
+            on_bad(file, err)
+            continue
+        for at in torch.arange(len(samples)).split(batch_size):
+            found = trained.task.rows(samples, at, _results(trained, samples.at(at)))
+            rows += [(file, row) for row in found]
+    return rows
+
+
+def _results(trained: Trained, batch: Batch) -> dict[str, Tensor]:
+    """What the network answers, on the CPU; whole numbers stay whole."""
+    on_device = {name: tensor.to(trained.device) for name, tensor in batch.items()}
+    with torch.no_grad():
+        results = trained.task.predict(trained.model, trained.task.prepare(on_device))
+    return {name: (one.float() if one.is_floating_point() else one).cpu() for name, one in results.items()}
 
 
 def _readable(
@@ -148,8 +174,3 @@ def _readable(
         except UserError as err:
             on_bad(file, err)
     return kept, task.read_files(kept) if kept else None
-
-
-def _plain(column: Tensor) -> list[float]:
-    """One value per sample; whole numbers stay whole."""
-    return (column.float() if column.is_floating_point() else column).cpu().tolist()

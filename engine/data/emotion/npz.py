@@ -19,18 +19,23 @@ from trainctl.engine.errors import UserError
 
 CUTS = ("offsets", "lengths")
 """Arrays that say which utterances are one dialogue; either will do."""
-WANTED = (*MODALITIES, "labels", "speakers", *CUTS, "split", "names", "classes")
+UNLABELLED = (*MODALITIES, "speakers", *CUTS, "names")
+WANTED = (*UNLABELLED, "labels", "split", "classes")
 
 
-def read_arrays(file: Path) -> Source:
+def read_arrays(file: Path, *, is_labelled: bool = True) -> Source:
     """The dialogues of an archive.
+
+    Args:
+        file: the archive.
+        is_labelled: whether labels, and what else is for learning only, must be there and fit; else they are not read.
 
     Raises:
         UserError: it cannot be read, unpacks to too much, lacks an array, or one does not fit; names file and array.
     """
-    found = read_npz(file, WANTED, MOST_BYTES)
+    found = read_npz(file, WANTED if is_labelled else UNLABELLED, MOST_BYTES)
     arrays, origin = found.arrays, str(file)
-    for group in (MODALITIES, ("labels",), CUTS):
+    for group in (MODALITIES, *((("labels",),) if is_labelled else ()), CUTS):
         if not any(name in arrays for name in group):
             words = " or ".join(group)
             raise UserError(f"{file} has no array {words} (found: {found_words(found.names)})", "name it so")
@@ -42,7 +47,8 @@ def read_arrays(file: Path) -> Source:
     utterances: dict[str, NDArray[Any]] = {
         name: _features(arrays[name], name, num, origin) for name in MODALITIES if name in arrays
     }
-    classes, utterances["labels"] = _labels(arrays["labels"], classes, origin)
+    labels = arrays.get("labels", np.zeros(num, np.int64))
+    classes, utterances["labels"] = _labels(labels, classes, origin)
     utterances["speakers"] = _speakers(arrays.get("speakers"), num, origin)
     for name in ("labels", "speakers"):
         _require_length(len(utterances[name]), name, num, "utterances", origin)
@@ -119,11 +125,12 @@ def _labels(
     return classes, np.array([number[word] for word in words], np.int64)
 
 
-def _speakers(array: NDArray[Any] | None, num: int, origin: str) -> Integers:
+def _speakers(array: NDArray[Any] | None, num: int, origin: str) -> NDArray[Any]:
+    """Their numbers, or their names as Python's text."""
     if array is None:
         return np.zeros(num, np.int64)
     if array.dtype.kind in "US":
-        return number_words(_words(array, "speakers", origin))[1]
+        return np.array(_words(array, "speakers", origin), object)
     if array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind in "biuf":
         return array.argmax(1).astype(np.int64)
     return _whole(array, "speakers", origin)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trainctl.engine.data.emotion.dialogues import Integers
 from trainctl.engine.data.emotion.options import MODALITIES
-from trainctl.engine.data.emotion.source import Source, number_words
+from trainctl.engine.data.emotion.source import Source
 from trainctl.engine.data.emotion.stored import MalformedError, StoredArray
 from trainctl.engine.data.emotion.unpickle import RefusedError, unpickled
 from trainctl.engine.data.split_names import TEST, TRAIN
@@ -31,8 +31,6 @@ LAYOUT = "(ids, speakers, labels, text, audio, visual, sentences, train ids, tes
 HOW = f"the field's pickles hold {LAYOUT}"
 SAFE = "pickles are programs: only numbers, text, containers and NumPy arrays are read; save such, or an .npz"
 MOST_UTTERANCES = 200_000
-TOLD_APART = 16
-"""Different speakers in all dialogues up to which a name is the same person everywhere."""
 Dialogue = Sequence[Any]
 Table = Mapping[Any, Any]
 
@@ -62,12 +60,14 @@ def is_pickle(file: Path) -> bool:
         return False
 
 
-def read_pickle(file: Path, which: str = "first") -> Source:
+def read_pickle(file: Path, which: str = "first", *, is_labelled: bool = True) -> Source:
     """The dialogues that the pickle names for training or for testing, in the order in which it does.
 
     Args:
         file: the pickle.
         which: `first` or `second` dictionary of labels.
+        is_labelled: whether labels must be there and fit; else they are not read, and dialogues that are neither for
+            training nor for testing come too, last.
 
     Raises:
         UserError: it cannot be read, would run code, or holds something else; names file and place.
@@ -86,8 +86,8 @@ def read_pickle(file: Path, which: str = "first") -> Source:
         raise UserError(f"{file} needs {refused}, which is not admitted (nothing was run)", SAFE) from None
     except MalformedError as malformed:
         raise UserError(f"cannot read {file} as a pickle: {malformed}", HOW) from None
-    layout = _layout(found, which, str(file))
-    return _source(layout, str(file), 2 * len(content) + (1 << 20))
+    layout = _layout(found, which if is_labelled else "first", str(file))
+    return _source(layout, str(file), 2 * len(content) + (1 << 20), is_labelled=is_labelled)
 
 
 def _layout(found: Any, which: str, origin: str) -> _Layout:
@@ -128,34 +128,44 @@ def _ids(part: Any, origin: str) -> Iterator[Any]:
         yield key
 
 
-def _source(layout: _Layout, origin: str, most_values: int) -> Source:
-    both = set(layout.train) & set(layout.test)
-    if both:
-        first = next(key for key in layout.train if key in both)
-        raise UserError(f"{origin}: dialogue {_text(first)} is among train and test ids", "leave it out of one")
-    keys = [*layout.train, *layout.test]
+def _source(layout: _Layout, origin: str, most_values: int, *, is_labelled: bool) -> Source:
+    keys = _keys(layout, origin, is_labelled=is_labelled)
     names = [_text(key) for key in keys]
-    if not keys:
-        raise UserError(f"{origin} names no dialogue to train on or to test", HOW)
-    labels = [_dialogue(layout.labels, key, "labels", origin) for key in keys]
-    lengths = np.array([len(rows) for rows in labels], np.int64)
+    leading, table = ("labels", layout.labels) if is_labelled else next(iter(layout.features.items()))
+    leaders = [_dialogue(table, key, leading, origin) for key in keys]
+    lengths = np.array([len(rows) for rows in leaders], np.int64)
     num = int(lengths.sum())
     if not 0 < num <= MOST_UTTERANCES:
         raise UserError(f"{origin} has {num:,} utterances", f"there may be 1 to {MOST_UTTERANCES:,}")
-    places = _Places(origin, names, lengths)
+    places = _Places(origin, names, lengths, leading if is_labelled else f"in {leading}")
     arrays: dict[str, NDArray[Any]] = {}
     for name, table in layout.features.items():
         rows = _rows(table, keys, name, places)
         array_ND = _features(rows, name, places, most_values)
         most_values -= array_ND.size
         arrays[name] = array_ND
-    flat = [_whole(value, "labels", row, places) for row, value in enumerate(v for rows in labels for v in rows)]
-    arrays["labels"] = np.array(flat, np.int64)
+    arrays["labels"] = np.zeros(num, np.int64)
+    if is_labelled:
+        flat = (value for rows in leaders for value in rows)
+        arrays["labels"][:] = [_whole(value, "labels", row, places) for row, value in enumerate(flat)]
     arrays["speakers"] = _speakers(_rows(layout.speakers, keys, "speakers", places), places)
-    unnamed = len(layout.labels.keys() - set(keys))
+    unnamed = len(table.keys() - set(keys))
     left = (f"{unnamed:,} dialogues are neither train nor test ids and were left out",) if unnamed else ()
-    sides = [TRAIN] * len(layout.train) + [TEST] * len(layout.test)
+    sides = [TRAIN] * len(layout.train) + [TEST] * (len(keys) - len(layout.train))
     return Source(arrays, lengths, names, sides, None, origin, (*layout.notes, *left))
+
+
+def _keys(layout: _Layout, origin: str, *, is_labelled: bool) -> list[Any]:
+    """The dialogues that are used, in their order, each once."""
+    both = set(layout.train) & set(layout.test)
+    if both and is_labelled:
+        first = next(key for key in layout.train if key in both)
+        raise UserError(f"{origin}: dialogue {_text(first)} is among train and test ids", "leave it out of one")
+    others = [] if is_labelled else list(next(iter(layout.features.values())))
+    keys = list(dict.fromkeys([*layout.train, *layout.test, *_ids(others, origin)]))
+    if not keys:
+        raise UserError(f"{origin} names no dialogue{' to train on or to test' if is_labelled else ''}", HOW)
+    return keys
 
 
 @dataclass(frozen=True)
@@ -165,6 +175,8 @@ class _Places:
     origin: str
     names: Sequence[str]
     lengths: Integers
+    what: str
+    """By which the utterances were counted."""
 
     def of(self, row: int) -> str:
         """The utterance in words."""
@@ -195,8 +207,8 @@ def _rows(table: Table, keys: Sequence[Any], name: str, places: _Places) -> list
     for key, num in zip(keys, places.lengths.tolist(), strict=True):
         rows = _dialogue(table, key, name, places.origin)
         if len(rows) != num:
-            said = f"{places.origin}: dialogue {_text(key)} has {len(rows)} utterances in {name} and {num} labels"
-            raise UserError(said, "give each utterance one entry")
+            said = f"dialogue {_text(key)} has {len(rows)} utterances in {name} and {num} {places.what}"
+            raise UserError(f"{places.origin}: {said}", "give each utterance one entry")
         flat += rows
     return flat
 
@@ -241,17 +253,12 @@ def _whole(value: Any, name: str, row: int, places: _Places) -> int:
     raise UserError(f"{places.origin}: {name} of {places.of(row)} is no whole number", "number the emotions from 0")
 
 
-def _speakers(rows: Sequence[Any], places: _Places) -> Integers:
-    """Who speaks: a letter or name, a number, or a vector with one 1."""
+def _speakers(rows: Sequence[Any], places: _Places) -> NDArray[Any]:
+    """Who speaks: a number, or a vector with one 1, as a number; a letter or name, as Python's text."""
     words = [_text(row) if isinstance(row, (str, bytes)) else _speaker(row, at, places) for at, row in enumerate(rows)]
     if all(isinstance(word, int) for word in words):
         return np.array(words, np.int64)
-    texts = [str(word) for word in words]
-    if len(set(texts)) <= TOLD_APART:
-        return number_words(texts)[1]
-    ends = np.cumsum(places.lengths).tolist()
-    parts = [texts[end - num : end] for end, num in zip(ends, places.lengths.tolist(), strict=True)]
-    return np.concatenate([number_words(part)[1] for part in parts])
+    return np.array([str(word) for word in words], object)
 
 
 def _speaker(row: Any, at: int, places: _Places) -> int | str:

@@ -20,7 +20,8 @@ class Source:
     """The dialogues of one file."""
 
     arrays: Mapping[str, NDArray[Any]]
-    """Those of the modalities that are there, (N, features); `labels` and `speakers`, (N,)."""
+    """Those of the modalities that are there, (N, features); `labels`, (N,); `speakers`, (N,), numbers, or names as
+    Python's text."""
     lengths: Integers
     """Utterances of each dialogue."""
     names: Sequence[str]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.data.batch import Batch, Split, Splits
-from trainctl.engine.data.emotion.load import load_emotion
+from trainctl.engine.data.emotion.known import Known
+from trainctl.engine.data.emotion.load import SUFFIXES, Unlabelled, load_emotion, read_unlabelled
 from trainctl.engine.data.emotion.options import MODALITIES
 from trainctl.engine.losses import utterances
 from trainctl.engine.losses.reconstruction import last_dialogue, reconstruction
@@ -22,7 +23,7 @@ from trainctl.engine.models.emotion.net import Conversation, EmotionNet
 from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.emotion.config import EmotionConfig
 from trainctl.engine.tasks.emotion.metrics import emotion_metrics, f1_scores
-from trainctl.engine.tasks.task import Monitor, StepOutput, Task
+from trainctl.engine.tasks.task import Monitor, Row, StepOutput, Task
 
 
 class EmotionTask(Task[EmotionConfig]):
@@ -33,30 +34,32 @@ class EmotionTask(Task[EmotionConfig]):
     """
 
     monitor: ClassVar[Monitor] = Monitor("weighted_f1", "max")
+    file_suffixes: ClassVar[frozenset[str]] = frozenset({".npz", *SUFFIXES})
 
     def __init__(self, config: EmotionConfig, data_path: Path | None = None) -> None:
         super().__init__(config, data_path)
         self._classes: tuple[str, ...] = ()
-        self._widths: tuple[int, ...] = ()
+        self._known: Known | None = None
 
     def load(self) -> Splits:
-        """Read or draw the dialogues."""
-        splits = load_emotion(self.config.data, self.config.seed, self.data_path)
-        self._classes = splits.classes
-        self._widths = tuple(splits.train.tensors[name].shape[-1] for name in MODALITIES)
+        """Read or draw the dialogues; they must fit the network that there is."""
+        splits = load_emotion(self.config.data, self.config.seed, self.data_path, self._known)
+        self._classes, self._known = splits.classes, splits.known
         return splits
 
     def state(self) -> Mapping[str, object]:
-        """The features of each modality: the network is built for them, and data of one's own have their own."""
-        return {"widths": list(self._widths)}
+        """What the network learnt of its data: the features of each modality, and who was which number."""
+        return self._known.state() if self._known else {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` gave."""
-        self._widths = tuple(state.get("widths", ()))
+        self._known = Known.of_state(state)
 
     def build_model(self, splits: Splits) -> EmotionNet:
         """A fresh network for the widths of the data; torch's own initialisation."""
-        return EmotionNet(self.config.model, self._widths, len(splits.classes))
+        self._classes = splits.classes
+        widths = () if self._known is None else self._known.widths
+        return EmotionNet(self.config.model, widths, len(splits.classes))
 
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Terms `nll` or `focal`, `encoder`, `gate`: means over the utterances of the batch.
@@ -113,6 +116,35 @@ class EmotionTask(Task[EmotionConfig]):
         valid, right = columns["truth"] >= 0, columns["truth"] == columns["answer"]
         counts = zip(valid.sum(1).tolist(), (valid & right).sum(1).tolist(), strict=True)
         return [(f"{there} utterances", f"{hits} right") for there, hits in counts]
+
+    def read_file(self, path: Path) -> Unlabelled:
+        """The dialogues of an .npz or of one of the field's pickles; labels are not needed.
+
+        Raises:
+            UserError: it cannot be read, lacks a modality, or has other features than the network was trained on.
+        """
+        assert self._known is not None, "the state of a checkpoint was loaded"
+        return read_unlabelled(path, self.config.data, self._known, self._classes)
+
+    def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """`emotion` (B, L), −1 where there is no utterance, and its `probability` (B, L)."""
+        valid_BL = batch["labels"] >= 0
+        out: Conversation = model(torch.cat([batch[name] for name in MODALITIES], -1), batch["speakers"], valid_BL)
+        probability_BL, emotion_BL = out.logits.float().softmax(-1).max(-1)
+        return {"emotion": torch.where(valid_BL, emotion_BL, -1), "probability": probability_BL}
+
+    def rows(self, samples: Split, at: Tensor, results: Mapping[str, Tensor]) -> list[Row]:
+        """A row for each utterance: `dialogue`, `index`, `speaker`, `emotion`, `probability`."""
+        assert isinstance(samples, Unlabelled)
+        found: list[Row] = []
+        which: list[int] = at.tolist()
+        answers = zip(which, results["emotion"].tolist(), results["probability"].tolist(), strict=True)
+        for dialogue, emotion_L, probability_L in answers:
+            name = samples.names[dialogue]
+            for index, speaker in enumerate(samples.speakers[dialogue]):
+                where: Row = {"dialogue": name, "index": index, "speaker": speaker}
+                found.append({**where, "emotion": self._classes[emotion_L[index]], "probability": probability_L[index]})
+        return found
 
     def thumbnails(self, batch: Batch) -> Tensor | None:
         """There is nothing to see."""

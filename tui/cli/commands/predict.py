@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,16 +26,21 @@ from trainctl.tui.cli.options import (
 from trainctl.tui.cli.output import say, say_json
 from trainctl.tui.cli.past_run import trained_run
 
+if TYPE_CHECKING:
+    from trainctl.engine.tasks.task import Row
+
 
 def command(
     run: TrainedRun,
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="FILE... [KEY=VALUE]...",
             help="Files or folders to apply it to; overrides of the run's configuration, as with --set.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", "-d", metavar="PATH", help="The same as FILE.")] = None,
     checkpoint: Checkpoint = "best",
     weights: Weights = "",
     sets: Set = None,
@@ -44,9 +49,12 @@ def command(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Apply a checkpoint to files: one line per file, in their order. Bad ones in folders are named and left out."""
-    names, positional = names_and_overrides(words, Path())
-    files = [Path(name) for name in names]
+    """Apply a checkpoint to files, in their order: a line for each, or for each of the samples that one holds.
+
+    Bad files in folders are named and left out.
+    """
+    names, positional = names_and_overrides(words or (), Path())
+    files = [*map(Path, names), *([] if data is None else [data])]
     if not files:
         raise UserError("no file to apply it to", "name files or folders")
     overrides = all_overrides(sets, positional, device)
@@ -70,10 +78,7 @@ def command(
     if bad and not rows:
         raise UserError(f"none of the {len(bad)} files can be read", "give files that the task takes")
     for file, row in rows:
-        if json:
-            say_json({"file": file} | row)
-        else:
-            say(f"{file}  " + "  ".join(f"{name} {_figure(value)}" for name, value in row.items()))
+        _say(file, row, as_json=json)
 
 
 def expand(files: list[Path]) -> list[Path]:
@@ -106,5 +111,9 @@ def chosen(found: list[Path], named: list[Path], suffixes: frozenset[str]) -> li
     return kept
 
 
-def _figure(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
+def _say(file: Path, row: Row, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"file": file, **row})
+        return
+    parts = (f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values())
+    say(f"{file}  " + "  ".join(f"{name} {part}" for name, part in zip(row, parts, strict=True)))
