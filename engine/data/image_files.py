@@ -78,13 +78,17 @@ def entries(folder: Path, hint: str) -> list[os.DirEntry[str]]:
     """
     try:
         with os.scandir(folder) as found:
-            return [entry for entry in found if not entry.name.startswith((".", "__MACOSX"))]
+            inside = [entry for entry in found if not entry.name.startswith((".", "__MACOSX"))]
     except NotADirectoryError as error:
         raise UserError(f"{folder} is a file where a folder is expected", hint) from error
     except PermissionError as error:
         raise UserError(f"permission denied: {folder}", "make the folder readable") from error
     except OSError as error:
         raise UserError(f"cannot read {folder}: {error.strerror}", hint) from error
+    # Such a folder gives the names of its files and none of the files: said once, not of each of them.
+    if inside and not os.access(folder, os.X_OK):
+        raise UserError(f"permission denied: {folder} may be listed, not searched", "make the folder searchable")
+    return inside
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -40,6 +40,8 @@ MOST_READS = 1_000_000
 MOST_PIXELS = 179_000_000
 """Pixels: 13,000 × 13,000 and some; decoded they take half a gigabyte."""
 
+DENIED = "permission denied"
+"""Why a file that may not be read cannot be decoded."""
 ORIENTATION, SIDEWAYS = 0x0112, frozenset({5, 6, 7, 8})
 """EXIF tag of how a camera was held, and its values that exchange height and width."""
 
@@ -113,6 +115,14 @@ def decode_images(
 def problem_words(names: Sequence[object], problems: Mapping[int, str]) -> str:
     """The first few files that cannot be decoded, each with why."""
     return named([f"{names[row]} ({reason})" for row, reason in problems.items()])
+
+
+def remedy(problems: Iterable[str]) -> str:
+    """What to do about files that cannot be decoded, by why they cannot."""
+    denied = {reason == DENIED for reason in problems}
+    if denied == {True}:
+        return "make them readable"
+    return "repair them, make them readable or remove them" if len(denied) > 1 else "repair or remove them"
 
 
 def num_threads() -> int:
@@ -299,7 +309,7 @@ def _opening() -> Generator[None]:
     except FileNotFoundError as error:
         raise UnreadableImageError("no such file") from error
     except PermissionError as error:
-        raise UnreadableImageError("permission denied") from error
+        raise UnreadableImageError(DENIED) from error
     except UnicodeEncodeError as error:
         raise UnreadableImageError("its name cannot be a file's") from error
     except (OSError, ValueError) as error:

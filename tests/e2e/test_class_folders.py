@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from eyes_files import write_images
 
 from trainctl.engine.data.eyes.folders import class_by_name, list_folders
+from trainctl.engine.data.images import remedy
 from trainctl.engine.errors import ExitCode
 from trainctl.tui.cli.main import run_command_line
 
@@ -115,6 +117,56 @@ def test_an_option_that_names_one_folder_is_answered_with_one_that_names_all(
     option = options_in(capsys.readouterr().err)
     assert option == "opened_eyes=open,closed_eyes=closed"
     assert run_command_line(["data", "--data", "eyes", *SMALL, "--classes", option]) == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("folders", "words", "advised"),
+    [
+        (["a", "b"], ["a=open"], "a=open,b=closed"),
+        (["a", "b"], ["a=closed"], "a=closed,b=open"),
+        (["1", "10", "13", "7"], [], "FOLDER=open,FOLDER=closed"),  # process numbers are no classes
+        (["openjdk", "a", "b", "c", "d", "e"], [], "FOLDER=open,FOLDER=closed"),
+        (["opened", "rest"], [], "opened=open,FOLDER=closed"),
+        (["dev", "bin", "etc", "proc"], [], "FOLDER=open,FOLDER=closed"),  # one `dev` makes no split
+        (["open", "rest"], [], "FOLDER=closed"),
+    ],
+)
+def test_only_what_the_folders_tell_is_advised(
+    folders: list[str], words: list[str], advised: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in folders:
+        write_images(tmp_path / "eyes" / name, 2)
+    given = ["--classes", *words] if words else []
+    assert run_command_line(["data", "--data", "eyes", *SMALL, *given]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert options_in(said) == advised and "unknown split" not in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("preset", ["eyes/balanced", "quality/repaired"])
+def test_a_folder_that_may_be_listed_but_not_searched_is_named_once(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = eyes(tmp_path / "eyes", has_splits=False, opened="open", closed="closed") / "open"
+    # Root may search anything, so the system's answer is stood in for.
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != locked and real(path, mode))
+    small = ["--preset", preset, "--scale", "small", "--device", "cpu"]
+    assert run_command_line(["data", "--data", str(tmp_path / "eyes"), *small]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert f"permission denied: {locked} may be listed, not searched; make the folder searchable" in said
+    assert said.count("\n") == 1 and "repair" not in said
+
+
+@pytest.mark.parametrize(
+    ("reasons", "words"),
+    [
+        (["permission denied"] * 2, "make them readable"),
+        (["not an image"], "repair or remove them"),
+        (["not an image", "permission denied"], "repair them, make them readable or remove them"),
+    ],
+)
+def test_what_to_do_about_images_is_what_would_help(reasons: list[str], words: str) -> None:
+    assert remedy(reasons) == words
 
 
 def test_a_folder_of_one_class_is_sent_to_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

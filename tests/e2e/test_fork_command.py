@@ -19,6 +19,7 @@ from test_wrong_input import Shell, snapshot
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.reader import RunReader
+from trainctl.engine.runs.status import process_start
 from trainctl.tui.run.feed import RunFeed
 from trainctl.tui.run.view import RunView
 
@@ -110,7 +111,7 @@ def as_it_is(shell: Shell) -> None:
             "hidden=16",
         ),
         (without_checkpoint, ["--fork", "latest"], "has no latest checkpoint to fork from; use --from best"),
-        (without_any_checkpoint, ["--fork", "latest"], "has no latest checkpoint to fork from; let it write one"),
+        (without_any_checkpoint, ["--fork", "latest"], "has no latest checkpoint to fork from; it is over: take its"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing_behind(
@@ -120,6 +121,20 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(
     spoil(folder)
     assert said in folder.refuses("run", *words)
     assert len([path for path in folder.runs.iterdir() if not path.is_symlink()]) == 1
+
+
+def test_a_run_without_a_checkpoint_is_asked_for_one_only_while_it_can_answer(folder: Shell) -> None:
+    paths = folder.run()
+    without_any_checkpoint(folder)
+    for words in (["run", "--fork", "latest"], ["evaluate"], ["export", "latest", "--to", "safetensors"]):
+        said = folder.refuses(*words)
+        assert f"it is over: take its steps again (trainctl run --resume {paths.root.name})" in said
+    status = json.loads(paths.status.read_text())
+    paths.summary.unlink()
+    paths.status.write_text(json.dumps(status | {"state": "running", "pid": os.getpid(), "heartbeat": time.time(),
+                                                 "process_start": process_start(os.getpid())}))  # fmt: skip
+    said = folder.refuses("run", "--fork", "latest")
+    assert "let it write one first (trainctl send RUN checkpoint)" in said and "over" not in said
 
 
 def test_an_empty_folder_has_nothing_to_fork(folder: Shell) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +98,20 @@ def _checkpoint_of(paths: RunPaths, name: str, weights: str) -> Path:
         raise UserError(f"--weights {weights}: no such weights", "use raw or ema")
     named = {"best": paths.best, "latest": paths.latest}
     path = named.get(name, Path(name))
-    if not is_file(path):
-        raise UserError(f"checkpoint not found: {path}", "use --checkpoint best, latest or a path")
-    return path
+    if is_file(path):
+        return path
+    there = [word for word, file in named.items() if is_file(file)]
+    if name in named and not there:
+        raise UserError(f"{paths.root} has no checkpoint", how_to_get_a_checkpoint(paths))
+    words = " or ".join([*(f"--checkpoint {word}" for word in there), "the path of one"])
+    raise UserError(f"checkpoint not found: {path}", f"use {words}")
+
+
+def how_to_get_a_checkpoint(paths: RunPaths) -> str:
+    """What to do about a run that has none: while it goes on it can be asked, once it is over nobody answers."""
+    from trainctl.engine.runs.status import Liveness, liveness, read_status
+
+    alive, _ = liveness(read_status(paths), time.time(), is_summed_up=paths.summary.exists())
+    if alive in (Liveness.OVER, Liveness.CRASHED):
+        return f"it is over: take its steps again (trainctl run --resume {shlex.quote(paths.root.name)}), or start anew"
+    return "let it write one first (trainctl send RUN checkpoint)"

@@ -19,6 +19,8 @@ from trainctl.engine.files import is_folder as is_folder_at
 CLASS_FOLDERS = ("closed", "open")
 """Folder names by class id; any capitalisation."""
 
+FEW_FOLDERS = 4
+"""Up to so many, one whose name tells what it holds is worth naming though no other does."""
 EXPECTED = "expected are the folders open and closed, or train and val with these in each"
 
 
@@ -38,8 +40,9 @@ def list_folders(root: Path, classes: Mapping[str, str] = {}, *, needs_both: boo
     if children.keys() & known.keys():
         return _listing(root, [(root, None)], known, classes, needs_both)
     folders = [(name, path) for name, paths in sorted(children.items()) for path in paths]
-    is_split = [name in SPLIT_NAMES or _children(path, known).keys() & known.keys() for name, path in folders]
-    if folders and not any(is_split):
+    holds_class = any(_children(path, known).keys() & known.keys() for _, path in folders)
+    # One folder called `dev` among many of other names is no split.
+    if folders and not holds_class and not all(name in SPLIT_NAMES for name, _ in folders):
         raise _without_classes(root, [path.name for _, path in folders], given=classes)
     splits = [(path, parse_split_name(name, str(root))) for name, path in folders]
     if not splits:
@@ -75,11 +78,21 @@ def _without_classes(
         hint = "both classes are needed; `trainctl predict RUN FOLDER` takes images of any"
         return UserError(f"{folder} has no folder {missing}", f"{hint}; {EXPECTED}")
     there = f", but {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}" if names else ""
-    guessed = [(name, class_by_name(name)) for name in names]
-    pairs = [f"{name}={held}" for name, held in given.items()]
-    pairs += [f"{name}={held}" for name, held in guessed if held is not None and name not in CLASS_FOLDERS]
-    option = shlex.quote(",".join(pairs)) if pairs else "FOLDER=open,FOLDER=closed"
+    wanted = [held for held in reversed(CLASS_FOLDERS) if held in missing]
+    only_one_left = bool(given) and len(names) == len(wanted) == 1
+    pairs = {**given, **({names[0]: wanted[0]} if only_one_left else _guessed(names, wanted))}
+    said = [f"{name}={held}" for name, held in pairs.items()]
+    said += [f"FOLDER={held}" for held in wanted if held not in pairs.values()]
+    option = ",".join(said) if len(said) > len(pairs) else shlex.quote(",".join(said))
     return UserError(f"{folder} has no folder {missing}{there}", f"say what they hold: --classes {option}; {EXPECTED}")
+
+
+def _guessed(names: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    """What folders seem to hold; nothing where one of the wanted classes is not among it and there are many folders."""
+    found = {name: held for name in names if (held := class_by_name(name)) is not None and name not in CLASS_FOLDERS}
+    if not set(wanted) <= set(found.values()) and (len(names) > FEW_FOLDERS or any(name.isdigit() for name in found)):
+        return {}
+    return found
 
 
 def class_by_name(name: str) -> str | None:

@@ -13,7 +13,7 @@ from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.eyes.listing import TRAIN, UNUSED, VAL, Listing
 from trainctl.engine.data.eyes.options import EyesData
 from trainctl.engine.data.grouping import ALONE, group_keys
-from trainctl.engine.data.images import Source, decode_images, problem_words
+from trainctl.engine.data.images import Source, decode_images, problem_words, remedy
 from trainctl.engine.data.leak_check import check_leak
 from trainctl.engine.data.split import grouped_split, stratified_split
 from trainctl.engine.data.split_names import TEST, given_words, kept_words
@@ -158,7 +158,7 @@ def _without(
     if not options.skip_corrupt:
         raise UserError(
             f"{listing.origin} has {words}",
-            "repair or remove them, or leave them out with data.skip_corrupt=true",
+            f"{remedy(problems.values())}, or leave them out with data.skip_corrupt=true",
         )
     keep = np.ones(len(names), dtype=np.bool_)
     keep[list(problems)] = False

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.distortions.table import DISTORTIONS
-from trainctl.engine.data.images import cut_image, decode_images, problem_words
+from trainctl.engine.data.images import cut_image, decode_images, problem_words, remedy
 from trainctl.engine.data.progress import Report, report
 from trainctl.engine.data.quality.kadid import IMAGES, Opinion, find_kadid, read_kadid
 from trainctl.engine.data.quality.made import PRISTINE, kinds
@@ -91,7 +91,7 @@ def _cut_all(paths: Sequence[Path], images_NCHW: Tensor, progress: Callable[[int
     problems = decode_images(enumerate(paths), images_NCHW, progress, cut_image)
     if problems:
         count, words = f"{len(problems)} of {len(paths)} files", problem_words(paths, problems)
-        raise UserError(f"cannot use {count}: {words}", "repair or remove them, or use fewer pixels")
+        raise UserError(f"cannot use {count}: {words}", f"{remedy(problems.values())}, or use fewer pixels")
 
 
 def _made(options: QualityData, seed: int, root: Path | None, tell: Report) -> tuple[_Samples, tuple[str, ...]]:

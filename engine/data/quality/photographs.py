@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.data.image_files import SUFFIXES, Found, images_below, named, others_words
-from trainctl.engine.data.images import UnreadableImageError, image_size, num_threads, whole_image
+from trainctl.engine.data.images import UnreadableImageError, image_size, num_threads, remedy, whole_image
 from trainctl.engine.data.progress import Report
 from trainctl.engine.data.quality.crops import Corner, cells_of, choose_corners, cut
 from trainctl.engine.errors import UserError
@@ -116,7 +116,9 @@ def photograph_references(
         why = f": {_examples(root, problems)}" if problems else ""
         raise UserError(
             f"{root}: {len(shares)} of {len(files)} photographs can be used{why}",
-            f"give two or more of at least {size}×{size} pixels",
+            f"{remedy(problems.values())}: two or more of at least {size}×{size} pixels are needed"
+            if problems
+            else f"give two or more of at least {size}×{size} pixels",
         )
     notes = _notes(reader, sum(shares.values()), len(shares), len(files), problems)
     return _collect(reader, list(shares), taken, tuple(notes))

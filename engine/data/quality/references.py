@@ -22,6 +22,7 @@ from trainctl.engine.data.quality.photographs import (
     photograph_references,
 )
 from trainctl.engine.data.threads import one_thread
+from trainctl.engine.files import is_there
 
 if TYPE_CHECKING:
     from trainctl.engine.data.quality.options import QualityData
@@ -114,7 +115,7 @@ def cache_key(origin: str, files: Sequence[Path], data: QualityData, seed: int) 
     options = (data.references, data.images, data.image_size, data.pristine, seed, torch.__version__, PIL.__version__)
     digest.update(repr((origin, options)).encode())
     for file in files:
-        facts = file.stat() if file.exists() else None  # a link that leads nowhere is said where it is read
+        facts = file.stat() if is_there(file, strict=False) else None  # what cannot be read is said where it is
         age = (facts.st_size, facts.st_mtime_ns) if facts else ()
         digest.update(repr((str(file), age)).encode())
     for source in _sources():

@@ -162,11 +162,13 @@ def _forked(ref: str, options: RunOptions) -> Target:
 
 
 def _fork_checkpoint(parent: RunPaths, point: ForkPoint) -> Path:
+    from trainctl.tui.cli.past_run import how_to_get_a_checkpoint
+
     checkpoint = parent.best if point is ForkPoint.BEST else parent.latest
     if not checkpoint.is_file():
         other = ForkPoint.LATEST if point is ForkPoint.BEST else ForkPoint.BEST
         has_other = (parent.best if other is ForkPoint.BEST else parent.latest).is_file()
-        hint = f"use --from {other}" if has_other else "let it write one first (trainctl send RUN checkpoint)"
+        hint = f"use --from {other}" if has_other else how_to_get_a_checkpoint(parent)
         raise UserError(f"{parent.root} has no {point} checkpoint to fork from", hint)
     return checkpoint
 
