@@ -131,3 +131,25 @@ def test_of_a_folder_what_does_not_fit_is_named_and_left_out(folder: Path, capsy
     out, err = capsys.readouterr()
     assert out.count("\n") == 15 and "many/b.npz  dialogue dialogue 0  index 0  speaker 0  " in out
     assert "many/a.npz has no audio; left out" in err
+
+
+def test_the_onnx_file_answers_as_predict_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    rows = answered(capsys, "d.npz")
+    assert run_command_line(["export", "latest", "--to", "onnx", "--out", "e.onnx"]) == ExitCode.OK
+    shown = "text BxLx4, audio BxLx3, visual BxLx2, speakers BxL, valid BxL -> logits BxLx6, probabilities BxLx6"
+    out = capsys.readouterr().out
+    assert out.startswith(f"wrote e.onnx  {shown}  (raw weights of epoch ")
+    assert out.endswith("left out: the decoders of both autoencoders, which no answer needs\n")
+    session = onnxruntime.InferenceSession(folder / "e.onnx")
+    names = json.loads(session.get_modelmeta().custom_metadata_map["trainctl"])["speakers"]
+    arrays, begin = flat_arrays(), 0
+    for num in LENGTHS:
+        at = slice(begin, begin + num)
+        given = {name: arrays[name][None, at].astype(np.float32) for name in ("text", "audio", "visual")}
+        given["speakers"] = np.array([[names.index(name) for name in SPEAKERS[at]]])
+        (found,) = session.run(["probabilities"], given | {"valid": np.ones((1, num), bool)})
+        assert [EMOTIONS[k] for k in found[0].argmax(-1)] == [row["emotion"] for row in rows[at]]
+        assert found[0].max(-1) == pytest.approx([row["probability"] for row in rows[at]], abs=1e-5)
+        begin += num

@@ -18,9 +18,8 @@ def window_mask(valid_BL: Tensor, window: int) -> Tensor:
     that no softmax is over nothing.
     """
     places = torch.arange(valid_BL.shape[1], device=valid_BL.device)
-    is_near_LL = (places[:, None] - places).abs() <= window
-    itself_LL = torch.eye(len(places), dtype=torch.bool, device=valid_BL.device)
-    return (is_near_LL & valid_BL[:, None, :]) | itself_LL
+    distance_LL = (places[:, None] - places).abs()
+    return ((distance_LL <= window) & valid_BL[:, None, :]) | (distance_LL == 0)
 
 
 class WindowedLayer(nn.Module):

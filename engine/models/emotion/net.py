@@ -67,9 +67,16 @@ class EmotionNet(nn.Module):
         features_ND = features_BLD[valid_BL]
         whole_NW, again_whole = self.everything(features_ND)
         parts_NW, again_parts = self.modalities(features_ND)
-        whole, parts = (_in_place(code, valid_BL) for code in (whole_NW, parts_NW))
-        choice = self.utterance(torch.cat([whole, parts], -1))
-        code_BLW = torch.lerp(parts, whole, choice.value)
+        whole_BLW, parts_BLW = (_in_place(code, valid_BL) for code in (whole_NW, parts_NW))
+        logits_BLC, gates = self.answer(whole_BLW, parts_BLW, speakers_BL, valid_BL)
+        return Conversation(logits_BLC, features_ND, (again_whole, again_parts), gates)
+
+    def answer(
+        self, whole_BLW: Tensor, parts_BLW: Tensor, speakers_BL: Tensor, valid_BL: Tensor
+    ) -> tuple[Tensor, list[Gated]]:
+        """Logits (B, L, C) and gates, from both codes of each utterance; these are 0 where there is none."""
+        choice = self.utterance(torch.cat([whole_BLW, parts_BLW], -1))
+        code_BLW = torch.lerp(parts_BLW, whole_BLW, choice.value)
         spoken_BLW = code_BLW + self.speakers(speakers_BL.clamp(0, MOST_SPEAKERS - 1))
         around_BLW, mask_BLL = spoken_BLW, window_mask(valid_BL, self.window)
         for layer in self.context:
@@ -77,8 +84,7 @@ class EmotionNet(nn.Module):
         memory_BLW, gates = self.memory(code_BLW)
         balance = self.temporal(torch.cat([around_BLW, memory_BLW], -1))
         mixed_BLW = self.norm(torch.lerp(memory_BLW, around_BLW, balance.value))
-        logits_BLC = self.classifier(self.drop(mixed_BLW))
-        return Conversation(logits_BLC, features_ND, (again_whole, again_parts), [choice, *gates, balance])
+        return self.classifier(self.drop(mixed_BLW)), [choice, *gates, balance]
 
 
 def _in_place(code_NW: Tensor, valid_BL: Tensor) -> Tensor:

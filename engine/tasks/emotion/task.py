@@ -146,6 +146,13 @@ class EmotionTask(Task[EmotionConfig]):
                 found.append({**where, "emotion": self._classes[emotion_L[index]], "probability": probability_L[index]})
         return found
 
+    def export_onnx(self, model: nn.Module, path: Path, *, overwrite: bool = False) -> Mapping[str, Any]:
+        """Features, `speakers`, `valid` to `logits`, `probabilities`; see `trainctl.engine.tasks.emotion.export`."""
+        from trainctl.engine.tasks.emotion.export import export_onnx
+
+        assert self._known is not None, "the state of a checkpoint was loaded"
+        return export_onnx(self.config, model, self._known, self._classes, path, overwrite=overwrite)
+
     def thumbnails(self, batch: Batch) -> Tensor | None:
         """There is nothing to see."""
         return None

@@ -108,7 +108,8 @@ def _export_network(
     trained = restore(source, past.resolved, past.task_type, past.data, weights=weights)
     about = trained.task.export_onnx(trained.model, path, overwrite=overwrite)
     shapes = " -> ".join(_shapes(about[side]) for side in ("inputs", "outputs"))
-    return f"wrote {path}  {shapes}  ({trained.weights} weights of epoch {trained.about['epoch']}, {source.name})"
+    left = f"; left out: {about['left_out']}" if about.get("left_out") else ""
+    return f"wrote {path}  {shapes}  ({trained.weights} weights of epoch {trained.about['epoch']}, {source.name}){left}"
 
 
 def _shapes(tensors: Mapping[str, Sequence[object]]) -> str:
