@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from trainctl.engine.config.schema import NonNegativeFloat, RunConfig, Section
+from pydantic import Field
+
+from trainctl.engine.config.schema import Fraction, NonNegativeFloat, RunConfig, Section
 from trainctl.engine.data.emotion.options import EmotionData
 from trainctl.engine.models.emotion.options import EmotionModel
 
@@ -26,9 +28,19 @@ class EmotionLoss(Section):
     they are made of."""
 
 
+class EmotionAugment(Section):
+    """What is hidden of a training batch; not from the document."""
+
+    drop_features: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability that a feature of an utterance is hidden (dropout of the inputs: the rest is scaled up)."""
+    drop_modality: Fraction = 0.0
+    """Probability that a modality of an utterance is hidden."""
+
+
 class EmotionConfig(RunConfig):
     """Configuration of the `emotion` task."""
 
     data: EmotionData = EmotionData()
     model: EmotionModel = EmotionModel()
     loss: EmotionLoss = EmotionLoss()
+    augment: EmotionAugment = EmotionAugment()

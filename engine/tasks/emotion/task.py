@@ -61,6 +61,20 @@ class EmotionTask(Task[EmotionConfig]):
         widths = () if self._known is None else self._known.widths
         return EmotionNet(self.config.model, widths, len(splits.classes))
 
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Features and modalities hidden, as configured."""
+        features, modality = self.config.augment.drop_features, self.config.augment.drop_modality
+        batch = dict(batch)
+        for name in MODALITIES if features or modality else ():
+            x_BLD = batch[name]
+            if features:
+                kept_BLD = torch.empty_like(x_BLD).bernoulli_(1 - features, generator=generator)
+                x_BLD = x_BLD * kept_BLD.div_(1 - features)
+            if modality:
+                x_BLD = x_BLD * x_BLD.new_empty(*x_BLD.shape[:2], 1).bernoulli_(1 - modality, generator=generator)
+            batch[name] = x_BLD
+        return batch
+
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Terms `nll` or `focal`, `encoder`, `gate`: means over the utterances of the batch.
 
