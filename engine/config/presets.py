@@ -27,7 +27,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 # fmt: off
 Figure = Literal[
-    "epochs_to_reference_loss", "fluctuation", "largest_rise", "seconds",
+    "epochs_to_reference_loss", "fluctuation", "largest_rise", "gradient_fluctuation", "seconds",
     "final_loss", "final_validation_loss", "final_metric", "best_metric", "final_term",
     "epoch_loss", "epoch_validation_loss", "epoch_metric", "epoch_term",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from trainctl.tui.compare.comparison import has_one_loss, lower_is_better, monitored_metrics
 from trainctl.tui.compare.facts import RunFacts
+from trainctl.tui.compare.samples import same_samples
 
 SAME_RUN = ("seed", "runtime.threads", "preset")
 """Options in which two runs of one column may differ."""
@@ -91,6 +92,8 @@ def figure_of(run: RunFacts, asked: Asked, reference: RunFacts | None = None) ->
             return run.fluctuation(asked.name)
         case "largest_rise":
             return run.largest_rise(asked.name)
+        case "gradient_fluctuation":
+            return run.gradient_fluctuation
         case "seconds":
             return run.seconds
         case "final_loss" | "epoch_loss":
@@ -153,7 +156,7 @@ def have_one_validation(column: Column, other: Column) -> bool:
     """Whether nothing says that the runs of any seed were validated on different samples."""
     pairs = [(run.data_id.get("val"), other.runs[seed].data_id.get("val")) for seed, run in column.runs.items()
              if seed in other.runs]  # fmt: skip
-    return all(not a or not b or a == b for a, b in pairs)
+    return all(same_samples(a, b) is not False for a, b in pairs)
 
 
 def _at(curve: Mapping[int, float], epoch: int | None) -> float:

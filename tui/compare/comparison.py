@@ -12,6 +12,7 @@ from typing import Any
 
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.compare.facts import RunFacts
+from trainctl.tui.compare.samples import SPLITS, are_same, differ, sample_words
 from trainctl.tui.run.results import WEIGHTS
 
 BEST_MARK = "*"
@@ -53,15 +54,16 @@ def config_rows(runs: Sequence[RunFacts]) -> list[CompareRow]:
 
 def _data_rows(runs: Sequence[RunFacts]) -> list[CompareRow]:
     """Where the data came from, and which samples they are, where the runs differ in that."""
-    lines = {"data": [run.data for run in runs]}
-    lines |= {f"{split} samples": [str(run.data_id.get(split, "")) for run in runs] for split in ("train", "val")}
-    return [_words(label, cells) for label, cells in lines.items() if len({cell for cell in cells if cell}) > 1]
+    rows: list[CompareRow] = []
+    # A folder that was moved is no other data.
+    if len({run.data for run in runs if run.data}) > 1 and not all(are_same(runs, split) for split in SPLITS):
+        rows.append(_words("data", [run.data for run in runs]))
+    return rows + [_words(f"{split} samples", sample_words(runs, split)) for split in SPLITS if differ(runs, split)]
 
 
 def has_one_validation(runs: Sequence[RunFacts]) -> bool:
     """Whether nothing says that the runs were validated on different samples."""
-    known = {str(run.data_id["val"]) for run in runs if run.data_id.get("val")}
-    return len(known) <= 1
+    return not differ(runs, "val")
 
 
 def figure_rows(runs: Sequence[RunFacts], metric: str = "") -> list[CompareRow]:

@@ -67,9 +67,12 @@ class RunFacts:
     data: str = ""
     """Where the data came from; empty while unknown."""
     data_id: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Hash of the training and of the validation samples (`train`, `val`); empty where an older version ran it."""
+    """Fingerprint of the training and of the validation samples (`train`, `val`), see `samples.py`; empty where an
+    older version ran it."""
     epoch_terms: tuple[tuple[int, Mapping[str, float]], ...] = ()
     """Mean of each loss term by epoch, unweighted."""
+    gradient_fluctuation: float = math.nan
+    """Standard deviation of the change of ln(gradient norm) from step to step; NaN where steps are not held singly."""
     is_fork: bool = False
     """Whether it began at another run's checkpoint."""
     is_set: bool = False
@@ -172,6 +175,7 @@ def facts_of(view: RunView, document: Mapping[str, Any] | None = None) -> RunFac
         data=str(meta.get("data") or "built-in") if meta else "",
         data_id=_mapping(meta.get("data_id")),
         epoch_terms=tuple((e.whole("epoch"), _numbers(e.data["train"])) for e in epochs),
+        gradient_fluctuation=_gradient_fluctuation(view),
         is_fork="forked_from" in meta,
         is_set=any(_is_setting(event) for event in view.of_kind(EventKind.COMMAND)),
     )
@@ -184,6 +188,15 @@ def findings_of(view: RunView) -> tuple[Mapping[str, Any], ...]:
     told = {str(event.data.get("code")): event for event in view.of_kind(EventKind.FINDING)}
     names = ("code", "severity", "title", "summary")
     return tuple({name: event.data.get(name) for name in names} | {"step": event.step} for event in told.values())
+
+
+def _gradient_fluctuation(view: RunView) -> float:
+    norms = view.series.get("grad_norm")
+    if norms is None or norms.stride != 1:
+        return math.nan
+    values = norms.envelope(*norms.extent, len(norms)).mean
+    logs = np.log(values[np.isfinite(values) & (values > 0)].astype(np.float64))
+    return float(np.std(np.diff(logs))) if len(logs) >= 3 else math.nan
 
 
 def _seconds(view: RunView, epochs: Sequence[Event]) -> float:

@@ -59,6 +59,7 @@ def seed_figures(columns: Sequence[Column], metric: str = "") -> list[SeedFigure
         (Asked("fluctuation"), "fluctuation"),
         (Asked("largest_rise"), "largest rise"),
         *_of_the_main_term(columns),
+        (Asked("gradient_fluctuation"), "gradient fluctuation"),
         (Asked("seconds"), "seconds"),
     ]
     found = [_figure(columns, one, label) for one, label in asked]
