@@ -1,29 +1,67 @@
-"""What tells two sets of data apart without keeping them: a hash of names, shapes and labels. Knows no format."""
+"""What tells two sets of data apart without keeping them: names, labels, and a sketch of the content. Knows no format.
+
+Order does not matter, nor what a file is called where its content is known. A sketch is a handful of averages over the
+samples, which another build of an image decoder moves far less than another sample would.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
 
-
-def fingerprints(splits: Splits) -> dict[str, str]:
-    """A short hash of each split, and of the classes within both: equal for equal data in the same order.
-
-    Of the content it knows the shapes only: two files of one name and one size count as one. What is generated has the
-    same names and shapes whatever the seed, which stands in the configuration.
-    """
-    classes = "\0".join(splits.classes)
-    return {name: _hash(split, classes) for name, split in (("train", splits.train), ("val", splits.val))}
+DIRECTIONS = 8
+"""Random directions on which every sample is projected; with the second half, samples count by their label."""
+MOST_VALUES = 1 << 26
+"""Values of a tensor that are looked at: of larger ones the same few of each sample."""
+CHUNK_VALUES = 1 << 22
 
 
-def _hash(split: Split, classes: str) -> str:
-    digest = hashlib.blake2b(classes.encode("utf-8", "replace"), digest_size=6)
-    for name in sorted(split.tensors):
-        tensor = split.tensors[name]
-        digest.update(f"\0{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-    for name in split.names:
-        digest.update(b"\0" + str(name).encode("utf-8", "surrogateescape"))
-    if split.labels is not None:
-        digest.update(split.labels.cpu().numpy().tobytes())
+def fingerprints(splits: Splits) -> dict[str, Any]:
+    """What is to be known of each split, `train` and `val`, to say whether another one holds the same samples."""
+    return {name: _about(split, splits.classes) for name, split in (("train", splits.train), ("val", splits.val))}
+
+
+def _about(split: Split, classes: Sequence[str]) -> dict[str, Any]:
+    """Number of samples, hashes of names with labels, of classes and of shapes, and the sketch of each tensor."""
+    labels: list[int] = [] if split.labels is None else split.labels.reshape(len(split), -1)[:, 0].tolist()
+    columns = [column for column in (split.names, labels) if column]
+    named = sorted("\0".join(map(str, row)) for row in zip(*columns, strict=True))
+    tensors = sorted(split.tensors.items())
+    return {
+        "num": len(split),
+        "names": _hash([*classes, "", *named]),
+        "classes": _hash(classes),
+        "shape": _hash(f"{name} {tuple(tensor.shape[1:])} {tensor.dtype}" for name, tensor in tensors),
+        "sketch": {name: _sketch(tensor, split.labels) for name, tensor in tensors},
+    }
+
+
+def _hash(words: Iterable[str]) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for word in words:
+        digest.update(word.encode("utf-8", "surrogateescape") + b"\0")
     return digest.hexdigest()
+
+
+def _sketch(tensor: Tensor, labels: Tensor | None) -> list[list[float]]:
+    """Mean and standard deviation over the samples of each projection."""
+    num = len(tensor)
+    rows_ND = tensor.detach().cpu().reshape(num, -1)
+    if not rows_ND.numel():
+        return []
+    rows_ND = rows_ND[:, :: max(1, -(-rows_ND.numel() // MOST_VALUES))]
+    width = rows_ND.shape[1]
+    generator = torch.Generator().manual_seed(0)
+    directions_DK = (torch.randint(0, 2, (width, DIRECTIONS), generator=generator) * 2.0 - 1) / width**0.5
+    parts = rows_ND.split(max(1, CHUNK_VALUES // width))
+    found_NK = torch.cat([part.float().nan_to_num(0, 0, 0) @ directions_DK for part in parts]).nan_to_num().double()
+    if labels is not None and len(labels) == num:
+        found_NK[:, DIRECTIONS // 2 :] *= 1 + labels.detach().cpu().reshape(num, -1)[:, :1].double()
+    pairs = zip(found_NK.mean(0).tolist(), found_NK.std(0, correction=0).tolist(), strict=True)
+    return [[float(f"{mean:.6g}"), float(f"{deviation:.6g}")] for mean, deviation in pairs]
