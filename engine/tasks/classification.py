@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answers:
-    """What was asked and answered, per sample."""
+    """What was asked and answered, per sample, or per part of one where a sample has several answers."""
 
     truth: Ints
     """Class of each sample, shape (N,)."""

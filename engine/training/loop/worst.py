@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Split
 from trainctl.engine.runs.samples import NUM_KEPT, WorstSamples
+from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Task
 
 
@@ -47,5 +48,12 @@ def worst_samples(
         predictions=tuple(prediction for _, prediction in words),
         names=tuple(str(split.names[row]) if split.names else f"validation sample {row}" for row in chosen.tolist()),
         images=pictures.cpu().numpy(),
-        rights=() if answers is None else tuple((answers.truth == answers.answer).tolist()),
+        rights=_rights(answers, len(chosen)),
     )
+
+
+def _rights(answers: Answers | None, num_samples: int) -> tuple[bool, ...]:
+    """Whether each sample was answered rightly; nothing where a sample is no single answer, but several."""
+    if answers is None or len(answers.truth) != num_samples:
+        return ()
+    return tuple((answers.truth == answers.answer).tolist())
