@@ -30,7 +30,7 @@ NAMED, NAME_LENGTH = 12, 40
 def read_csv(
     file: Path, needed: Sequence[str], *, fold: Callable[[str], str] = str, also: str = ""
 ) -> tuple[Columns, list[int]]:
-    """Columns by name, and the line number of each row. Empty lines are passed over.
+    """Columns by name, and the line number of each row. Empty lines are passed over, and the header's repetition.
 
     Args:
         file: with a header, UTF-8; of the delimiters that one which shows the needed columns.
@@ -50,10 +50,11 @@ def read_csv(
         )
         with io.TextIOWrapper(open_regular(file), encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True, delimiter=delimiter)
-            header = [fold(name.strip()) for name in next(reader, [])]
+            header = [fold(name.strip()) for name in next(_filled(reader), [])]
             require_columns(header, needed, file, also)
-            for row in reader:
-                if not row:
+            for row in _filled(reader):
+                # Tables that were put together repeat it.
+                if [fold(name.strip()) for name in row] == header:
                     continue
                 if len(row) != len(header):
                     raise UserError(
@@ -67,7 +68,31 @@ def read_csv(
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot read {file} as CSV: {reason}", "save it as comma-separated UTF-8") from error
-    return {name: [row[i] for row in rows] for i, name in enumerate(header)}, lines
+    columns: Columns = {}
+    for i, name in enumerate(header):
+        _add_column(columns, name, [row[i] for row in rows], file, lines)
+    return columns, lines
+
+
+def _filled(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Those with anything in them: a spreadsheet leaves lines of nothing but delimiters."""
+    return (row for row in rows if any(map(str.strip, row)))
+
+
+def _add_column(columns: Columns, name: str, values: list[str], file: Path, lines: Sequence[int]) -> None:
+    """Keep a column.
+
+    Raises:
+        UserError: another one is called so and says something else; nobody can tell which is meant.
+    """
+    known = columns.setdefault(name, values)
+    row = next((row for row, (one, other) in enumerate(zip(known, values, strict=True)) if one != other), None)
+    if row is not None and name:
+        one, other = quoted(known[row]), quoted(values[row])
+        raise UserError(
+            f"{file} has two columns {quoted(name)}, and line {lines[row]} has {one} and {other} in them",
+            "rename or remove one",
+        )
 
 
 def require_columns(found: Sequence[str], needed: Sequence[str], where: Path, also: str = "") -> None:
@@ -90,6 +115,12 @@ def found_words(names: Sequence[str]) -> str:
     shown = [name if len(name) <= NAME_LENGTH else f"{name[:NAME_LENGTH]}…" for name in names[:NAMED]]
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return (", ".join(shown) or "none") + more
+
+
+def quoted(value: object) -> str:
+    """A value of a table for a message; only the beginning of a long one."""
+    words = repr(value)
+    return words if len(words) <= NAME_LENGTH else f"{words[:NAME_LENGTH]}…"
 
 
 def is_table(file: Path) -> bool:
@@ -130,7 +161,7 @@ def _headers(head: str, fold: Callable[[str], str]) -> Iterator[tuple[str, list[
     """Each delimiter with the names that it gives the columns."""
     for mark in DELIMITERS:
         try:
-            names = next(csv.reader(io.StringIO(head, newline=""), delimiter=mark), [])
+            names = next(_filled(csv.reader(io.StringIO(head, newline=""), delimiter=mark)), [])
             yield mark, [fold(name.strip()) for name in names]
         except csv.Error:
             continue
@@ -138,5 +169,5 @@ def _headers(head: str, fold: Callable[[str], str]) -> Iterator[tuple[str, list[
 
 def _usual_delimiter(head: str) -> str:
     """The one that the first line holds most often, for a message that names the columns as they are meant."""
-    first = head.splitlines()[0] if head else ""
+    first = next((line for line in head.splitlines() if line.strip(" \t,;|")), "")
     return max(DELIMITERS, key=first.count)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.data import split_names
+from trainctl.engine.data.csv_table import quoted
 from trainctl.engine.data.images import Source
 from trainctl.engine.errors import UserError
 
@@ -55,7 +56,7 @@ def parse_class_ids(values: Sequence[object], where: Callable[[int], str]) -> ND
     parsed = [CLASS_IDS.get(str(value).strip(), -1) for value in values]
     if -1 in parsed:
         row = parsed.index(-1)
-        raise UserError(f"{where(row)}: class_id is {values[row]!r}", "use 0 for closed and 1 for open")
+        raise UserError(f"{where(row)}: class_id is {quoted(values[row])}", "use 0 for closed and 1 for open")
     return np.asarray(parsed, dtype=np.int64)
 
 
@@ -67,7 +68,7 @@ def parse_split_name(name: str, where: str) -> int:
     """
     side = split_names.side_of(name)
     if side is None:
-        raise UserError(f"{where}: unknown split {name!r}", "use train, val or test")
+        raise UserError(f"{where}: unknown split {quoted(name)}", "use train, val or test")
     return SIDES[side]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from trainctl.engine.data.csv_table import read_csv
+from trainctl.engine.data.csv_table import quoted, read_csv
 from trainctl.engine.data.eyes.listing import Listing, parse_class_ids, parse_splits
 from trainctl.engine.data.images import Source
+from trainctl.engine.data.split_names import column_words, split_column
 from trainctl.engine.errors import UserError
 
 
@@ -33,16 +34,18 @@ def listing_from_columns(
     if not names:
         raise UserError(f"{origin} has no rows", "check that the file is complete")
     class_ids = parse_class_ids(columns["class_id"], where)
-    sides = parse_splits(columns["split"], where) if "split" in columns else None
+    column = split_column(columns)
+    sides = None if column is None else parse_splits(columns[column], where)
+    notes = () if column is None or column.lower() == "split" else (column_words(column),)
     words = {"closed": 0, "open": 1}
     for row, label in enumerate(columns.get("label", ())):
         said = words.get(str(label).strip().lower())
         if said is not None and said != class_ids[row]:
             raise UserError(
-                f"{where(row)}: label is {label!r} but class_id is {class_ids[row]}",
+                f"{where(row)}: label is {quoted(label)} but class_id is {class_ids[row]}",
                 "use 0 for closed and 1 for open",
             )
-    return Listing(str(origin), names, class_ids, sources, sides, columns)
+    return Listing(str(origin), names, class_ids, sources, sides, columns, notes)
 
 
 def list_csv(file: Path) -> Listing:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainctl.engine.data.csv_table import read_csv
+from trainctl.engine.data.csv_table import quoted, read_csv
 from trainctl.engine.data.distortions.table import BEST, DISTORTIONS, LEVELS, WORST
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_file
@@ -80,7 +80,7 @@ def _kind(name: str, where: str) -> tuple[int, int]:
     number, level = (int(parts["number"]), int(parts["level"])) if parts else (0, 0)
     if not (1 <= number <= len(DISTORTIONS) and 1 <= level <= LEVELS):
         hint = f"names are like I01_07_03.png: reference, distortion 01 … {len(DISTORTIONS)}, level 01 … {LEVELS:02}"
-        raise UserError(f"{where}: {name!r} names no distortion and level", hint)
+        raise UserError(f"{where}: {quoted(name)} names no distortion and level", hint)
     return number, level
 
 
@@ -90,7 +90,8 @@ def _score(dmos: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not WORST <= value <= BEST:
-        raise UserError(f"{where}: dmos is {dmos!r}", f"opinions are numbers from {WORST:g} (bad) to {BEST:g} (best)")
+        hint = f"opinions are numbers from {WORST:g} (bad) to {BEST:g} (best)"
+        raise UserError(f"{where}: dmos is {quoted(dmos)}", hint)
     return (value - WORST) / (BEST - WORST)
 
 

@@ -111,7 +111,9 @@ def load_weld_labels(options: WeldData, seed: int, path: Path) -> Splits | None:
         return None
     rows = range(len(manifest.labels))
     note = f"labels only: {missing:,} of {len(rows):,} samples of {manifest.path} have no features"
-    return _split(_samples(manifest, rows, options), lambda _: {}, manifest.classes, options, seed, (note,))
+    return _split(
+        _samples(manifest, rows, options), lambda _: {}, manifest.classes, options, seed, (note, *manifest.notes)
+    )
 
 
 def stratified_order(labels_N: Tensor, batch_size: int, seed: int) -> Tensor:
@@ -150,7 +152,9 @@ def _of_user(options: WeldData, seed: int, path: Path) -> Splits:
         def read(rows: list[int]) -> dict[str, Tensor]:
             return read_samples([files[row] for row in rows], shapes)
 
-        return _split(_samples(manifest, kept, options), read, manifest.classes, options, seed, notes)
+        return _split(
+            _samples(manifest, kept, options), read, manifest.classes, options, seed, (*notes, *manifest.notes)
+        )
     whole = read_whole_set(path, shapes)
     classes, labels = number_classes(whole.labels)
     where = [f"{path} sample {row}" for row in range(len(labels))]
@@ -178,7 +182,7 @@ def _samples(manifest: Manifest, rows: Sequence[int], options: WeldData) -> _Sam
         groups = group_keys(manifest.subdirs, manifest.columns, options.group_by, str(manifest.path))
     names = [manifest.subdirs[row] for row in rows]
     chosen = [groups[row] for row in rows] if groups else []
-    is_unused = manifest.sides is None and any(manifest.columns.get("SPLIT", ()))
+    is_unused = manifest.sides is None and manifest.split_column is not None
     return _Samples([manifest.labels[row] for row in rows], sides, chosen, names, str(manifest.path), is_unused)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainctl.engine.data.csv_table import read_csv
+from trainctl.engine.data.csv_table import quoted, read_csv
 from trainctl.engine.data.grouping import alone_where_empty
-from trainctl.engine.data.split_names import side_of
+from trainctl.engine.data.split_names import column_words, side_of, split_column
 from trainctl.engine.data.weld.options import CLASSES
 from trainctl.engine.errors import UserError
 
@@ -34,6 +34,14 @@ class Manifest:
     """Recording each sample comes from; empty where nothing tells."""
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """All columns, by name in upper case."""
+    split_column: str | None = None
+    """The one that names the sides; none where none does."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how it was read."""
+        is_other = self.sides is not None and self.split_column not in (None, "SPLIT")
+        return (column_words(str(self.split_column)),) if is_other else ()
 
     def counts(self, side: str) -> dict[str, int]:
         """Samples of each class that occurs on one side."""
@@ -59,9 +67,10 @@ def read_manifest(file: Path, *, with_sides: bool = True) -> Manifest:
         if empty is not None:
             raise UserError(f"{where[empty]}: {name} is empty", "fill it in or remove the row")
     classes, labels = number_classes(columns["CATEGORY"])
-    is_split = with_sides and any(columns.get("SPLIT", []))
-    sides = parse_sides(columns["SPLIT"], where) if is_split else None
-    return Manifest(file, classes, labels, columns["SUBDIRS"], sides, _recordings(columns, len(set(labels))), columns)
+    column = split_column(columns)
+    sides = parse_sides(columns[column], where) if with_sides and column is not None else None
+    recordings = _recordings(columns, len(set(labels)))
+    return Manifest(file, classes, labels, columns["SUBDIRS"], sides, recordings, columns, column)
 
 
 def _recordings(columns: Mapping[str, Sequence[str]], num_classes: int) -> list[str]:
@@ -103,7 +112,7 @@ def parse_sides(texts: Sequence[str], where: Sequence[str]) -> list[str]:
     if None in sides:
         row = sides.index(None)
         hint = "use TRAIN, VAL or TEST, or make the split anew with data.split=stratified or grouped"
-        raise UserError(f"{where[row]}: unknown split {texts[row]!r}", hint)
+        raise UserError(f"{where[row]}: unknown split {quoted(texts[row])}", hint)
     return [side for side in sides if side is not None]
 
 

@@ -140,3 +140,17 @@ def test_a_table_is_known_by_its_content(tmp_path: Path, name: str, mark: str) -
     file.unlink()
     (tmp_path / name).write_text(text)
     assert len(load_eyes(*options(), tmp_path / name).train) == 8
+
+
+@pytest.mark.parametrize("column", ["Split", "SPLIT", "subset", "Usage"])
+def test_a_split_column_of_another_name_keeps_the_test_split_out(tmp_path: Path, column: str) -> None:
+    file = write_csv(tmp_path, f"path,class_id,{column}", ",train", count=16)
+    lines = file.read_text().splitlines()
+    lines[9:13] = [line.replace("train", "dev") for line in lines[9:13]]
+    lines[13:] = [line.replace("train", "Test") for line in lines[13:]]
+    file.write_text("\n".join(lines))
+    splits = load_eyes(*options(), file)
+    assert (len(splits.train), len(splits.val)) == (8, 4)
+    assert splits.test is not None and len(splits.test()) == 4
+    said = any(note == f"the column {column} names the split" for note in splits.notes)
+    assert said == (column.lower() != "split")

@@ -152,3 +152,70 @@ def test_what_is_no_manifest_is_refused_in_a_line(tmp_path: Path, content: bytes
     with pytest.raises(UserError, match=re.escape(said)) as caught:
         load_weld(WeldData(), 0, tmp_path / "m.txt", val_batch_size=4)
     assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
+
+
+NAMES = {"TRAIN": "train", "VAL": "Val", "TEST": " test"}
+
+
+@pytest.mark.parametrize("column", ["SUBSET", "Set", "fold", "partition", "what it is for"])
+def test_a_column_of_another_name_whose_values_are_sides_is_the_split(tmp_path: Path, column: str) -> None:
+    path = manifest(tmp_path, NAMES, f"CATEGORY,DIRECTORY,SUBDIRS,{column}")
+    splits = split_labels(path)
+    assert (len(splits.train), len(splits.val)) == (12, 6)
+    assert splits.test is not None and len(splits.test()) == 8
+    assert f"the column {column.upper()} names the split" in splits.notes
+
+
+@pytest.mark.parametrize("values", [("a", "b", "c"), ("0", "1", "2"), ("test", "test", "test")])
+def test_a_column_of_other_values_is_no_split(tmp_path: Path, values: tuple[str, str, str]) -> None:
+    names = dict(zip(COUNTS, values, strict=True))
+    splits = split_labels(manifest(tmp_path, names, "CATEGORY,DIRECTORY,SUBDIRS,REMARK"))
+    assert len(splits.train) + len(splits.val) == 26 and not any("names the split" in note for note in splits.notes)
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [("\n\n", "", ""), (" \n,,,\n", "", ""), ("", "HEADER", ""), ("", " header ", ""), ("", "", ",,,\n\n ,,\n")],
+    ids=["empty lines first", "lines of delimiters first", "header again", "header in lower case", "delimiters last"],
+)
+def test_lines_that_say_nothing_are_passed_over(
+    tmp_path: Path, delimiter: str, before: str, between: str, after: str
+) -> None:
+    path = manifest(tmp_path, NAMES)
+    header, *rows = lines_of(path)
+    again = {"HEADER": [header], " header ": [header.lower().replace(",", " , ")]}.get(between, [])
+    text = before + "\n".join([header, *rows[:9], *again, *rows[9:]]) + "\n" + after
+    path.write_text(text.replace(",", delimiter), encoding="utf-8")
+    splits = split_labels(path)
+    assert splits.test is not None
+    assert (len(splits.train), len(splits.val), len(splits.test())) == (12, 6, 8)
+
+
+def test_two_columns_of_one_name_that_differ_are_refused_and_equal_ones_are_one(tmp_path: Path) -> None:
+    path = manifest(tmp_path, NAMES)
+    header, *rows = lines_of(path)
+    path.write_text("\n".join([f"{header},split", *(f"{row},test" for row in rows)]), encoding="utf-8")
+    with pytest.raises(UserError, match="has two columns 'SPLIT', and line 2 has 'train' and 'test' in them; rename"):
+        split_labels(path)
+    path.write_text("\n".join([f"{header},split", *(f"{row},{row.split(',')[-1]}" for row in rows)]), encoding="utf-8")
+    assert len(split_labels(path).train) == 12
+
+
+@pytest.mark.parametrize("where", ["CATEGORY", "SPLIT"])
+def test_the_name_of_a_side_or_a_class_that_is_a_page_long_is_cut(tmp_path: Path, where: str) -> None:
+    path = manifest(tmp_path, NAMES)
+    header, *rows = lines_of(path)
+    page = "x" * 5000
+    if where == "SPLIT":
+        rows[3] = rows[3].rpartition(",")[0] + f",{page}"
+    else:
+        header = header.replace(where, page)
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        split_labels(path)
+    assert len(str(caught.value)) < 400 and "xxxxxxxx" in str(caught.value).lower() and "…" in str(caught.value)
