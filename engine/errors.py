@@ -28,7 +28,19 @@ class UserError(Exception):
 
 def first_line(err: BaseException) -> str:
     """What an exception of somebody else's says, in its first line; its kind where it says nothing."""
-    return next(iter(str(err).strip().splitlines()), "") or type(err).__name__
+    return next(iter(_said(err).strip().splitlines()), "") or type(err).__name__
+
+
+def kind_and_words(err: BaseException) -> str:
+    """An exception of somebody else's as Python writes it, in one line; its own `__str__` may fail."""
+    return f"{type(err).__name__}: {' '.join(_said(err).split())}".removesuffix(": ")
+
+
+def _said(err: BaseException) -> str:
+    try:
+        return str(err).encode("utf-8", "replace").decode()  # halves of surrogate pairs fit into no file
+    except Exception:
+        return ""
 
 
 class ExitCode(IntEnum):

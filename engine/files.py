@@ -151,9 +151,14 @@ def parse_json(text: bytes) -> Any:
     is_suspect = _LONG.search(text) is not None or _LARGE.search(text) is not None
     try:
         value: Any = (_STRICT if is_suspect else _DECODER).decode(text.decode())
+        return _mended(value) if _SURROGATE.search(text) else value
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    return _mended(value) if _SURROGATE.search(text) else value
+
+
+def mended_text(text: str) -> str:
+    """`text` with halves of surrogate pairs replaced: they cannot be written to a terminal or a file."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _integer(digits: str) -> int:
@@ -178,9 +183,9 @@ _STRICT = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_consta
 
 
 def _mended(value: Any) -> Any:
-    """With halves of surrogate pairs replaced: they cannot be written to a terminal or a file."""
+    """With every text mended."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return mended_text(value)
     if isinstance(value, list):
         return [_mended(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):

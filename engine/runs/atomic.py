@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.files import open_regular, parse_json, read_limited
+from trainctl.engine.files import mended_text, open_regular, parse_json, read_limited
 from trainctl.engine.runs.states import SCHEMA
 
 MAX_BYTES = 16 << 20
@@ -58,29 +58,39 @@ LASTING = frozenset(
 
 
 def to_plain(value: Any) -> Any:
-    """`value` as strict JSON allows it: NaN and infinities become None, NumPy and dataclasses plain data."""
+    """`value` as strict JSON allows it: NaN and infinities become None, NumPy and dataclasses plain data.
+
+    Text that no file can hold (a name that is not UTF-8, halves of surrogate pairs) is mended.
+    """
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return str(value)
+        return mended_text(str(value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {entry.name: to_plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+        return {mended_text(str(key)): to_plain(item) for key, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_plain(item) for item in cast("list[Any]", value)]
     if isinstance(value, Path):
-        return str(value)
+        return mended_text(str(value))
     raise ValueError(f"cannot be written as JSON: {type(value).__name__}")
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Strict JSON of `value`, see `to_plain`."""
-    return json.dumps(to_plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+    """Strict JSON of `value`, see `to_plain`.
+
+    Raises:
+        ValueError: it holds what JSON cannot, or is nested too deeply.
+    """
+    try:
+        return json.dumps(to_plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+    except RecursionError:
+        raise ValueError("cannot be written as JSON: it is nested too deeply") from None
 
 
 def write_all(descriptor: int, data: bytes) -> None:

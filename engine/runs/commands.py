@@ -56,6 +56,10 @@ class Command:
 
 
 SETTINGS = ("lr", "weight", "clip", "epochs")
+ARGUMENTS = ("name", "op", "value", "term")
+"""Of a setting. Each stands in the event that acknowledges it, so there is nothing else, and nothing long."""
+MOST_CHARS = 1000
+"""Of an identity or a term."""
 USAGE = "usage: set lr 3e-4 | set lr x0.5 | set weight.TERM 0.5 | set clip 1.0|off | set epochs 30"
 
 _LR = re.compile(r"lr[\s=]*(?P<op>[x×*]?)\s*(?P<value>\S+)", re.IGNORECASE)
@@ -96,15 +100,20 @@ def check_args(verb: Verb, args: dict[str, Any]) -> None:
             raise UserError(f"{verb} takes no arguments, got {args}")
         return
     name, value, op = args.get("name"), args.get("value"), args.get("op")
+    if unknown := [key for key in args if key not in ARGUMENTS]:
+        raise UserError(f"set takes no argument {unknown[0]!r}", USAGE)
     if name not in SETTINGS:
         raise _unknown("setting", str(name), SETTINGS, USAGE)
     if op not in ("set", "mul") or (op == "mul" and name in ("clip", "epochs")):
         raise UserError(f"set {name}: cannot apply {op!r}", USAGE)
-    if name == "clip" and value is None:
+    if name == "clip" and value is None and "value" in args:
         return
     _check_value(str(name), value)
-    if name == "weight" and not (isinstance(args.get("term"), str) and args["term"]):
+    term = args.get("term", "" if name == "weight" else None)
+    if name == "weight" and not (isinstance(term, str) and term):
         raise UserError("set weight: which loss term?", "e.g. set weight.bce 0.5")
+    if term is not None and (name != "weight" or len(term) > MOST_CHARS):
+        raise UserError(f"set {name}: {str(term)[:20]!r} is no loss term", USAGE)
 
 
 def send_command(paths: RunPaths, verb: Verb | str, args: dict[str, Any], sender: str = "cli") -> str:
@@ -201,7 +210,10 @@ def _parse_line(line: dict[str, Any]) -> Command | None:
         checked = cast("dict[str, Any]", args)
         verb = Verb(line["verb"])
         check_args(verb, checked)
-        return Command(str(line["id"]), verb, checked, float(line["time"]), str(line.get("sender", "")))
+        identity = line["id"]
+        if not isinstance(identity, (str, int)) or len(str(identity)) > MOST_CHARS:
+            return None
+        return Command(str(identity), verb, checked, float(line["time"]), str(line.get("sender", "")))
     except (KeyError, TypeError, ValueError, UserError):
         return None
 

@@ -152,3 +152,24 @@ def test_write_all_hands_over_everything():
     os.close(write_end)
     assert os.read(read_end, 10) == b"abc"
     os.close(read_end)
+
+
+def test_text_that_no_file_can_hold_is_mended(tmp_path: Path) -> None:
+    name = b"\xff data".decode(errors="surrogateescape")
+    write_json_atomic(tmp_path / "a.json", {name: [name, Path(name)]})
+    assert read_json(tmp_path / "a.json") == {"\ufffd data": ["\ufffd data", "\ufffd data"]}
+
+
+@pytest.mark.parametrize("innermost", [1, "\ud800"])
+def test_what_is_nested_too_deeply_is_no_json_either_way(tmp_path: Path, innermost: object) -> None:
+    value: object = innermost
+    for _ in range(800):
+        value = [value]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        to_json(value)
+    text = json.dumps({"a": value})
+    (tmp_path / "a.json").write_text(text)
+    try:
+        assert json.dumps(read_json(tmp_path / "a.json")) == text.replace("ud800", "ufffd")
+    except DamagedFileError as err:
+        assert "nested too deeply" in str(err)  # how deep Python can follow differs between its versions

@@ -137,6 +137,19 @@ def test_a_resume_does_not_repeat_old_commands(tmp_path: Path):
         '{"id": "1", "verb": "set", "args": {"name": ["lr"], "op": "set", "value": 1}, "time": 1}',
         '{"id": "1", "verb": "set", "args": {"name": "weight", "op": "set", "value": 1}, "time": 1}',
         '{"id": "1", "verb": "set", "args": {"name": "epochs", "op": "set", "value": 1.5}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "clip", "op": "set"}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "lr", "op": "set", "value": 1, "more": 1}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "lr", "op": "set", "value": 1, "term": "ce"}, "time": 1}',
+        '{"id": "1", "verb": "set", "args": {"name": "lr", "op": "set", "value": 1, "x": '
+        + "[" * 900
+        + "]" * 900
+        + "}}",
+        '{"id": "1", "verb": "set", "args": {"name": "weight", "op": "set", "value": 1, "term": "'
+        + "t" * 3000
+        + '"}, "time": 1}',
+        '{"id": "' + "1" * 3000 + '", "verb": "stop", "args": {}, "time": 1}',
+        '{"id": [1], "verb": "stop", "args": {}, "time": 1}',
+        '{"id": "1", "verb": "stop", "args": {}, "time": 1, "x": ' + "[" * 700 + r'"\ud800"' + "]" * 700 + "}",
     ],
 )
 def test_a_line_that_is_no_allowed_command_never_reaches_the_run(tmp_path: Path, line: str):

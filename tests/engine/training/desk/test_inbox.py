@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toy import reader_of, resolved, run_toy
+from torch import nn
+from toy import ToyTask, reader_of, resolved, run_toy
 
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.commands import send_command
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.tasks.task import StepOutput
 from trainctl.engine.training.desk.control import Inbox
 
 TRAIN = {"epochs": 2, "batch_size": 16}
@@ -93,6 +97,58 @@ def test_a_resume_obeys_nothing_of_before_however_much_there_is(tmp_path: Path) 
     assert taken(inbox) == []
     fresh = send_command(paths, "stop", {})
     assert taken(inbox) == [fresh]
+
+
+@pytest.mark.parametrize(
+    ("settings", "effects"),
+    [
+        ([("lr", "set", 1e308)], ["refused: lr 0.001 would become inf"]),
+        ([("lr", "mul", 1e-200)] * 2, ["lr 0.001 -> 1e-203", "refused: lr 1e-203 would become 0"]),
+        ([("weight", "set", 1e-300), ("weight", "mul", 1e300)], ["weight.ce 1 -> 1e-300", "weight.ce 1e-300 -> 1"]),
+        (
+            [("weight", "set", 1e10), ("weight", "mul", 1e300)],
+            ["weight.ce 1 -> 1e+10", "refused: weight.ce"],
+        ),
+        (
+            [("epochs", "set", 10**9)],
+            ["refused: schedule: LinearLR is computed ahead"],
+        ),
+    ],
+)
+def test_a_setting_that_no_training_survives_is_refused(
+    tmp_path: Path, settings: list[tuple[str, str, float]], effects: list[str]
+) -> None:
+    term = {"term": "ce"}
+    asked = [
+        ("set", {"name": name, "op": op, "value": value} | (term if name == "weight" else {}))
+        for name, op, value in settings
+    ]
+    schedule = {"name": "linearlr", "arguments": {"start_factor": 1.0}}
+    ending = run_toy(tmp_path / "run", resolved(train=TRAIN, schedule=schedule), commands=asked)
+    said = [event.data["effect"] for event in reader_of(tmp_path / "run").events if event.kind is EventKind.COMMAND]
+    assert len(said) == len(effects) and all(map(str.startswith, said, effects)), said
+    assert ending.code == ExitCode.OK
+
+
+def test_a_rate_that_the_plan_has_brought_to_nothing_cannot_be_set(tmp_path: Path) -> None:
+    schedule = {"name": "cosine", "eta_min": 0.0}
+
+    class Asking(ToyTask):
+        """Asks in its last step, so that the plan is at its end when it is obeyed."""
+
+        calls = 0
+
+        def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+            Asking.calls += model.training
+            if Asking.calls == 10 and model.training:
+                send_command(RunPaths(tmp_path / "run"), "set", {"name": "lr", "op": "set", "value": 1.0})
+                time.sleep(1)  # until it is heard
+            return super().step(model, batch)
+
+    ending = run_toy(tmp_path / "run", resolved(train=TRAIN, schedule=schedule), task_type=Asking)
+    said = [event.data["effect"] for event in reader_of(tmp_path / "run").events if event.kind is EventKind.COMMAND]
+    assert ending.code == ExitCode.OK
+    assert said == ["refused: the plan's lr is 0 at this step, whatever it is multiplied by"]
 
 
 def test_a_heap_of_commands_does_not_stop_the_training(tmp_path: Path) -> None:
