@@ -23,7 +23,7 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.fingerprint import fingerprints
 from trainctl.engine.data.overlap import overlap_about
-from trainctl.engine.errors import ExitCode, UserError, first_line
+from trainctl.engine.errors import ExitCode, UserError, first_line, kind_and_words
 from trainctl.engine.files import is_there
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
@@ -138,12 +138,12 @@ class _Sitting:
                 trainer.save_the_rest()
             self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer)
             raise
-        except (Exception, SystemExit) as err:  # the task's code is the user's: its traceback goes to the console
+        except BaseException as err:  # the task's code is the user's: its traceback goes to the console
             self.order.on_crash(err)
             if trainer is not None:
                 trainer.save_the_rest()
             last = traceback.extract_tb(err.__traceback__)[-1]
-            reason = f"{type(err).__name__}: {err} ({Path(last.filename).name}:{last.lineno})"
+            reason = f"{kind_and_words(err)} ({Path(last.filename).name}:{last.lineno})"
             ending = Ending(RunState.FAILED, reason, ExitCode.RUN_FAILED)
         if self.desk.signals.received is signal.SIGUSR1:
             self._requeue()
@@ -272,6 +272,7 @@ class _Sitting:
             "class_counts": _class_counts(a.splits),
             "overlap": overlap_about(a.splits),
             "constant": dict(a.task.constant_metrics(a.splits.val)),
+            "useful_weights": {name: list(ends) for name, ends in a.task.useful_weights.items()},
             "expected": resolved.about.expected,
         }
         return about if self.inheritance is None else about | {"forked_from": self.inheritance.about}
@@ -284,7 +285,7 @@ class _Sitting:
         self.writer.notes(EventKind.WARNING, step, inheritance.warnings)
         if inheritance.best is not None:
             save_checkpoint(self.paths.best, inheritance.best["state"], inheritance.best["about"])
-        about = checkpoint_about(config, self.assembly.splits, state, self.assembly.task)
+        about = checkpoint_about(config, self.assembly.splits, state, self.assembly.task.state())
         self.writer.checkpoint("latest", step, state.state_dict(), about)
 
     def _requeue(self) -> None:
@@ -321,7 +322,7 @@ class _Sitting:
                 return Judgement(not_judged="the disk did not take the last records in time")
             return self.order.judge(self.paths, state)
         except Exception as err:
-            return Judgement(not_judged=f"{type(err).__name__}: {err}")
+            return Judgement(not_judged=kind_and_words(err))
 
 
 def summarize(assembly: Assembly, config: RunConfig, paths: RunPaths, ending: Ending) -> Summary:
@@ -351,9 +352,9 @@ def _class_counts(splits: Splits) -> dict[str, list[int]]:
     if not splits.classes:
         return {}
     return {
-        name: torch.bincount(split.labels, minlength=len(splits.classes)).tolist()
+        name: torch.bincount(split.counted, minlength=len(splits.classes)).tolist()
         for name, split in (("train", splits.train), ("val", splits.val))
-        if split.labels is not None
+        if split.counted is not None
     }
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Split, Splits
@@ -24,6 +24,7 @@ from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
 from trainctl.engine.training.loop.precision import Precision, compile_network, layout_notes, place
 from trainctl.engine.training.loop.trainer import steps_per_epoch
+from trainctl.engine.training.state.checkpoint import refuse_unloadable
 from trainctl.engine.training.state.state import TrainState
 from trainctl.engine.training.state.weighting import Weighting
 
@@ -69,6 +70,7 @@ def assemble_run(
     check_splits(splits)
     seed_everything(config.seed)  # the network does not depend on how many random numbers the data took
     model = task.build_model(splits)
+    _check_saved(task, model)
     freeze(model, config.freeze)
     model = place(model, config.precision, device)
     groups = name_groups(model, task.optimizers(model))
@@ -116,6 +118,22 @@ def _fresh_state(
         clip=config.clip.grad_norm,
         weighting=Weighting(config.weighting),
     )
+
+
+def _check_saved(task: Task, model: nn.Module) -> None:
+    """What the task wants kept in each checkpoint must be found there again, also what its modules keep by themselves.
+
+    Raises:
+        UserError: it could not be loaded.
+    """
+    what, kept = f"{type(task).__name__}.state()", cast("object", task.state())
+    if not isinstance(kept, Mapping):
+        raise UserError(f"{what} is a {type(kept).__name__}, not a dict", "return a dict")
+    if kept:
+        refuse_unloadable(dict(cast("Mapping[str, Any]", kept)), what)
+    extra = {name: value for name, value in model.state_dict().items() if not isinstance(value, Tensor)}
+    if extra:
+        refuse_unloadable(extra, f"the network's {next(iter(extra))}")
 
 
 def check_splits(splits: Splits) -> None:

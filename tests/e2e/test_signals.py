@@ -105,12 +105,26 @@ def test_samples_that_never_come_hold_up_no_ending(
     assert RunReader(run).steps.all()["step"].tolist() == list(range(1, summary.steps + 1))
 
 
-def test_the_second_signal_ends_at_once(tmp_path: Path, sittings: Sittings) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_long_validation_holds_up_no_ending(tmp_path: Path, sittings: Sittings, number: signal.Signals) -> None:
     pid, run = start(sittings, tmp_path, FOREVER, task=trouble("SlowValidation"))
     until(lambda: '"validating"' in run.status.read_text())
+    asked = time.monotonic()
+    os.kill(pid, number)
+    assert sittings.wait(pid) == (ExitCode.STOPPED if number == signal.SIGUSR1 else 128 + number)
+    assert time.monotonic() - asked < 10
+    summary = read_summary(run)
+    assert summary is not None and (summary.state, summary.steps) == ("preempted", 40)
+    progress = load_checkpoint(run.latest)["state"]["progress"]
+    assert (progress["step"], progress["epoch"], progress["batch"]) == (40, 0, 40)  # the validation is still due
+
+
+def test_the_second_signal_ends_at_once(tmp_path: Path, sittings: Sittings) -> None:
+    pid, run = start(sittings, tmp_path, FOREVER, task=trouble("SlowStep"))
+    until(lambda: "a long step" in run.console.read_text())
     os.kill(pid, signal.SIGINT)
     time.sleep(0.2)
-    assert RunReader(run).steps.all().size  # the first waits for the validation
+    assert RunReader(run).steps.all().size  # the first waits for the step
     os.kill(pid, 0)
     os.kill(pid, signal.SIGINT)
     assert sittings.wait(pid) == ExitCode.INTERRUPTED

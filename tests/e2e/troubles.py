@@ -37,6 +37,20 @@ class SlowValidation(Blobs):
         return super().metrics(columns)
 
 
+class SlowStep(Blobs):
+    """Takes its time in the second epoch."""
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Waits, from the 60th step on."""
+        SlowStep.steps += model.training
+        if SlowStep.steps > 60:
+            print("a long step", flush=True)
+            time.sleep(LONG_S)
+        return super().step(model, batch)
+
+    steps = 0
+
+
 class StuckSamples(Blobs):
     """Reads sample by sample, and the last third of an epoch never comes."""
 

@@ -31,6 +31,7 @@ class Examination:
     Attributes:
         validated_at: step of the newest validation; -1 before the first.
         reason_to_stop: why the run should end, from the newest validation that the plan asked for; none: go on.
+        is_measuring: a measurement has begun and gave nothing yet; stays so where the task's code fails in it.
     """
 
     def __init__(
@@ -51,11 +52,15 @@ class Examination:
         self.referee = Referee(task, config, state)
         self.validated_at = -1
         self.reason_to_stop: str | None = None
+        self.is_measuring = False
 
     def measure(
         self, *, for_best: bool = False, for_schedule: bool = False, after: EventKind | None = None
-    ) -> dict[str, float]:
+    ) -> dict[str, float] | None:
         """Measure raw and averaged weights; returns the raw metrics.
+
+        None where a signal came before: a validation may take longer than whoever sent it waits. Nothing is said or
+        changed then.
 
         Args:
             for_best: the result may become the best. One that was merely asked for changes nothing of the run: with
@@ -64,22 +69,14 @@ class Examination:
             after: what changed the network since the validation at the same step.
         """
         state, step, before = self._state, self._state.progress.step, self._desk.pulse.state
+        signals = self._desk.signals
         self._desk.pulse.enter(RunState.VALIDATING)
-        started = time.perf_counter()
-        networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
-        listeners = {"raw": self._keep_worst}
-        results = {
-            name: validate(
-                self._task,
-                network,
-                self._feed,
-                self._config.train.validation_batch_size,
-                self._precision,
-                state.weighting.configured,  # not those of the epoch: losses of two epochs must compare
-                listeners.get(name),
-            )
-            for name, network in networks.items()
-        }
+        started, self.is_measuring = time.perf_counter(), True
+        results = None if signals.received is not None else signals.unless_interrupted(self._results)
+        self.is_measuring = False
+        if results is None:
+            self._desk.pulse.enter(before)
+            return None
         state.last_metrics = results
         self.validated_at = step
         is_best = for_best and self.referee.is_best(results)
@@ -101,6 +98,24 @@ class Examination:
             self._keeping.save("best")
         self._desk.pulse.enter(before)
         return results["raw"]
+
+    def _results(self) -> dict[str, dict[str, float]]:
+        """Metrics of the raw and, where they are kept, of the averaged weights."""
+        state = self._state
+        networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
+        listeners = {"raw": self._keep_worst}
+        return {
+            name: validate(
+                self._task,
+                network,
+                self._feed,
+                self._config.train.validation_batch_size,
+                self._precision,
+                state.weighting.configured,  # not those of the epoch: losses of two epochs must compare
+                listeners.get(name),
+            )
+            for name, network in networks.items()
+        }
 
     def _heed(self, metrics: Mapping[str, float], *, is_best: bool) -> None:
         """Let plateau and early stopping hear of a validation."""

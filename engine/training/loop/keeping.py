@@ -6,7 +6,7 @@ Knows state and desk, no epochs and no commands.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
-from trainctl.engine.errors import UserError
+from trainctl.engine.errors import UserError, kind_and_words
 from trainctl.engine.optim.groups import check_terms_of
 from trainctl.engine.runs.atomic import DiskError
 from trainctl.engine.runs.events import EventKind
@@ -51,6 +51,8 @@ class Keeping:
         self._epoch = EpochSums()
         self.alarm: int | None = None
         self.saved_step = state.progress.step
+        self._task_state: Mapping[str, Any] = dict(task.state())
+        """What the task gave to the newest checkpoint."""
         self.times = SaveTimes()
 
     def opener(self, meter: GradientMeter) -> Callable[[StepOutput], Recorder]:
@@ -78,12 +80,13 @@ class Keeping:
         if self._recorder is not None:
             self._recorder.close()
 
-    def save(self, which: str, *, must: bool = False) -> bool:
+    def save(self, which: str, *, must: bool = False, task_state: Mapping[str, Any] | None = None) -> bool:
         """Write a checkpoint, unless the newest records say that the run has fallen ill; whether it was written.
 
         Args:
             which: `latest` or `best`.
             must: there will be no later one, so a disk that fails ends the run.
+            task_state: in place of what the task gives.
 
         Raises:
             DiskError: the disk is full or not ours, or fails while it `must` not.
@@ -94,7 +97,8 @@ class Keeping:
         self.flush()
         if self.alarm is not None:
             return False
-        about = checkpoint_about(self._config, self._splits, self._state, self._task)
+        task_state = dict(self._task.state()) if task_state is None else task_state
+        about = checkpoint_about(self._config, self._splits, self._state, task_state)
         if which == "best":
             about["weights"] = self._state.best.weights
         step = self._state.progress.step
@@ -109,14 +113,25 @@ class Keeping:
             self._desk.writer.event(EventKind.WARNING, step, text=text)
             return False
         if which == "latest":
-            self.saved_step = step
+            self.saved_step, self._task_state = step, task_state
         return True
 
     def save_the_rest(self) -> None:
-        """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it."""
-        with contextlib.suppress(Exception):
-            if self._state.progress.step > self.saved_step:
-                self.save("latest")
+        """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it.
+
+        The task may be what it dies of, so what it does here counts for nothing: at worst its state of before is kept.
+        """
+        step = self._state.progress.step
+        for task_state in (None, self._task_state) if step > self.saved_step else ():
+            try:
+                self.save("latest", task_state=task_state)
+                return
+            except UserError:
+                return
+            except BaseException as err:
+                then = "; it is written with the task's state of before" if task_state is None else ""
+                text = f"no checkpoint at step {step}: {kind_and_words(err)}{then}"
+                self._desk.writer.event(EventKind.WARNING, step, text=text)
 
     def epoch_means(self, epoch: int) -> dict[str, float]:
         """Mean over an epoch's records, see `EpochSums.means`. Flush first.
@@ -176,7 +191,9 @@ class Keeping:
                 self.alarm = int(records["step"][bad.argmax()])
 
 
-def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState, task: Task) -> dict[str, Any]:
+def checkpoint_about(
+    config: RunConfig, splits: Splits, state: TrainState, task_state: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a checkpoint of the raw weights says of itself."""
     return {
         "task": config.task,
@@ -185,5 +202,5 @@ def checkpoint_about(config: RunConfig, splits: Splits, state: TrainState, task:
         "epoch": state.progress.epoch,
         "metrics": state.last_metrics,
         "weights": "raw",
-        "task_state": dict(task.state()),
+        "task_state": dict(task_state),
     }

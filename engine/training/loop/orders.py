@@ -89,9 +89,11 @@ class Orders:
                 is_saved = self._keeping.save("latest")
                 effect = "checkpoint written" if is_saved else "refused: the newest step is not finite"
             case Verb.VALIDATE:
-                metrics = self._examination.measure()
-                metric = self._examination.referee.monitor.metric
-                effect = f"validated: {metric} {metrics.get(metric, math.nan):.4f}"
+                metrics, metric = self._examination.measure(), self._examination.referee.monitor.metric
+                if metrics is None:
+                    effect = "refused: the run ends"
+                else:
+                    effect = f"validated: {metric} {metrics.get(metric, math.nan):.4f}"
             case Verb.SET:
                 effect = apply_setting(command.args, self._state)
                 self._announce_plan()

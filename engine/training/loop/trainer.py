@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,8 +89,10 @@ class Trainer:
             self.orders.stop_nonfinite(self.keeping.alarm)
         ending = self.orders.ending or Ending(RunState.FINISHED, "all epochs done", ExitCode.OK)
         # A run that ends in the middle of an epoch is still judged by what it ended with.
-        if ending.state is RunState.FINISHED and self.examination.validated_at != self.state.progress.step:
-            self.examination.measure(for_best=True)
+        is_judged = ending.state is not RunState.FINISHED or self.examination.validated_at == self.state.progress.step
+        if not is_judged and self.examination.measure(for_best=True) is None:
+            self.orders.listen()  # to the signal that came first
+            ending = self.orders.ending or ending
         self.keeping.save("latest", must=True)
         return ending
 
@@ -184,11 +187,13 @@ class Trainer:
             seconds=seconds,
             samples_per_s=samples / max(seconds, 1e-9),
         )
+        weighting = self.state.weighting.state_dict()
         # Before anything is saved: a checkpoint of the end of an epoch goes on with the weights of the next.
         self.state.weighting.end_epoch()
         self.state.weigh()
         if progress.epoch % self.config.train.eval_every == 0 and self.keeping.alarm is None:
-            self.examination.measure(for_best=True, for_schedule=True)
+            if not self._is_judged(weighting):
+                return
             if self.examination.reason_to_stop is not None:
                 self.orders.finish(self.examination.reason_to_stop)
         # A change to the network after the last epoch would be one that nobody trains.
@@ -197,6 +202,30 @@ class Trainer:
             self._let_task_change()
         if not is_last and self.keeping.times.is_due_at_end(self.config.checkpoint.epoch_every_s):
             self.keeping.save("latest")
+
+    def _is_judged(self, weighting: Mapping[str, Any]) -> bool:
+        """Validate at the end of an epoch. Where that comes to nothing, by a signal or a mistake of the task, the end
+        of the epoch is still due: whoever resumes the run begins with it.
+
+        Args:
+            weighting: of the epoch that ends.
+        """
+        try:
+            is_judged = self.examination.measure(for_best=True, for_schedule=True) is not None
+        except BaseException:
+            if self.examination.is_measuring:
+                self._reopen_epoch(weighting)
+            raise
+        if not is_judged:
+            self._reopen_epoch(weighting)
+            self.orders.listen()  # to what the signal said
+        return is_judged
+
+    def _reopen_epoch(self, weighting: Mapping[str, Any]) -> None:
+        progress = self.state.progress
+        progress.epoch, progress.batch = progress.epoch - 1, len(self.sampler)
+        self.state.weighting.load_state_dict(weighting)
+        self.state.weigh()
 
     def _let_task_change(self) -> None:
         """Let the task change the network between epochs; what that did to the metrics goes on record at once."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +54,22 @@ def validate(
     results = {name: torch.cat(parts) for name, parts in columns.items()}
     if on_columns is not None:
         on_columns(results)
-    return metrics | task.metrics(results)
+    return metrics | _figures(task.metrics(results))
+
+
+def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """A task's metrics as plain numbers: what NumPy, torch and others take for one, no checkpoint could hold.
+
+    Raises:
+        TypeError: one is none, which is a mistake of the task.
+    """
+    figures: dict[str, float] = {}
+    for name, value in metrics.items():
+        try:
+            figures[str(name)] = math.nan if value is None else float(value)
+        except (TypeError, ValueError, OverflowError, RuntimeError) as err:
+            raise TypeError(f"metrics: {name!r} is a {type(value).__name__}, not a number") from err
+    return figures
 
 
 def _add_terms(sums: dict[str, Tensor], output: StepOutput, size: int | Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from trainctl.engine.runs.atomic import write_atomic
 FORMAT = "trainctl checkpoint"
 SCHEMA = 1
 ZIP_HEAD = b"PK\x03\x04"
+FOREIGN = re.compile(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)")
+"""How torch names what it does not load."""
 NEEDED = {
     "about": ("task", "classes", "step", "epoch", "weights"),
     "state": ("model", "optimizer", "ema", "weights", "progress", "rng"),
@@ -42,20 +45,52 @@ def save_checkpoint(path: Path, state: dict[str, Any], about: dict[str, Any]) ->
 
     Raises:
         UserError: the disk is full or not writable; the old file is kept.
+        TypeError: it holds something that `load_checkpoint` would refuse; the old file is kept.
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "schema": SCHEMA, "about": about, "state": state}, buffer)
     write_atomic(path, buffer.getvalue(), sync=True, verify=_read_back)
 
 
+def refuse_unloadable(value: Any, what: str) -> None:
+    """See that a checkpoint can hold `value`, before there is one.
+
+    Raises:
+        UserError: it is more than tensors and plain data; names what.
+    """
+    buffer = io.BytesIO()
+    hint = "give tensors and plain data: numbers, text, lists and dicts of them"
+    try:
+        torch.save(value, buffer)
+        buffer.seek(0)
+        torch.load(buffer, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as err:
+        raise UserError(f"{what} holds what no checkpoint can{_named(err)}", hint) from err
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as err:  # a function, an open file
+        raise UserError(f"{what} holds what no checkpoint can: {first_line(err)}", hint) from err
+
+
+def _named(err: pickle.UnpicklingError) -> str:
+    """What torch would not load, as far as it says so."""
+    found = FOREIGN.search(str(err))
+    return "" if found is None else f": {found[1]}"
+
+
 def _read_back(path: Path) -> None:
-    """Compare what lies there with its checksums.
+    """Compare what lies there with its checksums, and see that it could be loaded.
 
     Raises:
         OSError: it is not what was written.
+        TypeError: it holds more than tensors and plain data.
     """
     if _damaged_part(path) is not None:
         raise OSError(errno.EIO, "it reads back otherwise than it was written")
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # of the tensors nothing is read
+    except pickle.UnpicklingError as err:
+        raise TypeError(f"a checkpoint holds tensors and plain data only{_named(err)}") from err
+    except Exception:  # some file systems map nothing; then it is looked at when it is loaded
+        return
 
 
 def _damaged_part(path: Path) -> str | None:

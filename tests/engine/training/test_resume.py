@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from same_run import OPTIONS, SCHEDULES, assert_same_run
-from toy import NUM_TRAIN, reader_of, resolved, run_toy
+from torch import Tensor
+from toy import NUM_TRAIN, ToyTask, reader_of, resolved, run_toy
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
@@ -38,6 +43,58 @@ def test_the_means_of_an_epoch_that_was_interrupted_are_of_all_its_steps(tmp_pat
     run_toy(tmp_path / "parts", resolved(**OPTIONS), resume=True)
     assert len(means(tmp_path / "whole")) == 4
     assert means(tmp_path / "parts") == means(tmp_path / "whole")
+
+
+class Disturbed(ToyTask):
+    """Its `at`-th measurement comes to nothing: a signal, or a mistake of its own."""
+
+    at, calls, is_mistake = 0, 0, False
+
+    def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:
+        type(self).calls += 1
+        if self.calls == self.at:
+            if self.is_mistake:
+                raise ZeroDivisionError
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)  # a validation that takes long
+        return super().metrics(columns)
+
+
+@pytest.mark.parametrize("is_mistake", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 5, 8])  # of raw and averaged weights in turn, at the end of each of four epochs
+def test_a_validation_that_comes_to_nothing_is_made_by_the_resume(tmp_path: Path, at: int, is_mistake: bool) -> None:
+    sections = {**OPTIONS, "schedule": SCHEDULES["plateau"], "weighting": {"adaptive": True}}
+    run_toy(tmp_path / "whole", resolved(**sections))
+    disturbed = type("Mine", (Disturbed,), {"at": at, "is_mistake": is_mistake})
+    began = time.monotonic()
+    ending = run_toy(tmp_path / "parts", resolved(**sections), task_type=disturbed)
+    assert time.monotonic() - began < 30
+    assert ending.code == (ExitCode.RUN_FAILED if is_mistake else ExitCode.TERMINATED)
+    assert load_checkpoint(RunPaths(tmp_path / "parts").latest)["about"]["step"] == (at + 1) // 2 * (NUM_TRAIN // 16)
+    assert run_toy(tmp_path / "parts", resolved(**sections), resume=True).code == ExitCode.OK
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    for kind in (EventKind.EPOCH, EventKind.VALIDATION):
+        one, other = (
+            [event.data for event in reader_of(tmp_path / name).current_events() if event.kind is kind]
+            for name in ("whole", "parts")
+        )
+        assert [data["epoch"] for data in other] == [data["epoch"] for data in one] == [1, 2, 3, 4]
+        assert [data.get("raw") for data in other] == [data.get("raw") for data in one]
+
+
+def test_a_validation_that_was_asked_for_gives_way_to_a_signal(tmp_path: Path) -> None:
+    sections = {**OPTIONS, "train": {"epochs": 2, "batch_size": 16}}
+    run_toy(tmp_path / "whole", resolved(**sections))
+    disturbed = type("Mine", (Disturbed,), {"at": 1})
+    asked = [("validate", {})]
+    ending = run_toy(tmp_path / "parts", resolved(**sections), task_type=disturbed, commands=asked)
+    assert ending.code == ExitCode.TERMINATED
+    answers = [
+        event.data["effect"] for event in reader_of(tmp_path / "parts").events if event.kind is EventKind.COMMAND
+    ]
+    assert answers == ["refused: the run ends"]
+    run_toy(tmp_path / "parts", resolved(**sections), resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_live_changes_survive_a_resume(tmp_path: Path) -> None:

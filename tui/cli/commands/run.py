@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.errors import ExitCode, UserError, kind_and_words
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.crash import print_traceback
@@ -229,15 +229,12 @@ def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *
         return ExitCode.INTERRUPTED
     except UserError:
         raise
-    except (
-        Exception,
-        SystemExit,
-    ) as err:  # the task's code, before there is a run; later the run itself keeps what went wrong
+    except BaseException as err:  # the task's code, before there is a run; later the run itself keeps what went wrong
         if isinstance(err, SystemExit) and err.code in ENDED_BY_SIGNAL:
             raise
         print_traceback(err)
         if words is not None:
-            words.fail(f"{type(err).__name__}: {err}")
+            words.fail(kind_and_words(err))
         return ExitCode.RUN_FAILED
     finally:
         display.close()

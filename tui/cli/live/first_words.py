@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from trainctl.engine.data.progress import reporting_to
-from trainctl.engine.errors import UserError
+from trainctl.engine.errors import UserError, kind_and_words
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import first_status, write_status
@@ -94,7 +94,7 @@ def speaking_first(paths: RunPaths | None, preset: str) -> Generator[FirstWords 
         words.fail(str(err))
         raise
     except Exception as err:
-        words.fail(f"{type(err).__name__}: {err}")
+        words.fail(kind_and_words(err))
         raise
     except BaseException:
         words.fail(ENDED)
