@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from pretender import pretender
@@ -160,7 +161,8 @@ def test_a_name_that_begins_like_an_address_is_not_this_machine(host: str, is_ou
 async def test_what_is_no_message_of_the_page_ends_its_tab_and_nothing_else(run: RunPaths) -> None:
     with serving(run) as served:
         async with aiohttp.ClientSession() as session:
-            for sent in ("not JSON", "[" * 100_000, '{"a": 1}', '["resize", 3]', "[]"):
+            too_deep = '["ping", ' + "[" * 960 + "]" * 960 + "]"  # to be read, but not to be written
+            for sent in ("not JSON", "[" * 100_000, too_deep, '{"a": 1}', '["resize", 3]', "[]"):
                 async with session.ws_connect(f"{served.url}ws?width=1000000000&height=-3") as tab:
                     await tab.send_str(sent)
                     last = await tab.receive(timeout=PATIENCE_S)
@@ -172,6 +174,25 @@ async def test_what_is_no_message_of_the_page_ends_its_tab_and_nothing_else(run:
                 await until_text(tab, " RUNNING ")
                 code, _, err = await asyncio.to_thread(served.end)
         assert code == 0 and err == ""
+
+
+def test_a_page_that_reads_nothing_cannot_keep_the_server(run: RunPaths) -> None:
+    handshake = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n\r\n"
+    )
+    with serving(run) as served:
+        address = urlsplit(served.url)
+        with socket.socket() as page:
+            page.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            page.connect((address.hostname, address.port))
+            head = f"GET {address.path}ws?width=1000&height=1000 HTTP/1.1\r\nHost: localhost\r\n"
+            page.sendall((head + handshake.format("dGhlIHNhbXBsZSBub25jZQ==")).encode())
+            limit = time.monotonic() + PATIENCE_S
+            while not served.cockpits():
+                assert time.monotonic() < limit
+            time.sleep(5)  # by now it has drawn more than the connection holds
+            code, _, err = served.end()
+    assert code == 0 and err == ""
 
 
 async def test_the_name_of_a_run_is_text_on_the_page(run: RunPaths) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html
+import logging
+import re
 import secrets
 import signal
 import socket
@@ -20,12 +22,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address
 from shlex import join, split
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, web
+from aiohttp.http_exceptions import HttpProcessingError
 from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
 
+from trainctl.engine.errors import kind_and_words
+from trainctl.tui.plain import printable
 from trainctl.tui.processes.web_messages import (
     MOST_BYTES,
     Focused,
@@ -43,6 +47,7 @@ MAX_TABS = 16
 GRACE_S = 3.0
 """How long a cockpit may take to close before it is ended."""
 FONT_SIZE = 15
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::\d{1,5})?", re.ASCII)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -100,12 +105,16 @@ class WebServer(Server):
         title: of the page.
         listener: where to listen, already bound: a taken port was found out before.
         secret: part of every address.
+        complain: told, in a line, what went wrong that nobody else is told.
     """
 
-    def __init__(self, words: Sequence[str], title: str, listener: socket.socket, secret: str) -> None:
+    def __init__(
+        self, words: Sequence[str], title: str, listener: socket.socket, secret: str, complain: Callable[[str], object]
+    ) -> None:
         host, port = listener.getsockname()[:2]
         super().__init__(join(words), host, port, title)
-        self._listener, self._prefix = listener, f"/{secret}"
+        self._listener, self._prefix, self._complain = listener, f"/{secret}", complain
+        self._is_ending = False
         self._is_local = is_local(host)
         self._tabs: set[Tab] = set()
         self._num_tabs = 0
@@ -116,6 +125,7 @@ class WebServer(Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, over.set)
+        speak_in_lines(self._complain)
         runner = web.AppRunner(await self._make_app(), access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         try:
@@ -124,8 +134,10 @@ class WebServer(Server):
             await over.wait()
         finally:
             # The second Ctrl-C of somebody in a hurry must not leave cockpits behind.
+            self._is_ending = True
             await asyncio.gather(*(tab.end() for tab in self._tabs))
-            await runner.cleanup()
+            with contextlib.suppress(TimeoutError):  # whoever does not even read what is sent is not waited for
+                await asyncio.wait_for(runner.cleanup(), 3 * GRACE_S)
         return Visits(self._num_tabs, time.monotonic() - began)
 
     async def _make_app(self) -> web.Application:
@@ -144,24 +156,29 @@ class WebServer(Server):
     async def _refuse_strangers(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer our own page only. Any page in the same browser may connect to a port of this machine (cross-site
         WebSocket hijacking), and a name of its own may lead there (DNS rebinding)."""
-        name = urlsplit(f"//{request.host}").hostname or ""
-        origin = request.headers.get("Origin")
-        if self._is_local and not is_local(name):
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        if self._is_local and not is_local(name_in(host)):
             raise web.HTTPForbidden(text="this server answers to localhost only")
-        if origin is not None and urlsplit(origin).netloc != request.host:
+        if origin is not None and origin.partition("://")[2] != host:
             raise web.HTTPForbidden(text="another page asked")
-        return await handler(request)
+        try:
+            return await handler(request)
+        except ConnectionError:
+            raise
+        except OSError as err:  # a name that is too long for a file
+            raise web.HTTPNotFound from err
 
     async def handle_index(self, request: web.Request) -> web.Response:
         """The page."""
         page = string.Template(files("trainctl.tui.processes").joinpath("web.html").read_text())
         size = min(max(to_int(request.query.get("fontsize", ""), FONT_SIZE), 6), 48)
-        return web.Response(
-            text=page.substitute(title=html.escape(self.title), font_size=size), content_type="text/html"
-        )
+        title = html.escape(printable(self.title))
+        return web.Response(text=page.substitute(title=title, font_size=size), content_type="text/html")
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """A tab: its cockpit lives as long as the connection."""
+        if self._is_ending:
+            raise web.HTTPServiceUnavailable(text="this server ends")
         if len(self._tabs) >= MAX_TABS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_TABS} cockpits are open already; close one")
         width, height = (terminal_size(to_int(request.query.get(name, ""), 80)) for name in ("width", "height"))
@@ -185,11 +202,18 @@ class WebServer(Server):
             await tab.start(width, height)
             closing = asyncio.create_task(self._close_with(tab, connection))
             await self._process_messages(connection, tab)
+        except ConnectionError:
+            pass  # the page has gone
+        except OSError as err:  # no more processes, or files
+            self._complain(f"a cockpit cannot be started: {err.strerror or err}")
+            await connection.close(code=WSCloseCode.TRY_AGAIN_LATER)
         finally:
             await tab.end()
             self._tabs.discard(tab)
             if closing is not None:
-                await closing
+                await asyncio.wait([closing], timeout=GRACE_S)
+            if request.transport is not None and not connection.closed:
+                request.transport.abort()  # it does not read, so what is sent would wait for ever
         return connection
 
     async def _process_messages(self, websocket: web.WebSocketResponse, app_service: AppService) -> None:
@@ -198,7 +222,7 @@ class WebServer(Server):
             try:
                 if message.type is web.WSMsgType.TEXT:
                     await _pass_on(read_message(message.data), websocket, app_service)
-            except ValueError:
+            except (ValueError, RecursionError):
                 await websocket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"not a message of the page")
             except ConnectionError:
                 return  # the cockpit or the page has gone
@@ -219,6 +243,32 @@ async def _pass_on(message: Message, websocket: web.WebSocketResponse, tab: AppS
             await websocket.send_json(["pong", value])
         case Focused(is_focused):
             await (tab.focus() if is_focused else tab.blur())
+
+
+class _Lines(logging.Handler):
+    """Says in a line what libraries would print with a traceback; nothing of what clients do wrong, or go away from."""
+
+    def __init__(self, complain: Callable[[str], object]) -> None:
+        super().__init__(logging.ERROR)
+        self._complain = complain
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err = record.exc_info[1] if record.exc_info else None
+        if not isinstance(err, (HttpProcessingError, ConnectionError)):
+            self._complain(record.getMessage() if err is None else f"{record.getMessage()}: {kind_and_words(err)}")
+
+
+def speak_in_lines(complain: Callable[[str], object]) -> None:
+    """From now on nothing that the server is made of prints a traceback: anybody who reaches a port could cause it."""
+    for name in ("aiohttp", "asyncio", "textual-serve"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_Lines(complain)], False
+
+
+def name_in(host: str) -> str:
+    """The name or address in a `Host` header; empty where there is none."""
+    found = HOST.fullmatch(host)
+    return "" if found is None else found[1].strip("[]").lower()
 
 
 def is_local(host: str) -> bool:

@@ -97,7 +97,7 @@ def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> in
 
     # Other users of this machine reach the port too: who looks, or changes something, must know the address.
     secret = new_secret()
-    server = WebServer(cockpit_words(run, options), run.root.name, listener, secret)
+    server = WebServer(cockpit_words(run, options), run.root.name, listener, secret, _complain)
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
     rights = "with control" if options.allow_control else "read only"
@@ -116,6 +116,10 @@ def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> in
     served = f"Served {tabs} in {duration(visits.seconds)}."
     say("", f"{served} Records are in {run.root}. Open it again with: trainctl ui {run.root}")
     return ExitCode.OK
+
+
+def _complain(text: str) -> None:
+    say(f"trainctl: warning: {text}", err=True)
 
 
 def end_with_server() -> None:
