@@ -76,8 +76,9 @@ def judgements(column: Column, columns: Sequence[Column]) -> list[Judged]:
             found.append(_unjudged("a promise that cannot be understood", "its figures are not as they should be"))
         else:
             found.append(_judged(promised, column, columns))
+    in_figures = {one.text for one in found}
     words = [str(text) for text in _list(column.about.get("promises"))]
-    return [*found, *(_unjudged(text, "not stated in figures") for text in words)]
+    return [*found, *(_unjudged(text, "not stated in figures") for text in words if text not in in_figures)]
 
 
 def verdict(

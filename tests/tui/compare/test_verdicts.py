@@ -153,6 +153,13 @@ def test_words_are_listed_and_not_judged_and_what_a_stranger_wrote_is_no_traceba
     found = judgements(Column("a", "a", {}, about), [BASE])
     assert {one.word for one in found} == {Word.NOT_MEASURABLE} and len(found) == 4
     assert (found[-1].text, found[-1].why) == ("stable", "not stated in figures")
+
+
+def test_a_promise_in_words_that_is_stated_in_figures_too_is_judged_there_alone() -> None:
+    stated = {"figure": "best_metric", "change": [10, 15], "against": BASE.preset, "text": "10 % better"}
+    about: dict[str, Any] = {"promised": [stated], "promises": ["10 % better", "stable"]}
+    found = judgements(Column("quick", "q", QUICK.runs, about), [BASE, QUICK])
+    assert [(one.text, one.word) for one in found] == [("10 % better", Word.CONFIRMED), ("stable", Word.NOT_MEASURABLE)]
     assert judgements(Column("a", "a", {}, {"promised": "many", "promises": 3}), [BASE]) == []
 
 
