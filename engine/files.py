@@ -27,6 +27,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _LONG, _LARGE = re.compile(rb"\d{19}"), re.compile(rb"[eE]\+?\d{3}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -131,13 +132,29 @@ def open_to_others(folder: Path) -> str:
 
     Root is nobody else. In a folder with the sticky bit, as /tmp has it, nobody can replace what is another's.
     """
-    for path, what in ((folder, "in"), (folder.parent, "in the folder above,")):
+    real = folder.resolve()  # a folder named by a link, or as `.`, has another above it than its name says
+    above = [(path, "in the folder above,") for path in {folder.parent: None, real.parent: None} if path != folder]
+    for path, what in ((folder, "in"), *above):
         found = path.stat()
         if found.st_uid not in (os.geteuid(), 0):
             return f"{path} belongs to somebody else"
         is_sticky = path != folder and found.st_mode & stat.S_ISVTX
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not is_sticky:
+        if found.st_mode & _OTHERS_WRITE and not is_sticky:
             return f"others may write {what} {path} (mode {stat.S_IMODE(found.st_mode):04o}); chmod go-w it"
+    return ""
+
+
+def written_by_others(path: Path) -> str:
+    """Why somebody else could have written into a file of a folder that is not `open_to_others`; empty: nobody could.
+
+    One that was put there while the folder was open stays in the hands of whoever put it there.
+    """
+    found = path.lstat()
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to somebody else"
+    is_reached = path.parent.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH)
+    if is_reached and found.st_mode & _OTHERS_WRITE:
+        return f"others may write {path} (mode {stat.S_IMODE(found.st_mode):04o}); chmod go-w it"
     return ""
 
 

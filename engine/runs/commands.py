@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.files import open_to_others
+from trainctl.engine.files import open_to_others, written_by_others
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import LineReader, append_line
@@ -130,6 +130,7 @@ def send_command(paths: RunPaths, verb: Verb | str, args: dict[str, Any], sender
     append_line(
         paths.commands,
         {"id": identity, "verb": str(verb), "args": args, "time": time.time(), "sender": sender},
+        mode=0o644,  # whatever the umask: who may write here commands the run
     )
     return identity
 
@@ -195,10 +196,9 @@ class CommandReader:
 
 def _why_not_obeyed(paths: RunPaths) -> str:
     """Why nothing that is asked of the run is obeyed; empty: it is."""
-    try:
-        found = open_to_others(paths.root)
-    except OSError:
-        return ""  # what cannot be looked at cannot be written to either
+    found = ""
+    with contextlib.suppress(OSError):  # what cannot be looked at cannot be written to either
+        found = open_to_others(paths.root) or written_by_others(paths.commands)
     return f"a run obeys nobody where anybody could ask: {found}" if found else ""
 
 

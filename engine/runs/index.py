@@ -67,14 +67,32 @@ def create_run(root: Path, preset: str) -> RunPaths:
     """
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", _short_name(preset)).strip("-.") or "run"
     with disk_errors(root):
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # whatever the umask: commands are obeyed from here
+        _make_private(root)
         while True:
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{label[:60]}-{os.urandom(2).hex()}"
             with contextlib.suppress(FileExistsError):
                 (root / name).mkdir(mode=0o700)
+                _give_us_rights(root / name)
                 break
     _point_latest(root, name)
     return RunPaths(root / name)
+
+
+def _make_private(root: Path) -> None:
+    """Make the folder of runs, with those above it: whatever the umask, nobody else writes there, and we do.
+
+    Commands are obeyed from there, and who may write above it can put another folder in its place.
+    """
+    missing = [path for path in (root, *root.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700 if path == root else 0o755, exist_ok=True)
+        _give_us_rights(path)
+
+
+def _give_us_rights(folder: Path) -> None:
+    """An umask may have taken away those of the owner."""
+    if folder.stat().st_mode & 0o700 != 0o700:
+        folder.chmod(0o700)
 
 
 def find_run(root: Path, ref: str) -> RunPaths:

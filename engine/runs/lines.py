@@ -16,22 +16,27 @@ MAX_LINE = 4 << 20
 CHUNK = 1 << 20
 
 
-def append_line(path: Path, value: dict[str, Any]) -> None:
+def append_line(path: Path, value: dict[str, Any], mode: int = 0o666) -> None:
     """Append `value` as one line, see `append_lines`."""
-    append_lines(path, [to_json(value)])
+    append_lines(path, [to_json(value)], mode)
 
 
-def append_lines(path: Path, lines: Sequence[str]) -> None:
+def append_lines(path: Path, lines: Sequence[str], mode: int = 0o666) -> None:
     """Append lines with one write, so that those of several processes never mix.
 
     A torn line that a killed process or a full disk left behind is ended first, so that it takes no other line with it.
+
+    Args:
+        path: the file.
+        lines: without their ends.
+        mode: of a file that is not there yet, less what the umask takes away.
 
     Raises:
         DiskError: the disk is full, read-only, not ours, or fails.
     """
     text = "".join(f"{line}\n" for line in lines).encode()
     with disk_errors(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
         try:
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -58,7 +63,7 @@ class LineReader:
 
     Attributes:
         skipped: lines that were not a JSON object, or too long for one.
-        generation: how often the file shrank; reading then starts over.
+        generation: how often the file shrank, or was another one or one anew; reading then starts over.
         has_more: whether the last reading stopped at its limit.
     """
 
@@ -68,6 +73,8 @@ class LineReader:
         self.generation = 0
         self.has_more = False
         self._offset = 0
+        self._identity = (0, 0)
+        """Device and number of the file that was read last; zeros where there was none at the last look."""
 
     def read_new(self, max_bytes: int | None = None) -> list[dict[str, Any]]:
         """The objects of the lines completed since the last call; a torn last line waits for its end.
@@ -90,10 +97,12 @@ class LineReader:
     def _complete_lines(self, max_bytes: int | None = None) -> list[bytes]:
         try:
             with open_own(self.path) as file:
-                size = os.fstat(file.fileno()).st_size
-                if size < self._offset:
+                found = os.fstat(file.fileno())
+                size, identity = found.st_size, (found.st_dev, found.st_ino)
+                if self._offset and (size < self._offset or identity != self._identity):
                     self.generation += 1
                     self._offset = 0
+                self._identity = identity
                 file.seek(self._offset)
                 data = file.read(size - self._offset if max_bytes is None else min(size - self._offset, max_bytes))
                 if b"\n" not in data:
@@ -101,6 +110,7 @@ class LineReader:
                 if b"\n" not in data and len(data) >= MAX_LINE:
                     data = self._pass_over(file, size)
         except FileNotFoundError:
+            self._identity = (0, 0)
             return []
         end = data.rfind(b"\n") + 1
         self.has_more = self._offset + len(data) < size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sample_runs import new_run
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.commands import CommandReader, Verb, check_args, parse_command, send_command
+from trainctl.engine.runs.layout import RunPaths
 
 
 @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.SET])
@@ -199,6 +201,58 @@ def test_a_folder_that_others_could_replace_counts_as_open(open_folder: Path) ->
         send_command(run, Verb.STOP, {})
     open_folder.chmod(0o1777)  # sticky, as /tmp: what is another's stays
     send_command(run, Verb.STOP, {})
+
+
+def test_a_folder_counts_by_where_it_lies_however_it_is_named(
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(open_folder)
+    run.root.chmod(0o700)
+    (tmp_path / "link").symlink_to(run.root)
+    monkeypatch.chdir(run.root)
+    for name in (tmp_path / "link", Path(), Path("..") / run.root.name):
+        with pytest.raises(UserError, match="others may write in the folder above"):
+            send_command(RunPaths(name), Verb.STOP, {})
+    monkeypatch.chdir(tmp_path)
+    closed = new_run(tmp_path)
+    (open_folder / "link").symlink_to(closed.root)
+    with pytest.raises(UserError, match="others may write in the folder above"):  # they could point it elsewhere
+        send_command(RunPaths(open_folder / "link"), Verb.STOP, {})
+
+
+def test_a_file_of_commands_in_the_hands_of_others_is_not_obeyed(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    before = os.umask(0)
+    try:
+        send_command(run, Verb.PAUSE, {})
+    finally:
+        os.umask(before)
+    run.root.chmod(0o755)
+    reader = CommandReader(run)
+    assert [command.verb for command in reader.read_new()] == [Verb.PAUSE]  # whatever the umask, nobody writes to it
+    send_command(run, Verb.STOP, {})
+    run.commands.chmod(0o664)
+    with pytest.raises(DamagedFileError, match=r"others may write .*commands\.jsonl \(mode 0664\); chmod go-w it"):
+        reader.read_new()
+    with pytest.raises(UserError, match=r"others may write .*commands\.jsonl"):
+        send_command(run, Verb.STOP, {})
+    run.root.chmod(0o700)  # then nobody reaches it
+    send_command(run, Verb.STOP, {})
+    assert [command.verb for command in reader.read_new()] == [Verb.STOP]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("what", ["file", "folder", "above"])
+def test_what_belongs_to_somebody_else_is_not_obeyed(tmp_path: Path, what: str) -> None:
+    (tmp_path / "runs").mkdir()
+    run = new_run(tmp_path / "runs")
+    reader = CommandReader(run)
+    send_command(run, Verb.STOP, {})
+    os.chown({"file": run.commands, "folder": run.root, "above": run.root.parent}[what], 12345, -1)
+    with pytest.raises(DamagedFileError, match="belongs to somebody else"):
+        reader.read_new()
+    with pytest.raises(UserError, match="belongs to somebody else"):
+        send_command(run, Verb.STOP, {})
 
 
 def test_a_resume_passes_over_what_was_asked_in_an_open_folder(tmp_path: Path) -> None:

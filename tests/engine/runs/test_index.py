@@ -10,6 +10,7 @@ import pytest
 from sample_runs import NOW, STATUS
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.runs.commands import send_command
 from trainctl.engine.runs.index import create_run, find_run, list_runs, run_names, runs_root
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, write_status
@@ -153,10 +154,16 @@ def test_a_broken_run_is_listed_as_broken_beside_the_others(root: Path, file: st
     assert [infos[NAMES[0]].problem, infos[NAMES[2]].problem] == ["", ""]
 
 
-def test_the_folder_of_runs_is_its_owners_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o277, 0o777])
+def test_the_folder_of_runs_is_its_owners_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
-        create_run(tmp_path / "runs", "eyes/balanced")
+        run = create_run(tmp_path / "a" / "b" / "runs", "eyes/balanced")
     finally:
         os.umask(before)
-    assert (tmp_path / "runs").stat().st_mode & 0o777 == 0o700
+    for folder in (run.root, run.root.parent):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    for folder in (tmp_path / "a", tmp_path / "a" / "b"):  # others may look, as far as the umask lets them
+        mode = folder.stat().st_mode & 0o777
+        assert mode & 0o700 == 0o700 and not mode & 0o022 and not mode & 0o077 & umask
+    assert send_command(run, "stop", {})

@@ -106,3 +106,25 @@ def _append_many(path: Path, who: int) -> None:
     for k in range(100):
         append_line(path, {"who": who, "k": k, "text": "x" * 500})
     os._exit(0)
+
+
+def test_a_file_that_is_another_one_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path, reader = tmp_path / "events.jsonl", LineReader(tmp_path / "events.jsonl")
+    append_line(path, {"a": 1})
+    assert reader.read_new() == [{"a": 1}]
+    append_line(tmp_path / "other", {"b": 1})  # as long
+    (tmp_path / "other").rename(path)
+    assert (reader.read_new(), reader.generation) == ([{"b": 1}], 1)
+    path.unlink()
+    assert (reader.read_new(), reader.generation) == ([], 1)
+    append_line(path, {"c": 1})  # may well get the number of the one before
+    assert (reader.read_new(), reader.generation, reader.skipped) == ([{"c": 1}], 2, 0)
+
+
+def test_the_mode_of_a_new_file_is_at_most_the_one_asked_for(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        append_line(tmp_path / "a", {}, mode=0o644)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
