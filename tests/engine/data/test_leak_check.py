@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -57,3 +58,17 @@ def test_the_note_says_what_to_do() -> None:
     leak = check_leak(images, images[:2], names(images, "train"), names(images[:2], "val"))
     assert leak.note().startswith("leak check: 2 of 2 validation images have a near-duplicate in training, e.g.")
     assert "data.group_by" in leak.note()
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_copies_that_are_mirrored_or_turned_are_found(is_mirrored: bool, quarters: int) -> None:
+    images, _ = synthetic_eyes(400, 32, 64, 4)
+    copies = torch.rot90(images[:60].flip(-1) if is_mirrored else images[:60], quarters, (-2, -1))
+    copies = torch.nn.functional.interpolate(copies.float(), (32, 64), mode="bilinear", antialias=True)
+    noise = 2 * torch.randn(copies.shape, generator=torch.Generator().manual_seed(0))
+    copies = (copies * 0.96 + 5 + noise).clamp(0, 255).byte()
+    count, example = check(images[:300], torch.cat([images[300:], copies]))
+    assert 55 <= count <= 60
+    assert example is not None
+    assert int(example[0].split()[1]) - 100 == int(example[1].split()[1])
