@@ -43,6 +43,9 @@ class Split:
     """A map-style `torch.utils.data.Dataset`, in place of `tensors`."""
     fields: Sequence[str] = ()
     """With a dataset whose samples are tuples: the names of their entries, as a batch has them."""
+    parts: Tensor | None = None
+    """Where a sample holds several things of a class each (utterances of a dialogue): the class of each thing, int64,
+    of any number; for those who count classes."""
 
     def __post_init__(self) -> None:
         """Labels given once are both: what the recorder counts, and `labels` in every batch."""
@@ -55,6 +58,11 @@ class Split:
             object.__setattr__(self, "labels", stored)
         elif self.labels is not None and self.tensors and not _holds(self.tensors, self.labels):
             object.__setattr__(self, "tensors", {**self.tensors, "labels": self.labels})
+
+    @property
+    def counted(self) -> Tensor | None:
+        """What classes are counted by: the labels of the samples, or of their parts."""
+        return self.parts if self.labels is None else self.labels
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values()))) if self.dataset is None else len(self.dataset)

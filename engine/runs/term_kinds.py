@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-TermKind = Literal["cross_entropy", "binary_cross_entropy", "supcon"]
+TermKind = Literal["cross_entropy", "binary_cross_entropy", "supcon", "reconstruction"]
 """`cross_entropy`: ln C without knowledge of C classes. `binary_cross_entropy`: ln 2 · (w·p + 1 − p) for a share p of
 positives of weight w. `supcon`: compares all pairs of a batch of B, ln(B−1) for equal embeddings (Khosla et al.
-2020)."""
+2020). `reconstruction`: how far what was made again lies from what it should be."""
 
 KIND_OF_NAME: Mapping[str, TermKind] = {
     "ce": "cross_entropy",
@@ -20,6 +20,9 @@ KIND_OF_NAME: Mapping[str, TermKind] = {
     "bce": "binary_cross_entropy",
     "binary_cross_entropy": "binary_cross_entropy",
     "supcon": "supcon",
+    "reconstruction": "reconstruction",
+    "recon": "reconstruction",
+    "autoencoder": "reconstruction",
 }
 """Names that say by themselves what a term is."""
 

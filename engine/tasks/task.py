@@ -100,6 +100,8 @@ class Task(ABC, Generic[ConfigT]):
     kinds: ClassVar[Mapping[str, TermKind]] = {}
     """What a loss term is, where its name does not say (`trainctl.engine.runs.term_kinds`): rules then know what it is
     worth."""
+    useful_weights: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """Range within which the weight of a loss term is known to be of use; a diagnosis says where it is outside."""
     file_suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings, in lower case, of the files that `predict` takes out of a folder; empty: all files."""
 

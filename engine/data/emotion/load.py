@@ -252,4 +252,5 @@ def _padded(dialogues: Dialogues, longest: int, rows: Integers) -> Split:
     tensors["speakers"] = laid_out(dialogues.speakers, 0)
     tensors["lengths"] = torch.from_numpy(lengths_D)
     chosen: list[int] = rows.tolist()
-    return Split(tensors, names=[dialogues.names[row] for row in chosen])
+    labels_BL = tensors["labels"]
+    return Split(tensors, names=[dialogues.names[row] for row in chosen], parts=labels_BL[labels_BL >= 0])

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts, OverlapFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.gates import GateFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, ScoreFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
+from trainctl.engine.diagnosis.facts.terms import TermsFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 
 
@@ -40,6 +42,8 @@ class Evidence:
     clusters: ClusterFacts | None = None
     scores: ScoreFacts | None = None
     monitor: MonitorFacts | None = None
+    gates: tuple[GateFacts, ...] | None = None
+    terms: TermsFacts | None = None
     records: RecordFacts | None = None
     environment: EnvironmentFacts | None = None
     course: LogFacts | None = None

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainctl.engine.diagnosis.facts.data import TensorFacts
+from trainctl.engine.diagnosis.facts.gates import GateFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts
+from trainctl.engine.diagnosis.facts.terms import GradientsFacts
 
 NO_CONTRAST = "no term of the loss is contrastive"
 """Why there are no `ContrastFacts` of most tasks."""
@@ -112,6 +114,10 @@ class BatchFacts:
     """None: the network has no mixture."""
     reduction: ReductionFacts | None = None
     """None: the step draws random numbers, or does not work on other batches."""
+    gates: tuple[GateFacts, ...] | None = None
+    """None: the network has none that are known."""
+    gradients: GradientsFacts | None = None
+    """None: there is one term only, or no main one."""
 
     @property
     def trainable(self) -> tuple[ParameterFacts, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,6 +42,18 @@ class PlanFacts:
     refit_mode: str = "none"
     refit_every: int = 0
     """Epochs between refits of the mixture."""
+    is_adaptive: bool = False
+    """Whether the weights of the terms follow their sizes."""
+    weight_bounds: tuple[float, float] = (0.0, math.inf)
+    """Between which they are then kept."""
+    focal_gamma: float | None = None
+    """Exponent of a focal loss; None: the configuration names none."""
+    gate: str = ""
+    """Form of the network's gates, as its option `model.gate` says; empty: there is no such option."""
+    useful_weights: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, "tuple[float, float]"])
+    """Range within which the task keeps the weight of a term; the configuration does not say it."""
+    regularise: str = ""
+    """What a term that keeps gates from their ends looks at, as `loss.regularise` says: `value` or `raw`."""
 
 
 def plan_facts(config: RunConfig) -> PlanFacts:
@@ -80,8 +93,38 @@ def _facts(values: Mapping[str, Any]) -> PlanFacts:
         amp=str(values["precision"]["amp"]),
         seed=int(values["seed"]),
         temperature=_temperature(values.get("loss")),
+        focal_gamma=_focal_gamma(values.get("loss")),
+        gate=_word(values.get("model"), "gate"),
+        regularise=_word(values.get("loss"), "regularise"),
+        **_weighting(values.get("weighting")),
         **_mixture(values.get("model"), values.get("refit")),
     )
+
+
+def _word(section: Any, name: str) -> str:
+    found = cast("Mapping[str, Any]", section).get(name) if isinstance(section, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _weighting(section: Any) -> dict[str, Any]:
+    if not isinstance(section, Mapping):
+        return {}
+    options = cast("Mapping[str, Any]", section)
+    bounds = float(options.get("least", 0.0)), float(options.get("most", math.inf))
+    return {"is_adaptive": bool(options.get("adaptive")), "weight_bounds": bounds}
+
+
+def _focal_gamma(loss: Any) -> float | None:
+    """The exponent of a focal loss: one of the loss's options is called so, and another is its exponent."""
+    if not isinstance(loss, Mapping):
+        return None
+    options = cast("Mapping[str, Any]", loss)
+    gamma = options.get("gamma", options.get("focal_gamma"))
+    return float(gamma) if _is_focal(options) and isinstance(gamma, int | float) else None
+
+
+def _is_focal(options: Mapping[str, Any]) -> bool:
+    return any("focal" in value.lower() for value in options.values() if isinstance(value, str))
 
 
 def _mixture(model: Any, refit: Any) -> dict[str, Any]:
@@ -108,10 +151,9 @@ def _balancing(loss: Any) -> tuple[str, ...]:
     if not isinstance(loss, Mapping):
         return ()
     options: Mapping[str, Any] = loss
-    name = str(options.get("name", ""))
-    found = ["focal loss"] if "focal" in name else []
     # A positive weight belongs to binary cross-entropy; a focal loss does not read it.
-    is_used = "focal" not in name
+    is_used = not _is_focal(options)
+    found = [] if is_used else ["focal loss"]
     weights = {key: options.get(key) for key in ("pos_weight", "class_weights", "class_weight")}
     found += [key for key, value in weights.items() if is_used and not _is_neutral(value)]
     return tuple(found)

@@ -28,6 +28,8 @@ _STEM = re.compile(r"(?:loss|acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|grad_nor
 """Cheap signs that a line can hold a pair at all."""
 _UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!best_)(?<![\w/])"
 _COUNT = r"\s*[:=#]*\s*[\[(]?\s*(\d+(?:\.\d+)?)(?:\s*(?:/|of)\s*\d+)?[\])]?"
+_BATCHES = re.compile(r"(?<![\w/])(?:iter|iteration|batch)\b\s*[:=#]*\s*[\[(]?\s*\d+\s*(?:/|of)\s*(\d+)", re.IGNORECASE)
+"""`batch 3/4`: how many an epoch has."""
 _EPOCH = re.compile(rf"{_UNLESS}(?:ep|epoch)\b{_COUNT}|第\s*(\d+)\s*轮", re.IGNORECASE)
 _STEP = re.compile(rf"{_UNLESS}(?:global[_ ]step|step|iter|iteration|batch)\b{_COUNT}|第\s*(\d+)\s*步", re.IGNORECASE)
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -55,6 +57,8 @@ class _Line:
     step: float | None
     epoch: float | None
     pairs: tuple[_Pair, ...]
+    batches: int | None = None
+    """Of an epoch."""
 
 
 @dataclass
@@ -75,6 +79,8 @@ def read_printed(lines: Sequence[str], source: str) -> LogTable:
     for number, raw in enumerate(lines, 1):
         line = _parse(raw)
         if line is not None:
+            if line.batches is not None:
+                builder.batches.add(line.batches)
             _take(builder, state, line, number)
     return builder.build()
 
@@ -121,6 +127,7 @@ def _parse(raw: str) -> _Line | None:
         return None
     text = _COMMENT.sub("", _ESCAPES.sub("", text)).replace("：", ":").replace("'", "").replace('"', "")
     indent = len(text) - len(text.lstrip())
+    batches = _BATCHES.search(text) if "/" in text or " of " in text else None
     text = _BULLET.sub("", text)
     epoch, text = _cut(_EPOCH, text)
     step, text = _cut(_STEP, text)
@@ -129,7 +136,7 @@ def _parse(raw: str) -> _Line | None:
     name = heading["name"] if heading else pairs[0].name if len(pairs) == 1 else ""
     if not pairs and step is None and epoch is None and not heading:
         return None
-    return _Line(indent, name, step, epoch, tuple(pairs))
+    return _Line(indent, name, step, epoch, tuple(pairs), int(batches[1]) if batches else None)
 
 
 def _cut(pattern: re.Pattern[str], text: str) -> tuple[float | None, str]:

@@ -46,6 +46,8 @@ class LogTable:
     """Step of each row, shape (rows,); NaN: unknown."""
     epochs: Floats
     """Epoch of each row, shape (rows,); NaN: unknown."""
+    batches: int | None = None
+    """Batches of an epoch, where the log says so and always the same; None: unknown."""
 
     @property
     def num_values(self) -> int:
@@ -64,6 +66,8 @@ class TableBuilder:
     def __init__(self, source: str, format: str) -> None:
         self.source, self.format = source, format
         self.num_rows = 0
+        self.batches: set[int] = set()
+        """Numbers of batches of an epoch that the log names."""
         self._cells: dict[tuple[str, str], list[tuple[int, float, int, float]]] = {}
         self._percent: set[tuple[str, str]] = set()
         self._steps: list[float] = []
@@ -100,6 +104,7 @@ class TableBuilder:
             columns=tuple(self._column(key) for key in self._cells),
             steps=np.array(self._steps, np.float64),
             epochs=np.array(self._epochs, np.float64),
+            batches=next(iter(self.batches)) if len(self.batches) == 1 else None,
         )
 
     def _column(self, key: tuple[str, str]) -> Column:

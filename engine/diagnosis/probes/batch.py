@@ -16,12 +16,15 @@ from torch import Tensor, nn
 from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.facts.data import SamplerFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ParameterFacts
+from trainctl.engine.diagnosis.facts.terms import GradientsFacts
 from trainctl.engine.diagnosis.probes.clusters import measure_clusters
 from trainctl.engine.diagnosis.probes.contrast import measure_contrast
 from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
+from trainctl.engine.diagnosis.probes.gates import measure_gates, watched
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.diagnosis.probes.reduction import measure_reduction
+from trainctl.engine.diagnosis.probes.terms import measure_gradients
 from trainctl.engine.optim.optimizers import freeze
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.layout import guard_convolutions
@@ -78,8 +81,9 @@ def measure_batch(
 def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | None) -> BatchFacts:
     order = bench.task.sampler(bench.splits.train).batches(0)
     batch = _fetch(bench, order[0])
-    with _first_nonfinite_output(bench.model) as first_nonfinite:
+    with _first_nonfinite_output(bench.model) as first_nonfinite, watched(bench.model) as seen:
         output = bench.task.step(bench.model, batch)
+    gates, gradients = measure_gates(seen, output), _gradients(bench, output)
     loss = _backward(bench, output)
     unreached = any(p.grad is None for p in bench.model.parameters() if p.requires_grad)
     if unreached and len(order) > 1 and loss.requires_grad:
@@ -112,7 +116,16 @@ def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | N
             lambda rows: _fetch(bench, rows),
             len(bench.splits.train),
         ),
+        gates=gates,
+        gradients=gradients,
     )
+
+
+def _gradients(bench: Bench, output: StepOutput) -> GradientsFacts | None:
+    """None also where groups of parameters minimise terms of their own: there is no main term then."""
+    if bench.task.optimizers(bench.model):
+        return None
+    return measure_gradients(bench.model, output.terms, bench.weights)
 
 
 def _weights(task: Task) -> dict[str, float]:

@@ -110,15 +110,16 @@ def _first_nonfinite(split: str, key: str, tensor: Tensor, names: Sequence[str])
 
 
 def _split_labels(name: str, split: Split, num_classes: int) -> SplitLabels | None:
-    if split.labels is None or len(split.labels) == 0:
+    if split.counted is None or len(split.counted) == 0:
         return None
-    labels = split.labels.cpu()
+    labels, is_of_samples = split.counted.cpu(), split.labels is not None
     outside = (labels < 0) | (labels >= num_classes)
     counts = torch.bincount(labels[~outside].long(), minlength=num_classes)
     example = None
     if outside.any():
         index = int(outside.int().argmax())
-        example = Place(name, "label", index, split.names[index] if split.names else "", 1)
+        named = split.names[index] if split.names and is_of_samples else ""
+        example = Place(name, "label", index, named, 1)
     return SplitLabels(
         split=name,
         counts=tuple(int(count) for count in counts),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,9 +17,11 @@ from trainctl.engine.data.batch import Splits
 from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
 from trainctl.engine.diagnosis.facts.data import OverlapFacts
 from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
+from trainctl.engine.diagnosis.facts.gates import NO_GATES
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
 from trainctl.engine.diagnosis.facts.network import NO_CONTRAST, BatchFacts
 from trainctl.engine.diagnosis.facts.plan import plan_facts
+from trainctl.engine.diagnosis.facts.terms import NO_TERMS
 from trainctl.engine.diagnosis.probes.batch import measure_batch
 from trainctl.engine.diagnosis.probes.data import (
     measure_data,
@@ -116,7 +119,7 @@ class _Probes:
         self.found: dict[str, Any] = {}
         self.failures: dict[str, str] = {}
         self._tell = tell
-        self._plan = plan_facts(task.config)
+        self._plan = replace(plan_facts(task.config), useful_weights=task.useful_weights)
         self._environment = EnvironmentFacts(platform.python_version(), torch.__version__, device)
 
     def begin(self, part: str) -> None:
@@ -152,6 +155,7 @@ class _Probes:
             **self.found,
             contrast=batch.contrast if batch else None,
             clusters=batch.clusters if batch else None,
+            gates=batch.gates if batch else None,
             plan=self._plan,
             environment=self._environment,
             missing={
@@ -159,6 +163,8 @@ class _Probes:
                 "records": NO_RECORDS,
                 "contrast": NO_CONTRAST if batch else no_batch,
                 "clusters": NO_MIXTURE if batch else no_batch,
+                "gates": NO_GATES if batch else no_batch,
+                "terms": NO_TERMS,
                 "scores": NO_RECORDS,
                 "batch": self.failures.get("sampler", "not asked for"),
                 **self.failures,

@@ -16,16 +16,20 @@ import numpy as np
 
 from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts, SplitLabels
 from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
+from trainctl.engine.diagnosis.facts.gates import NO_GATES
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ScoreFacts
 from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
 from trainctl.engine.diagnosis.facts.plan import PlanFacts, recorded_plan
 from trainctl.engine.diagnosis.facts.run import RecordFacts
+from trainctl.engine.diagnosis.facts.terms import TermsFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 from trainctl.engine.diagnosis.records.clusters import recorded_clusters
 from trainctl.engine.diagnosis.records.contrast import recorded_contrast
 from trainctl.engine.diagnosis.records.course import Extent, recorded_course
+from trainctl.engine.diagnosis.records.gates import recorded_gates
 from trainctl.engine.diagnosis.records.overlap import NOT_RECORDED, recorded_overlap
 from trainctl.engine.diagnosis.records.scan import RecordScan
+from trainctl.engine.diagnosis.records.terms import MOST_END, recorded_terms
 from trainctl.engine.diagnosis.records.validations import ValidationHistory
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import DamagedFileError
@@ -40,6 +44,21 @@ from trainctl.engine.runs.summary import read_summary
 NEEDS_DATA = "needs the data, not only the records of the run"
 NEEDS_NETWORK = "needs a batch through the network, not only the records of the run"
 NO_VALIDATION = "no validation has named the metric that chooses the best checkpoint"
+WHY_MISSING = {
+    "data": NEEDS_DATA,
+    "batch": NEEDS_NETWORK,
+    "labels": "the run recorded no class counts",
+    "overlap": NOT_RECORDED,
+    "sampler": "the run recorded no classes of its batches",
+    "plan": "the run's configuration cannot be read",
+    "contrast": NO_CONTRAST,
+    "clusters": NO_MIXTURE,
+    "scores": NO_SCORES,
+    "monitor": NO_VALIDATION,
+    "gates": NO_GATES,
+    "terms": "the run has no loss terms",
+}
+"""Of each part why it is not there, where it is not."""
 MOST_BATCHES = 16_384
 """Batches that are judged: the newest. What is wrong with a sampler shows in far fewer."""
 MOST_COUNTS = 1 << 21
@@ -95,36 +114,40 @@ class RunEvidence:
         self._plan = self._plan or _plan(self.paths)
         meta, plan = self._meta or {}, self._plan
         stored = self._scan.reader.stored()
-        newest, first = stored[-self._most_judged(layout) :], stored[:1]
-        labels, overlap, sampler = _labels(meta), recorded_overlap(meta), self._sampler(newest, layout, plan)
-        missing = {"data": NEEDS_DATA, "batch": NEEDS_NETWORK}
-        missing |= {"overlap": NOT_RECORDED} if overlap is None else {}
-        missing |= {"labels": "the run recorded no class counts"} if labels is None else {}
-        missing |= {"sampler": "the run recorded no classes of its batches"} if sampler is None else {}
+        newest, beginning = stored[-self._most_judged(layout) :], stored[:MOST_END]
+        first = beginning[:1]
         state, is_crashed = _state(self.paths) if self._ends_as is None else (self._ends_as, False)
         records = self._scan.facts(str(state), is_crashed=is_crashed)
+        labels = _labels(meta)
         contrast = recorded_contrast(newest, layout, records, plan, self._steps_per_epoch)
-        missing |= {"contrast": NO_CONTRAST} if contrast is None else {}
-        clusters = recorded_clusters(newest, first, layout, records, plan, self._steps_per_epoch, self._history)
-        scores = self._scores(records)
-        missing |= {"clusters": NO_MIXTURE} if clusters is None else {}
-        missing |= {"scores": NO_SCORES} if scores is None else {}
-        monitor = self._history.monitor()
-        missing |= {"monitor": NO_VALIDATION} if monitor is None else {}
-        missing |= {"plan": "the run's configuration cannot be read"} if plan is None else {}
+        parts: dict[str, Any] = {
+            "labels": labels,
+            "overlap": recorded_overlap(meta),
+            "sampler": self._sampler(newest, layout, plan),
+            "plan": plan,
+            "contrast": contrast,
+            "clusters": recorded_clusters(newest, first, layout, records, plan, self._steps_per_epoch, self._history),
+            "scores": self._scores(records),
+            "monitor": self._history.monitor(),
+            "gates": recorded_gates(first, newest, layout, plan),
+            "terms": self._terms(beginning, newest, layout, records),
+        }
         return Evidence(
-            labels=labels,
-            overlap=overlap,
-            sampler=sampler,
-            plan=plan,
-            contrast=contrast,
-            clusters=clusters,
-            scores=scores,
-            monitor=monitor,
+            **parts,
             records=records,
             course=self._course(layout, labels, contrast.early if contrast else ""),
             environment=_environment(meta),
-            missing=missing,
+            missing={name: why for name, why in WHY_MISSING.items() if parts.get(name) is None},
+        )
+
+    def _terms(
+        self, beginning: Records, newest: Records, layout: RecordLayout, records: RecordFacts
+    ) -> TermsFacts | None:
+        extent = Extent(self._warmup_steps, self._steps_per_epoch or 0)
+        useful = (self._meta or {}).get("useful_weights")
+        early = extent.too_early(records.last_step)
+        return recorded_terms(
+            beginning, newest, layout, self._history, num_steps=records.num_steps, early=early, useful=useful
         )
 
     def _course(self, layout: RecordLayout, labels: LabelFacts | None, early: str) -> LogFacts:

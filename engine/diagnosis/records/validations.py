@@ -70,6 +70,14 @@ class ValidationHistory:
         """Those in force, oldest first, each as it was before anything was changed at its step."""
         return [event for event in self._events if _is_ordinary(event)]
 
+    def newest(self, metric: str) -> tuple[float, ...]:
+        """A metric of the raw weights at the newest validations, oldest first; NaN: it was not among them."""
+        return tuple(_number(_raw(event).get(metric)) for event in self.validations()[-NEWEST:])
+
+    def constant(self, metric: str) -> float:
+        """What the best constant answer reaches; NaN: the run does not say."""
+        return _number(self._constant.get(metric))
+
     def monitor(self) -> MonitorFacts | None:
         """The metric that chooses the best checkpoint; None where no validation names it."""
         events = [event for event in self.validations() if isinstance(event.data.get("monitor"), str)]

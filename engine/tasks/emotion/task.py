@@ -17,9 +17,10 @@ from trainctl.engine.data.emotion.known import Known
 from trainctl.engine.data.emotion.load import SUFFIXES, Unlabelled, load_emotion, read_unlabelled
 from trainctl.engine.data.emotion.options import MODALITIES
 from trainctl.engine.losses import utterances
-from trainctl.engine.losses.reconstruction import last_dialogue, reconstruction
+from trainctl.engine.losses.reconstruction import constant_error, last_dialogue, reconstruction
 from trainctl.engine.models.emotion.gates import Gated, shares
 from trainctl.engine.models.emotion.net import Conversation, EmotionNet
+from trainctl.engine.runs.term_kinds import TermKind
 from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.emotion.config import EmotionConfig
 from trainctl.engine.tasks.emotion.metrics import emotion_metrics, f1_scores
@@ -34,6 +35,8 @@ class EmotionTask(Task[EmotionConfig]):
     """
 
     monitor: ClassVar[Monitor] = Monitor("weighted_f1", "max")
+    kinds: ClassVar[Mapping[str, TermKind]] = {"encoder": "reconstruction"}
+    useful_weights: ClassVar[Mapping[str, tuple[float, float]]] = {"encoder": (0.01, 0.1)}
     file_suffixes: ClassVar[frozenset[str]] = frozenset({".npz", *SUFFIXES})
 
     def __init__(self, config: EmotionConfig, data_path: Path | None = None) -> None:
@@ -79,7 +82,8 @@ class EmotionTask(Task[EmotionConfig]):
         """Terms `nll` or `focal`, `encoder`, `gate`: means over the utterances of the batch.
 
         Columns `truth` and `answer` ((B, L), −1 where there is no utterance) and `nll` (mean of a dialogue). Scalars
-        `gate.closed.NAME` and `gate.open.NAME`: shares of a gate's values that are 0 and 1.
+        `gate.closed.NAME` and `gate.open.NAME`: shares of a gate's values that are 0 and 1; `units` and `units.last`:
+        utterances of the batch, and of its last dialogue.
         """
         labels_BL = batch["labels"]
         valid_BL = labels_BL >= 0
@@ -97,7 +101,9 @@ class EmotionTask(Task[EmotionConfig]):
         of_dialogue_BL = torch.zeros(labels_BL.shape, device=labels_BL.device).masked_scatter(valid_BL, nll_N.detach())
         answer_BL = torch.where(valid_BL, out.logits.detach().argmax(-1), -1)
         columns = {"truth": labels_BL, "answer": answer_BL, "nll": of_dialogue_BL.sum(1) / valid_BL.sum(1)}
-        return StepOutput(terms, columns, _gate_shares(out.gates, valid_BL), units=valid_BL.sum())
+        units = valid_BL.sum()
+        scalars = {"units": units, "units.last": valid_BL[-1].sum(), **_gate_shares(out.gates, valid_BL)}
+        return StepOutput(terms, columns, scalars, units=units)
 
     def default_weights(self) -> Mapping[str, float]:
         """Those of the original configuration."""
@@ -108,13 +114,18 @@ class EmotionTask(Task[EmotionConfig]):
         return emotion_metrics(*_flat(columns), self._classes)
 
     def constant_metrics(self, split: Split) -> Mapping[str, float]:
-        """Of the most frequent emotion, answered always."""
-        labels_N = split.tensors["labels"]
-        labels_N = labels_N[labels_N >= 0]
+        """Of the most frequent emotion, answered always; `encoder`: of the same features, made again always."""
+        labels_N, loss = split.tensors["labels"], self.config.loss
+        is_there = labels_N >= 0
+        features_ND = torch.cat([split.tensors[name][is_there] for name in MODALITIES], -1)
+        labels_N = labels_N[is_there]
         most = int(torch.bincount(labels_N).argmax())
         scores, counts = f1_scores(labels_N, torch.full_like(labels_N, most), len(self._classes))
         share = float(counts[most] / counts.sum())
-        return {"accuracy": share, "weighted_f1": share * float(scores[most])}
+        metrics = {"accuracy": share, "weighted_f1": share * float(scores[most])}
+        if loss.over == "batch":  # of both autoencoders
+            metrics["encoder"] = 2 * constant_error(features_ND, loss.reconstruction)
+        return metrics
 
     def answers(self, columns: Mapping[str, Tensor]) -> Answers:
         """Each utterance's emotion."""

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from trainctl.engine.data.batch import Splits
+from trainctl.engine.data.emotion.options import MODALITIES
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.probes.preflight import gather
+from trainctl.engine.losses.reconstruction import Distance, reconstruction
 from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.emotion.config import EmotionConfig
 from trainctl.engine.tasks.emotion.metrics import emotion_metrics
@@ -68,8 +70,27 @@ def test_an_answer_of_one_emotion_is_the_floor() -> None:
     most = int(torch.bincount(labels[labels >= 0]).argmax())
     columns = {"truth": labels, "answer": torch.where(labels >= 0, most, -1)}
     measured = emotion.metrics(columns)
-    for name, value in emotion.constant_metrics(split).items():
+    constant = dict(emotion.constant_metrics(split))
+    assert constant.pop("encoder") > 0
+    for name, value in constant.items():
         assert measured[name] == pytest.approx(value)
+
+
+@pytest.mark.parametrize("distance", ["mse", "smooth_l1"])
+def test_no_constant_features_are_nearer_than_the_constant_answer(distance: Distance) -> None:
+    emotion = task(loss={"reconstruction": distance})
+    split = emotion.load().train
+    there = split.tensors["labels"] >= 0
+    features_ND = torch.cat([split.tensors[name][there] for name in MODALITIES], -1)
+    constant = emotion.constant_metrics(split)["encoder"] / 2
+    mean_D = features_ND.mean(0)
+    errors = [
+        float(reconstruction((mean_D + shift).expand_as(features_ND), features_ND, distance))
+        for shift in (0.0, 0.05, -0.05, *torch.randn(20, len(mean_D), generator=torch.Generator().manual_seed(1)) / 20)
+    ]
+    assert 0.98 * min(errors) < constant <= min(errors) + 1e-6
+    summed = task(loss={"over": "last_dialogue"})
+    assert "encoder" not in summed.constant_metrics(summed.load().train)
 
 
 def test_gates_are_recorded_at_every_step() -> None:
@@ -77,7 +98,10 @@ def test_gates_are_recorded_at_every_step() -> None:
     splits = emotion.load()
     torch.manual_seed(0)
     model = emotion.build_model(splits)
-    scalars = emotion.step(model, emotion.prepare(splits.train.at(torch.arange(4)))).scalars
+    batch = emotion.prepare(splits.train.at(torch.arange(4)))
+    scalars = dict(emotion.step(model, batch).scalars)
+    assert int(scalars.pop("units")) == int((batch["labels"] >= 0).sum())
+    assert int(scalars.pop("units.last")) == int((batch["labels"][-1] >= 0).sum())
     assert sorted(scalars) == sorted(
         f"gate.{side}.{name}" for side in ("closed", "open") for name in ("utterance", "forget", "input", "temporal")
     )

@@ -68,7 +68,7 @@ def divergence(log: LogFacts) -> Answer:
         why=f"medians of the first and the last tenth, a factor of {last / start:.3g}{rate}",
         fix=Fix("a tenth of the learning rate, a warmup, and clip the gradient"),
         figures={"first": first, "last": last, "lowest": float(values.min())},
-        because=("N901",),
+        because=("N901", "C313"),
     )
 
 
@@ -114,7 +114,7 @@ def spikes(log: LogFacts) -> Answer:
         why=f"{rest[at] / spread:.0f} deviations of ln(loss / trend), 1.4826·MAD = {spread:.3g}; half the gain lost",
         fix=Fix("look at the batches of those steps; clip the gradient"),
         figures={"spikes": len(starts), "value": float(values[at]), "trend": float(level[at])},
-        because=("N901", "O601"),
+        because=("N901", "O601", "C313"),
     )
 
 

@@ -6,12 +6,24 @@ import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.network import BatchFacts
+from trainctl.engine.diagnosis.facts.terms import TermCourse, TermsFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 DOUBLE = 0.02
 """How near to 2 the ratio counts as a doubling."""
 MOVED = 1e-3
 """Relative change beyond what adding up in another order does to float32."""
+FOLLOWS = 0.9
+"""Correlation from which on a term is taken for what it follows. Planted .98 or more, healthy at most .5."""
+SEEN = 0.05
+"""Noise of a term below which nothing can be seen in it."""
+AS_ONE, CALMER, LEAST_BATCH = 0.4, 5.0, 8
+MEANS = frozenset({"reconstruction", "cross_entropy", "binary_cross_entropy"})
+"""Kinds of terms that are means over samples, none of which is worth many times the others before much is learned."""
+NEITHER = "needs a batch through the network or the records of a run"
+WHY_SUM = "gradient and best learning rate then grow with the batch, and a smaller last batch weighs less"
+MEAN = Fix("take the mean over the samples (reduction='mean')")
+BEFORE_THE_LOOP = Fix("add up over all samples and divide by their number: the reset belongs before the loop")
 NO_REDUCTION = "the step draws random numbers, has fewer than three samples, or does not work on other batches"
 
 
@@ -57,8 +69,11 @@ def implausible_initial_loss(batch: BatchFacts) -> Answer:
     precedence=Precedence.LOSS,
     cost=Cost.BATCH,
 )
-def summed_loss(batch: BatchFacts) -> Answer:
-    """A term that doubles when every sample of the batch stands in it twice."""
+def summed_loss(batch: BatchFacts | None = None, terms: TermsFacts | None = None) -> Answer:
+    """A term that doubles when every sample of the batch stands in it twice; of a run, one that goes with the number
+    of things in the batch (correlation of the logarithms above .9, as in C313)."""
+    if batch is None:
+        return _recorded_sum(terms) if terms is not None else Unchecked(NEITHER)
     facts = batch.reduction
     if facts is None:
         return Unchecked(NO_REDUCTION)
@@ -72,10 +87,34 @@ def summed_loss(batch: BatchFacts) -> Answer:
         summary=f"{names} doubles with the batch: a sum over its samples, not their mean",
         where=f"{facts.num_samples} samples, and the same twice: "
         + ", ".join(f"{ratio:.3f} times" for ratio in summed.values()),
-        why="gradient and best learning rate then grow with the batch, and a smaller last batch weighs less",
-        fix=Fix("take the mean over the samples (reduction='mean')"),
+        why=WHY_SUM,
+        fix=MEAN,
         figures={f"doubled.{name}": ratio for name, ratio in facts.doubled.items()},
     )
+
+
+def _recorded_sum(terms: TermsFacts) -> Answer:
+    told = [term for term in terms.terms if not math.isnan(term.by_all)]
+    if not told:
+        return Unchecked("the batches of the run are all of one size")
+    summed = [term for term in told if term.by_all > FOLLOWS and term.noise > SEEN and term.by_all > _last(term)]
+    if not summed:
+        return None
+    worst = max(summed, key=lambda term: term.by_all)
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{worst.name} goes with the size of the batch: a sum over it, not its mean",
+        where=f"{worst.num_noise} steps: correlation {worst.by_all:.2f} of ln {worst.name} with ln of the batch's size",
+        why=WHY_SUM,
+        fix=MEAN,
+        figures={f"by_all.{term.name}": term.by_all for term in told},
+        because=("N901",),
+    )
+
+
+def _last(term: TermCourse) -> float:
+    return 0.0 if math.isnan(term.by_last) else term.by_last
 
 
 @rule(
@@ -86,8 +125,19 @@ def summed_loss(batch: BatchFacts) -> Answer:
     precedence=Precedence.LOSS,
     cost=Cost.BATCH,
 )
-def order_of_the_batch(batch: BatchFacts) -> Answer:
-    """A term that changes by more than a thousandth when the same samples stand in another order."""
+def order_of_the_batch(batch: BatchFacts | None = None, terms: TermsFacts | None = None) -> Answer:
+    """A term that changes by more than a thousandth when the same samples stand in another order; of a run, one that
+    is of the last sample alone.
+
+    A mean over a batch follows no single sample. Where the step records how many things its last sample holds
+    (scalar `units.last`), the correlation of the logarithms tells: above .9. Elsewhere the noise does, of terms that
+    are known to be means: the robust deviation of ln term about its running median, above .4 in batches of 8 or more,
+    and five times that of another term of the same steps. Measured on the emotion task, seeds 1 to 5: planted .67 to
+    .73 and a correlation of .98 or more, healthy reconstruction .009 to .012 and .5 at most; the largest of healthy
+    cross-entropies, in batches of 16, .25.
+    """
+    if batch is None:
+        return _recorded_last(terms) if terms is not None else Unchecked(NEITHER)
     facts = batch.reduction
     if facts is None:
         return Unchecked(NO_REDUCTION)
@@ -102,9 +152,46 @@ def order_of_the_batch(batch: BatchFacts) -> Answer:
         where="; ".join(f"{name} {batch.terms[name]:.4g}, changes by {change:.1%}" for name, change in moved.items()),
         why="it is taken over a part of the batch, such as the last sample of a loop that sets the loss to zero each "
         "time; from step to step it then jumps by as much, whatever the network does",
-        fix=Fix("add up over all samples and divide by their number: the reset belongs before the loop"),
+        fix=BEFORE_THE_LOOP,
         figures={f"order_change.{name}": change for name, change in facts.order_change.items()},
     )
+
+
+def _recorded_last(terms: TermsFacts) -> Answer:
+    """Of a run: by the size of the last sample, else by the noise."""
+    following = [term for term in terms.terms if term.by_last > FOLLOWS and term.noise > SEEN]
+    noisy = [term for term in terms.terms if _is_of_one(term, terms)]
+    told = [term for term in terms.terms if not math.isnan(term.noise)]
+    if not following and not noisy:
+        return None if told else Unchecked("too few steps to tell the noise of a term")
+    worst = max(following or noisy, key=lambda term: term.noise)
+    calm = min(told, key=lambda term: term.noise)
+    by_last = f"; correlation {worst.by_last:.2f} with the size of the last sample of the batch" if following else ""
+    return Hit(
+        severity=Severity.ERROR if following else Severity.WARNING,
+        confidence=Confidence.PROVEN if following else Confidence.LIKELY,
+        summary=f"{worst.name} jumps by a factor of {math.exp(worst.noise):.2g} from step to step, as one sample does",
+        where=f"{worst.num_noise} steps in batches of {terms.batch_size}: deviation of ln {worst.name} "
+        f"{worst.noise:.2g}, of ln {calm.name} {calm.noise:.2g}{by_last}",
+        why=f"a mean over {terms.batch_size} samples of such a noise would need single ones that differ by "
+        f"{worst.noise * math.sqrt(terms.batch_size):.1f} of their mean; a loop that sets the loss to zero each time "
+        f"leaves the last sample alone",
+        fix=BEFORE_THE_LOOP,
+        figures={
+            **{f"noise.{term.name}": term.noise for term in told},
+            **{f"by_last.{term.name}": term.by_last for term in told if not math.isnan(term.by_last)},
+        },
+        because=("N901",),
+    )
+
+
+def _is_of_one(term: TermCourse, terms: TermsFacts) -> bool:
+    """Whether a term known to be a mean is as noisy as one sample, and another term of the same steps is not."""
+    others = [other.noise for other in terms.terms if other is not term and not math.isnan(other.noise)]
+    is_mean = term.kind in MEANS and terms.batch_size >= LEAST_BATCH
+    # What follows no count that was recorded is noisy for another reason.
+    is_refuted = not math.isnan(term.by_last) and term.by_last <= FOLLOWS
+    return is_mean and not is_refuted and term.noise > AS_ONE and bool(others) and term.noise > CALMER * min(others)
 
 
 @rule(

@@ -1,0 +1,258 @@
+"""C301, C302, C314, C317: how the terms of a loss go together. Pure functions of evidence.
+
+The main term is the first that a step names and that weighs anything; the others are there to help it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.network import BatchFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
+from trainctl.engine.diagnosis.facts.terms import GradientsFacts, TermCourse, TermGradient, TermsFacts
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+
+DOMINATES, DOMINATING_VALUE = 0.8, 0.9
+"""Share of the gradient, and of the value, from which on a term that should help decides. Measured before training on
+every preset: at most .13 (balance of quality/repaired); of healthy runs up to .95 of the value, so that the value says
+something only where the main term stands still."""
+MEANT_SHARE = 0.2
+"""Share of the gradient that the weight of the fix aims at."""
+NOTHING = 1e-12
+"""Of the main term's gradient: less is nothing, in single precision and far beyond. A term that is saturated had
+1e-35 of it, the weakest that works 4e-4."""
+STILL = 0.02
+"""Share of its first value by which a term must fall to have moved. Healthy reconstructions: .14 after 15 epochs, .2 to
+.5 at the end of a run."""
+LEAST_STEPS = 60
+NO_BETTER = 0.98
+"""Of the constant answer's error: nothing was learned of the single sample. Healthy: at most .79 after 15 epochs."""
+TOO_NOISY = 0.4
+"""Noise of the logarithm above which the medians of two ends say nothing; see C313."""
+ONE_TERM = "the loss has one term"
+RECONSTRUCTION = "reconstruction"
+
+
+@rule(
+    "C301",
+    "a helping term dominates the loss",
+    section="loss",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.BATCH,
+)
+def dominating_term(batch: BatchFacts | None = None, terms: TermsFacts | None = None) -> Answer:
+    """Before training: more than .8 of the gradient where a term meets the main one. Of a run: more than .9 of the
+    loss at its beginning, and a main term that fell by less than 2 %.
+
+    A term of weight 1 was not given a weight: there may be two aims, and it is an information only.
+    """
+    if batch is not None:
+        return _by_gradient(batch.gradients) if batch.gradients else Unchecked(f"{ONE_TERM}, or no main one")
+    if terms is None:
+        return Unchecked("needs a batch through the network or the records of a run")
+    return _by_value(terms)
+
+
+def _by_gradient(gradients: GradientsFacts) -> Answer:
+    shares = {term.name: gradients.share(term) for term in gradients.others}
+    known = [term for term in gradients.others if shares[term.name] > DOMINATES]
+    if not known:
+        return None
+    worst, main = max(known, key=lambda term: shares[term.name]), gradients.main
+    meant = worst.weight * MEANT_SHARE / (1 - MEANT_SHARE) * (1 - shares[worst.name]) / shares[worst.name]
+    return Hit(
+        severity=Severity.INFO if worst.weight == 1 else Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{worst.name} makes {shares[worst.name]:.0%} of the gradient where it meets {main.name}",
+        where=f"first batch, untrained network: {worst.name} {worst.weight:g}·{worst.shared:.3g}, "
+        f"{main.name} {main.weight:g}·{main.norm:.3g}",
+        why=f"the updates serve {worst.name}; {main.name} may stand still while the total falls",
+        fix=Fix(
+            f"a weight at which it has {MEANT_SHARE:.0%}: {meant:.2g}",
+            {f"loss_weights.{worst.name}": _two_digits(meant)},
+        ),
+        figures={f"gradient_share.{name}": share for name, share in shares.items()},
+        because=("N901", "C313", "C307", "Q501"),
+    )
+
+
+def _by_value(terms: TermsFacts) -> Answer:
+    weighing = [term for term in terms.terms if term.weight > 0]
+    if len(weighing) < 2:
+        return Unchecked(ONE_TERM)
+    if terms.early or terms.num_steps < LEAST_STEPS:
+        return Unchecked(terms.early or f"needs {LEAST_STEPS} steps")
+    main, *others = weighing
+    worst = max(others, key=lambda term: term.share if term.share == term.share else 0.0)
+    if not worst.share > DOMINATING_VALUE or not main.fell < STILL:
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{worst.name} is {worst.share:.0%} of the loss at the beginning, and {main.name} stands still",
+        where=f"{terms.num_steps:,} steps: {main.name} {main.first:.4g} to {main.last:.4g}, "
+        f"{worst.name} {worst.first:.4g} to {worst.last:.4g}",
+        why=f"the updates serve {worst.name}",
+        fix=Fix(f"a smaller weight of {worst.name} (now {worst.weight:g})", _tenth(worst)),
+        figures={"value_share": worst.share, "main_fell": main.fell, "weight": worst.weight},
+        because=("N901", "C313", "C307", "O601", "O602"),
+    )
+
+
+def _tenth(term: TermCourse) -> dict[str, float]:
+    return {f"loss_weights.{term.name}": _two_digits(term.weight / 10)}
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
+@rule(
+    "C302",
+    "dead term",
+    section="loss",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.BATCH,
+)
+def dead_term(batch: BatchFacts) -> Answer:
+    """A term that weighs something, is not 0, and passes no gradient to any parameter."""
+    gradients = batch.gradients
+    if gradients is None:
+        return Unchecked(f"{ONE_TERM}, or no main one")
+    if not gradients.main.norm > 0:
+        return Unchecked(f"{gradients.main.name} itself has no gradient, see C310 and G701")
+    dead = [term for term in gradients.others if _is_dead(term, gradients.main)]
+    if not dead:
+        return None
+    detached = [term.name for term in dead if not batch.term_depends.get(term.name, True)]
+    why = f"{', '.join(detached)}: cut off from the parameters" if detached else "its value is flat where it stands"
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"{', '.join(term.name for term in dead)} passes no gradient to any parameter",
+        where=", ".join(
+            f"{term.name} {term.value:.4g}, weight {term.weight:g}, gradient {term.norm:.2g}" for term in dead
+        ),
+        why=f"{why}: no weight of it has any effect",
+        fix=Fix("look for detach(), no_grad or saturated values on its way to the network, or leave it out"),
+        figures={f"gradient.{term.name}": term.norm for term in dead},
+        because=("N901", "C310", "Q501", "G702", "G707"),
+    )
+
+
+def _is_dead(term: TermGradient, main: TermGradient) -> bool:
+    is_something = math.isfinite(term.value) and term.value != 0
+    return term.weight > 0 and is_something and term.norm <= NOTHING * main.norm
+
+
+@rule(
+    "C314",
+    "reconstruction does not fall",
+    section="loss",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.RECORDS,
+)
+def standing_reconstruction(terms: TermsFacts) -> Answer:
+    """A reconstruction that fell by less than 2 % from the first to the last tenth of at least 60 steps, or that is no
+    better in all of the three newest validations than the best constant answer."""
+    known = [term for term in terms.terms if term.kind == RECONSTRUCTION]
+    if not known:
+        return Unchecked("no term is known to be a reconstruction (its name, or `kinds` of the task, says so)")
+    known = [term for term in known if term.weight > 0]
+    if not known:
+        return None
+    if terms.early or terms.num_steps < LEAST_STEPS:
+        return Unchecked(terms.early or f"needs {LEAST_STEPS} steps")
+    noisy = [term for term in known if term.noise > TOO_NOISY]
+    hits = [hit for term in known if term not in noisy and (hit := _standing(term, terms)) is not None]
+    if not hits and noisy:
+        return Unchecked(f"{noisy[0].name} jumps by a factor of e^{noisy[0].noise:.1f} from step to step, see C313")
+    return hits[0] if hits else None
+
+
+def _standing(term: TermCourse, terms: TermsFacts) -> Hit | None:
+    is_still = term.fell < STILL
+    is_constant = len(term.validated) >= 3 and all(value >= NO_BETTER * term.constant for value in term.validated)
+    if not is_still and not is_constant:
+        return None
+    newest = term.validated[-1] if term.validated else math.nan
+    against = "" if math.isnan(term.constant) else f"; validation {newest:.4g}, constant answer {term.constant:.4g}"
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN if is_still and is_constant else Confidence.LIKELY,
+        summary=f"{term.name} stands at {term.last:.4g}, it began at {term.first:.4g}"
+        if is_still
+        else f"{term.name} is no better than one and the same answer for all",
+        where=f"{terms.num_steps:,} steps, weight {term.weight:g}: fell by {term.fell:.1%}{against}",
+        why="what should be made again is not learned: the code that the rest builds on carries nothing of it",
+        fix=Fix(
+            f"check that its modules are trained and reached; then a larger weight of {term.name}, or a larger rate"
+        ),
+        figures={
+            "first": term.first,
+            "last": term.last,
+            "fell": term.fell,
+            "validation": newest,
+            "constant": term.constant,
+            "weight": term.weight,
+        },
+        because=("N901", "G701", "G702", "C313", "O601", "O602"),
+    )
+
+
+@rule(
+    "C317",
+    "weight outside its useful range",
+    section="loss",
+    severity=Severity.INFO,
+    precedence=Precedence.LOSS,
+    cost=Cost.BATCH,
+)
+def useless_weight(
+    batch: BatchFacts | None = None, terms: TermsFacts | None = None, plan: PlanFacts | None = None
+) -> Answer:
+    """The configured weight of a term outside the range that its task names (`useful_weights`).
+
+    For `encoder` of the emotion task that is .01 to .1, of the convergence document (§5.2). What it comes to in shares
+    of the gradient stands beside it, where it could be measured.
+    """
+    if batch is not None:
+        useful, weights = plan.useful_weights if plan else {}, dict(batch.weights)
+    elif terms is not None:
+        useful, weights = terms.useful, {course.name: course.configured for course in terms.weights}
+    else:
+        return Unchecked("needs a batch through the network or the records of a run")
+    if not useful:
+        return Unchecked("the task names no useful range of a weight")
+    outside = [name for name, (low, high) in useful.items() if name in weights and not low <= weights[name] <= high]
+    if not outside:
+        return None
+    name = outside[0]
+    low, high = useful[name]
+    gradients = batch.gradients if batch else None
+    mine = next((term for term in gradients.others if term.name == name), None) if gradients else None
+    share = gradients.share(mine) if gradients and mine else math.nan
+    told = (
+        ""
+        if math.isnan(share)
+        else f"; {share:.2%} of the gradient where it meets {gradients.main.name}"
+        if gradients
+        else ""
+    )
+    nearest = low if weights[name] < low else high
+    return Hit(
+        severity=Severity.INFO,
+        confidence=Confidence.LIKELY,
+        summary=f"{name} weighs {weights[name]:g}, useful are {low:g} to {high:g}",
+        where=f"loss_weights.{name}={weights[name]:g}{told}",
+        why="below it the term has no effect"
+        if weights[name] < low
+        else "above it the term takes over what it should help",
+        fix=Fix(f"a weight between {low:g} and {high:g}", {f"loss_weights.{name}": nearest}),
+        figures={"weight": weights[name], "least": low, "most": high, "gradient_share": share},
+        because=("C301",),
+    )
