@@ -7,6 +7,7 @@ Knows the files and their order, no task, no network and no loop: whoever trains
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.files import is_folder
 from trainctl.engine.runs.atomic import DiskError, write_atomic
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
@@ -42,6 +44,8 @@ WRITE_S = 0.1
 """Seconds between two writings; what comes in between goes out together."""
 CHECKPOINT_PAUSES_S = (0.1, 0.4, 1.0)
 """Before a checkpoint that the disk would not take is tried again."""
+GONE_S = 60.0
+"""How long a run whose folder is not there goes on without a checkpoint."""
 READ_BLOCK = 16_384
 """Records of before that are read at once."""
 LAST_S = 5.0
@@ -60,6 +64,8 @@ class RunWriter:
         """The thread that waits for the disk, from `begin_posting` on."""
         self._outbox = Outbox(paths)
         self._is_posting = self._is_called = False
+        self._gone_since = math.inf
+        """When the folder was first missed, by the monotonic clock."""
         self._delivery = threading.Event()
         self._delivery.set()
 
@@ -122,10 +128,22 @@ class RunWriter:
                 save_checkpoint(path, state, about)
                 break
             except DiskError as err:
-                if err.is_lasting or pause_s is None:
-                    raise
+                is_lasting = self._is_lasting(err)
+                if is_lasting or pause_s is None:
+                    raise DiskError(err.message, err.hint, is_lasting=is_lasting) from err
                 time.sleep(pause_s)
         self.event(EventKind.CHECKPOINT, step, which=which)
+
+    def _is_lasting(self, err: DiskError) -> bool:
+        """Whether to try again is of no use.
+
+        A folder that is not there may come back: a mount that hiccups, a name that was changed by mistake.
+        """
+        if is_folder(self.paths.root, strict=False):
+            self._gone_since = math.inf
+            return err.is_lasting
+        self._gone_since = min(self._gone_since, time.monotonic())
+        return time.monotonic() - self._gone_since > GONE_S
 
     def samples(self, worst: WorstSamples) -> None:
         """The worst samples of a validation. Before the event that speaks of them."""
