@@ -88,7 +88,7 @@ ACTIONS = (
            "run --preset NAME"),
     Action("y", "log_axis", "log", "Switch the value axis of the chosen panel: linear, logarithmic.", _LOOK),
     Action("x", "unit", "axis", "Switch the x axis: steps, epochs, time.", _LOOK),
-    Action("u", "loss_mode", "terms", "Switch the loss terms: weighted, raw, share.", _LOOK),
+    Action("u", "loss_mode", "terms", "Switch the loss terms: weighted, raw, share, their weights.", _LOOK),
     Action("plus,equals_sign", "smoother", "smooth", "Smooth more.", _LOOK),
     Action("minus", "rougher", "rough", "Smooth less.", _LOOK),
     Action("left_square_bracket", "zoom_out", "zoom out", "Show more steps.", _LOOK),

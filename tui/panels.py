@@ -13,9 +13,11 @@ from textual.widget import Widget
 
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
-from trainctl.tui.widgets.classes import ClassPanel
+from trainctl.tui.widgets.class_scores import ClassScorePanel, has_class_scores
+from trainctl.tui.widgets.classes import ClassPanel, may_have_classes
 from trainctl.tui.widgets.clusters import ClusterPanel
 from trainctl.tui.widgets.embedding import EmbeddingPanel
+from trainctl.tui.widgets.gates import GatePanel, has_gates
 from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
@@ -43,6 +45,7 @@ class PanelEntry:
         kind: the widget; made with `id=` alone.
         tasks: names of the tasks it belongs to; empty: every task.
         without: names of tasks that have no use for it.
+        wanted: whether a run records what it shows; none: every run does.
         wide_only: shown where the terminal has three columns of panels.
     """
 
@@ -51,24 +54,33 @@ class PanelEntry:
     kind: Callable[..., Widget]
     tasks: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    wanted: Callable[[RunView], bool] | None = None
     wide_only: bool = False
 
     def make(self) -> PanelWidget:
         """The widget."""
         return cast(PanelWidget, self.kind(id=self.id))
 
-    def belongs_to(self, task: str) -> bool:
+    def belongs_to(self, task: str, view: RunView) -> bool:
         """Whether a run of this task has the panel."""
-        return task not in self.without and (not self.tasks or task in self.tasks)
+        is_wanted = self.wanted is None or self.wanted(view)
+        return task not in self.without and (not self.tasks or task in self.tasks) and is_wanted
+
+
+def panels_of(task: str, view: RunView) -> tuple[PanelEntry, ...]:
+    """Those that a run has, in their order."""
+    return tuple(entry for entry in PANELS if entry.belongs_to(task, view))
 
 
 PANELS = (
     PanelEntry("loss", "Loss", LossPanel),
     PanelEntry("lr", "Learning rate", LearningRatePanel),
     PanelEntry("gradients", "Gradients", GradientPanel),
-    PanelEntry("classes", "Classes", ClassPanel, without=("quality",)),
+    PanelEntry("classes", "Classes", ClassPanel, without=("quality",), wanted=may_have_classes),
     PanelEntry("clusters", "Clusters", ClusterPanel, tasks=("quality",)),
+    PanelEntry("gates", "Gates", GatePanel, wanted=has_gates),
     PanelEntry("validation", "Validation", ValidationPanel),
+    PanelEntry("class_scores", "F1 by class", ClassScorePanel, wanted=has_class_scores),
     PanelEntry("health", "Health", HealthPanel),
     PanelEntry("embedding", "Embedding", EmbeddingPanel, tasks=("weld",)),
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes", "quality")),

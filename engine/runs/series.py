@@ -31,16 +31,16 @@ def series_names(dtype: np.dtype[np.void], layout: RecordLayout) -> tuple[str, .
 
     `loss`, `lr` (of the first parameter group), `lr.<name>` of each that is named, `grad_norm`, `grad_norm.<group>`,
     `update_ratio`, `num_classes`, `data_s`, `step_s`, `amp_scale`, `epoch`, `scalar.<name>`; for each loss term
-    `raw.<term>`, `weighted.<term>` (raw times weight) and `share.<term>` (its part of the sum of the weighted terms'
-    magnitudes, NaN where that is 0 or not finite); `time` (seconds since the first record of the run). A field the
-    records lack has no column.
+    `raw.<term>`, `weight.<term>`, `weighted.<term>` (raw times weight) and `share.<term>` (its part of the sum of the
+    weighted terms' magnitudes, NaN where that is 0 or not finite); `time` (seconds since the first record of the run).
+    A field the records lack has no column.
     """
     fields = dtype.names or ()
     names = [name for name in fields if name in PLAIN or name.startswith(PREFIXES)]
     names += [name for name in ("lr", "time") if name in fields]
     names += [f"lr.{name}" for name in _named_rates(fields, layout)]
     terms = _terms(fields, layout)
-    return (*names, *(f"{kind}.{term}" for kind in ("raw", "weighted", "share") for term in terms))
+    return (*names, *(f"{kind}.{term}" for kind in ("raw", "weight", "weighted", "share") for term in terms))
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ def _fill_terms(rows: dict[str, Floats], records: Records, terms: list[str]) -> 
     total = np.zeros(len(records))
     for term in terms:
         rows[f"raw.{term}"][:] = records[f"term.{term}"]
+        rows[f"weight.{term}"][:] = records[f"weight.{term}"]
         np.multiply(rows[f"raw.{term}"], records[f"weight.{term}"], out=rows[f"weighted.{term}"])
         total += np.abs(rows[f"weighted.{term}"])
     total[~np.isfinite(total) | (total == 0)] = np.nan

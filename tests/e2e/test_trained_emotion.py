@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from emotion_files import LENGTHS, field_parts, flat_arrays, write_npz
+from pilots import MEDIUM, screen_text, shows
 
 from trainctl.engine.data.emotion.options import CLASSES
 from trainctl.engine.errors import ExitCode
+from trainctl.engine.runs.index import find_run
+from trainctl.tui.app import CockpitApp
 from trainctl.tui.cli.main import run_command_line
 
 EMOTIONS = CLASSES["iemocap6"]
@@ -153,3 +156,14 @@ def test_the_onnx_file_answers_as_predict_does(folder: Path, capsys: pytest.Capt
         assert [EMOTIONS[k] for k in found[0].argmax(-1)] == [row["emotion"] for row in rows[at]]
         assert found[0].max(-1) == pytest.approx([row["probability"] for row in rows[at]], abs=1e-5)
         begin += num
+
+
+async def test_the_cockpit_shows_gates_and_emotions_of_the_run(folder: Path) -> None:
+    async with CockpitApp(find_run(folder / "runs", "latest")).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "FINISHED")
+        await shows(pilot, "at 0 or 1: ")
+        await shows(pilot, "weakest ")
+        text = screen_text(pilot)
+        for name in ("utterance ", "forget ", "input ", "temporal ", *EMOTIONS):
+            assert f"│{name}" in text
+        assert "cannot read" not in text and " Classes " not in text

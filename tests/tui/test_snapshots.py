@@ -23,7 +23,10 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.health.health import Health
 from trainctl.tui.health.monitor import Monitor
 from trainctl.tui.memory import Memory, memory_path
+from trainctl.tui.widgets.class_scores import ClassScorePanel
 from trainctl.tui.widgets.clusters import ClusterPanel
+from trainctl.tui.widgets.figures import FiguresPanel
+from trainctl.tui.widgets.gates import GatePanel
 
 NOON = 1_772_452_800.0
 """2026-03-02 12:00:00 UTC."""
@@ -66,6 +69,26 @@ def mixture_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
             refit = {"mode": "sklearn", "epoch": 1, "agreement": 0.1, "matched_agreement": 0.9}
             run.events.append(EventKind.REFIT, 50, **refit, text="fitted anew")
             run.events.append(EventKind.VALIDATION, 50, epoch=1, after="refit", raw={"srcc": 0.012})
+    return run.paths
+
+
+@pytest.fixture
+def gated_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
+    """Three epochs of a network with four gates and six classes, which the batches do not count."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(time, "time", lambda: NOON)
+    gates = {"utterance": (0.5, 0.02), "forget": (0.35, 0.2), "input": (0.45, 0.1), "temporal": (0.6, 0.05)}
+    scalars = tuple(f"gate.{side}.{name}" for name in gates for side in ("closed", "open"))
+    name = "20260302-120000-emotion-original-0a1b"
+    run = SyntheticRun(tmp_path / "runs", "emotion/original", name=name, scalars=scalars, classes=()).begin()
+    emotions = {"happy": 0.3, "sad": 0.5, "neutral": 0.4, "angry": 0.2, "excited": 0.0, "frustrated": 0.6}
+    for epoch, gain in enumerate([0.0, 0.25, 0.2], start=1):
+        course = np.linspace(0, 1, 50) + epoch - 1
+        shares = {f"scalar__gate.closed.{gate}": closed - 0.1 * course for gate, (closed, _) in gates.items()}
+        shares |= {f"scalar__gate.open.{gate}": opened + 0.02 * course for gate, (_, opened) in gates.items()}
+        run.train(50, time=NOON - 300 + epoch * 50 + np.arange(50), **shares)
+        run.validate(epoch, 0.5, 0.8, **{f"f1.{emotion}": start + gain for emotion, start in emotions.items()})
     return run.paths
 
 
@@ -147,3 +170,36 @@ def test_clusters(
         await pilot.pause(0.3)
 
     assert snap_compare(CockpitApp(mixture_run), terminal_size=SMALL, run_before=settled)
+
+
+@pytest.mark.parametrize("theme", ["trainctl-dark", "no-colour"])
+@pytest.mark.parametrize("zoomed", [False, True], ids=["in-place", "zoomed"])
+@pytest.mark.parametrize(
+    ("panel", "text"), [(GatePanel, "at 0 or 1: 32.8%"), (ClassScorePanel, "weakest excited")], ids=["gates", "f1"]
+)
+def test_gates_and_class_scores(
+    gated_run: RunPaths,
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    panel: type[FiguresPanel],
+    text: str,
+    zoomed: bool,
+    theme: str,
+):
+    choose_theme(theme, monkeypatch, tmp_path)
+
+    async def settled(pilot: Pilot[None]) -> None:
+        await shows(pilot, "RUNNING")
+        await until(pilot, lambda: session_of(pilot).health is not None)
+        shown = pilot.app.screen.query_one(panel)
+        await until(pilot, lambda: bool(shown.display))
+        shown.focus(scroll_visible=False)
+        if zoomed:
+            await pilot.press("m")
+        else:
+            shown.scroll_visible(animate=False)
+        await shows(pilot, text)
+        await pilot.pause(0.3)
+
+    assert snap_compare(CockpitApp(gated_run), terminal_size=SMALL, run_before=settled)

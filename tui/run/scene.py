@@ -36,6 +36,8 @@ class LossMode(StrEnum):
     """As the network made them."""
     SHARE = "share"
     """Each term's part of the sum of all magnitudes."""
+    WEIGHT = "weight"
+    """What each term is multiplied with: configured, ramped, adapted or set."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.memory import Memory
-from trainctl.tui.panels import PANELS, PanelWidget
+from trainctl.tui.panels import PANELS, PanelEntry, PanelWidget, panels_of
 from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.run.scene import Scene
@@ -54,12 +54,18 @@ class CockpitBase(Screen[None]):
         self.panels: dict[str, PanelWidget] = {entry.id: entry.make() for entry in PANELS}
         self.log_panel = cast(LogPanel, self.panels["log"])
         self._num_columns = 1
+        self._arranged: tuple[PanelEntry, ...] = ()
 
     @property
     def extent(self) -> tuple[float, float]:
         """Steps there are, [first, one past the last)."""
         series = self.session.view.series.get("loss")
         return series.extent if series is not None else (0.0, 0.0)
+
+    @property
+    def own_panels(self) -> tuple[PanelEntry, ...]:
+        """Panels that the run has, the hidden ones included."""
+        return panels_of(self.session.task, self.session.view)
 
     def redraw(self) -> None:
         """Let every panel that is shown draw the present state."""
@@ -74,10 +80,11 @@ class CockpitBase(Screen[None]):
 
     def arrange_panels(self) -> None:
         """Show the panels that belong to the run, fit the terminal and are not hidden; the last fills its row."""
-        task = self.session.task
+        self._arranged = self.own_panels
         for entry in PANELS:
             has_room = self._num_columns > 2 or not entry.wide_only
-            self.panels[entry.id].display = entry.belongs_to(task) and has_room and entry.id not in self.memory.hidden
+            is_shown = entry in self._arranged and has_room and entry.id not in self.memory.hidden
+            self.panels[entry.id].display = is_shown
         shown = [panel for panel in self.panels.values() if panel.display]
         for panel in shown:
             panel.styles.column_span = 1

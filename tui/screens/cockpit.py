@@ -74,9 +74,9 @@ class CockpitScreen(
 
     def show_update(self, update: RunUpdate) -> None:
         """Take in what is new and redraw what it concerns."""
-        view, task = self.session.view, self.session.task
+        view = self.session.view
         events = view.apply(update)
-        if self.session.task != task:
+        if self.own_panels != self._arranged:
             self.arrange_panels()
         self.log_panel.add(events, update.console, update.events)
         self.run_header.show(view, self.log_panel.last_words)

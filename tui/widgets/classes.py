@@ -67,6 +67,11 @@ class ClassPanel(Widget, can_focus=True):
         return Content("\n").join([*rows, *below])
 
 
+def may_have_classes(view: RunView) -> bool:
+    """False for a run that is known to count none, as one that learns classes of parts of a sample."""
+    return view.layout is None or bool(view.layout.classes)
+
+
 def class_note(view: RunView) -> str:
     """Classes the last epoch did not hold, and from where the counts begin when they are not of the whole epoch."""
     missing = missing_classes(view)

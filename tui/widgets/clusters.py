@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from textual.content import Content
-from textual.widget import Widget
 
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.charts.axis import short
-from trainctl.tui.charts.chart import Chart
-from trainctl.tui.charts.drawing import Drawing, draw
-from trainctl.tui.charts.framed import frame_css
-from trainctl.tui.charts.inks import BAD_INK, DIM_INK, MARK_INK
-from trainctl.tui.charts.legend import entries
 from trainctl.tui.charts.plot import Line
-from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.charting import scened
+from trainctl.tui.widgets.figures import CHART_ROWS, FiguresPanel, chart_rows, is_plain
 
 CLUSTER = "scalar.cluster."
 HISTORY = (("scalar.max_posterior", "max posterior"), ("scalar.posterior_entropy", "entropy"))
@@ -33,8 +26,6 @@ HISTORY = (("scalar.max_posterior", "max posterior"), ("scalar.posterior_entropy
 METRIC = "srcc"
 MAX_COLUMNS = 2048
 """Steps of an epoch that are summed one by one; in longer epochs several together."""
-CHART_ROWS = 7
-"""Rows from which on the history is a chart with an axis; below it is a row of blocks for each series."""
 MIN_COLUMN = 20
 """Columns below which bars do not stand side by side."""
 COUNT_WIDTH = 7
@@ -63,54 +54,37 @@ class EpochSizes:
         return np.flatnonzero(self.counts < 0.5).tolist()
 
 
-class ClusterPanel(Widget, can_focus=True):
+class ClusterPanel(FiguresPanel):
     """A bar per component over the newest epoch, a tick where all would be equal, and the posteriors over time."""
 
     heading: ClassVar[str] = "Clusters"
-    DEFAULT_CSS = frame_css("ClusterPanel")
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._view: RunView | None = None
-        self._scene = Scene()
-        self._shown: object = None
-
-    def on_mount(self) -> None:
-        """Show the heading before the first data."""
-        self.border_title = Content.styled(self.heading, "bold")
-
-    def show(self, view: RunView, scene: Scene) -> None:
-        """Draw the present state."""
-        self._view, self._scene = view, scene
-        # A copy: the scene is changed in place, and would always equal itself.
-        shown = (view.step, note(view), replace(scene, overlays=()), view.plan, Chart.glyphs, Chart.plain_ink)
-        if shown == self._shown:
-            return
-        self._shown = shown
+    def title(self, view: RunView) -> str:
+        """What is counted, and the size at which all were equal."""
         sizes = epoch_sizes(view)
-        parts = [Content.styled(self.heading, "bold")]
-        if sizes is not None:
-            over = "newest epoch" if sizes.is_epoch else f"newest {sizes.steps} steps"
-            tick = "|" if Chart.glyphs is Glyphs.ASCII else "│"
-            parts.append(Content.styled(f"  {over}  {tick} equal sizes: {short(sizes.ideal)}", "$chart-label"))
-        self.border_title = Content("").join(parts)
-        self.border_subtitle = Content(note(view))
-        self.refresh()
+        if sizes is None:
+            return ""
+        over = "newest epoch" if sizes.is_epoch else f"newest {sizes.steps} steps"
+        return f"{over}  {'|' if is_plain() else '│'} equal sizes: {short(sizes.ideal)}"
 
-    def render(self) -> Content:
+    def note(self, view: RunView) -> str:
+        """See `refit_note`."""
+        return refit_note(view)
+
+    def nothing(self, view: RunView | None) -> str:
+        """There is no step, or no component."""
+        return "no step yet" if view is None or view.layout is None else "this run has no clusters"
+
+    def rows(self, view: RunView, scene: Scene, width: int, height: int) -> list[Content]:
         """Bars, their spread in words, and the history."""
-        view = self._view
-        sizes = epoch_sizes(view) if view is not None else None
-        if view is None or sizes is None:
-            words = "no step yet" if view is None or view.layout is None else "this run has no clusters"
-            return Content.styled(words, "$chart-label")
-        width, height = self.size.width, self.size.height
+        sizes = epoch_sizes(view)
+        if sizes is None:
+            return []
         below = [_spread_row(sizes)]
-        room = height - len(below) - len(HISTORY)
-        bars = bar_rows(sizes, width, max(room, 1))
+        bars = bar_rows(sizes, width, max(height - len(below) - len(HISTORY), 1))
         left = height - len(below) - len(bars)
-        history = _chart_rows(view, self._scene, width, left) if left >= CHART_ROWS else _history_rows(view, width)
-        return Content("\n").join([*bars, *below, *history])
+        history = _chart(view, scene, width, left) if left >= CHART_ROWS else _history_rows(view, width)
+        return [*bars, *below, *history]
 
 
 def epoch_sizes(view: RunView) -> EpochSizes | None:
@@ -181,7 +155,7 @@ def bar_rows(sizes: EpochSizes, width: int, height: int) -> list[Content]:
 
 def _bar(k: int, sizes: EpochSizes, width: int) -> Content:
     """Number, bar with the tick of equal sizes, and size; `width` cells."""
-    counts, plain = sizes.counts, Chart.glyphs is Glyphs.ASCII
+    counts, plain = sizes.counts, is_plain()
     name = str(k).rjust(len(str(len(counts) - 1)))
     room = max(width - len(name) - 1 - COUNT_WIDTH, 1)
     top = max(float(counts.max()), sizes.ideal, 1e-9)
@@ -205,36 +179,19 @@ def _history_rows(view: RunView, width: int) -> Iterator[Content]:
     labels = [f"{words} {short(series.last)}" for series, words in known]
     room = max(map(len, labels), default=0)
     for (series, _), label in zip(known, labels, strict=True):
-        bars = sparkline(series, max(width - room - 1, 0), plain=Chart.glyphs is Glyphs.ASCII)
+        bars = sparkline(series, max(width - room - 1, 0), plain=is_plain())
         yield Content.styled(label.ljust(room + 1), "$chart-label") + Content.styled(bars, "$series-1")
 
 
-def _chart_rows(view: RunView, scene: Scene, width: int, height: int) -> list[Content]:
+def _chart(view: RunView, scene: Scene, width: int, height: int) -> list[Content]:
     """The history as a chart, with the largest entropy there can be and the largest posterior."""
     num_clusters = len(cluster_names(view))
     lines = [Line(words, view.series[name], ink) for ink, (name, words) in enumerate(HISTORY) if name in view.series]
     rules = ((math.log(num_clusters), f"ln {num_clusters}"), (1.0, "one-hot")) if num_clusters > 1 else ()
-    content = scened(view, scene, lines, rules=rules)
-    legend = [
-        Content.styled(f"{entry.text}  ", _style(entry.ink)) for entry in entries(content, plain_ink=Chart.plain_ink)
-    ]
-    drawing = draw(content, width, height - 1, Chart.glyphs, plain_ink=Chart.plain_ink)
-    return [Content("").join(legend).truncate(width), *_styled_rows(drawing)]
+    return chart_rows(scened(view, scene, lines, rules=rules), width, height)
 
 
-def _styled_rows(drawing: Drawing) -> Iterator[Content]:
-    for chars, inks in zip(drawing.chars, drawing.inks, strict=True):
-        text = "".join(chars.tolist())
-        edges = [0, *(np.flatnonzero(inks[1:] != inks[:-1]) + 1).tolist(), len(inks)]
-        yield Content("").join(Content.styled(text[a:b], _style(int(inks[a]))) for a, b in pairwise(edges))
-
-
-def _style(ink: int) -> str:
-    known = {0: "$series-0", 1: "$series-1", MARK_INK: "$chart-mark", BAD_INK: "$chart-bad"}
-    return known.get(ink % DIM_INK if ink >= DIM_INK else ink, "$chart-label")
-
-
-def note(view: RunView) -> str:
+def refit_note(view: RunView) -> str:
     """The newest rank correlation, and what the newest refit did to it."""
     newest = view.validation("raw", METRIC).last
     parts = [] if math.isnan(newest) else [f"SRCC {short(newest, 3)}"]

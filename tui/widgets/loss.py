@@ -16,6 +16,14 @@ from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 
+SUMMED = (LossMode.WEIGHTED, LossMode.RAW)
+"""Modes in which the terms stand on the axis of the total."""
+WORDS = {
+    LossMode.WEIGHTED: "terms × weight",
+    LossMode.RAW: "raw terms",
+    LossMode.SHARE: "share",
+    LossMode.WEIGHT: "weights of the terms",
+}
 RAW_INK = 3
 EMA_INK = 4
 
@@ -29,7 +37,7 @@ class LossPanel(Chart):
         """Draw the present state."""
         mode = scene.loss_mode
         lines = [*expected_lines(view, scene), *term_lines(view, mode)]
-        if mode is not LossMode.SHARE:
+        if mode in SUMMED:
             lines += overlay_lines(scene, "loss")
             if "loss" in view.series:
                 lines.append(Line("total", view.series["loss"], 0))
@@ -41,7 +49,7 @@ def note(view: RunView, mode: LossMode) -> str:
     """What must be known to read the chart."""
     parts = [f"× not finite from step {view.first_nonfinite}"] if view.first_nonfinite is not None else []
     if view.layout and len(view.layout.terms) > 1:
-        parts.append({LossMode.WEIGHTED: "terms × weight", LossMode.RAW: "raw terms", LossMode.SHARE: "share"}[mode])
+        parts.append(WORDS[mode])
     return " · ".join(parts)
 
 
@@ -67,7 +75,7 @@ def validation_lines(view: RunView) -> Iterator[Line]:
 def expected_lines(view: RunView, scene: Scene) -> Iterator[Line]:
     """What the preset's document expects of the loss by epoch, faint behind the rest."""
     per_epoch = view.plan.steps_per_epoch if view.plan else 0
-    if not per_epoch or scene.loss_mode is LossMode.SHARE:
+    if not per_epoch or scene.loss_mode not in SUMMED:
         return
     for name, ink in (("loss", 0), ("val_loss", RAW_INK)):
         pairs = expected(view).get(name)

@@ -18,6 +18,7 @@ from trainctl.tui.charts.plot import EventMark, Line
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import WEIGHTS, RunView
+from trainctl.tui.widgets import class_scores
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
 from trainctl.tui.widgets.overlay_lines import overlay_lines
@@ -77,10 +78,12 @@ def monitored_lines(view: RunView, metric: str) -> Iterator[Line]:
 
 
 def other_lines(view: RunView, metric: str) -> Iterator[Line]:
-    """The other metrics, unless they are losses. Those that lie elsewhere than the monitored one are named with their
-    value, and do not bend its axis."""
+    """The other metrics, but neither losses nor those of single classes, which have a panel of their own.
+
+    Those that lie elsewhere than the monitored one are named with their value, and do not bend its axis.
+    """
     terms = {"loss", metric, *(view.layout.terms if view.layout else ())}
-    others = [name for name in view.metrics() if name not in terms]
+    others = [name for name in view.metrics() if name not in terms and not name.startswith(class_scores.METRIC)]
     around = _reach(view, metric)
     for k, name in enumerate(others[:MOST_OTHERS]):
         points = view.validation("raw", name)

@@ -18,7 +18,7 @@ def test_every_plotted_column_is_named():
     assert set(series_names(TWO.dtype, TWO)) == {
         *("loss", "lr", "grad_norm", "grad_norm.head", "update_ratio", "num_classes", "data_s", "step_s", "amp_scale"),
         *("epoch", "time", "scalar.acc", "raw.bce", "raw.aux", "weighted.bce", "weighted.aux"),
-        *("share.bce", "share.aux"),
+        *("share.bce", "share.aux", "weight.bce", "weight.aux"),
     }
 
 
@@ -45,6 +45,7 @@ def test_terms_are_weighted_and_shared_as_by_hand(rows: list[tuple[float, ...]])
         share = abs(float(first)) / total if np.isfinite(total) and total > 0 else np.nan
         np.testing.assert_array_equal(columns["weighted.bce"][k], first)
         np.testing.assert_array_equal(columns["raw.aux"][k], np.float32(row[2]))
+        np.testing.assert_array_equal(columns["weight.aux"][k], np.float32(row[3]))
         assert columns["share.bce"][k] == pytest.approx(share, rel=1e-6, nan_ok=True)
 
 

@@ -72,4 +72,5 @@ def test_nothing_to_look_at_changes_nothing():
 
 def test_choices_go_round():
     assert [following(unit) for unit in Unit] == [Unit.EPOCH, Unit.TIME, Unit.STEP]
-    assert following(LossMode.SHARE) is LossMode.WEIGHTED
+    assert following(LossMode.SHARE) is LossMode.WEIGHT
+    assert following(LossMode.WEIGHT) is LossMode.WEIGHTED

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.panels import PANELS
 from trainctl.tui.run.scene import following
 from trainctl.tui.screens.base import CockpitBase
 from trainctl.tui.screens.looking import LookingScreen
@@ -29,7 +28,7 @@ class LookActions(CockpitBase, LookingScreen):
         self.memory.log_axes[str(chart.id)] = chart.toggle_log()
 
     def action_loss_mode(self) -> None:
-        """Weighted, raw, share, round and round."""
+        """Weighted, raw, share, weight, round and round."""
         self.scene.loss_mode = self.memory.loss_mode = following(self.scene.loss_mode)
         self.redraw()
 
@@ -66,11 +65,9 @@ class LookActions(CockpitBase, LookingScreen):
         from trainctl.tui.screens.dialogs.choice import Choice, ChoiceScreen
 
         marked = self.focused.id if self.focused in self.panels.values() and self.focused else None
-        task = self.session.task
         choices = [
             Choice(entry.id, f"{' ' if entry.id in self.memory.hidden else '✓'} {entry.heading}")
-            for entry in PANELS
-            if entry.belongs_to(task)
+            for entry in self.own_panels
         ]
         self.app.push_screen(ChoiceScreen("panels: enter shows or hides", choices, marked=marked), self._toggle_panel)
 
