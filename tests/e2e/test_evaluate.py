@@ -122,3 +122,18 @@ def test_eyes_of_one_kind_are_measured(capsys: pytest.CaptureFixture[str], tmp_p
     assert run_command_line(["evaluate", "latest", "--data", str(tmp_path / "one")]) == ExitCode.OK
     assert run_command_line(["evaluate", "latest", "--data", str(tmp_path / "one"), "--split", "val"]) == ExitCode.USAGE
     assert run_command_line(["data", "--data", str(tmp_path / "one")]) == ExitCode.USAGE
+
+
+def test_the_options_about_data_are_those_of_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copytree(Path("others"), tmp_path / "bad")
+    (tmp_path / "bad" / "open" / "broken.png").write_bytes(b"no picture")
+    words = ["evaluate", "latest", "--data", str(tmp_path / "bad")]
+    assert run_command_line(words) == ExitCode.USAGE
+    assert "open/broken.png (not an image)" in capsys.readouterr().err
+    assert run_command_line([*words, "--skip-corrupt", "--json"]) == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)
+    assert found["samples"] == 30
+    assert any(note.startswith("left out: 1 of 31 images") for note in found["notes"])
+    grouped = [*words, "--skip-corrupt", "--group-by", r"(\d+)", "--split", "val", "--json"]
+    assert run_command_line(grouped) == ExitCode.OK
+    assert any("held out by group" in note for note in json.loads(capsys.readouterr().out)["notes"])

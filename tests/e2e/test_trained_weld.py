@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from trainctl.engine.errors import ExitCode
 from trainctl.tui.cli.main import run_command_line
@@ -37,6 +39,24 @@ def test_the_best_checkpoint_measures_as_its_epoch_did(
     _, how_many, *lines = capsys.readouterr().out.splitlines()
     assert how_many == f"{found['samples']} samples, the validation part of the built-in data"
     assert [line.split()[0] for line in lines[: len(found["metrics"])]] == list(found["metrics"])
+
+
+def test_the_table_of_answers_is_that_of_the_nearest_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line([*TRAIN, "train.epochs=2"]) == ExitCode.OK
+    capsys.readouterr()
+    assert run_command_line(["evaluate", "--json"]) == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)
+    table = np.array(found["confusion"]["truth_by_answer"])
+    assert table.shape == (12, 12) and table.sum() == found["samples"] == 48
+    assert table.sum(1).tolist() == [4] * 12
+    assert np.trace(table) / 48 == pytest.approx(found["metrics"]["knn_accuracy"])
+    truth, answer = (np.repeat(np.arange(144), table.ravel()) // 12, np.repeat(np.arange(144), table.ravel()) % 12)
+    assert found["metrics"]["macro_f1"] == pytest.approx(f1_score(truth, answer, average="macro"))
+    assert run_command_line(["evaluate"]) == ExitCode.OK
+    assert "samples by truth (rows) and answer (columns)" in capsys.readouterr().out
 
 
 def test_a_checkpoint_file_and_another_one_asked_for_is_refused(

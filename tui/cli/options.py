@@ -135,6 +135,18 @@ def class_assignments(written: str | None) -> list[str]:
     return [f"data.classes={json.dumps(held_by, ensure_ascii=False)}"]
 
 
+def data_assignments(group_by: str | None, classes: str | None, skip_corrupt: bool) -> list[str]:
+    """What the options about data set.
+
+    Raises:
+        UserError: see `class_assignments`.
+    """
+    from trainctl.engine.config.yamlfile import format_value
+
+    grouped = [] if group_by is None else [f"data.group_by={format_value(group_by)}"]
+    return grouped + class_assignments(classes) + ["data.skip_corrupt=true"] * skip_corrupt
+
+
 def names_and_overrides(words: Sequence[str], runs_dir: Path) -> tuple[list[str], list[str]]:
     """The arguments of a command that takes both: names of runs or files, and KEY=VALUE.
 
@@ -190,10 +202,7 @@ class ConfigurationOptions:
     @property
     def data_assignments(self) -> list[str]:
         """What is said about the data in options of its own."""
-        from trainctl.engine.config.yamlfile import format_value
-
-        grouped = [] if self.group_by is None else [f"data.group_by={format_value(self.group_by)}"]
-        return grouped + class_assignments(self.classes) + ["data.skip_corrupt=true"] * self.skip_corrupt
+        return data_assignments(self.group_by, self.classes, self.skip_corrupt)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from trainctl.engine.losses import supcon_bounds
 from trainctl.engine.losses.supcon import anchor_losses, supcon
 from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.tasks import embedding_metrics
+from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Monitor, StepOutput, Task
 from trainctl.engine.tasks.weld.config import WeldConfig
 
@@ -129,6 +130,14 @@ class WeldTask(Task[WeldConfig]):
         )
         values = (accuracy, macro_f1, embedding_metrics.accuracy_and_f1(centroid, labels_N)[0], loss, normalised)
         return dict(zip(names, values, strict=True))
+
+    def answers(self, columns: Mapping[str, Tensor]) -> Answers | None:
+        """The class of most of each sample's five nearest others, as `knn_accuracy` counts; none: it has no others."""
+        embeddings_NE, labels_N = columns["embedding"], columns["label"]
+        if len(labels_N) < 2 or not bool(embeddings_NE.isfinite().all()):
+            return None
+        knn_N = embedding_metrics.knn_classes(embeddings_NE, labels_N)
+        return Answers(labels_N.cpu().numpy(), knn_N.cpu().numpy())
 
     def constant_metrics(self, split: Split) -> Mapping[str, float]:
         """Of embeddings that are all the same: the share of the largest class, and ln(B−1) for the loss."""

@@ -17,13 +17,15 @@ from trainctl.tui.cli.options import (
     Classes,
     Data,
     Device,
+    GroupBy,
     Json,
     RunsDir,
     Set,
+    SkipCorrupt,
     Trust,
     Weights,
     all_overrides,
-    class_assignments,
+    data_assignments,
     named_run,
 )
 from trainctl.tui.cli.output import Cell, align, print_lines, say, say_json
@@ -55,6 +57,8 @@ def command(
     ] = None,
     data: Data = None,
     classes: Classes = None,
+    group_by: GroupBy = None,
+    skip_corrupt: SkipCorrupt = False,
     split: Annotated[
         SplitPart | None,
         typer.Option(
@@ -75,7 +79,7 @@ def command(
 ) -> None:
     """Measure a checkpoint: on all of --data, or by default the best one on the samples it was chosen on."""
     run, positional = named_run(words or (), runs_dir)
-    overrides = all_overrides(sets, positional, device) + class_assignments(classes)
+    overrides = all_overrides(sets, positional, device) + data_assignments(group_by, classes, skip_corrupt)
     past, path = trained_run(run, runs_dir, checkpoint, weights, data=data, overrides=overrides, trust=trust)
     part = split or (SplitPart.VAL if data is None else SplitPart.ALL)
     _check_errors_file(errors)
