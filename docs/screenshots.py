@@ -58,6 +58,7 @@ PICTURES = (
     Picture("wide", size=(200, 60)),
     Picture("weld", run="weld-warmup"),
     Picture("quality", run="quality-repaired"),
+    Picture("emotion", run="emotion-original"),
     Picture("zoomed", ("right_square_bracket", "right_square_bracket", "comma", "comma", "plus", "plus", "plus", "x")),
     Picture("presets", ("p",)),
     Picture("preset-difference", ("p", "up", "enter")),
@@ -142,7 +143,7 @@ def main() -> None:
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = folder
         runs_dir = options.runs_dir or Path(folder) / "runs"
         if options.runs_dir is None:
-            for preset in ("weld/warmup", "quality/repaired", "eyes/current", "eyes/balanced"):
+            for preset in ("weld/warmup", "quality/repaired", "emotion/original", "eyes/current", "eyes/balanced"):
                 train(runs_dir, preset)
         for picture in PICTURES:
             if options.only in (None, picture.name):
