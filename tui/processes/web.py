@@ -262,7 +262,9 @@ def speak_in_lines(complain: Callable[[str], object]) -> None:
     """From now on nothing that the server is made of prints a traceback: anybody who reaches a port could cause it."""
     for name in ("aiohttp", "asyncio", "textual-serve"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_Lines(complain)], False
+        logger.handlers.clear()
+        logger.addHandler(_Lines(complain))
+        logger.propagate = False
 
 
 def name_in(host: str) -> str:
