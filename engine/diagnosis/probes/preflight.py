@@ -33,6 +33,7 @@ from trainctl.engine.diagnosis.probes.data import (
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
 from trainctl.engine.errors import UserError
+from trainctl.engine.runs.term_kinds import kinds_of
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, describe_device
 
@@ -120,6 +121,7 @@ class _Probes:
         self.failures: dict[str, str] = {}
         self._tell = tell
         self._plan = replace(plan_facts(task.config), useful_weights=task.useful_weights)
+        self._kinds = set(task.kinds.values()) | set(kinds_of(tuple(task.config.loss_weights), {}).values())
         self._environment = EnvironmentFacts(platform.python_version(), torch.__version__, device)
 
     def begin(self, part: str) -> None:
@@ -147,6 +149,11 @@ class _Probes:
         """Say why a part is not asked for."""
         self.failures[part] = why
 
+    def _may_compare_pairs(self) -> bool:
+        """Whether a temperature is that of a contrastive loss: its terms say so, or before any the task does."""
+        batch: BatchFacts | None = self.found.get("batch")
+        return "supcon" in self._kinds if batch is None else batch.contrast is not None
+
     def evidence(self) -> Evidence:
         """What is known so far."""
         batch: BatchFacts | None = self.found.get("batch")
@@ -156,7 +163,7 @@ class _Probes:
             contrast=batch.contrast if batch else None,
             clusters=batch.clusters if batch else None,
             gates=batch.gates if batch else None,
-            plan=self._plan,
+            plan=self._plan if self._may_compare_pairs() else replace(self._plan, temperature=None),
             environment=self._environment,
             missing={
                 "labels": "the task names no classes",

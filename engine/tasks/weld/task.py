@@ -22,6 +22,7 @@ from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.losses import supcon_bounds
 from trainctl.engine.losses.supcon import anchor_losses, supcon
 from trainctl.engine.models.weld.net import WeldNet
+from trainctl.engine.runs.term_kinds import TermKind
 from trainctl.engine.tasks import embedding_metrics
 from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Monitor, StepOutput, Task
@@ -39,6 +40,7 @@ class WeldTask(Task[WeldConfig]):
     """
 
     monitor: ClassVar[Monitor] = Monitor("knn_accuracy", "max")
+    kinds: ClassVar[Mapping[str, TermKind]] = {"supcon": "supcon"}
 
     def __init__(self, config: WeldConfig, data_path: Path | None = None) -> None:
         super().__init__(config, data_path)
