@@ -98,6 +98,6 @@ class TermsFacts:
     terms: tuple[TermCourse, ...]
     weights: tuple[WeightCourse, ...] = ()
     early: str = ""
-    """Why it is too early to say that a term stands still; empty: it is not."""
+    """Why it is too early to say that a term stands still, or why its beginning is not known; empty: neither."""
     useful: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, "tuple[float, float]"])
     """Range within which the task's document keeps a term's weight."""

@@ -27,6 +27,7 @@ STANDS = 0.5
 """Share of a term's first value above which it is asked for noise: near 0, a few hard samples are all of a mean."""
 VARIES = 0.05
 """Deviation of the logarithm of a count from which on something can be seen to follow it."""
+MOST_WEIGHT = 1e9
 UNITS, LAST_UNITS = "units", "units.last"
 """Scalars by which a task records the things its terms are means over, of the batch and of its last sample."""
 
@@ -60,6 +61,8 @@ def recorded_terms(
     first, last, kinds = beginning[:end], newest[-end:], kinds_of(layout.terms, layout.kinds)
     shares = {} if layout.lr_names else _shares(first, layout.terms)
 
+    if int(beginning[0]["step"]) != 1:
+        early = "the run goes on where another one was: its beginning is not in its records"
     return TermsFacts(
         num_steps=num_steps,
         batch_size=int(np.median(newest["batch_size"])),
@@ -181,6 +184,6 @@ def _ranges(useful: Any) -> Mapping[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     for name, ends in cast("Mapping[Any, Any]", useful if isinstance(useful, Mapping) else {}).items():
         is_pair = isinstance(ends, list) and len(cast("list[Any]", ends)) == 2
-        if is_pair and all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
+        if is_pair and all(isinstance(end, int | float) and 0 <= end < MOST_WEIGHT for end in ends):
             found[str(name)] = (float(ends[0]), float(ends[1]))
     return found

@@ -158,7 +158,11 @@ def _is_dead(term: TermGradient, main: TermGradient) -> bool:
 )
 def standing_reconstruction(terms: TermsFacts) -> Answer:
     """A reconstruction that fell by less than 2 % from the first to the last tenth of at least 60 steps, or that is no
-    better in all of the three newest validations than the best constant answer."""
+    better in all of the three newest validations than the best constant answer.
+
+    Where the constant answer is not known one that stands may have been good from the beginning, as loaded weights
+    make it: an information. Where it is known and beaten, nothing is wrong.
+    """
     known = [term for term in terms.terms if term.kind == RECONSTRUCTION]
     if not known:
         return Unchecked("no term is known to be a reconstruction (its name, or `kinds` of the task, says so)")
@@ -175,14 +179,15 @@ def standing_reconstruction(terms: TermsFacts) -> Answer:
 
 
 def _standing(term: TermCourse, terms: TermsFacts) -> Hit | None:
+    is_known = len(term.validated) >= 3 and not math.isnan(term.constant)
+    is_constant = is_known and all(value >= NO_BETTER * term.constant for value in term.validated)
     is_still = term.fell < STILL
-    is_constant = len(term.validated) >= 3 and all(value >= NO_BETTER * term.constant for value in term.validated)
-    if not is_still and not is_constant:
+    if not is_constant and (is_known or not is_still):
         return None
     newest = term.validated[-1] if term.validated else math.nan
     against = "" if math.isnan(term.constant) else f"; validation {newest:.4g}, constant answer {term.constant:.4g}"
     return Hit(
-        severity=Severity.WARNING,
+        severity=Severity.WARNING if is_constant else Severity.INFO,
         confidence=Confidence.PROVEN if is_still and is_constant else Confidence.LIKELY,
         summary=f"{term.name} stands at {term.last:.4g}, it began at {term.first:.4g}"
         if is_still

@@ -143,18 +143,24 @@ def test_a_reconstruction_that_falls_is_healthy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "confidence"),
+    ("values", "severity", "confidence"),
     [
-        ({"last": 3.63, "constant": math.nan, "validated": ()}, Confidence.LIKELY),
-        ({"last": 3.9, "validated": (3.7, 3.8, 3.75)}, Confidence.PROVEN),
-        ({"last": 3.5, "validated": (3.7, 3.66, 3.69)}, Confidence.LIKELY),
+        ({"last": 3.9, "validated": (3.7, 3.8, 3.75)}, Severity.WARNING, Confidence.PROVEN),
+        ({"last": 3.5, "validated": (3.7, 3.66, 3.69)}, Severity.WARNING, Confidence.LIKELY),
+        ({"last": 3.63, "constant": math.nan, "validated": ()}, Severity.INFO, Confidence.LIKELY),
+        ({"last": 3.63, "validated": (3.6,)}, Severity.INFO, Confidence.LIKELY),
     ],
 )
 def test_a_reconstruction_that_stands_or_is_no_better_than_one_answer_is_a_finding(
-    values: Mapping[str, Any], confidence: Confidence
+    values: Mapping[str, Any], severity: Severity, confidence: Confidence
 ) -> None:
     finding = found(facts(MAIN, course(**values)))["C314"]
-    assert (finding.severity, finding.confidence) == (Severity.WARNING, confidence)
+    assert (finding.severity, finding.confidence) == (severity, confidence)
+
+
+def test_a_reconstruction_that_was_good_from_the_beginning_may_stand() -> None:
+    evidence = facts(MAIN, course(first=1.2, last=1.2, validated=(1.3, 1.3, 1.3)))
+    assert "C314" in checked(evidence) and "C314" not in found(evidence)
 
 
 @pytest.mark.parametrize(
