@@ -6,6 +6,7 @@ which contains itself comes to an end.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import open_regular
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".jp2", ".j2k"}
@@ -50,6 +52,39 @@ def files_below(folder: Path) -> list[Path]:
         UserError: a folder cannot be read.
     """
     return sorted(_files(folder))
+
+
+def without_copies(files: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, Path]]]:
+    """The files without those that are another one byte for byte, and each of these with the one that was kept.
+
+    Only files of one size are read; what cannot be read is kept, for whoever reads it to say so.
+    """
+    sizes = Counter(size for file in files if (size := _size(file)))
+    kept: list[Path] = []
+    copies: list[tuple[Path, Path]] = []
+    first: dict[bytes, Path] = {}
+    for file in files:
+        digest = _digest(file) if sizes[_size(file)] > 1 else b""
+        if digest and first.setdefault(digest, file) != file:
+            copies.append((file, first[digest]))
+        else:
+            kept.append(file)
+    return kept, copies
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _digest(file: Path) -> bytes:
+    try:
+        with open_regular(file) as stream:
+            return hashlib.file_digest(stream, "sha256").digest()  # pyright: ignore[reportArgumentType]
+    except OSError:
+        return b""
 
 
 def others_words(root: Path, others: Sequence[Path]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.data.image_files import others_words
+from trainctl.engine.data.image_files import others_words, without_copies
 from trainctl.engine.data.progress import Report
 from trainctl.engine.data.quality.cache import Entry, cache_root, load_entry, save_entry
 from trainctl.engine.data.quality.made import choose_kinds, kinds, make_copies
@@ -75,7 +75,7 @@ def made_of_photographs(data: QualityData, root: Path, seed: int, tell: Report) 
         UserError: the photographs cannot be used.
     """
     found = list_photographs(root)
-    files = found.images
+    files, copies = without_copies(found.images)
     made = _found_or_made(
         lambda: cache_key(str(root.resolve()), files, data, seed),
         lambda: photograph_references(root, files, data.references, data.image_size, seed, tell),
@@ -84,7 +84,15 @@ def made_of_photographs(data: QualityData, root: Path, seed: int, tell: Report) 
         tell,
     )
     others = (f"{others_words(root, found.others)} and were left alone",) if found.others else ()
-    return replace(made, notes=(*made.notes, *others))
+    return replace(made, notes=(*made.notes, *_copies_words(root, copies), *others))
+
+
+def _copies_words(root: Path, copies: Sequence[tuple[Path, Path]]) -> tuple[str, ...]:
+    """That photographs were left out because they would stand on both sides of a split."""
+    if not copies:
+        return ()
+    one, other = (file.relative_to(root).as_posix() for file in copies[0])
+    return (f"{len(copies):,} photographs are others byte for byte and were left out, e.g. {one} = {other}",)
 
 
 def _found_or_made(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from quality_files import distort_cheaply, options, write_photograph, write_photographs
 
 from trainctl.engine.data.batch import Splits
@@ -16,6 +18,7 @@ from trainctl.engine.data.quality import cache as quality_cache
 from trainctl.engine.data.quality import made as quality_made
 from trainctl.engine.data.quality import references as quality_references
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
+from trainctl.engine.data.quality.options import QualityData
 from trainctl.engine.errors import UserError
 
 
@@ -169,3 +172,15 @@ def test_files_to_predict_are_cut_and_named_when_they_cannot_be(tmp_path: Path) 
 
 def test_a_kind_in_words() -> None:
     assert [describe_type(0, 0), describe_type(10, 4)] == ["pristine", "jpeg 4"]
+
+
+def test_a_photograph_under_two_names_is_on_one_side_only(tmp_path: Path) -> None:
+    for k in range(6):
+        pixels = np.random.default_rng(k).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        for name in (f"a/{k}.png", f"b/copy of {k}.png"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / name)
+    splits = load_quality(QualityData(references=12, images=60, image_size=32, cache=False), 0, tmp_path)
+    groups = {*splits.train.groups, *splits.val.groups}
+    assert groups == {f"a/{k}.png" for k in range(6)}
+    assert "6 photographs are others byte for byte and were left out, e.g. b/copy of 0.png = a/0.png" in splits.notes
