@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -280,9 +281,15 @@ def test_a_weight_outside_the_range_that_the_task_names_is_an_information(weight
     assert finding is None or finding.severity == Severity.INFO
 
 
+def test_a_weight_far_above_its_range_is_a_warning() -> None:
+    assert found(gather(Ranged(squares, 15.0)))["C317"].severity == Severity.WARNING
+
+
 def test_a_run_is_asked_for_its_configured_weight_not_for_what_it_adapted_to() -> None:
     adapted = facts(MAIN, course(weight=0.4), weights=weights(encoder=(0.05, 0.4)), useful={"encoder": (0.01, 0.1)})
     assert "C317" in checked(adapted) and "C317" not in found(adapted)
+    rounded = facts(MAIN, course(), weights=weights(encoder=(float(np.float32(0.1)),)), useful={"encoder": (0.01, 0.1)})
+    assert "C317" in checked(rounded) and "C317" not in found(rounded)
     outside = facts(MAIN, course(), weights=weights(encoder=(0.4, 0.05)), useful={"encoder": (0.01, 0.1)})
     assert found(outside)["C317"].fix.set == {"loss_weights.encoder": 0.1}
 
