@@ -15,8 +15,8 @@ from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.class_scores import ClassScorePanel, has_class_scores
 from trainctl.tui.widgets.classes import ClassPanel, may_have_classes
-from trainctl.tui.widgets.clusters import ClusterPanel
-from trainctl.tui.widgets.embedding import EmbeddingPanel
+from trainctl.tui.widgets.clusters import ClusterPanel, has_clusters
+from trainctl.tui.widgets.embedding import EmbeddingPanel, has_embeddings
 from trainctl.tui.widgets.gates import GatePanel, has_gates
 from trainctl.tui.widgets.gradients import GradientPanel
 from trainctl.tui.widgets.health import HealthPanel
@@ -77,12 +77,12 @@ PANELS = (
     PanelEntry("lr", "Learning rate", LearningRatePanel),
     PanelEntry("gradients", "Gradients", GradientPanel),
     PanelEntry("classes", "Classes", ClassPanel, without=("quality",), wanted=may_have_classes),
-    PanelEntry("clusters", "Clusters", ClusterPanel, tasks=("quality",)),
+    PanelEntry("clusters", "Clusters", ClusterPanel, wanted=has_clusters),
     PanelEntry("gates", "Gates", GatePanel, wanted=has_gates),
     PanelEntry("validation", "Validation", ValidationPanel),
     PanelEntry("class_scores", "F1 by class", ClassScorePanel, wanted=has_class_scores),
     PanelEntry("health", "Health", HealthPanel),
-    PanelEntry("embedding", "Embedding", EmbeddingPanel, tasks=("weld",)),
+    PanelEntry("embedding", "Embedding", EmbeddingPanel, wanted=has_embeddings),
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes", "quality")),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),

@@ -81,6 +81,11 @@ def test_answers_are_those_that_are_measured(capsys: pytest.CaptureFixture[str])
     for truth, row in zip(flat_arrays()["labels"].tolist(), rows, strict=True):
         table[truth, EMOTIONS.index(row["emotion"])] += 1
     assert measured["confusion"] == {"classes": list(EMOTIONS), "truth_by_answer": table.tolist()}
+    assert run_command_line(["evaluate", "latest", "--split", "all"]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    rows_shown = {line.split()[0]: line.split()[1:] for line in lines[lines.index("") :] if line.startswith("  ")}
+    for k, name in enumerate(EMOTIONS):
+        assert [int(count) for count in rows_shown[name][:6]] == table[k].tolist() and len(rows_shown[name]) == 9
     for figures in measured["per_class"]:
         assert measured["metrics"][f"f1.{figures['name']}"] == pytest.approx(figures["f1"] or 0.0)
 

@@ -87,6 +87,11 @@ class ClusterPanel(FiguresPanel):
         return [*bars, *below, *history]
 
 
+def has_clusters(view: RunView) -> bool:
+    """Whether the run records them."""
+    return view.layout is not None and any(f"scalar.{name}".startswith(CLUSTER) for name in view.layout.scalars)
+
+
 def epoch_sizes(view: RunView) -> EpochSizes | None:
     """Samples of each component over the newest epoch, or over as much of it as there is; None without components."""
     names = cluster_names(view)

@@ -29,6 +29,11 @@ class EmbeddingPanel(Chart):
         self.show_content(scened(view, scene, list(embedding_lines(view)), rules=rules), note(view))
 
 
+def has_embeddings(view: RunView) -> bool:
+    """Whether the run records how alike they are."""
+    return view.layout is not None and COSINE.removeprefix("scalar.") in view.layout.scalars
+
+
 def embedding_lines(view: RunView) -> Iterator[Line]:
     """Cosine by step, normalised loss by validation."""
     if COSINE in view.series:

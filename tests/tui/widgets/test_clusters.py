@@ -167,3 +167,15 @@ async def test_zoom_cursor_and_smoothing_redraw_the_history(quality_run: Synthet
             before = drawn
             await pilot.press(key)
             await until(pilot, lambda before=before: drawn > before)
+
+
+async def test_the_panel_comes_with_what_is_recorded_whatever_the_task(runs_dir: Path):
+    run = SyntheticRun(runs_dir, "mine/own", scalars=SCALARS).begin()
+    run.train(50, **mixture())
+    async with CockpitApp(run.paths).run_test(size=MEDIUM) as pilot:
+        assert (await seen(pilot)).display
+    without = SyntheticRun(runs_dir, "quality/balanced").begin()
+    without.train(50)
+    async with CockpitApp(without.paths).run_test(size=MEDIUM) as pilot:
+        await shows(pilot, "step 50/200")
+        assert not pilot.app.screen.query_one(ClusterPanel).display
