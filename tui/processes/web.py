@@ -90,11 +90,21 @@ class Tab(AppService):
         if process is None:
             return
         try:
-            await asyncio.wait_for(process.wait(), GRACE_S)
+            await asyncio.wait_for(_gone(process), GRACE_S)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(_gone(process), GRACE_S)
+
+
+async def _gone(process: Process) -> None:
+    """Wait for the end of a process that nobody reads any more.
+
+    What it still says is thrown away: as long as a pipe is full, asyncio does not see its end, nor that of the process.
+    """
+    pipes = (pipe for pipe in (process.stdout, process.stderr) if pipe is not None)
+    await asyncio.gather(process.wait(), *(pipe.read() for pipe in pipes))
 
 
 class WebServer(Server):
