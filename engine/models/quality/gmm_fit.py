@@ -85,7 +85,7 @@ def fit_mixture(features_ND: Tensor, clusters: int, seed: int) -> MixtureParamet
         raise UserError(
             f"the mixture of {clusters} components cannot be fitted to {len(features)} samples: a component has a "
             "variance that cannot be told from rounding",
-            "lower model.clusters, set model.projection, or model.initialisation: random",
+            "lower model.clusters, set model.projection, or model.initialisation=random",
         ) from error
     return MixtureParameters(
         torch.from_numpy(means + centre_D), torch.from_numpy(np.log(variances)), torch.from_numpy(np.log(weights))

@@ -79,3 +79,17 @@ def test_losses_that_are_no_numbers_are_said_in_a_line(
     assert "Traceback" not in err
     assert run_command_line([*nan, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["suggestion"] is None
+
+
+def test_a_loss_that_is_no_number_has_no_bar_and_is_not_called_diverged(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+):
+    path = Path(words[2].partition(":")[0])
+    code = TASK.replace(".mean()})", '.mean() * (float("nan") if len(seen) > 5 else 1)})')
+    code = code.replace("        return StepOutput", "        seen.append(1)\n        return StepOutput")
+    path.write_text(f"{code}\nseen = []\n")
+    assert run_command_line(words) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert not any("#" in row for row in rows if "nan" in row)
+    assert any("nan" in row for row in rows) and any(row.startswith("the loss is not finite at ") for row in rows)
+    assert not any("diverges" in row for row in rows)

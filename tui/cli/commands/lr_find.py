@@ -85,14 +85,16 @@ def _report(result: RangeTest, present: float) -> list[str]:
     lines = ["learning rate   loss (smoothed)"]
     for k in range(0, len(result.lrs), stride):
         loss = result.smoothed[k]
-        share = (loss - low) / (high - low) if high > low and math.isfinite(loss) else 1.0
+        share = (loss - low) / (high - low) if high > low else 1.0
+        bar = "#" * (1 + int(share * BAR)) if math.isfinite(loss) else ""
         here = result.suggestion is not None and result.lrs[k] <= result.suggestion < result.lrs[k] * _step(
             result, stride
         )
         mark = "  < suggested" if here else ""
-        lines.append(f"{result.lrs[k]:13.2e}   {loss:8.4f}  {'#' * (1 + int(share * BAR))}{mark}")
+        lines.append(f"{result.lrs[k]:13.2e}   {loss:8.4f}  {bar}{mark}".rstrip())
     if result.diverged_at is not None:
-        lines.append(f"diverges at {result.diverged_at:.2e}")
+        is_finite = math.isfinite(result.smoothed[result.lrs.index(result.diverged_at)])
+        lines.append(f"{'diverges' if is_finite else 'the loss is not finite'} at {result.diverged_at:.2e}")
     if result.suggestion is None:
         lines.append("the loss never fell: no suggestion; run `trainctl diagnose`")
     else:
