@@ -71,20 +71,12 @@ def lines(compared: Compared, metric: str, *, promised: bool) -> Iterator[Sequen
 
 
 def _figures(facts: Sequence[RunFacts], names: Sequence[str], metric: str) -> Iterator[Sequence[Cell]]:
-    from trainctl.tui.compare.comparison import (
-        BEST_MARK,
-        epoch_rows,
-        figure_rows,
-        has_one_loss,
-        has_one_validation,
-    )
+    from trainctl.tui.compare.comparison import BEST_MARK, epoch_rows, figure_rows, not_ranked
 
     yield from _table("FIGURES", figure_rows(facts, metric), names)
     yield [(f"  {BEST_MARK} best of its line", "dim")]
-    if not has_one_loss(facts):
-        yield [("  the losses are of different kinds and are not ranked", "dim")]
-    if not has_one_validation(facts):
-        yield [("  the runs were validated on different samples, so what they reached is not ranked", "yellow")]
+    for words in not_ranked(facts):
+        yield [(f"  {words}", "yellow")]
     if metric:
         yield []
         yield from _table(f"{metric} BY EPOCH", epoch_rows(facts, metric), names)

@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainctl.tui.compare.comparison import has_one_loss, lower_is_better, monitored_metrics
+from trainctl.tui.compare.comparison import (
+    OTHER_LOSSES,
+    OTHER_TRAINING,
+    OTHER_VALIDATION,
+    has_one_loss,
+    lower_is_better,
+    monitored_metrics,
+)
 from trainctl.tui.compare.facts import RunFacts
 from trainctl.tui.compare.samples import same_samples
 
@@ -143,18 +150,21 @@ def less_is_better(column: Column, asked: Asked) -> bool | None:
 def why_not_comparable(column: Column, reference: Column, asked: Asked) -> str:
     """Why a figure of two columns says nothing about the two; empty where it does."""
     is_validated = asked.figure in METRICS or asked.figure in VALIDATION_LOSSES
-    if is_validated and not have_one_validation(column, reference):
-        return "validated on different samples"
+    if is_validated and not have_same_samples(column, reference, "val"):
+        return OTHER_VALIDATION
     is_loss = (asked.figure in LOSSES and not asked.name) or asked.figure in VALIDATION_LOSSES
     is_loss |= asked.figure in METRICS and "loss" in asked.name.lower()
     if is_loss and not has_one_loss([*column.facts, *reference.facts]):
-        return "losses of different kinds"
+        return OTHER_LOSSES
+    is_trained = asked.figure in LOSSES or asked.figure in TERMS or asked.figure == "gradient_fluctuation"
+    if is_trained and not have_same_samples(column, reference, "train"):
+        return OTHER_TRAINING
     return ""
 
 
-def have_one_validation(column: Column, other: Column) -> bool:
-    """Whether nothing says that the runs of any seed were validated on different samples."""
-    pairs = [(run.data_id.get("val"), other.runs[seed].data_id.get("val")) for seed, run in column.runs.items()
+def have_same_samples(column: Column, other: Column, split: str) -> bool:
+    """Whether nothing says that the runs of any seed had different samples in a split."""
+    pairs = [(run.data_id.get(split), other.runs[seed].data_id.get(split)) for seed, run in column.runs.items()
              if seed in other.runs]  # fmt: skip
     return all(same_samples(a, b) is not False for a, b in pairs)
 

@@ -66,6 +66,32 @@ def has_one_validation(runs: Sequence[RunFacts]) -> bool:
     return not differ(runs, "val")
 
 
+def has_one_training(runs: Sequence[RunFacts]) -> bool:
+    """Whether nothing says that the runs were trained on different samples."""
+    return not differ(runs, "train")
+
+
+OTHER_LOSSES = "losses of different kinds"
+OTHER_TRAINING = "trained on different samples"
+OTHER_VALIDATION = "validated on different samples"
+NOT_RANKED = {
+    OTHER_LOSSES: "the losses are of different kinds and are not ranked",
+    OTHER_TRAINING: "the runs were trained on different samples, so their training losses are not ranked",
+    OTHER_VALIDATION: "the runs were validated on different samples, so what they reached is not ranked",
+}
+"""Why figures are not compared, and what is said of it below a table."""
+
+
+def not_ranked(runs: Sequence[RunFacts]) -> list[str]:
+    """What has to be said below a table of these runs."""
+    is_so = {
+        OTHER_LOSSES: not has_one_loss(runs),
+        OTHER_TRAINING: not has_one_training(runs),
+        OTHER_VALIDATION: not has_one_validation(runs),
+    }
+    return [NOT_RANKED[why] for why, holds in is_so.items() if holds]
+
+
 def figure_rows(runs: Sequence[RunFacts], metric: str = "") -> list[CompareRow]:
     """Final figures; `metric` alone instead of every metric that a run monitors."""
     monitored = [metric] if metric else monitored_metrics(runs)
@@ -73,8 +99,8 @@ def figure_rows(runs: Sequence[RunFacts], metric: str = "") -> list[CompareRow]:
     for name in monitored:
         rows += _best_rows(runs, name)
     rows += _last_rows(runs, metric)
-    # The losses of two kinds of loss say nothing about each other.
-    lower = True if has_one_loss(runs) else None
+    # The losses of two kinds of loss, or of other samples, say nothing about each other.
+    lower = True if has_one_loss(runs) and has_one_training(runs) else None
     rows.append(figures_row("training loss", [run.last_loss for run in runs], lower))
     rows.append(figures_row("loss fluctuation", [run.fluctuation() for run in runs], lower))
     if lower and runs and math.isfinite(runs[0].last_loss):
@@ -200,6 +226,7 @@ def epoch_rows(facts: Sequence[RunFacts], metric: str) -> list[CompareRow]:
     """A line for each epoch; of two sets of weights the better one, as `best` is over both."""
     lower = lower_is_better(facts, metric)
     better = min if lower else max
+    rank = lower if has_one_validation(facts) else None
     table: list[dict[int, float]] = []
     for run in facts:
         column: dict[int, float] = {}
@@ -209,4 +236,4 @@ def epoch_rows(facts: Sequence[RunFacts], metric: str) -> list[CompareRow]:
         table.append(column)
     epochs = sorted({epoch for column in table for epoch in column})
     nothing = float("nan")
-    return [figures_row(f"epoch {epoch}", [column.get(epoch, nothing) for column in table], lower) for epoch in epochs]
+    return [figures_row(f"epoch {epoch}", [column.get(epoch, nothing) for column in table], rank) for epoch in epochs]

@@ -16,7 +16,7 @@ from trainctl.tui.compare.columns import (
     values_of,
     why_not_comparable,
 )
-from trainctl.tui.compare.comparison import NO_VALUE, CompareRow, has_one_loss, monitored_metrics
+from trainctl.tui.compare.comparison import NO_VALUE, NOT_RANKED, CompareRow, has_one_loss, monitored_metrics
 from trainctl.tui.compare.intervals import NO_DIFFERENCE, Difference, Estimate, difference, estimate, holm
 
 MOST_DECIMALS = 9
@@ -129,12 +129,8 @@ def difference_rows(figures: Sequence[SeedFigure]) -> list[CompareRow]:
 
 def notes(columns: Sequence[Column], figures: Sequence[SeedFigure]) -> list[str]:
     """What has to be said below the tables."""
-    found: list[str] = []
-    reasons = {why for one in figures for why in one.not_compared if why}
-    if "losses of different kinds" in reasons:
-        found.append("the losses are of different kinds and are not ranked")
-    if "validated on different samples" in reasons:
-        found.append("the runs were validated on different samples, so what they reached is not ranked")
+    reasons = {why for one in figures for why in one.not_compared}
+    found = [words for why, words in NOT_RANKED.items() if why in reasons]
     facts = [run for column in columns for run in column.facts]
     kinds = ["forked"] * any(run.is_fork for run in facts) + ["changed by hand"] * any(run.is_set for run in facts)
     return [*found, *(f"some runs were {kind}" for kind in kinds)]

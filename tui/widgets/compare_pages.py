@@ -13,8 +13,7 @@ from trainctl.tui.compare.comparison import (
     CompareRow,
     config_rows,
     figure_rows,
-    has_one_loss,
-    has_one_validation,
+    not_ranked,
 )
 from trainctl.tui.compare.facts import RunFacts
 from trainctl.tui.compare.over_seeds import difference_rows, has_several, mean_rows, notes, seed_figures
@@ -32,12 +31,7 @@ def figures_page(facts: Sequence[RunFacts], names: Sequence[str], inks: Sequence
     """Final figures, the best of each line marked, and what was changed by hand."""
     lines = _table(figure_rows(facts), names, inks)
     lines += [Content(""), Content.styled(f"{BEST_MARK} best of its line", "$chart-label")]
-    if not has_one_loss(facts):
-        words = "The losses are of different kinds (see configuration) and are not ranked."
-        lines.append(Content.styled(words, "$chart-label"))
-    if not has_one_validation(facts):
-        words = "The runs were validated on different samples, so what they reached is not ranked."
-        lines.append(Content.styled(words, COCKPIT["warning"]))
+    lines += [Content.styled(words, COCKPIT["warning"]) for words in not_ranked(facts)]
     lines += _over_seeds(facts, names, inks)
     for run, name, ink in zip(facts, names, inks, strict=True):
         if run.interventions:

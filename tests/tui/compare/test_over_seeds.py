@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from test_comparison import RUN, row
 
-from trainctl.tui.compare.columns import Asked, Column, by_epoch, figure_of, grouped
+from trainctl.tui.compare.columns import Asked, Column, by_epoch, figure_of, grouped, why_not_comparable
+from trainctl.tui.compare.comparison import epoch_rows, figure_rows, not_ranked
 from trainctl.tui.compare.facts import RunFacts
 from trainctl.tui.compare.over_seeds import difference_rows, mean_rows, notes, plus_minus, seed_figures
 
@@ -142,3 +143,27 @@ def test_runs_without_anything_make_no_trouble() -> None:
 )
 def test_the_interval_says_how_many_digits(mean: float, half: float, text: str) -> None:
     assert plus_minus(mean, half) == text
+
+
+def test_training_losses_on_other_samples_are_not_compared() -> None:
+    a = column("a", *(run(seed, data_id={"train": f"one {seed}", "val": "v"}) for seed in (1, 2)))
+    b = column("b", *(run(seed, (0.4, 0.2, 0.1), 0.99, data_id={"train": "other", "val": "v"}) for seed in (1, 2)))
+    figures = {one.label: one for one in seed_figures([a, b])}
+    for label in ("final training loss", "fluctuation", "largest rise", "epochs to reference's loss"):
+        assert figures[label].not_compared[1] == "trained on different samples" and not figures[label].best
+    assert figures["best f1"].best == {1} and figures["best f1"].differences[1].n == 2
+    words = "the runs were trained on different samples, so their training losses are not ranked"
+    assert notes([a, b], list(figures.values())) == [words]
+    assert why_not_comparable(b, a, Asked("final_term", "aux")) == "trained on different samples"
+    assert not why_not_comparable(a, a, Asked("final_loss"))
+    first, second = a.facts[0], b.facts[0]
+    rows = {one.label: one for one in figure_rows([first, second])}
+    assert not rows["training loss"].best and rows["best f1"].best == {1} and not_ranked([first, second]) == [words]
+
+
+def test_epochs_of_other_validation_samples_are_not_ranked() -> None:
+    same = [run(1, f1=0.8), run(1, f1=0.9)]
+    assert all(one.best == {1} for one in epoch_rows(same, "f1"))
+    other = [replace(one, data_id={"val": str(k)}) for k, one in enumerate(same)]
+    assert [one.values for one in epoch_rows(other, "f1")] == [(0.8, 0.9)] * 3
+    assert not any(one.best for one in epoch_rows(other, "f1"))
