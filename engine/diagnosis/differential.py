@@ -44,11 +44,11 @@ def diagnose(evidence: Evidence, *, sections: Collection[str] = SECTIONS, second
 def order_causes(found: Sequence[Finding], rules: Mapping[str, Rule], checked: Collection[str]) -> list[Finding]:
     """The findings with one primary cause, each cause followed by its consequences.
 
-    Consequences are what a rule itself names (`because`). Among the causes that remain, errors come before
-    warnings, and within a severity the earlier class of causes comes first. Information and hints are never primary.
+    Consequences are what a rule itself names (`because`); information is no cause of a warning or an error. Among
+    the causes that remain, errors come before warnings, and within a severity the earlier class of causes comes first.
+    Information and hints are never primary.
     """
-    codes = {finding.code for finding in found}
-    placed = [_place(finding, codes, rules, checked) for finding in found]
+    placed = [_place(finding, found, rules, checked) for finding in found]
     causes = sorted(
         (finding for finding in placed if finding.consequence_of is None),
         key=lambda finding: (SEVERITY_ORDER.index(finding.severity), rules[finding.code].precedence, finding.code),
@@ -61,9 +61,12 @@ def order_causes(found: Sequence[Finding], rules: Mapping[str, Rule], checked: C
     return ordered
 
 
-def _place(finding: Finding, found: Collection[str], rules: Mapping[str, Rule], checked: Collection[str]) -> Finding:
-    cause = next((code for code in finding.because if code in found), None)
-    clean = [code for code in rules[finding.code].rivals if code in checked and code not in found]
+def _place(finding: Finding, found: Sequence[Finding], rules: Mapping[str, Rule], checked: Collection[str]) -> Finding:
+    codes = {other.code for other in found}
+    grave = {other.code for other in found if other.severity != Severity.INFO}
+    causes = codes if finding.severity == Severity.INFO else grave
+    cause = next((code for code in finding.because if code in causes), None)
+    clean = [code for code in rules[finding.code].rivals if code in checked and code not in codes]
     ruled_out = (*finding.ruled_out, *(f"{code} {rules[code].name}" for code in clean))
     return replace(finding, consequence_of=cause, ruled_out=ruled_out)
 

@@ -7,6 +7,9 @@ import itertools
 import math
 from collections.abc import Sequence
 
+ROUNDING = 1e-24
+"""Share of a sum of squares below which deviations from the mean are those of rounding."""
+
 
 def shares(counts: Sequence[int]) -> list[float]:
     """Class shares p_c of class counts; empty when nothing was counted."""
@@ -62,11 +65,11 @@ def binomial_tail(successes: int, trials: int, probability: float) -> float:
 
 
 def lag_one_correlation(values: Sequence[float]) -> float:
-    """Autocorrelation of a series with itself one place on; 0 for a constant series."""
+    """Autocorrelation of a series with itself one place on; 0 for a series that is constant but for rounding."""
     mean = math.fsum(values) / len(values)
     centred = [value - mean for value in values]
     variance = math.fsum(value * value for value in centred)
-    if variance == 0.0:
+    if variance <= ROUNDING * math.fsum(value * value for value in values):
         return 0.0
     return math.fsum(a * b for a, b in itertools.pairwise(centred)) / variance
 

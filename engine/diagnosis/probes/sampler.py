@@ -11,22 +11,28 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.samplers.sampler import Sampler
+from trainctl.engine.diagnosis.facts.batches import NUM_NEIGHBOURS
 from trainctl.engine.diagnosis.facts.data import SamplerFacts
 from trainctl.engine.tasks.task import Task
 
-NUM_BATCHES, MAX_EPOCHS = 50, 50
+NUM_BATCHES, MAX_EPOCHS = NUM_NEIGHBOURS + 50, 75
 """Batches to look at, and the most epochs it takes to collect them."""
+NUM_REPEATS = 6
+"""Epochs that must have the same batches before that is no accident: of few samples two epochs may be alike."""
 
 
 def measure_sampler(task: Task, splits: Splits) -> SamplerFacts:
-    """The first batches that training will see (50, or those of 50 epochs).
+    """Batches that training will see: the first 25 and 50 spread over the first epoch; the first 75 of short epochs.
+
+    What comes late in an epoch counts too: there the small classes may be used up.
 
     Raises:
         UserError: the sampler cannot form a batch.
     """
     sampler = task.sampler(splits.train)
     epochs = [sampler.batches(0), sampler.batches(1)]
-    batches = list(itertools.islice(_batches(sampler, epochs), NUM_BATCHES))
+    first = list(itertools.islice(_batches(sampler, epochs), NUM_BATCHES))
+    batches = first if len(sampler) <= NUM_BATCHES else _spread(epochs[0], first)
     labels, classes = splits.train.labels, splits.classes
     counts = None
     if labels is not None and classes:
@@ -37,8 +43,8 @@ def measure_sampler(task: Task, splits: Splits) -> SamplerFacts:
         counts=counts,
         batches_per_epoch=len(sampler),
         last_size=len(epochs[0][-1]) if len(epochs[0]) else None,
-        repeats=_repeats(*epochs) if len(sampler) > 1 else None,
-        mean_places=_mean_places(labels, batches[: len(sampler)]),
+        repeats=_repeats(sampler, epochs) if len(sampler) > 1 else None,
+        mean_places=_mean_places(labels, first[: len(sampler)]),
         classes=tuple(classes),
     )
 
@@ -46,6 +52,12 @@ def measure_sampler(task: Task, splits: Splits) -> SamplerFacts:
 def _batches(sampler: Sampler, first: Sequence[Sequence[Tensor]]) -> itertools.chain[Tensor]:
     later = (sampler.batches(epoch) for epoch in range(len(first), MAX_EPOCHS))
     return itertools.chain.from_iterable(itertools.chain(first, later))
+
+
+def _spread(epoch: Sequence[Tensor], first: list[Tensor]) -> list[Tensor]:
+    """As many batches as in `first`: its beginning, and others evenly spaced from there to the epoch's end."""
+    later = np.linspace(NUM_NEIGHBOURS, len(epoch) - 1, len(first) - NUM_NEIGHBOURS).round().astype(int)
+    return first[:NUM_NEIGHBOURS] + [epoch[int(place)] for place in later]
 
 
 def _count(labels: Tensor, num_classes: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
@@ -71,8 +83,13 @@ def _mean_places(labels: Tensor | None, batches: Sequence[Tensor]) -> tuple[floa
     return tuple(float(place_N[indices.cpu()].mean()) for indices in batches)
 
 
-def _repeats(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
-    """Whether both epochs hold the same samples in batch after batch."""
+def _repeats(sampler: Sampler, first: Sequence[Sequence[Tensor]]) -> bool:
+    """Whether the first epochs hold the same samples in batch after batch."""
+    later = (sampler.batches(epoch) for epoch in range(len(first), NUM_REPEATS))
+    return all(_are_the_same(first[0], other) for other in itertools.chain(first[1:], later))
+
+
+def _are_the_same(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
     return len(first) == len(second) and all(
         len(a) == len(b) and torch.equal(a.sort().values, b.sort().values) for a, b in zip(first, second, strict=True)
     )

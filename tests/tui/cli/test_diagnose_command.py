@@ -87,6 +87,7 @@ def test_several_parts_can_be_asked_for(task_file: Path, capsys: pytest.CaptureF
         "C307",
         "C310",
         "C313",
+        "C316",
         "N901",
     }
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.batches import drawn_in_an_epoch
 from trainctl.engine.diagnosis.facts.contrast import compares_pairs, not_collapsed, not_the_positives, not_the_sampler
 from trainctl.engine.diagnosis.facts.data import (
     DataFacts,
@@ -16,11 +19,13 @@ from trainctl.engine.diagnosis.facts.data import (
 )
 from trainctl.engine.diagnosis.facts.network import ContrastFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
-from trainctl.engine.diagnosis.facts.statistics import shares, single_class_probability
+from trainctl.engine.diagnosis.facts.statistics import binomial_tail, shares, single_class_probability
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 MAJORITY_SHARE = 0.9
 EXTREME_RATIO, NOTABLE_RATIO = 50, 10
+P_BALANCED = 1e-6
+"""Chance below which so many samples of the rarest class were not drawn at random."""
 LEAK_SHARE = 0.001
 NEAR_SHARE, GRAVE_NEAR_SHARE = 0.01, 0.1
 
@@ -42,24 +47,33 @@ def class_imbalance(
     """One class (error), a class without samples, or a majority that hides the others.
 
     Thresholds: majority ≥ 90 % or largest/smallest ≥ 50 warn unless the sampler, class weights or a focal loss
-    answer it; ≥ 10 informs.
+    answer it; ≥ 10 informs. A class that training lacks is a warning where validation asks for it, and only worth
+    knowing where nobody does: a list of classes may be longer than the data.
     """
     counts = labels.train.counts
-    if len(counts) < 2:
-        return Unchecked("the data has one class by design")
+    is_contrastive = compares_pairs(contrast, plan, sampler)
     present = [labels.classes[index] for index, count in enumerate(counts) if count]
+    if len(counts) < 2 and not (is_contrastive and present):
+        return Unchecked("the data has one class by design")
     if not present:
         return Unchecked("no label of the training split is valid, see L203")
     if len(present) == 1:
-        return _one_class(labels, present[0], sampler, contrast, compares_pairs(contrast, plan, sampler))
-    absent = [name for name in labels.classes if name not in present]
-    if absent:
-        return _absent_classes(labels, absent)
-    majority = max(shares(counts))
-    ratio = max(counts) / min(counts)
+        return _one_class(labels, present[0], sampler, contrast, is_contrastive)
+    absent = None if len(present) == len(counts) else _absent_classes(labels)
+    unequal = _unequal_classes(labels, sampler, plan, is_contrastive)
+    hits = [hit for hit in (absent, unequal) if hit is not None]
+    return min(hits, key=lambda hit: tuple(Severity).index(hit.severity), default=None)
+
+
+def _unequal_classes(
+    labels: LabelFacts, sampler: SamplerFacts | None, plan: PlanFacts | None, is_contrastive: bool
+) -> Hit | None:
+    """Of the classes that have samples."""
+    counts = [count for count in labels.train.counts if count]
+    majority, ratio = max(shares(counts)), max(counts) / min(counts)
     if ratio < NOTABLE_RATIO:
         return None
-    answers = [*(plan.balancing if plan else ()), *_balancing_sampler(counts, sampler)]
+    answers = [*(plan.balancing if plan else ()), *_balancing_sampler(labels.train.counts, sampler)]
     is_extreme = (majority >= MAJORITY_SHARE or ratio >= EXTREME_RATIO) and not answers
     size = sampler.batch_size if sampler else 0
     chance = single_class_probability(shares(counts), size) if size else 0.0
@@ -71,7 +85,7 @@ def class_imbalance(
         summary=f"the largest class has {majority:.1%} of the samples, {ratio:.0f} times the smallest",
         where=f"train: {_counted(labels)}",
         why=f"always answering with the largest class is {majority:.1%} accurate{single}{answered}",
-        fix=Fix(_evened_out(compares_pairs(contrast, plan, sampler))),
+        fix=Fix(_evened_out(is_contrastive)),
         figures={"majority_share": majority, "ratio": ratio, "single_class_batch_probability": chance},
     )
 
@@ -108,7 +122,7 @@ def _one_class(
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN,
         summary=f"one class in the split: all {sum(counts):,} training labels are {name!r}",
-        where=f"train: {name} {sum(counts):,}, {len(counts) - 1} classes without a sample{held_out}",
+        where=f"train: {name} {sum(counts):,}, {_without_sample(len(counts) - 1)}{held_out}",
         why="with one class there is nothing to tell apart" + _what_becomes_of_the_loss(is_contrastive, size),
         fix=Fix(
             "split the data anew, by class; a sampler alone cannot help: one class cannot be mixed",
@@ -123,6 +137,12 @@ def _one_class(
     )
 
 
+def _without_sample(num_others: int) -> str:
+    if not num_others:
+        return "no other class is named"
+    return f"{num_others} class{'es' if num_others > 1 else ''} without a sample"
+
+
 def _what_becomes_of_the_loss(is_contrastive: bool, size: int) -> str:
     """Of the loss that is trained."""
     if not is_contrastive:
@@ -131,31 +151,52 @@ def _what_becomes_of_the_loss(is_contrastive: bool, size: int) -> str:
     return f": the contrastive loss has no negatives and stands at {stands} whatever the learning rate"
 
 
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+def _few(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _absent_classes(labels: LabelFacts, absent: list[str]) -> Hit:
-    num_classes = len(labels.classes)
-    named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+def _absent_classes(labels: LabelFacts) -> Hit:
+    """Classes of the list that training lacks; those that validation has count first."""
+    named, counts = labels.classes, labels.train.counts
+    absent = [name for name, count in zip(named, counts, strict=True) if not count]
+    val = labels.val.counts if labels.val else None
+    asked = absent if val is None else [name for index, name in enumerate(named) if val[index] and not counts[index]]
+    figures = {"classes_absent": len(absent), "classes_named": len(named), "classes_asked": len(asked)}
+    if not asked:
+        return Hit(
+            severity=Severity.INFO,
+            confidence=Confidence.PROVEN,
+            summary=f"{len(absent)} of {len(named)} classes have no sample in training or validation: "
+            f"{_few(absent, 5)}",
+            where=f"train: {_counted(labels)}",
+            why="what is never seen in training is never predicted; here nothing asks for it either",
+            fix=Fix("nothing, unless they were meant to be there"),
+            figures=figures,
+        )
+    where = "" if val is None else f"; validation has {_few(asked, 3)}"
     return Hit(
         severity=Severity.WARNING,
         confidence=Confidence.PROVEN,
-        summary=f"{len(absent)} of {num_classes} classes have no training sample: {named}",
-        where=f"train: {_counted(labels)}",
+        summary=f"{len(asked)} of {len(named)} classes have no training sample: {_few(asked, 5)}",
+        where=f"train: {_counted(labels)}{where}",
         why="what is never seen in training is never predicted",
         fix=Fix("split the data by class, so that each class is on both sides"),
-        figures={"classes_absent": len(absent), "classes_named": num_classes},
+        figures=figures,
     )
 
 
 def _balancing_sampler(counts: tuple[int, ...], sampler: SamplerFacts | None) -> list[str]:
-    """A sampler whose batches have less than half the imbalance of the split is meant to balance."""
-    if sampler is None or sampler.counts is None or not len(sampler.counts):
+    """A sampler is meant to balance whose batches have less than half the imbalance of the split, and not by chance."""
+    batches = drawn_in_an_epoch(sampler) if sampler else None
+    if batches is None or not len(batches) or batches.shape[1] != len(counts):
         return []
-    drawn = sampler.counts.sum(0)
-    is_balanced = drawn.min() > 0 and drawn.max() / drawn.min() < 0.5 * max(counts) / min(counts)
-    return ["the sampler"] if is_balanced else []
+    stock = np.array([count for count in counts if count])
+    drawn = batches.sum(0)[np.array(counts) > 0]
+    if not drawn.min() or drawn.max() / drawn.min() >= 0.5 * stock.max() / stock.min():
+        return []
+    rarest = int(stock.argmin())
+    by_chance = binomial_tail(int(drawn[rarest]), int(drawn.sum()), float(stock[rarest] / stock.sum()))
+    return ["the sampler"] if by_chance < P_BALANCED else []
 
 
 def _counted(labels: LabelFacts) -> str:

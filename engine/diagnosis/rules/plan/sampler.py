@@ -1,4 +1,4 @@
-"""D101, D102, D111, D112: how batches are formed. Pure functions of evidence.
+"""D102, D111, D112: in what order batches come, and how many. Pure functions of evidence.
 
 The same rules judge batches drawn by the sampler now and batches recorded by a run.
 """
@@ -6,142 +6,32 @@ The same rules judge batches drawn by the sampler now and batches recorded by a 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.contrast import compares_pairs, not_collapsed, not_the_positives
+from trainctl.engine.diagnosis.facts.batches import (
+    LEAST_BATCH,
+    class_counts,
+    drawn_by_design,
+    source_words,
+    split_counts,
+)
 from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts, SamplerFacts
-from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
+from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.run import RecordFacts
-from trainctl.engine.diagnosis.facts.statistics import (
-    binomial_tail,
-    expected_distinct,
-    lag_one_correlation,
-    shares,
-    single_class_probability,
-)
+from trainctl.engine.diagnosis.facts.statistics import expected_distinct, lag_one_correlation, shares
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.runs.states import RunState
 
-Counts = np.ndarray[Any, np.dtype[np.int64]]
-
-P_CERTAIN, P_SUSPICIOUS, SHARE_SUSPICIOUS = 1e-6, 1e-3, 0.2
 DIVERSITY = 0.5
 ORDERED_CORRELATION, MIN_ORDERED_BATCHES, MIN_DIVERSITY_BATCHES = 0.5, 20, 5
+ORDERED_DEVIATIONS = 3.5
+"""A correlation of n batches drawn at random has the deviation 1/√n: of 20 of them .5 is not rare enough."""
 FEW_STEPS, VERY_FEW_STEPS = 200, 20
 LEARNED = 0.1
 """Share of its first value by which a loss must be lower for the steps to have been of use."""
-NEEDS_DATA = "no class labels of batches"
-
-
-@rule(
-    "D101",
-    "single-class batches",
-    section="sampler",
-    severity=Severity.ERROR,
-    precedence=Precedence.SAMPLER,
-    cost=Cost.DATA,
-    rivals=("D103",),
-)
-def single_class_batches(
-    sampler: SamplerFacts,
-    labels: LabelFacts | None = None,
-    contrast: ContrastFacts | None = None,
-    plan: PlanFacts | None = None,
-) -> Answer:
-    """More batches of one class than chance explains: P(X ≥ k), X ~ Binomial(n, Σ p_c^B), below 1e-6.
-
-    A share above 20 % counts from 1e-3 on. If the split itself holds one class, this is a consequence of D103.
-    """
-    counts = _class_counts(sampler)
-    if counts is None or len(counts) == 0:
-        return Unchecked(NEEDS_DATA)
-    single_class = (counts > 0).sum(1) == 1
-    num_batches, num_single = len(counts), int(single_class.sum())
-    split_counts = _split_counts(labels, counts)
-    sizes = counts.sum(1)
-    chances = shares(split_counts)
-    # Batches of a run are mostly of one size: as many terms as there are sizes, not as there are batches.
-    expected = math.fsum(
-        int(count) * single_class_probability(chances, int(size))
-        for size, count in zip(*np.unique(sizes, return_counts=True), strict=True)
-    )
-    tail = binomial_tail(num_single, num_batches, expected / num_batches)
-    size = int(np.median(sizes))
-    figures = {
-        "batches": num_batches,
-        "single_class_batches": num_single,
-        "expected_single_class_batches": expected,
-        "p_value": tail,
-        "batch_size": size,
-    }
-    seen = [sampler.classes[index] for index in np.flatnonzero(counts.sum(0))]
-    ruled_out = _not_contrast(sampler, contrast)
-    why = _why_single(size, compares_pairs(contrast, plan, sampler))
-    if num_single == num_batches and len(seen) == 1:
-        return _always_the_same(sampler, seen[0], labels, figures, ruled_out, why)
-    if tail >= P_CERTAIN and not (num_single / num_batches > SHARE_SUSPICIOUS and tail < P_SUSPICIOUS):
-        return None
-    return Hit(
-        severity=Severity.ERROR,
-        confidence=Confidence.PROVEN if tail < P_CERTAIN else Confidence.LIKELY,
-        summary=f"{num_single} of {num_batches} batches hold one class (expected {expected:.1f})",
-        where=f"{_source(sampler)}: batches of {size}, {len(seen)} classes in all",
-        why=why,
-        fix=Fix("shuffle the samples, or stratify the batches: max(2, B // C) samples of each class"),
-        figures=figures,
-        ruled_out=ruled_out,
-    )
-
-
-def _not_contrast(sampler: SamplerFacts, contrast: ContrastFacts | None) -> tuple[str, ...]:
-    """What else makes a contrastive loss stand still, where it was tested and is not it."""
-    return () if contrast is None else (*not_collapsed(contrast), *not_the_positives(sampler))
-
-
-def _always_the_same(
-    sampler: SamplerFacts,
-    name: str,
-    labels: LabelFacts | None,
-    figures: dict[str, Any],
-    ruled_out: tuple[str, ...],
-    why: str,
-) -> Hit:
-    """Every batch holds the same one class: the split's fault, the sampler's, or (records alone) either's."""
-    num_batches = figures["batches"]
-    present = sum(1 for count in labels.train.counts if count) if labels else 0
-    summary = f"all {num_batches} batches hold only {name!r}"
-    if labels is None:
-        where = f"{_source(sampler)}: no other class in any of them"
-        fix = "diagnose the data: either its training split holds one class, or the sampler draws only one"
-    elif present == 1:
-        where = "the training split itself holds this one class; the sampler is not to blame"
-        fix = "split by class; the sampler alone cannot help: one class cannot be mixed"
-    else:
-        where = f"{_source(sampler)}: the split holds {present} classes, the sampler draws one"
-        fix = "mend the sampler: each sample of the split must be drawn once an epoch"
-    return Hit(
-        severity=Severity.ERROR,
-        confidence=Confidence.LIKELY if labels is None else Confidence.PROVEN,
-        summary=summary,
-        where=where,
-        why=why,
-        fix=Fix(fix),
-        figures=figures,
-        ruled_out=ruled_out,
-        because=("D103",) if present == 1 else (),
-    )
-
-
-def _why_single(batch_size: int, is_contrastive: bool) -> str:
-    """What such batches do to the loss that is trained."""
-    if is_contrastive:
-        floor = f" = {math.log(batch_size - 1):.4f}" if batch_size > 2 else ""
-        return f"such a batch has no negatives: the contrastive loss stands at its floor ln(B−1){floor}"
-    return "each update pulls every answer to one class: the network learns that one while it forgets the others"
 
 
 @rule(
@@ -156,26 +46,28 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
     """Batches with less than half of the classes that chance gives, or an order that never changes.
 
     Chance gives Σ 1 − (1 − p_c)^B different classes. Order shows in equal epochs, or in a correlation above .5
-    between neighbouring batches of the mean place of their samples within their classes: where the data are sorted by
-    class, a place in the whole would say no more than which classes meet, which a stratified sampler decides.
+    (or 3.5 deviations) between neighbouring batches of the mean place of their samples within their classes: where the
+    data are sorted by class, a place in the whole would say no more than which classes meet, which a stratified sampler
+    decides. Few classes with equally many samples each are what a sampler of pairs is for, and no fault.
     """
     witnesses: list[str] = []
     figures: dict[str, float | int | str] = {}
-    counts = _class_counts(sampler)
+    counts = class_counts(sampler)
     if counts is not None and len(counts) >= MIN_DIVERSITY_BATCHES:
-        split_counts = _split_counts(labels, counts)
+        of_split = split_counts(labels, counts)
         distinct = float((counts > 0).sum(1).mean())
-        chances, (sizes, repeats) = shares(split_counts), np.unique(counts.sum(1), return_counts=True)
+        chances, (sizes, repeats) = shares(of_split), np.unique(counts.sum(1), return_counts=True)
         chance = float(np.average([expected_distinct(chances, int(size)) for size in sizes], weights=repeats))
         figures |= {"classes_per_batch": distinct, "expected_classes_per_batch": chance}
-        if distinct < DIVERSITY * chance or (chance > 1.5 and distinct == 1.0):
+        is_poor = distinct < DIVERSITY * chance or (chance > 1.5 and distinct == 1.0)
+        if is_poor and not drawn_by_design(counts):
             witnesses.append(f"{distinct:.1f} classes a batch where chance gives {chance:.1f}")
     if sampler.repeats:
         witnesses.append("every epoch has the same batches in the same order")
     if len(sampler.mean_places) >= MIN_ORDERED_BATCHES:
         correlation = lag_one_correlation(sampler.mean_places)
         figures["index_correlation"] = correlation
-        if correlation > ORDERED_CORRELATION:
+        if correlation > max(ORDERED_CORRELATION, ORDERED_DEVIATIONS / math.sqrt(len(sampler.mean_places))):
             witnesses.append(f"neighbouring batches hold neighbouring samples (correlation {correlation:.2f})")
     if not witnesses:
         is_blind = not figures and sampler.repeats is None
@@ -184,7 +76,7 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
         severity=Severity.WARNING,
         confidence=Confidence.PROVEN if sampler.repeats or len(witnesses) > 1 else Confidence.LIKELY,
         summary=witnesses[0],
-        where="; ".join([_source(sampler), *witnesses[1:]]),
+        where="; ".join([source_words(sampler), *witnesses[1:]]),
         why="neighbouring updates then pull the same way, and the loss swings with the order of the data",
         fix=Fix("draw a fresh random order each epoch; with buckets, shuffle the buckets"),
         figures=figures,
@@ -216,7 +108,7 @@ def degenerate_last_batch(sampler: SamplerFacts, batch: BatchFacts | None = None
         severity=severity,
         confidence=Confidence.PROVEN,
         summary=f"the last batch of an epoch has {last} of {size} samples",
-        where=f"{_source(sampler)}: {sampler.batches_per_epoch} batches an epoch",
+        where=f"{source_words(sampler)}: {sampler.batches_per_epoch} batches an epoch",
         why=why,
         fix=Fix("leave out the incomplete batch", {"train.drop_last": True}),
         figures={"last_size": last, "batch_size": size},
@@ -318,25 +210,6 @@ def _no_batch(num_samples: int, size: int) -> Hit:
         summary=f"no batch at all: {num_samples:,} training samples, batches of {size}",
         where="train: the incomplete batch is left out (train.drop_last)",
         why="an epoch without a batch trains nothing",
-        fix=Fix("smaller batches", {"train.batch_size": max(1, num_samples // 8)}),
+        fix=Fix("smaller batches", {"train.batch_size": max(min(num_samples, LEAST_BATCH), num_samples // 8)}),
         figures={"steps": 0, "samples": num_samples, "batch_size": size},
     )
-
-
-def _class_counts(sampler: SamplerFacts) -> Counts | None:
-    """Class counts of the batches that could hold more than one class."""
-    if sampler.counts is None or sampler.counts.shape[1] < 2:
-        return None
-    return sampler.counts[sampler.counts.sum(1) > 1]
-
-
-def _split_counts(labels: LabelFacts | None, counts: Counts) -> tuple[int, ...]:
-    """Class counts of the split; where they are unknown, of all batches together."""
-    if labels is not None and sum(labels.train.counts):
-        return labels.train.counts
-    return tuple(int(count) for count in counts.sum(0))
-
-
-def _source(sampler: SamplerFacts) -> str:
-    count = len(sampler.sizes)
-    return f"recorded batches of {count} steps" if sampler.source == "records" else f"first {count} batches"
