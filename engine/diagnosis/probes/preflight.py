@@ -173,6 +173,7 @@ class _Probes:
                 "gates": NO_GATES if batch else no_batch,
                 "terms": NO_TERMS,
                 "scores": NO_RECORDS,
+                "monitor": NO_RECORDS,
                 "batch": self.failures.get("sampler", "not asked for"),
                 **self.failures,
             },

@@ -539,3 +539,8 @@ def test_too_few_samples_for_a_batch_name_a_size_that_has_room_for_two_classes()
     splits = make_splits(make_split(20, 1), make_split(20, 2))
     finding = found(examine(ToyTask(config(batch_size=32), splits, sampler=lambda epoch: [])))["D112"]
     assert finding.fix.set == {"train.batch_size": 4}
+
+
+def test_before_training_the_monitored_metric_is_not_checked_for_that_reason() -> None:
+    reasons = {entry.code: entry.why for entry in examine(ToyTask()).not_checked}
+    assert reasons["E1014"] == reasons["E1007"] == "nothing has been trained yet"
