@@ -125,7 +125,8 @@ def verdict_line(report: Report) -> Line:
         if not report.checked:
             return ((f"{NOT_CHECKED} nothing could be checked", "dim"),)
         return ((f"{OK} clean", "ok"), (f": {checks} found nothing wrong", ""))
+    worst = Severity(report.verdict)  # an error may follow from a warning; the exit code is the error's
     return (
-        (f"{MARKS[primary.severity]} {primary.severity}", str(primary.severity)),
+        (f"{MARKS[worst]} {worst}", str(worst)),
         (f": deal with {primary.code} {primary.name} first ({checks})", ""),
     )

@@ -23,6 +23,7 @@ from trainctl.engine.diagnosis.finding import Finding, Report, Severity
 from trainctl.engine.diagnosis.probes.data import measure_labels
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
+from trainctl.engine.diagnosis.report import verdict_line
 from trainctl.engine.tasks.task import Task
 
 
@@ -544,3 +545,12 @@ def test_too_few_samples_for_a_batch_name_a_size_that_has_room_for_two_classes()
 def test_before_training_the_monitored_metric_is_not_checked_for_that_reason() -> None:
     reasons = {entry.code: entry.why for entry in examine(ToyTask()).not_checked}
     assert reasons["E1014"] == reasons["E1007"] == "nothing has been trained yet"
+
+
+def test_the_last_line_says_error_where_an_error_follows_from_a_warning() -> None:
+    labels = sizes_of(990, *(10,) * 11)
+    facts = drawn(labels, "stratified", 32)
+    report = diagnose(Evidence(labels=measure_labels(labelled(labels)), sampler=facts))
+    assert (report.findings[0].code, report.findings[0].severity) == ("D103", Severity.WARNING)
+    assert report.verdict == "error", "of D101, which follows from it"
+    assert "".join(text for text, _ in verdict_line(report)).startswith("✗ error: deal with D103 class imbalance first")
