@@ -82,7 +82,7 @@ class LogFacts:
         """Why there is no training loss, in words."""
         if self.is_opposed:
             return "its groups minimise losses of their own, of which the sum says nothing"
-        return "the log names no training loss, or several that are no sum"
+        return "no training loss is named, or several that are no sum"
 
     def of(self, *kinds: Kind, split: str | None = None) -> list[Series]:
         """The series of these kinds; `split` None: of every split."""

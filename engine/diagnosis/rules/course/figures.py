@@ -64,7 +64,7 @@ def impossible_figures(log: LogFacts) -> Answer:
     """Values outside what their names allow: rates, correlations, divergences, posteriors, the clustering terms."""
     judged = [*log.of(Kind.RATE, Kind.CORRELATION, Kind.MAX_POSTERIOR), *_divergences(log), *max_posteriors(log)]
     if not judged:
-        return Unchecked("the log names no rate, correlation, divergence or posterior")
+        return Unchecked("no rate, correlation, divergence or posterior is named")
     claims = [*_rate_claims(log), *_correlation_claims(log), *_divergence_claims(log), *_cluster_claims(log)]
     if not claims:
         return None
@@ -252,7 +252,7 @@ def not_finite(log: LogFacts) -> Answer:
     """NaN or infinity in a loss or one of its terms (a term alone, with a finite total: a warning)."""
     losses = log.of(Kind.TOTAL, Kind.TERM)
     if not losses:
-        return Unchecked("the log names no loss")
+        return Unchecked("no loss is named")
     bad = [series for series in losses if not np.isfinite(series.values).all()]
     if not bad:
         return None
@@ -306,7 +306,7 @@ def wrong_sign(log: LogFacts) -> Answer:
         s for s in log.of(Kind.TERM) if s.meaning.words & NONNEGATIVE and not s.meaning.words & {"neg", "negative"}
     ]
     if not known:
-        return Unchecked("the log names no loss that cannot be negative")
+        return Unchecked("no loss that cannot be negative is named")
     claims = [claim for series in known for claim in _outside(series, 0.0, math.inf, "")]
     if not claims:
         return None
@@ -335,7 +335,7 @@ def undefined_correlation(log: LogFacts) -> Answer:
     """The last three values of a correlation are NaN: one side of it does not vary."""
     series = log.of(Kind.CORRELATION)
     if not series:
-        return Unchecked("the log names no correlation")
+        return Unchecked("no correlation is named")
     bad = [one for one in series if len(one.values) >= UNDEFINED and np.isnan(one.values[-UNDEFINED:]).all()]
     if not bad:
         return None

@@ -31,7 +31,7 @@ def no_learning_rate(log: LogFacts) -> Answer:
     """Every learning rate that was logged is 0 (error), or none is above 1e-7 and the loss stands still."""
     rates = [one for one in log.of(Kind.LR) if len(one.finite)]
     if not rates:
-        return Unchecked("the log names no learning rate")
+        return Unchecked("no learning rate is named")
     series = max(rates, key=lambda one: float(one.finite.max()))
     highest, loss = float(series.finite.max()), training_loss(log)
     is_still = loss is not None and is_long(log, loss) and stands_still(loss.finite)

@@ -37,7 +37,7 @@ def pinned_contrast(log: LogFacts) -> Answer:
     """A contrastive loss stands still at ln(B−1): of the given B, or of a whole number from 4 to 1024 that is near."""
     known = [s for s in log.of(Kind.TERM, Kind.TOTAL) if _is_contrastive(log, s) and s.meaning.split != VAL]
     if not known:
-        return Unchecked("the log names no contrastive loss")
+        return Unchecked("no contrastive loss is named")
     series = max(known, key=lambda one: len(one.values))
     if not is_long(log, series):
         return Unchecked(f"too few values of {series.name} to say that it stands still ({len(series.finite)})")
@@ -88,7 +88,7 @@ def saturated_posteriors(log: LogFacts) -> Answer:
     """Mean largest posterior above .99 over the last epoch that was logged, or the last tenth of the values."""
     known = max_posteriors(log)
     if not known:
-        return Unchecked("the log names no largest posterior, and no cluster loss beside an entropy")
+        return Unchecked("no largest posterior is named, and no cluster loss beside an entropy")
     for series in known:
         values = np.abs(series.finite)
         count = 1 if is_by_epoch(log, series) else max(len(values) // 10, 1)
