@@ -113,7 +113,7 @@ async def test_each_tab_is_a_cockpit_that_ends_with_it_and_ctrl_c_ends_the_serve
             async with session.ws_connect(f"{served.url}ws?width=80&height=24") as tab:
                 await until_text(tab, " RUNNING ")
                 code, out, err = await asyncio.to_thread(served.end)
-        assert code == 0 and err == ""
+        assert code == 0 and err == "", err
         assert "Served 2 tabs in" in out and f"trainctl ui {run.root}" in out
     assert not run.commands.exists()
 
@@ -173,7 +173,7 @@ async def test_what_is_no_message_of_the_page_ends_its_tab_and_nothing_else(run:
                 await tab.send_json(["resize", {"width": 10**15, "height": 10**15}])
                 await until_text(tab, " RUNNING ")
                 code, _, err = await asyncio.to_thread(served.end)
-        assert code == 0 and err == ""
+        assert code == 0 and err == "", err
 
 
 def test_a_page_that_reads_nothing_cannot_keep_the_server(run: RunPaths) -> None:
@@ -192,7 +192,7 @@ def test_a_page_that_reads_nothing_cannot_keep_the_server(run: RunPaths) -> None
                 assert time.monotonic() < limit
             time.sleep(5)  # by now it has drawn more than the connection holds
             code, _, err = served.end()
-    assert code == 0 and err == ""
+    assert code == 0 and err == "", err
 
 
 async def test_the_name_of_a_run_is_text_on_the_page(run: RunPaths) -> None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address
 from shlex import join, split
+from typing import Any
 
 from aiohttp import WSCloseCode, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -63,6 +64,10 @@ class Visits:
 class Tab(AppService):
     """One cockpit process behind one browser tab."""
 
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self._closing = asyncio.Lock()
+
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
         # The terminal is the browser's, whatever the server was started from.
         environment = self._build_environment(width, height) | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
@@ -84,18 +89,20 @@ class Tab(AppService):
 
     async def end(self) -> None:
         """Close the cockpit; one that does not close is killed."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stop(), GRACE_S)
-        process = self._process
-        if process is None:
-            return
-        try:
-            await asyncio.wait_for(_gone(process), GRACE_S)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        # The end of the server and that of the tab come at once, and a pipe has one reader.
+        async with self._closing:
             with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop(), GRACE_S)
+            process = self._process
+            if process is None:
+                return
+            try:
                 await asyncio.wait_for(_gone(process), GRACE_S)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(_gone(process), GRACE_S)
 
 
 async def _gone(process: Process) -> None:
