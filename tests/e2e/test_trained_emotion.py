@@ -137,7 +137,7 @@ def test_of_a_folder_what_does_not_fit_is_named_and_left_out(folder: Path, capsy
     write_npz(folder / "many" / "b.npz", speakers=None)
     assert run_command_line(["predict", "latest", "many"]) == ExitCode.OK
     out, err = capsys.readouterr()
-    assert out.count("\n") == 15 and "many/b.npz  dialogue dialogue 0  index 0  speaker 0  " in out
+    assert out.count("\n") == 15 and "many/b.npz  dialogue 0  index 0  speaker 0  " in out
     assert "many/a.npz has no audio; left out" in err
 
 
@@ -172,3 +172,9 @@ async def test_the_cockpit_shows_gates_and_emotions_of_the_run(folder: Path) -> 
         for name in ("utterance ", "forget ", "input ", "temporal ", *EMOTIONS):
             assert f"│{name}" in text
         assert "cannot read" not in text and " Classes " not in text
+
+
+def test_dialogues_without_names_are_told_by_their_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_npz(tmp_path / "nameless.npz", speakers=SPEAKERS)
+    rows = answered(capsys, str(tmp_path / "nameless.npz"))
+    assert list(dict.fromkeys(row["dialogue"] for row in rows)) == [str(k) for k in range(len(LENGTHS))]

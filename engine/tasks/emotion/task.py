@@ -165,7 +165,7 @@ class EmotionTask(Task[EmotionConfig]):
         which: list[int] = at.tolist()
         answers = zip(which, results["emotion"].tolist(), results["probability"].tolist(), strict=True)
         for dialogue, emotion_L, probability_L in answers:
-            name = samples.names[dialogue]
+            name = samples.names[dialogue].removeprefix("dialogue ")  # the row says already what it is
             for index, speaker in enumerate(samples.speakers[dialogue]):
                 where: Row = {"dialogue": name, "index": index, "speaker": speaker}
                 found.append({**where, "emotion": self._classes[emotion_L[index]], "probability": probability_L[index]})
