@@ -31,7 +31,7 @@ from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
-from trainctl.engine.runs.summary import Best, Judgement, Summary
+from trainctl.engine.runs.summary import Best, Judgement, Summary, read_summary
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.control import POLL_S, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.desk import desk_of
@@ -179,7 +179,7 @@ class _Sitting:
         Raises:
             UserError: the checkpoint does not fit, or the run is finished. Nothing was written.
         """
-        state, config = self.assembly.state, self.order.resolved.config
+        state = self.assembly.state
         is_fork = "forked_from" in (read_meta(self.paths) or {})  # its best may be of before it began
         if is_there(self.paths.latest) or (is_there(self.paths.best) and not is_fork):
             path, content = self._newest_whole()
@@ -198,16 +198,24 @@ class _Sitting:
                 ) from err
         elif is_fork:
             raise UserError(f"{self.paths.latest} is gone, and a fork cannot start over", "fork again")
-        if state.progress.epoch >= state.plan.epochs:
+        self._refuse_finished()
+
+    def _refuse_finished(self) -> None:
+        """Refuse a run that has nothing left to do. One that was stopped in its last validation has that."""
+        with contextlib.suppress(UserError):
+            summary = read_summary(self.paths)
+            if summary is None or summary.state is not RunState.FINISHED:
+                return
+        progress, limit = self.assembly.state.progress, self.order.resolved.config.train.max_steps
+        if progress.epoch >= self.assembly.state.plan.epochs:
             raise UserError(
-                f"{self.paths.root} has finished its {state.progress.epoch} epochs",
-                f"to go on, raise them: train.epochs={state.progress.epoch * 2}",
+                f"{self.paths.root} has finished its {progress.epoch} epochs",
+                f"to go on, raise them: train.epochs={progress.epoch * 2}",
             )
-        limit = config.train.max_steps
-        if limit is not None and state.progress.step >= limit:
-            done = state.progress.step
+        if limit is not None and progress.step >= limit:
             raise UserError(
-                f"{self.paths.root} has taken its {done} steps", f"to go on, raise them: train.max_steps={done * 2}"
+                f"{self.paths.root} has taken its {progress.step} steps",
+                f"to go on, raise them: train.max_steps={progress.step * 2}",
             )
 
     def _newest_whole(self) -> tuple[Path, dict[str, Any]]:

@@ -78,6 +78,8 @@ class Trainer:
         self._announce_plan()
         self.desk.pulse.enter(RunState.RUNNING)
         self.state.model.train()
+        if self.state.progress.step >= (self.config.train.max_steps or math.inf):
+            self.orders.listen()  # a resume that has the last validation to make, and no step to take
         # The number of epochs is looked up each time: it can be changed while the run goes on.
         with Strangers(self.state.optimizer, self.state.model, self._warn):
             while self.orders.ending is None and self.state.progress.epoch < self.state.plan.epochs:

@@ -82,6 +82,30 @@ def test_a_validation_that_comes_to_nothing_is_made_by_the_resume(tmp_path: Path
         assert [data.get("raw") for data in other] == [data.get("raw") for data in one]
 
 
+@pytest.mark.parametrize("train", [{"max_steps": 9}, {"epochs": 3, "eval_every": 2}, {"epochs": 1, "max_steps": 4}])
+def test_the_last_validation_of_all_is_made_by_the_resume_which_takes_no_step(
+    tmp_path: Path, train: dict[str, int]
+) -> None:
+    sections = {"train": {"epochs": 4, "batch_size": 16} | train}
+
+    def last(name: str) -> tuple[int, object, object]:
+        reader = reader_of(tmp_path / name)
+        found = [event for event in reader.current_events() if event.kind is EventKind.VALIDATION]
+        assert reader.summary is not None
+        return len(reader.steps.all()), found[-1].data["raw"], reader.summary.state
+
+    counting = type("Counting", (Disturbed,), {"at": 0})
+    run_toy(tmp_path / "whole", resolved(**sections), task_type=counting)
+    disturbed = type("Mine", (Disturbed,), {"at": counting.calls})
+    ending = run_toy(tmp_path / "parts", resolved(**sections), task_type=disturbed)
+    assert ending.code == ExitCode.TERMINATED
+    assert run_toy(tmp_path / "parts", resolved(**sections), resume=True).code == ExitCode.OK
+    assert last("parts") == last("whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    with pytest.raises(UserError, match="to go on, raise them"):
+        run_toy(tmp_path / "parts", resolved(**sections), resume=True)
+
+
 def test_a_validation_that_was_asked_for_gives_way_to_a_signal(tmp_path: Path) -> None:
     sections = {**OPTIONS, "train": {"epochs": 2, "batch_size": 16}}
     run_toy(tmp_path / "whole", resolved(**sections))
