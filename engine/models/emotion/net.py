@@ -29,8 +29,10 @@ class Conversation:
 
     logits: Tensor
     """(B, L, C)."""
+    places: Tensor
+    """Of the utterances that are there in the flattened batch, (N,). Looked up once: on a GPU that is waited for."""
     features: Tensor
-    """Of the utterances that are there, (N, Σd)."""
+    """Of these utterances, (N, Σd)."""
     reconstructions: tuple[Tensor, Tensor]
     """What both autoencoders make of them."""
     gates: list[Gated]
@@ -64,12 +66,13 @@ class EmotionNet(nn.Module):
     def forward(self, features_BLD: Tensor, speakers_BL: Tensor, valid_BL: Tensor) -> Conversation:
         """Features (B, L, Σd) of each utterance, its speaker (int64, (B, L)), and which are there (bool, (B, L))."""
         # Most of the work is in the autoencoders, which see each utterance alone: half of a batch may be padding.
-        features_ND = features_BLD[valid_BL]
+        places_N = valid_BL.flatten().nonzero()[:, 0]
+        features_ND = features_BLD.flatten(0, 1)[places_N]
         whole_NW, again_whole = self.everything(features_ND)
         parts_NW, again_parts = self.modalities(features_ND)
-        whole_BLW, parts_BLW = (_in_place(code, valid_BL) for code in (whole_NW, parts_NW))
+        whole_BLW, parts_BLW = (_in_place(code, places_N, valid_BL) for code in (whole_NW, parts_NW))
         logits_BLC, gates = self.answer(whole_BLW, parts_BLW, speakers_BL, valid_BL)
-        return Conversation(logits_BLC, features_ND, (again_whole, again_parts), gates)
+        return Conversation(logits_BLC, places_N, features_ND, (again_whole, again_parts), gates)
 
     def answer(
         self, whole_BLW: Tensor, parts_BLW: Tensor, speakers_BL: Tensor, valid_BL: Tensor
@@ -87,7 +90,7 @@ class EmotionNet(nn.Module):
         return self.classifier(self.drop(mixed_BLW)), [choice, *gates, balance]
 
 
-def _in_place(code_NW: Tensor, valid_BL: Tensor) -> Tensor:
+def _in_place(code_NW: Tensor, places_N: Tensor, valid_BL: Tensor) -> Tensor:
     """Rows of the utterances that are there at their places of the batch, (B, L, W); 0 for padding."""
-    empty = code_NW.new_zeros(*valid_BL.shape, code_NW.shape[-1])
-    return empty.index_put((valid_BL,), code_NW)
+    empty = code_NW.new_zeros(valid_BL.numel(), code_NW.shape[-1])
+    return empty.index_put((places_N,), code_NW).unflatten(0, valid_BL.shape)

@@ -89,14 +89,14 @@ class EmotionTask(Task[EmotionConfig]):
         valid_BL = labels_BL >= 0
         features_BLD = torch.cat([batch[name] for name in MODALITIES], -1)
         out: Conversation = model(features_BLD, batch["speakers"], valid_BL)
-        logits_NC, labels_N = out.logits[valid_BL], labels_BL[valid_BL]
+        logits_NC, labels_N = out.logits.flatten(0, 1)[out.places], labels_BL.flatten()[out.places]
         nll_N, loss = utterances.nll(logits_NC, labels_N), self.config.loss
         is_focal = loss.classification == "focal"
         judged_N = utterances.focal_nll(logits_NC, labels_N, loss.gamma) if is_focal else nll_N
         terms = {
             loss.classification: judged_N.mean(),
             "encoder": self._encoder(out, valid_BL),
-            "gate": self._gate(out.gates, valid_BL),
+            "gate": self._gate(out),
         }
         of_dialogue_BL = torch.zeros(labels_BL.shape, device=labels_BL.device).masked_scatter(valid_BL, nll_N.detach())
         answer_BL = torch.where(valid_BL, out.logits.detach().argmax(-1), -1)
@@ -194,11 +194,11 @@ class EmotionTask(Task[EmotionConfig]):
         first, second = errors
         return first + second
 
-    def _gate(self, gates: Sequence[Gated], valid_BL: Tensor) -> Tensor:
+    def _gate(self, out: Conversation) -> Tensor:
         """Mean of (g − ½)² over all gates and utterances, or of the same of what they are made of."""
         of_raw = self.config.loss.regularise == "raw"
-        distances = [((gate.raw if of_raw else gate.value) - 0.5).float().square()[valid_BL].mean() for gate in gates]
-        return torch.stack(distances).mean()
+        distances = [((gate.raw if of_raw else gate.value) - 0.5).float().square() for gate in out.gates]
+        return torch.stack([one_BLW.flatten(0, 1)[out.places].mean() for one_BLW in distances]).mean()
 
 
 def _gate_shares(gates: Sequence[Gated], valid_BL: Tensor) -> dict[str, Tensor]:
