@@ -48,18 +48,18 @@ def load_eyes(options: EyesData, seed: int, path: Path | None, progress: Progres
         return _built_in(options, seed)
     from trainctl.engine.data.eyes.splits import make_splits
 
-    return make_splits(_list(path, options.classes), options, seed, progress or partial(report, DECODING))
+    return make_splits(list_eyes(path, options.classes), options, seed, progress or partial(report, DECODING))
 
 
 def load_whole_eyes(options: EyesData, path: Path, progress: Progress | None = None) -> Splits:
     """All images of the user's own as the part `val`, also where they are of one class only; see `load_eyes`."""
     from trainctl.engine.data.eyes.splits import make_whole
 
-    listing = _list(path, options.classes, needs_both=False)
+    listing = list_eyes(path, options.classes, needs_both=False)
     return make_whole(listing, options, progress or partial(report, DECODING))
 
 
-def _list(path: Path, classes: Mapping[str, str], *, needs_both: bool = True) -> Listing:
+def list_eyes(path: Path, classes: Mapping[str, str], *, needs_both: bool = True) -> Listing:
     """The images of a path, by what lies there; `needs_both`: folders of one class only are refused.
 
     Raises:
