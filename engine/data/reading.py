@@ -6,12 +6,9 @@ So a resume is exact, and the number of worker processes changes nothing. Knows 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import random
-import signal
-import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
@@ -22,10 +19,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from trainctl.engine.data.processes import begin_worker
 from trainctl.engine.errors import UserError, first_line
 
-PR_SET_PDEATHSIG = 1
-"""Of `prctl`: the signal a process gets when its parent ends."""
 GRACE_S = 1.0
 """How long a worker may take to end, once nobody wants its batches."""
 AHEAD = 2
@@ -147,7 +143,7 @@ class Workers:
                 pin_memory=pinned,
                 persistent_workers=True,
                 prefetch_factor=AHEAD,
-                worker_init_fn=partial(_begin_worker, os.getpid()),
+                worker_init_fn=partial(begin_worker, os.getpid()),
                 # A user's task need not be importable by name, so it cannot be pickled for a fresh process.
                 multiprocessing_context="fork" if "fork" in methods else None,
                 generator=torch.Generator(),  # else each epoch would draw from the run's own random numbers
@@ -200,22 +196,6 @@ class _Orders:
 
     def __len__(self) -> int:
         return len(self.order)
-
-
-def _begin_worker(loop: int, _worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal: the process `loop` decides what it means, and ends its workers.
-
-    Where that one is killed, they go with it. DataLoader's own workers look for their parent between two batches only,
-    so that one which reads slowly, or hangs, would stay for long or for ever.
-    """
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != loop:  # it went before
-            os._exit(1)
-    for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the loop ends them
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Knows references as pixels only: no file, no cache, no split.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +15,19 @@ from torch import Tensor
 
 from trainctl.engine.data.distortions.apply import distort
 from trainctl.engine.data.distortions.table import DISTORTIONS, LEVELS
+from trainctl.engine.data.images import num_threads
+from trainctl.engine.data.processes import can_fork, in_processes, shared_array
 from trainctl.engine.data.progress import Report
+from trainctl.engine.data.threads import one_thread
 
 MAKING = "distorting pictures"
 """What is reported while copies are made."""
 CHUNK_PIXELS = 1 << 20
 """Pixels distorted at a time: a float picture and what a distortion keeps beside it stay far below 1 GB."""
+FEW_PIXELS = 1 << 22
+"""Copies of fewer pixels than these are made by this process alone: they take about a second."""
+SLOW = (6, 9, 15)
+"""Distortions that take longest: more than half of all the time."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +85,36 @@ def make_copies(
     """
     columns = kinds(pristine=pristine)
     _, _, height, width = references_RCHW.shape
-    images_RMCHW = torch.empty((*chosen_RM.shape, 3, height, width), dtype=torch.uint8)
+    images_RMCHW = shared_array((*chosen_RM.shape, 3, height, width))
     chunk, done = max(1, CHUNK_PIXELS // (height * width)), 0
-    for column, kind in enumerate(columns):
+
+    def make(column: int) -> int:
+        """All copies of one kind; how many they are."""
+        kind = columns[column]
         generator = torch.Generator().manual_seed(_seed_of(seed, kind))
         rows, places = np.nonzero(chosen_RM == column)
         for start in range(0, len(rows), chunk):
             part = slice(start, start + chunk)
             pixels_BCHW = torch.from_numpy(references_RCHW[rows[part]])
-            images_RMCHW[rows[part], places[part]] = _copy(pixels_BCHW, kind, generator)
-        done += len(rows)
+            images_RMCHW[rows[part], places[part]] = _copy(pixels_BCHW, kind, generator).numpy()
+        return len(rows)
+
+    order = sorted(range(len(columns)), key=lambda column: columns[column].number not in SLOW)
+    for count in _made(make, order, chosen_RM.size * height * width):
+        done += count
         progress(MAKING, done, chosen_RM.size)
-    return images_RMCHW.flatten(0, 1)
+    return torch.from_numpy(images_RMCHW).flatten(0, 1)
+
+
+def _made(make: Callable[[int], int], order: Sequence[int], num_pixels: int) -> Iterator[int]:
+    """Make every kind, in as many processes as there are cores where it is worth it: Pillow's palettes hold the
+    interpreter's lock, so that threads would wait for each other."""
+    processes = min(num_threads(), len(order))
+    if num_pixels < FEW_PIXELS or processes == 1 or not can_fork():
+        with one_thread():
+            yield from map(make, order)
+    else:
+        yield from in_processes(make, order, processes)
 
 
 def _seed_of(seed: int, kind: Kind) -> int:

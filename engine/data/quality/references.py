@@ -21,7 +21,6 @@ from trainctl.engine.data.quality.photographs import (
     list_photographs,
     photograph_references,
 )
-from trainctl.engine.data.threads import one_thread
 from trainctl.engine.files import is_there
 
 if TYPE_CHECKING:
@@ -140,8 +139,7 @@ def _sources() -> Iterable[Path]:
 
 def _make(references: References, data: QualityData, seed: int, tell: Report) -> Made:
     chosen_RM = _kinds(len(references.names), data, seed)
-    with one_thread():
-        images = make_copies(references.images, chosen_RM, pristine=data.pristine, seed=seed, progress=tell)
+    images = make_copies(references.images, chosen_RM, pristine=data.pristine, seed=seed, progress=tell)
     return Made(images.numpy(), chosen_RM, references.names, references.groups, references.notes)
 
 

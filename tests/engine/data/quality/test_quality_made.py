@@ -86,6 +86,19 @@ def test_chunks_are_joined_in_order(
     assert cheap(tiles, pristine=True, seed=0).equal(whole)
 
 
+def test_processes_make_what_one_alone_makes(
+    cheap: Callable[..., torch.Tensor], tiles: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = cheap(tiles, pristine=True, seed=0)
+    told: list[int] = []
+    monkeypatch.setattr(quality_made, "FEW_PIXELS", 0)
+    monkeypatch.setattr(quality_made, "num_threads", lambda: 3)
+    monkeypatch.setattr(quality_made, "one_thread", None)  # it is not this process that makes them
+    together = cheap(tiles, pristine=True, seed=0, progress=lambda _what, done, _total: told.append(done))
+    assert together.equal(alone)
+    assert told == sorted(told) and told[-1] == 378
+
+
 def test_progress_ends_with_all_copies(cheap: Callable[..., torch.Tensor], tiles: np.ndarray) -> None:
     told: list[tuple[str, int, int]] = []
     cheap(tiles, pristine=True, seed=0, progress=lambda *news: told.append(news))
