@@ -36,13 +36,20 @@ def present_configuration(config: Path, request: LaunchRequest | None) -> Resolv
     return resolved(request) if request else None
 
 
-def resolved(request: LaunchRequest, scale: ScaleName | None = None, source: Configurations = reading) -> Resolved:
+def resolved(
+    request: LaunchRequest,
+    scale: ScaleName | None = None,
+    source: Configurations = reading,
+    *,
+    data: Path | None = None,
+) -> Resolved:
     """The configuration a request leads to. Automatic scale counts as full here unless `scale` says otherwise.
 
     Args:
         request: what is asked for.
         scale: instead of automatic.
         source: what may run of the task's code.
+        data: what it is fitted to, as the run will be; none: to nothing.
 
     Raises:
         UserError: an unknown preset, key or file, or a value that does not fit.
@@ -57,6 +64,7 @@ def resolved(request: LaunchRequest, scale: ScaleName | None = None, source: Con
         environ=request.environ,
         overrides=(*device, *request.overrides),
         task=request.task,
+        data=data,
     )
 
 
@@ -102,7 +110,7 @@ def changes(present: Resolved | None, request: LaunchRequest) -> list[tuple[str,
     """Every value that a new run with `request` would have otherwise; empty when nothing differs or is known."""
     if present is None:
         return []
-    return diff(present, resolved(request, present.scale if request.scale == "auto" else None))
+    return diff(present, resolved(request, present.scale if request.scale == "auto" else None, data=request.data))
 
 
 def full_name(preset: str) -> str:

@@ -24,8 +24,8 @@ RECIPE = (
 )
 """What a preset is about: gives way to another preset."""
 LENGTH = ("train.epochs", "train.max_steps")
-SAID = ("file", "environment", "command line")
-"""Sources of what somebody said besides the preset."""
+SAID = ("fitted", "file", "environment", "command line")
+"""Sources of what was said besides the preset: by the data, which a fork keeps, or by somebody."""
 
 
 def fork_config(
@@ -42,8 +42,8 @@ def fork_config(
 
     Without a preset it is the parent's, under `overrides`. With one it is the preset's at the parent's scale, but for
     what the fork cannot change or would not expect to: seed and data stay the parent's, and so does what the parent's
-    files, environment and command line said of anything that is not the recipe (`RECIPE`): network, device, records,
-    number of epochs. What is said here overrules all of it.
+    data, files, environment and command line said of anything that is not the recipe (`RECIPE`): network, device,
+    records, number of epochs. What is said here overrules all of it.
 
     Args:
         tasks: those there are.

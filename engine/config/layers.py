@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from trainctl.engine.config.fields import Place, locate, nearest_key
+from trainctl.engine.config.fitting import Fit
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.config.sources import Kind, Source
 from trainctl.engine.config.yamlfile import Document, KeyPath, format_value, parse_value
 from trainctl.engine.errors import UserError
 
 ENVIRONMENT_PREFIX = "TRAINCTL__"
+
+ScaleName = Literal["small", "full"]
 
 NOT_OPTIONS = ("extends", "about", "scales", "provenance")
 """Keys at the top of a file that describe it and are no options of a run."""
@@ -113,6 +116,27 @@ def read_document_layer(
     return reader.children(_root(config_type), values or {})
 
 
+def read_preset_layers(
+    config_type: type[RunConfig], documents: Sequence[Document], scale: ScaleName
+) -> Iterator[Setting | Issue]:
+    """What files of presets set, the most basic one first, then what they say of the scale."""
+    for document in documents:
+        yield from read_document_layer(config_type, document, "preset")
+    for document in documents:
+        _check_scales(document)
+        if scale == "small":
+            yield from read_document_layer(config_type, document, "scale", ("scales", "small"))
+
+
+def _check_scales(document: Document) -> None:
+    scales: Any = document.values.get("scales") or {}
+    if not isinstance(scales, dict):
+        raise UserError(f"{document.at(('scales',))}: scales must be a mapping (small: ...)")
+    for name in scales:
+        if name != "small":
+            raise UserError(f"{document.at(('scales', name))}: unknown scale {name}", "there is: small")
+
+
 def read_environment(config_type: type[RunConfig], environ: Mapping[str, str]) -> Iterator[Setting | Issue]:
     """What `TRAINCTL__SECTION__KEY=value` variables set; an empty one counts as not there."""
     for name, key, text in environment_assignments(environ):
@@ -134,6 +158,13 @@ def read_overrides(config_type: type[RunConfig], overrides: Sequence[str]) -> It
         key, text = split_override(written)
         source = Source("command line", written)
         yield from _Reader(config_type, lambda _, source=source: source).assignment(key, text)
+
+
+def read_fit(config_type: type[RunConfig], fit: Fit) -> Iterator[Setting | Issue]:
+    """What the task fitted to the user's data."""
+    reader = _Reader(config_type, lambda _: Source("fitted", f"to {fit.to}"))
+    for key, value in fit.values.items():
+        yield from reader.assignment(key, format_value(value))
 
 
 def split_override(written: str) -> tuple[str, str]:

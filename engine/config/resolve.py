@@ -1,25 +1,30 @@
 """Resolves what was asked for into one configuration that knows where each of its values came from.
 
-Layers, weakest first: schema default, preset with what it extends, scale overlay, files, environment, command
-line. Knows no task: a table of them is handed in, and says which class a task's configuration has.
+Layers, weakest first: schema default, preset with what it extends, scale overlay, what the task fits to the user's
+data, their own preset, files, environment, command line. Knows no task: a table of them is handed in, and says which
+class a task's configuration has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from trainctl.engine.config.fields import leaves
 from trainctl.engine.config.layers import (
+    Issue,
     Merged,
+    ScaleName,
     Setting,
     environment_assignments,
     read_defaults,
     read_document_layer,
     read_environment,
+    read_fit,
     read_overrides,
+    read_preset_layers,
     split_override,
 )
 from trainctl.engine.config.presets import (
@@ -33,10 +38,8 @@ from trainctl.engine.config.presets import (
 from trainctl.engine.config.schema import RunConfig, Section
 from trainctl.engine.config.sources import Source, parse_source
 from trainctl.engine.config.validation import build, build_config
-from trainctl.engine.config.yamlfile import Document, dump, parse_value, read_document
+from trainctl.engine.config.yamlfile import Document, dump, format_value, parse_value, read_document
 from trainctl.engine.errors import UserError
-
-ScaleName = Literal["small", "full"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,16 @@ class Resolved:
         """Every value by its dotted name, as plain data, in the schema's order."""
         return {".".join(path): value for path, value in leaves(self.config).items()}
 
+    @property
+    def fit_note(self) -> str:
+        """What the task fitted to the user's data, to what, and how to do without; empty where nothing was fitted."""
+        fitted = [key for key, source in self.sources.items() if source.kind == "fitted"]
+        if not fitted:
+            return ""
+        values = self.values()
+        said = ", ".join(f"{key}={format_value(values[key])}" for key in fitted)
+        return f"fitted {self.sources[fitted[0]].where}: {said} (fit_to_data=false keeps the preset's)"
+
     def to_yaml(self) -> str:
         """The text of a run's `config.yaml`: usable as a preset, and read back exactly by `load_resolved`."""
         parts: dict[str, Any] = self.config.model_dump(mode="json")
@@ -98,6 +111,7 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
     task: str | None = None,
+    data: Path | None = None,
 ) -> Resolved:
     """The configuration of a run.
 
@@ -109,6 +123,8 @@ def resolve(
         environ: variables, of which `TRAINCTL__SECTION__KEY` count; none: no environment.
         overrides: `key=value` of the command line, in order.
         task: built-in name, `FILE.py:Class` or `module:Class`.
+        data: the user's; at small scale the task may fit to it what neither their files nor the rest of what they said
+            sets. None: nothing is fitted, as for what goes on from a run.
 
     Raises:
         UserError: unknown preset, key, file or task, or a value that does not fit; one line that says where.
@@ -123,17 +139,42 @@ def resolve(
     in_preset = [name for document in chain if (name := _document_task(document)) is not None]
     final_task = wanted or (in_preset[-1] if in_preset else "eyes")
 
-    merged = Merged(tasks.config_type(final_task, final_task == named))
-    merged.apply(read_defaults(merged.config_type))
-    if loaded:
-        _apply_preset(merged, loaded, scale)
-    for document in documents:
-        merged.apply(read_document_layer(merged.config_type, document, "file"))
-    merged.apply(read_environment(merged.config_type, environ))
-    if task is not None:
-        merged.apply([Setting(("task",), task, Source("command line", f"--task {task}"))])
-    merged.apply(read_overrides(merged.config_type, overrides))
-    return _finish(merged, loaded.name if loaded else final_task, loaded.about if loaded else About(), scale)
+    config_type = tasks.config_type(final_task, final_task == named)
+    built_in, own = (loaded.built_in, loaded.own) if loaded else ((), ())
+    installed = [*read_defaults(config_type), *read_preset_layers(config_type, built_in, scale)]
+    said = [
+        *(item for document in own for item in read_preset_layers(config_type, (document,), scale)),
+        *(item for document in documents for item in read_document_layer(config_type, document, "file")),
+        *read_environment(config_type, environ),
+        *([Setting(("task",), task, Source("command line", f"--task {task}"))] if task is not None else ()),
+        *read_overrides(config_type, overrides),
+    ]
+    resolved = _finish(
+        _merged(config_type, [*installed, *said]),
+        loaded.name if loaded else final_task,
+        loaded.about if loaded else About(),
+        scale,
+    )
+    return resolved if data is None or scale != "small" else _fitted(resolved, installed, said, data)
+
+
+def _fitted(
+    resolved: Resolved, installed: Sequence[Setting | Issue], said: Sequence[Setting | Issue], data: Path
+) -> Resolved:
+    """The same with what its task fits to the data laid between what is installed and what the user said."""
+    keys = {".".join(item.path) for item in said if isinstance(item, Setting)}
+    fit = resolved.config.fitted_to(data, lambda key: key not in keys) if resolved.config.fit_to_data else None
+    if fit is None:
+        return resolved
+    config_type = type(resolved.config)
+    merged = _merged(config_type, [*installed, *read_fit(config_type, fit), *said])
+    return _finish(merged, resolved.preset, resolved.about, resolved.scale)
+
+
+def _merged(config_type: type[RunConfig], settings: Iterable[Setting | Issue]) -> Merged:
+    merged = Merged(config_type)
+    merged.apply(settings)
+    return merged
 
 
 def with_overrides(resolved: Resolved, overrides: Sequence[str]) -> Resolved:
@@ -194,26 +235,6 @@ def _finish(merged: Merged, preset: str, about: About, scale: ScaleName) -> Reso
     config = config.model_copy(update={"task": absolute_task(config.task)})
     sources = {".".join(path): merged.sources.get(path, Source("default")) for path in leaves(config)}
     return Resolved(config, sources, preset, about, scale)
-
-
-def _apply_preset(merged: Merged, preset: Preset, scale: ScaleName) -> None:
-    """Installed files, their overlays for the scale, then the user's own files, which nothing installed overrules."""
-    for documents in (preset.built_in, *((document,) for document in preset.own)):
-        for document in documents:
-            merged.apply(read_document_layer(merged.config_type, document, "preset"))
-        for document in documents:
-            _check_scales(document)
-            if scale == "small":
-                merged.apply(read_document_layer(merged.config_type, document, "scale", ("scales", "small")))
-
-
-def _check_scales(document: Document) -> None:
-    scales: Any = document.values.get("scales") or {}
-    if not isinstance(scales, dict):
-        raise UserError(f"{document.at(('scales',))}: scales must be a mapping (small: ...)")
-    for name in scales:
-        if name != "small":
-            raise UserError(f"{document.at(('scales', name))}: unknown scale {name}", "there is: small")
 
 
 def _choose_preset(tasks: TaskTable, preset: str | None, task: str | None) -> Preset | None:

@@ -5,10 +5,12 @@ A task adds its own sections by subclassing `RunConfig`. Knows no task, no file 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from trainctl.engine.config.fitting import Fit, IsFree
 from trainctl.engine.files import LARGEST
 
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -258,6 +260,24 @@ class RunConfig(Section):
     weighting: WeightingConfig = WeightingConfig()
     freeze: tuple[str, ...] = ()
     """Modules whose parameters are not trained, by dotted name."""
+    fit_to_data: bool = True
+    """At small scale on data of your own: let the task fit what you did not set (epochs, sizes) to what they are."""
+
+    def fitted_to(self, data: Path, is_free: IsFree) -> Fit | None:
+        """What suits a short run on data of the user's, by facts that are known before a sample is decoded.
+
+        For a task to override. Reads as little as it can, draws nothing, and depends on no seed, so that the runs of
+        a comparison are alike. Data that cannot be used are for `load` to refuse.
+
+        Args:
+            data: file or folder named with `--data`.
+            is_free: what it proposes for a key that is not free is not used.
+
+        Returns:
+            None: the presets' values suit whatever comes.
+        """
+        del data, is_free
+        return None
 
 
 class OpenConfig(RunConfig):

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-Kind = Literal["default", "preset", "scale", "file", "environment", "command line"]
-"""The layers in the order in which they overrule each other, weakest first."""
+Kind = Literal["default", "preset", "scale", "fitted", "file", "environment", "command line"]
+"""The layers in the order in which they overrule each other, weakest first; a preset file of the user's overrules what
+was fitted to their data."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Source:
 
     kind: Kind
     where: str = ""
-    """File and line, name of the variable, or the argument as written; empty for a default."""
+    """File and line, what the value was fitted to, name of the variable, or the argument as written; empty for a
+    default."""
 
     def __str__(self) -> str:
         return f"{self.kind} ({self.where})" if self.where else self.kind
@@ -29,6 +31,8 @@ class Source:
                 return f"environment variable {self.where}"
             case "command line":
                 return "command line"
+            case "fitted":
+                return f"fitted {self.where}"
             case _:
                 return self.where or self.kind
 

@@ -193,8 +193,8 @@ def whole_image(source: Source) -> NDArray[np.uint8]:
     return np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
 
 
-def image_size(file: Path) -> tuple[int, int]:
-    """Height and width of an image file as it will be decoded, from its header alone.
+def image_size(source: Source) -> tuple[int, int]:
+    """Height and width of an image as it will be decoded, from its header alone.
 
     Raises:
         UnreadableImageError: says why.
@@ -202,7 +202,7 @@ def image_size(file: Path) -> tuple[int, int]:
     from PIL import Image
 
     with _opening():
-        stream = open_regular(file)
+        stream = io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
     with stream, _understanding(), Image.open(cast("BinaryIO", _Counted(stream))) as opened:
         _check_size(opened)
         width, height = opened.size

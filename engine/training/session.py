@@ -257,7 +257,9 @@ class _Sitting:
             writer.meta(self.order.argv or sys.argv, resolved.config.seed, about)
         leak = a.splits.leak
         warning = leak.note() if leak is not None and leak.count else ""
-        writer.notes(EventKind.NOTE, step, [text for text in (*a.splits.notes, *a.notes) if text != warning])
+        fit = resolved.fit_note if is_new and self.inheritance is None else ""
+        texts = [text for text in (fit, *a.splits.notes, *a.notes) if text and text != warning]
+        writer.notes(EventKind.NOTE, step, texts)
         writer.notes(EventKind.WARNING, step, [warning] if warning else ())
         writer.notes(EventKind.WARNING, step, [self.fallback] if self.fallback else ())
 

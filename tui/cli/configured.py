@@ -41,7 +41,12 @@ class Configured:
     @property
     def title(self) -> str:
         """Configuration and data in words."""
-        return f"{self.resolved.preset}, {self.data or 'built-in data'}"
+        return f"{self.resolved.preset}, {self.data_words}"
+
+    @property
+    def data_words(self) -> str:
+        """The data, and whether the configuration is fitted to them."""
+        return f"{self.data or 'built-in data'}{', fitted to it' if self.resolved.fit_note else ''}"
 
 
 def configured(options: ConfigurationOptions, source: Configurations | None = None) -> Configured:
@@ -92,7 +97,16 @@ def resolve_options(
     data: Path | None = None,
     source: Configurations,
 ) -> Resolved:
-    """The configuration a command line asks for, environment included; `source`: what may run of the task's code.
+    """The configuration a command line asks for, environment included, at small scale fitted to the data.
+
+    Args:
+        preset: as `resolve` takes it, and so the others.
+        scale: of the run.
+        config: files laid over the preset.
+        overrides: `key=value` each.
+        task: what is trained.
+        data: of the user's.
+        source: what may run of the task's code.
 
     Raises:
         UserError: an unknown preset, key or file, a value that does not fit, or no word of the task while `data` is
@@ -100,7 +114,9 @@ def resolve_options(
     """
     if data is not None and not (preset or task or config):
         _refuse_other_task(data)
-    return source.resolve(preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task)
+    return source.resolve(
+        preset, scale=scale, files=config or (), environ=os.environ, overrides=overrides, task=task, data=data
+    )
 
 
 def _refuse_other_task(data: Path) -> None:

@@ -223,7 +223,7 @@ def _preflight(wanted: Configured, sections: tuple[str, ...], teller: Progress |
 
     resolved = wanted.resolved
     task = wanted.task_type(resolved.config, wanted.data)
-    title = f"{resolved.preset}, {resolved.scale} scale, {wanted.data or 'built-in data'}, before training"
+    title = f"{resolved.preset}, {resolved.scale} scale, {wanted.data_words}, before training"
     return title, gather(task, sections=sections, tell=teller.tell if teller else None)
 
 

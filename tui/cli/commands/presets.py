@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainctl.tui.cli.configured import resolve_options
-from trainctl.tui.cli.options import Json, Overrides, ScaleName, Set, Task, all_overrides
+from trainctl.tui.cli.options import Data, Json, Overrides, ScaleName, Set, Task, all_overrides
 from trainctl.tui.cli.output import Cell, align, print_json, print_lines
 
 if TYPE_CHECKING:
@@ -59,22 +59,23 @@ def show_command(
     overrides: Overrides = None,
     sets: Set = None,
     scale: Size = "full",
+    data: Data = None,
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Every value with where it comes from, environment included.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print a preset's file, or with --resolved, --scale small or an override the values it leads to."""
+    """Print a preset's file, or with --resolved, --scale small, --data or an override the values it leads to."""
     from trainctl.engine.config.presets import load_preset
     from trainctl.engine.tasks.configured import reading
 
     if "=" in name and not name.endswith((".yaml", ".yml")):
         name, overrides = "balanced", [name, *(overrides or ())]
     given = all_overrides(sets, overrides)
-    if not (resolved or given or as_json or scale == "small"):
+    if not (resolved or given or as_json or data or scale == "small"):
         print_lines(_file_lines(load_preset(name).document.text))
         return
-    result = resolve_options(name, scale=scale, overrides=given, source=reading)
+    result = resolve_options(name, scale=scale, overrides=given, data=data, source=reading)
     if as_json:
         print_json(_as_data(result))
     else:
