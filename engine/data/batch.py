@@ -28,8 +28,9 @@ def with_float_images(batch: Batch) -> Batch:
 class Split:
     """One split of a data set: held whole in memory and gathered by index, or a Dataset that is read sample by sample.
 
-    `tensors` share their first dimension N and live on the CPU until the trainer places them. With a `dataset`, which
-    may be larger than memory, there are none; the same samplers choose its samples, and worker processes read them.
+    `tensors` share their first dimension N and live on the CPU until the trainer places them, or where they were made
+    (`engine.data.placement`); `labels` and `parts` live on the CPU. With a `dataset`, which may be larger than memory,
+    there are no tensors; the same samplers choose its samples, and worker processes read them.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
@@ -55,7 +56,7 @@ class Split:
             return
         stored = self.tensors.get("labels")
         if self.labels is None and stored is not None and stored.dim() == 1 and stored.dtype == torch.int64:
-            object.__setattr__(self, "labels", stored)
+            object.__setattr__(self, "labels", stored.cpu())
         elif self.labels is not None and self.tensors and not _holds(self.tensors, self.labels):
             object.__setattr__(self, "tensors", {**self.tensors, "labels": self.labels})
 
@@ -71,12 +72,10 @@ class Split:
         """The samples with these indices (int64, CPU), as stored, on the CPU."""
         if self.dataset is not None:
             return Samples(self.dataset, self.fields).batch(rows)
-        return {name: tensor[rows] for name, tensor in self.tensors.items()}
+        return {name: tensor[rows.to(tensor.device)].cpu() for name, tensor in self.tensors.items()}
 
     def few(self, most: int) -> Batch:
-        """What is in memory, whole; of a dataset, which is not, at most `most` samples, evenly spaced."""
-        if self.dataset is None:
-            return dict(self.tensors)
+        """At most `most` samples, evenly spaced, as stored, on the CPU."""
         return self.at(torch.tensor(self.few_rows(most)))
 
     def few_rows(self, most: int) -> list[int]:
@@ -98,7 +97,7 @@ def _targets_of(dataset: MapDataset) -> Tensor | None:
 def _holds(tensors: Mapping[str, Tensor], labels: Tensor) -> bool:
     """Whether the labels are among the tensors already, under whatever name."""
     return "labels" in tensors or any(
-        tensor.shape == labels.shape and tensor.dtype == labels.dtype and torch.equal(tensor, labels)
+        tensor.shape == labels.shape and tensor.dtype == labels.dtype and torch.equal(tensor.cpu(), labels.cpu())
         for tensor in tensors.values()
     )
 

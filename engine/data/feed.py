@@ -27,7 +27,7 @@ class Feed:
     """Batches of one split on `device`.
 
     Args:
-        split: data, on the CPU.
+        split: data, on the CPU, or there already: then it is taken as it lies.
         device: where the batches are needed.
         workers: processes that read a Dataset; none: as many as there are cores to spare, at most 4.
         seed: of what is random in a Dataset.
@@ -125,8 +125,15 @@ def spare_cores() -> int:
 
 
 def fits(tensors: Mapping[str, Tensor], device: torch.device) -> bool:
-    """Whether the tensors may live on the device. On a CPU they already do."""
+    """Whether the tensors may live on the device. On a CPU they already do, and so do those that were made there."""
+    if any(tensor.device.type != "cpu" for tensor in tensors.values()):
+        return True
+    return has_room(sum(tensor.nbytes for tensor in tensors.values()), device)
+
+
+def has_room(num_bytes: int, device: torch.device) -> bool:
+    """Whether data of this size may live on the device."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return sum(tensor.nbytes for tensor in tensors.values()) <= RESIDENT_SHARE * free
+    return num_bytes <= RESIDENT_SHARE * free

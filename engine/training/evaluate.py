@@ -14,9 +14,11 @@ from torch.utils.data import ConcatDataset, Dataset
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.feed import Feed
+from trainctl.engine.data.placement import made_on
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Task
+from trainctl.engine.training.device import choose_device
 from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.loop.validation import validate
 from trainctl.engine.training.restore import Trained, restore, saved_task_state
@@ -80,8 +82,9 @@ def evaluate(
     config = resolved.config
     task = task_type(config, data_path)
     task.load_state(saved_task_state(task_type, checkpoint))
-    whole = task.load_whole() if part == "all" else None
-    splits = whole or task.load()
+    with made_on(choose_device(config.runtime.device)):
+        whole = task.load_whole() if part == "all" else None
+        splits = whole or task.load()
     check_splits(splits if whole is None else replace(whole, train=whole.val))
     known = splits if whole is None else None
     trained = restore(checkpoint, resolved, task_type, data_path, weights=weights, splits=known)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.placement import made_on
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.groups import NamedGroup, name_groups
@@ -66,7 +67,8 @@ def assemble_run(
     task = task_type(config, data_path)
     if task_state:
         task.load_state(task_state)
-    splits = task.load()
+    with made_on(device):
+        splits = task.load()
     check_splits(splits)
     seed_everything(config.seed)  # the network does not depend on how many random numbers the data took
     model = task.build_model(splits)

@@ -5,6 +5,7 @@ Decides which loader reads a path; the loaders know their format only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,12 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_folder, is_there
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from trainctl.engine.data.batch import Splits
     from trainctl.engine.data.eyes.listing import Listing
     from trainctl.engine.data.eyes.options import EyesData
+    from trainctl.engine.data.eyes.synthetic import SyntheticEyes
 
 DECODING = "decoding images"
 """What is reported while images are decoded."""
@@ -84,12 +88,17 @@ def list_eyes(path: Path, classes: Mapping[str, str], *, needs_both: bool = True
 
 
 def _built_in(options: EyesData, seed: int) -> Splits:
-    """Generated eyes, split at random with the class shares kept."""
+    """Generated eyes, split at random with the class shares kept; they stay where they were drawn.
+
+    Raises:
+        UserError: they cannot be split.
+    """
     import torch
 
     from trainctl.engine.data.batch import Split, Splits
     from trainctl.engine.data.eyes.splits import CLASSES
-    from trainctl.engine.data.eyes.synthetic import synthetic_eyes
+    from trainctl.engine.data.eyes.synthetic import SyntheticEyes
+    from trainctl.engine.data.names import NumberedNames
     from trainctl.engine.data.split import stratified_split
 
     if options.group_by is not None:
@@ -99,14 +108,33 @@ def _built_in(options: EyesData, seed: int) -> Splits:
         )
     if options.samples < MIN_BUILT_IN:
         raise UserError(f"data.samples={options.samples} is too few to split", f"use at least {MIN_BUILT_IN} images")
-    images, labels = synthetic_eyes(options.samples, *options.image_size, seed)
-    held_out = torch.from_numpy(stratified_split(labels.numpy(), options.val_fraction, seed))
+    eyes = SyntheticEyes(options.samples, seed)
+    held_out = torch.from_numpy(stratified_split(eyes.labels.numpy(), options.val_fraction, seed))
+    order = held_out.int().argsort(stable=True)  # training first: both splits are views of one tensor
+    num_train = int((~held_out).sum())
+    images, drawn_on = _drawn(eyes, order, options.image_size)
 
-    def part(mask: torch.Tensor) -> Split:
-        rows = mask.nonzero().squeeze(1)
-        tensors = {"images": images[rows], "labels": labels[rows]}
-        names = [f"built-in eye {row}" for row in rows.tolist()]
-        return Split(tensors, labels[rows], names)
+    def part(rows: slice) -> Split:
+        labels = eyes.labels[order[rows]]
+        tensors = {"images": images[rows], "labels": labels.to(images.device)}
+        return Split(tensors, labels, NumberedNames("built-in eye", order[rows].numpy()))
 
-    note = f"built-in eyes: {options.samples} drawn with seed {seed}, split at random within each class"
-    return Splits(part(~held_out), part(held_out), CLASSES, (note,))
+    note = f"built-in eyes: {options.samples} drawn{drawn_on} with seed {seed}, split at random within each class"
+    return Splits(part(slice(0, num_train)), part(slice(num_train, None)), CLASSES, (note,))
+
+
+def _drawn(eyes: SyntheticEyes, order: Tensor, size: tuple[int, int]) -> tuple[Tensor, str]:
+    """The images in this order, on the GPU of the run where it has room for them; and where they were drawn."""
+    import torch
+
+    from trainctl.engine.data.feed import has_room
+    from trainctl.engine.data.placement import making_device
+
+    device, shape = making_device(), (len(order), 3, *size)
+    if device.type != "cuda":
+        device = torch.device("cpu")
+    is_resident = has_room(math.prod(shape), device)
+    images = torch.empty(shape, dtype=torch.uint8, device=device if is_resident else "cpu")
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order))
+    return eyes.draw(images, place, device), " on the GPU" if device.type == "cuda" else ""

@@ -20,10 +20,11 @@ from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.diagnosis.facts.data import TensorFacts
 from trainctl.engine.diagnosis.facts.statistics import expected_distinct, shares
 from trainctl.engine.diagnosis.probes.data import (
-    FEW_SAMPLES,
+    looked_at,
     measure_groups,
     measure_labels,
     measure_leak,
+    spaced,
     tensor_facts,
 )
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
@@ -40,8 +41,6 @@ MAX_SHOWN = 24
 SHOWN_BATCHES = 5
 EPOCHS = 20
 """First epochs of the run that are looked at for samples that are never drawn."""
-STATISTICS_SAMPLES = 4096
-"""Samples that means and standard deviations are taken from, evenly spaced."""
 COPIES_BUDGET_S = 10.0
 """How long to look for copies."""
 
@@ -190,7 +189,7 @@ def tensor_statistics(splits: Splits) -> Plain:
     rows = [
         _tensor_row(name, key, tensor)
         for name, split in (("train", splits.train), ("val", splits.val))
-        for key, tensor in split.few(FEW_SAMPLES).items()
+        for key, tensor in looked_at(split).items()
     ]
     leak = measure_leak(splits, deadline)
     copies: Plain = {"missing": why_not_compared(splits, f"{COPIES_BUDGET_S:g} s")}
@@ -210,8 +209,8 @@ def tensor_statistics(splits: Splits) -> Plain:
 
 
 def _tensor_row(split: str, key: str, tensor: Tensor) -> Plain:
-    stride = max(1, len(tensor) // STATISTICS_SAMPLES)
-    facts: TensorFacts = tensor_facts(key, tensor[::stride])
+    samples = spaced(tensor)
+    facts: TensorFacts = tensor_facts(key, samples)
     return {
         "split": split,
         "name": key,
@@ -222,7 +221,7 @@ def _tensor_row(split: str, key: str, tensor: Tensor) -> Plain:
         "min": facts.minimum,
         "max": facts.maximum,
         "nonfinite": facts.num_nonfinite,
-        "looked_at": len(tensor[::stride]),
+        "looked_at": len(samples),
     }
 
 

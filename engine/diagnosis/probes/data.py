@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.overlap import chunks, find_copies, find_shared_groups, why_not_compared
 from trainctl.engine.diagnosis.facts.data import (
     DataFacts,
@@ -82,20 +82,26 @@ def tensor_facts(name: str, tensor: Tensor) -> TensorFacts:
 
 
 def _split_facts(name: str, split: Split) -> SplitFacts:
-    tensors, names = split.few(FEW_SAMPLES), split.names
+    tensors, names = looked_at(split), split.names
     if split.dataset is not None:
         names = [str(split.names[row]) if split.names else f"sample {row}" for row in split.few_rows(FEW_SAMPLES)]
     places = (_first_nonfinite(name, key, tensor, names) for key, tensor in tensors.items())
     return SplitFacts(
         name=name,
         num_samples=len(split),
-        tensors=tuple(tensor_facts(key, tensor[:: _stride(tensor)]) for key, tensor in tensors.items()),
+        tensors=tuple(tensor_facts(key, spaced(tensor)) for key, tensor in tensors.items()),
         nonfinite=tuple(place for place in places if place is not None),
     )
 
 
-def _stride(tensor: Tensor) -> int:
-    return max(1, len(tensor) // STATISTICS_SAMPLES)
+def looked_at(split: Split) -> Batch:
+    """What is in memory, whole and where it lies; of a Dataset, which is not, a few samples."""
+    return dict(split.tensors) if split.dataset is None else split.few(FEW_SAMPLES)
+
+
+def spaced(tensor: Tensor) -> Tensor:
+    """The samples that statistics are taken from, on the CPU."""
+    return tensor[:: max(1, len(tensor) // STATISTICS_SAMPLES)].cpu()
 
 
 def _first_nonfinite(split: str, key: str, tensor: Tensor, names: Sequence[str]) -> Place | None:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from trainctl.engine.data.batch import Splits
+from trainctl.engine.data.placement import made_on
 from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
 from trainctl.engine.diagnosis.facts.data import OverlapFacts
 from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
@@ -92,7 +93,7 @@ def load_or_labels(task: Task) -> tuple[Splits, str]:
     Raises:
         UserError: the data cannot be used.
     """
-    with undisturbed(task.config.seed):
+    with undisturbed(task.config.seed), made_on(choose_device(task.config.runtime.device)):
         try:
             return task.load(), ""
         except UserError as err:

@@ -129,8 +129,8 @@ class EyesTask(Task[EyesConfig]):
 
     def constant_metrics(self, split: Split) -> Mapping[str, float]:
         """Of calling every eye open, or every eye closed, whichever is better."""
-        positive_N = (split.tensors["labels"] == OPEN).numpy()
-        return best_constant(positive_N)
+        assert split.labels is not None
+        return best_constant((split.labels == OPEN).numpy())
 
     def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor:
         """The configured loss of each eye by itself."""
