@@ -5,6 +5,7 @@ Knows the options of the network; nothing of scores, distortions, losses or trai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from trainctl.engine.errors import UserError
+from trainctl.engine.losses.numerics import at_least_float32
 from trainctl.engine.models.quality.gmm import DiagonalGmm
 from trainctl.engine.models.quality.gmm_fit import fit_mixture, set_parameters
 from trainctl.engine.models.resnet import ResNet18
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 STRIDE, LEAST_IMAGE_SIZE = 32, 16
 """Pixels of a picture to one position of the last map, and the least side that leaves half a position."""
+KINDS = 126
+"""Kinds of pictures: 25 distortions at 5 levels, and the pristine one, which is the first."""
 
 
 class QualityOutput(NamedTuple):
@@ -32,12 +36,15 @@ class QualityOutput(NamedTuple):
     """Quality, (B,); trained towards 0 … 1, not limited to it."""
     log_posteriors_BK: Tensor  # noqa: N815
     """ln p(component | picture), (B, K), float32 or better."""
+    log_kinds_BC: Tensor | None = None  # noqa: N815
+    """ln p(kind of distortion | picture), (B, C), float32 or better; none: the network was not asked to tell them."""
 
 
 class QualityNet(nn.Module):
     """Pictures to a score and to posteriors of K components.
 
-    The parts are named for `freeze` and for the gradient norms: `backbone`, `projection`, `gmm`, `regressor`.
+    The parts are named for `freeze` and for the gradient norms: `backbone`, `projection`, `gmm`, `regressor`, and
+    `kinds` where there is one.
 
     The projection ends in a BatchNorm without scale and shift. The network could else make posteriors one-hot by
     growing its features and uniform by shrinking them; with a deviation of 1 in every dimension neither way is open,
@@ -47,13 +54,17 @@ class QualityNet(nn.Module):
     Args:
         model: options of the network.
         image_size: height and width of the pictures, which must leave something after all strides; None: not looked at.
+        piece: height and width of what it is trained on. In evaluation mode a larger picture is cut into as few pieces
+            of that size as cover it, and the answer is their mean: a network that knows small pieces has seen a border
+            near everything, and the middle of a larger picture, which has none, is strange to it. None: as they are.
 
     Raises:
         UserError: pictures that are too small.
     """
 
-    def __init__(self, model: QualityModel, image_size: int | None = None) -> None:
+    def __init__(self, model: QualityModel, image_size: int | None = None, piece: int | None = None) -> None:
         super().__init__()
+        self.piece = piece
         if image_size is not None and image_size < LEAST_IMAGE_SIZE:
             raise UserError(
                 f"data.image_size: {image_size} is too small for a network that reduces it {STRIDE} times",
@@ -69,15 +80,26 @@ class QualityNet(nn.Module):
         widths = {"features": model.features, "posteriors": model.clusters}
         self._read = tuple(widths) if model.regressor_reads == "both" else (model.regressor_reads,)
         self.regressor = _regressor(sum(widths[name] for name in self._read), model.hidden, model.dropout)
+        self.kinds = nn.Linear(model.features, KINDS) if model.tells_kinds else None
 
     def forward(self, images_NCHW: Tensor) -> QualityOutput:
-        """Normalised pictures (B, 3, H, W) to scores (B,) and log-posteriors (B, K)."""
+        """Normalised pictures (B, 3, H, W) to scores (B,), log-posteriors (B, K) and, where asked for, kinds (B, C)."""
+        if self.training or self.piece is None or max(images_NCHW.shape[2:]) <= self.piece:
+            return self._of_pieces(images_NCHW)
+        pieces = cover(images_NCHW, self.piece)
+        score, log_posteriors, log_kinds = self._of_pieces(torch.cat(pieces))
+        num = len(pieces)
+        told = None if log_kinds is None else _mean(log_kinds, num)
+        return QualityOutput(_mean(score, num), _mean(log_posteriors, num), told)
+
+    def _of_pieces(self, images_NCHW: Tensor) -> QualityOutput:
         features_BF = self.backbone(images_NCHW)
         shown_BF = features_BF if self.mixture_gradient else features_BF.detach()
         log_posteriors_BK = self.gmm(self.projection(shown_BF))
         inputs = {"features": features_BF, "posteriors": log_posteriors_BK.exp().to(features_BF.dtype)}
         read_BI = torch.cat([inputs[name] for name in self._read], 1)
-        return QualityOutput(self.regressor(read_BI).squeeze(1), log_posteriors_BK)
+        log_kinds_BC = None if self.kinds is None else at_least_float32(self.kinds(features_BF)).log_softmax(1)
+        return QualityOutput(self.regressor(read_BI).squeeze(1), log_posteriors_BK, log_kinds_BC)
 
     def mixture_features(self, images_NCHW: Tensor) -> Tensor:
         """What the mixture sees of normalised pictures (B, 3, H, W): (B, D), projected where there is a projection."""
@@ -85,8 +107,12 @@ class QualityNet(nn.Module):
 
     @torch.no_grad()
     def collect_features(self, batches: Iterable[Tensor]) -> Tensor:
-        """`mixture_features` of many batches, (N, D) float32 on the CPU, in the mode the network is in."""
-        collected = [self.mixture_features(images_NCHW).float().cpu() for images_NCHW in batches]
+        """`mixture_features` of many batches, (N, D) float32 on the CPU, in the mode the network is in.
+
+        Of larger pictures than it is trained on, the first piece is looked at.
+        """
+        piece = self.piece
+        collected = [self.mixture_features(images[:, :, :piece, :piece]).float().cpu() for images in batches]
         return torch.cat(collected) if collected else torch.empty(0, self.gmm.means.shape[1])
 
     def initialise_mixture(self, batches: Iterable[Tensor], seed: int) -> None:
@@ -119,6 +145,26 @@ def batch_statistics(network: nn.Module) -> Generator[None]:
             module.training = training
         for norm, tracks in zip(norms, tracking, strict=True):
             norm.track_running_stats = tracks
+
+
+def cover(images_NCHW: Tensor, size: int) -> list[Tensor]:
+    """As few pieces of `size` × `size` as cover pictures (B, C, H, W), evenly spaced: views (B, C, size, size).
+
+    A side that is shorter stays as it is.
+    """
+    rows, columns = (_starts(side, size) for side in images_NCHW.shape[2:])
+    return [images_NCHW[:, :, top : top + size, left : left + size] for top in rows for left in columns]
+
+
+def _starts(side: int, size: int) -> list[int]:
+    gaps = -(-side // size) - 1
+    return [k * (side - size) // gaps for k in range(gaps + 1)] if gaps > 0 else [0]
+
+
+def _mean(parts: Tensor, num: int) -> Tensor:
+    """Of `num` answers to the same pictures, one batch after the other: numbers (B,), or log-probabilities (B, K)."""
+    answers = parts.unflatten(0, (num, -1))
+    return answers.mean(0) if parts.dim() == 1 else answers.logsumexp(0) - math.log(num)
 
 
 def _regressor(inputs: int, hidden: tuple[int, ...], dropout: float) -> nn.Sequential:

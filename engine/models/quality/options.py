@@ -38,3 +38,6 @@ class QualityModel(Section):
     """Hidden layers of the regressor."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout in the regressor."""
+    tells_kinds: bool = False
+    """Whether a linear layer tells distortion and level from the features (term `kind`): it teaches the backbone what a
+    score alone does not say. The regressor does not read it."""

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainctl.engine.data.augment.crop import random_window
 from trainctl.engine.data.batch import Batch, Split, Splits, with_float_images
+from trainctl.engine.data.distortions.table import LEVELS
 from trainctl.engine.data.image_files import SUFFIXES
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
+from trainctl.engine.errors import UserError
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
-from trainctl.engine.models.quality.net import QualityNet
+from trainctl.engine.models.quality.net import LEAST_IMAGE_SIZE, QualityNet
 from trainctl.engine.tasks import regression_metrics
 from trainctl.engine.tasks.quality import refit
 from trainctl.engine.tasks.quality.config import QualityConfig
@@ -30,6 +33,8 @@ CHUNK = 256
 """Pictures that go through the untrained network at once."""
 WEIGHTS = {"quality": 1.0, "cluster": 0.1, "balance": 1.0, "entropy": 0.1}
 """Of the document's recommended configuration."""
+KIND_WEIGHT = 0.1
+"""Of the term that the document does not have."""
 
 
 class QualityTask(Task[QualityConfig]):
@@ -49,7 +54,8 @@ class QualityTask(Task[QualityConfig]):
     def build_model(self, splits: Splits) -> QualityNet:
         """A fresh network; its mixture is fitted to the features of training samples, where there are any."""
         options = self.config.model
-        model = QualityNet(options, self.config.data.image_size)
+        model = QualityNet(options, self.config.data.image_size, self.config.augment.crop)
+        self._require_crop()
         if self.config.loss.balance_over == "average":
             model.register_buffer(AVERAGE, torch.full((options.clusters,), 1 / options.clusters))
         if splits.train.tensors and options.initialisation == "sklearn":
@@ -59,29 +65,33 @@ class QualityTask(Task[QualityConfig]):
         return model
 
     def default_weights(self) -> Mapping[str, float]:
-        """The document's recommended weights."""
-        return WEIGHTS
+        """The document's recommended weights; and of the kinds, where the network tells them."""
+        return {**WEIGHTS, "kind": KIND_WEIGHT} if self.config.model.tells_kinds else WEIGHTS
 
     def prepare(self, batch: Batch) -> Batch:
         """Images as floats in [0, 1]."""
         return with_float_images(batch)
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Horizontal flips, which leave quality as it is."""
-        if not self.config.augment.hflip:
+        """Pieces and horizontal flips, which leave quality as it is."""
+        options = self.config.augment
+        if options.crop is not None:
+            batch = {**batch, "images": random_window(batch["images"], options.crop, generator)}
+        if not options.hflip:
             return batch
         images_BCHW = batch["images"]
         drawn_B = torch.empty(len(images_BCHW), device=images_BCHW.device).uniform_(generator=generator)
-        is_flipped = (drawn_B < self.config.augment.hflip)[:, None, None, None]
+        is_flipped = (drawn_B < options.hflip)[:, None, None, None]
         return {**batch, "images": torch.where(is_flipped, images_BCHW.flip(3), images_BCHW)}
 
     def step(self, model: nn.Module, batch: Batch) -> StepOutput:
-        """Terms `quality`, `cluster`, `balance`, `entropy`; columns `score`, `target`, `log_posteriors` and so on.
+        """Terms `quality`, `cluster`, `balance`, `entropy`, and `kind` where the network tells kinds; columns `score`,
+        `target`, `log_posteriors` and so on.
 
         Scalars: `max_posterior` and `posterior_entropy` (means), and the samples in each `cluster.<k>` of the batch.
         """
         images_BCHW, target_B = batch["images"], batch["score"]
-        score_B, log_posteriors_BK = model(images_BCHW)
+        score_B, log_posteriors_BK, log_kinds_BC = model(images_BCHW)
         quality = F.mse_loss(score_B.float(), target_B)
         if self.config.loss.fgsm and torch.is_grad_enabled():
             quality = (quality + self._adversarial(model, images_BCHW, target_B)) / 2
@@ -91,6 +101,8 @@ class QualityTask(Task[QualityConfig]):
             "balance": self._balance(model, log_posteriors_BK),
             "entropy": entropy_loss(log_posteriors_BK),
         }
+        if log_kinds_BC is not None:
+            terms["kind"] = F.nll_loss(log_kinds_BC, kind_index(batch["type"], batch["level"]))
         detached_BK = log_posteriors_BK.detach()
         return StepOutput(
             terms=terms,
@@ -132,7 +144,7 @@ class QualityTask(Task[QualityConfig]):
         """Of the mean score for every picture; its correlation is not defined, and drawn as 0."""
         deviation = float(split.tensors["score"].double().std(correction=0))
         found = {"rmse": deviation, "quality": deviation**2, "srcc": 0.0, "plcc": 0.0}
-        weights = {**WEIGHTS, **self.config.loss_weights}
+        weights = {**self.default_weights(), **self.config.loss_weights}
         # What a constant score makes of the terms on the posteriors is open: they do not depend on it.
         if not any(weight for name, weight in weights.items() if name != "quality"):
             found["loss"] = weights["quality"] * found["quality"]
@@ -157,7 +169,7 @@ class QualityTask(Task[QualityConfig]):
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """`score` (B,), 0 to 1, and the `cluster` (B,) of each picture."""
-        score_B, log_posteriors_BK = model(batch["images"])
+        score_B, log_posteriors_BK, _ = model(batch["images"])
         return {"score": score_B, "cluster": log_posteriors_BK.argmax(1)}
 
     def export_onnx(self, model: nn.Module, path: Path, *, overwrite: bool = False) -> Mapping[str, Any]:
@@ -172,6 +184,13 @@ class QualityTask(Task[QualityConfig]):
         if options.mode == "none" or turn.epoch % options.every:
             return None
         return refit.refit(turn, self.config)
+
+    def _require_crop(self) -> None:
+        """Refuse pieces that cannot be cut, or of which the network leaves nothing."""
+        whole, crop = self.config.data.image_size, self.config.augment.crop
+        if crop is not None and not LEAST_IMAGE_SIZE <= crop <= whole:
+            hint = f"take {LEAST_IMAGE_SIZE} to {whole}, or larger pictures (data.image_size)"
+            raise UserError(f"augment.crop={crop} does not fit: pictures have {whole} pixels a side", hint)
 
     def _adversarial(self, model: nn.Module, images_BCHW: Tensor, target_B: Tensor) -> Tensor:
         """Quality loss of the images moved against the network (fast gradient sign)."""
@@ -193,9 +212,18 @@ class QualityTask(Task[QualityConfig]):
         return loss
 
 
+def kind_index(type_B: Tensor, level_B: Tensor) -> Tensor:
+    """Which of all kinds a picture is, (B,): 0 pristine, then the levels of distortion 1, of 2 and so on."""
+    return torch.where(type_B == 0, 0, (type_B - 1) * LEVELS + level_B)
+
+
 def _hard_counts(log_posteriors_NK: Tensor) -> Tensor:
-    """Samples whose largest posterior is each component's, shape (K,), without waiting for the device."""
-    return F.one_hot(log_posteriors_NK.argmax(1), log_posteriors_NK.shape[1]).sum(0)
+    """Samples whose largest posterior is each component's, shape (K,), without waiting for the device.
+
+    Not by `one_hot`, which on a CPU reads the numbers first to see whether they are in range.
+    """
+    components_K = torch.arange(log_posteriors_NK.shape[1], device=log_posteriors_NK.device)
+    return (log_posteriors_NK.argmax(1)[:, None] == components_K).sum(0)
 
 
 def _cluster_counts(log_posteriors_BK: Tensor) -> dict[str, Tensor]:

@@ -18,11 +18,13 @@ from torch.nn import functional as F
 
 from trainctl.engine.config.presets import preset_names
 from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.data.quality.made import kinds
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.clustering import balance_loss, cluster_loss, entropy_loss
+from trainctl.engine.models.quality.net import KINDS
 from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.quality.config import QualityConfig
-from trainctl.engine.tasks.quality.task import AVERAGE, WEIGHTS, QualityTask
+from trainctl.engine.tasks.quality.task import AVERAGE, WEIGHTS, QualityTask, kind_index
 from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.training.setup import assemble_run
 
@@ -50,13 +52,28 @@ def test_a_step_gives_the_four_terms_of_the_document() -> None:
     task, model, batch = built()
     model.eval()
     output = task.step(model, batch)
-    score, log_posteriors = model(batch["images"])
+    score, log_posteriors, _ = model(batch["images"])
     assert list(output.terms) == ["quality", "cluster", "balance", "entropy"] == list(task.default_weights())
     torch.testing.assert_close(output.terms["quality"], (score - batch["score"]).square().mean())
     torch.testing.assert_close(output.terms["cluster"], cluster_loss(log_posteriors))
     torch.testing.assert_close(output.terms["balance"], balance_loss(log_posteriors))
     torch.testing.assert_close(output.terms["entropy"], entropy_loss(log_posteriors))
     assert all(term.requires_grad and term.ndim == 0 for term in output.terms.values())
+
+
+def test_a_network_that_tells_kinds_has_a_term_of_its_own() -> None:
+    task, model, batch = built(model={"tells_kinds": True})
+    output = task.step(model, batch)
+    assert list(output.terms) == ["quality", "cluster", "balance", "entropy", "kind"] == list(task.default_weights())
+    output.terms["kind"].backward()
+    parts = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert {name.split(".")[0] for name in parts} == {"backbone", "kinds"}
+
+
+def test_every_kind_has_a_number_of_its_own() -> None:
+    made = kinds(pristine=True)
+    number, level = (torch.tensor([getattr(kind, name) for kind in made]) for name in ("number", "level"))
+    assert kind_index(number, level).tolist() == list(range(len(made))) == list(range(KINDS))
 
 
 def test_every_sample_of_a_batch_is_counted_in_one_cluster() -> None:
@@ -201,6 +218,25 @@ def test_without_flips_nothing_is_drawn_and_with_certainty_all_are_mirrored() ->
     assert torch.equal(always["score"], batch["score"])
 
 
+def test_training_sees_a_piece_of_each_picture() -> None:
+    images = torch.rand(32, 3, SIZE + 4, SIZE + 4)
+    task = QualityTask(config_with(augment={"crop": SIZE}, data={"image_size": SIZE + 4}))
+    pieces = task.augment({"images": images}, torch.Generator().manual_seed(0))["images"]
+    assert pieces.shape == (32, 3, SIZE, SIZE)
+    places = [
+        [(y, x) for y in range(5) for x in range(5) if torch.equal(image[:, y : y + SIZE, x : x + SIZE], piece)]
+        for image, piece in zip(images, pieces, strict=True)
+    ]
+    assert all(len(found) == 1 for found in places)
+    assert len({found[0] for found in places}) > 10
+
+
+@pytest.mark.parametrize("crop", [8, SIZE + 1])
+def test_pieces_that_do_not_fit_are_refused_before_training(crop: int) -> None:
+    with pytest.raises(UserError, match=rf"augment\.crop={crop} does not fit"):
+        QualityTask(config_with(augment={"crop": crop})).build_model(Splits(EMPTY, EMPTY))
+
+
 def seen_images(model: nn.Module) -> list[Tensor]:
     """A list that fills with the pictures that the network is given."""
     seen: list[Tensor] = []
@@ -308,7 +344,7 @@ def test_files_are_cut_to_their_middle_and_scored(tmp_path: Path) -> None:
     whole = torch.from_numpy(np.array(Image.open(paths[1]))).permute(2, 0, 1)
     assert torch.equal(batch["images"][1], whole[:, 2:18, 7:23])
     with torch.inference_mode():
-        score, log_posteriors = model.eval()(batch["images"] / 255)
+        score, log_posteriors, _ = model.eval()(batch["images"] / 255)
         found = task.predict(model, task.prepare(batch))
     torch.testing.assert_close(found["score"], score)
     assert torch.equal(found["cluster"], log_posteriors.argmax(1))

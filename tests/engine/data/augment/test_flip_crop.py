@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainctl.engine.data.augment.crop import random_crop
+from trainctl.engine.data.augment.crop import random_crop, random_window
 from trainctl.engine.data.augment.flip import random_hflip
 
 
@@ -46,3 +46,19 @@ def test_every_shift_is_equally_likely() -> None:
     position = random_crop(images, 1, generator()).view(-1, 9).argmax(1).bincount(minlength=9)
     assert int(position.min()) > 850
     assert int(position.max()) < 1150
+
+
+def test_a_window_is_a_piece_of_its_image_from_anywhere_in_it() -> None:
+    images = torch.arange(400 * 5 * 7).float().view(400, 1, 5, 7)
+    out = random_window(images, 4, generator(2))
+    assert out.shape == (400, 1, 4, 4)
+    corner = out[:, 0, 0, 0] - images[:, 0, 0, 0]
+    down, across = corner.long() // 7, corner.long() % 7
+    for image, piece, y, x in zip(images, out, down.tolist(), across.tolist(), strict=True):
+        assert torch.equal(piece, image[:, y : y + 4, x : x + 4])
+    assert torch.bincount(down * 4 + across, minlength=8).min() > 25  # of 50 expected at each of 2 · 4 places
+
+
+def test_a_window_of_the_whole_image_is_the_image() -> None:
+    images = torch.rand(3, 3, 6, 6)
+    assert torch.equal(random_window(images, 6, generator()), images)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.models.quality.gmm_fit import fit_mixture, parameters_of
-from trainctl.engine.models.quality.net import QualityNet, batch_statistics
+from trainctl.engine.models.quality.net import QualityNet, batch_statistics, cover
 from trainctl.engine.models.quality.options import QualityModel
 
 
@@ -30,10 +30,43 @@ def pictures(num: int, seed: int = 1, size: int = 32) -> Tensor:
 
 @pytest.mark.parametrize("options", [{}, {"projection": 6}, {"temper": "learned"}, {"features": 32}])
 def test_a_picture_gets_a_score_and_posteriors(options: dict[str, Any]) -> None:
-    score, log_posteriors = network(**options)(pictures(5))
+    score, log_posteriors, _ = network(**options)(pictures(5))
     assert score.shape == (5,)
     assert log_posteriors.shape == (5, 3)
     torch.testing.assert_close(log_posteriors.exp().sum(1), torch.ones(5))
+
+
+def test_kinds_are_told_where_asked_for() -> None:
+    assert network()(pictures(5)).log_kinds_BC is None
+    told = network(tells_kinds=True)(pictures(5)).log_kinds_BC
+    assert told is not None and told.shape == (5, 126)
+    torch.testing.assert_close(told.exp().sum(1), torch.ones(5))
+
+
+@torch.no_grad()
+def test_a_larger_picture_gets_the_mean_of_its_pieces_in_evaluation_only() -> None:
+    net, images = network(tells_kinds=True), pictures(3, size=48)
+    net.piece = 32
+    assert [piece.shape[2:] for piece in cover(images, 32)] == [(32, 32)] * 4
+    trained = net(images)
+    net.eval()
+    mean = net(images)
+    parts = [net(images[:, :, top : top + 32, left : left + 32]) for top in (0, 16) for left in (0, 16)]
+    torch.testing.assert_close(mean.score_B, torch.stack([part.score_B for part in parts]).mean(0))
+    posteriors = torch.stack([part.log_posteriors_BK.exp() for part in parts]).mean(0)
+    torch.testing.assert_close(mean.log_posteriors_BK.exp(), posteriors)
+    assert mean.log_kinds_BC is not None and mean.log_kinds_BC.shape == (3, 126)
+    assert trained.score_B.shape == (3,)
+    net.piece = None
+    assert not torch.allclose(net(images).score_B, mean.score_B)
+
+
+@pytest.mark.parametrize(("height", "width", "corners"), [(8, 8, 1), (9, 8, 2), (16, 24, 6), (5, 17, 3)])
+def test_few_pieces_cover_all_of_a_picture(height: int, width: int, corners: int) -> None:
+    image = torch.arange(height * width).view(1, 1, height, width)
+    pieces = cover(image, 8)
+    assert len(pieces) == corners
+    assert torch.cat([piece.flatten() for piece in pieces]).unique().numel() == height * width
 
 
 def test_the_parts_have_the_names_that_freezing_and_gradient_norms_use() -> None:
@@ -66,7 +99,7 @@ def test_the_score_is_the_regressor_s_answer_to_features_and_posteriors() -> Non
 
 def test_every_parameter_has_a_gradient_from_score_and_posteriors() -> None:
     net = network(projection=5, temper="learned", dropout=0.2)
-    score, log_posteriors = net(pictures(8))
+    score, log_posteriors, _ = net(pictures(8))
     (score.square().mean() + log_posteriors.amax(1).exp().mean()).backward()
     assert [name for name, parameter in net.named_parameters() if parameter.grad is None] == []
 
@@ -146,5 +179,5 @@ def test_the_smallest_pictures_train() -> None:
 def test_under_autocast_posteriors_stay_float32() -> None:
     net = network()
     with torch.autocast("cpu", torch.bfloat16):
-        score, log_posteriors = net(pictures(4))
+        score, log_posteriors, _ = net(pictures(4))
     assert log_posteriors.dtype == torch.float32 and score.dtype == torch.bfloat16
