@@ -30,8 +30,8 @@ def fingerprints(splits: Splits) -> dict[str, Any]:
 def _about(split: Split, classes: Sequence[str]) -> dict[str, Any]:
     """Number of samples, hashes of names with labels, of classes and of shapes, and the sketch of each tensor."""
     labels: list[int] = [] if split.labels is None else split.labels.reshape(len(split), -1)[:, 0].tolist()
-    columns = [column for column in (split.names, labels) if column]
-    named = sorted("\0".join(map(str, row)) for row in zip(*columns, strict=True))
+    columns = [map(str, column) for column in (split.names, labels) if column]
+    named = sorted(map("\0".join, zip(*columns, strict=True)))
     tensors = sorted(split.tensors.items())
     return {
         "num": len(split),
@@ -43,24 +43,26 @@ def _about(split: Split, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _hash(words: Iterable[str]) -> str:
-    digest = hashlib.blake2b(digest_size=6)
-    for word in words:
-        digest.update(word.encode("utf-8", "surrogateescape") + b"\0")
-    return digest.hexdigest()
+    content = "".join(f"{word}\0" for word in words).encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def _sketch(tensor: Tensor, labels: Tensor | None) -> list[list[float]]:
     """Mean and standard deviation over the samples of each projection."""
     num = len(tensor)
-    rows_ND = tensor.detach().cpu().reshape(num, -1)
+    rows_ND = tensor.detach().reshape(num, -1)
     if not rows_ND.numel():
         return []
     rows_ND = rows_ND[:, :: max(1, -(-rows_ND.numel() // MOST_VALUES))]
+    # where they lie; a GPU may multiply floats with ten bits, but doubles with all
+    exact = torch.float32 if rows_ND.device.type in ("cpu", "mps") else torch.float64
     width = rows_ND.shape[1]
     generator = torch.Generator().manual_seed(0)
     directions_DK = (torch.randint(0, 2, (width, DIRECTIONS), generator=generator) * 2.0 - 1) / width**0.5
+    directions_DK = directions_DK.to(rows_ND.device, exact)
     parts = rows_ND.split(max(1, CHUNK_VALUES // width))
-    found_NK = torch.cat([part.float().nan_to_num(0, 0, 0) @ directions_DK for part in parts]).nan_to_num().double()
+    found_NK = torch.cat([part.to(exact).nan_to_num(0, 0, 0) @ directions_DK for part in parts]).nan_to_num()
+    found_NK = found_NK.cpu().double()
     if labels is not None and len(labels) == num:
         found_NK[:, DIRECTIONS // 2 :] *= 1 + labels.detach().cpu().reshape(num, -1)[:, :1].double()
     pairs = zip(found_NK.mean(0).tolist(), found_NK.std(0, correction=0).tolist(), strict=True)

@@ -5,19 +5,17 @@ Reads only, draws no random numbers, and judges nothing. Knows tensors, names an
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
+from trainctl.engine.data.equal_samples import BLANK, Numbers, number_samples
 
-CHUNK_BYTES = 1 << 24
 COPIES_BUDGET_S = 2.0
 """How long the beginning of a run may look for copies."""
 READ_SINGLY = "the samples are read one by one from a Dataset, and were not compared"
@@ -100,42 +98,41 @@ def find_copies(splits: Splits, keep_going: Callable[[], bool] = lambda: True) -
     """Samples that are in both splits byte for byte; None where `keep_going` said no, or they are not in memory."""
     if _is_read_singly(splits):
         return None
-    train, val = _digests(splits.train, keep_going), _digests(splits.val, keep_going)
-    if train is None or val is None:
+    numbers = number_samples((splits.train, splits.val), keep_going)
+    if numbers is None:
         return None
-    first_of = {digest: index for index, digest in reversed(list(enumerate(train))) if digest is not None}
-    compared = [(index, digest) for index, digest in enumerate(val) if digest is not None]
-    shared = [(index, first_of[digest]) for index, digest in compared if digest in first_of]
-    num_train = sum(1 for digest in train if digest is not None)
+    train_N, val_N = numbers
+    in_train_N = train_N[train_N != BLANK]
+    compared = np.flatnonzero(val_N != BLANK)
+    shared = compared[np.isin(val_N[compared], in_train_N)]
     example = None
-    if shared:
-        in_val, in_train = shared[0]
-        example = (_name(splits.val, "val", in_val), _name(splits.train, "train", in_train))
-    repeated = 1 - len(first_of) / num_train if num_train else 0.0
+    if len(shared):
+        partner = int(np.flatnonzero(train_N == val_N[shared[0]])[0])
+        example = (_name(splits.val, "val", int(shared[0])), _name(splits.train, "train", partner))
     return replace(
-        _contradictions(splits, train, val),
+        _contradictions(splits, train_N, val_N),
         compared=len(compared),
         shared=len(shared),
-        repeated_share=repeated,
+        repeated_share=1 - len(np.unique(in_train_N)) / len(in_train_N) if len(in_train_N) else 0.0,
         example=example,
     )
 
 
-def _contradictions(splits: Splits, train: Sequence[bytes | None], val: Sequence[bytes | None]) -> Copies:
+def _contradictions(splits: Splits, train_N: Numbers, val_N: Numbers) -> Copies:
     """What is known of equal samples that are labelled differently; the rest of the facts is empty."""
-    by_digest: dict[bytes, list[tuple[int, str]]] = {}
-    for name, split, digests in (("train", splits.train, train), ("val", splits.val, val)):
-        if split.labels is None:
-            return Copies(0, 0, 0.0, None)
-        for index, (digest, label) in enumerate(zip(digests, split.labels.tolist(), strict=True)):
-            if digest is not None:
-                by_digest.setdefault(digest, []).append((label, _name(split, name, index)))
-    torn = [members for members in by_digest.values() if len({label for label, _ in members}) > 1]
+    if splits.train.labels is None or splits.val.labels is None:
+        return Copies(0, 0, 0.0, None)
+    number_N, label_N = np.concatenate([train_N, val_N]), torch.cat([splits.train.labels, splits.val.labels]).numpy()
+    rows = np.flatnonzero(number_N != BLANK)
+    _, first, group = np.unique(number_N[rows], return_index=True, return_inverse=True)
+    is_torn = np.zeros(len(first), np.bool_)
+    is_torn[group[label_N[rows] != label_N[rows[first[group]]]]] = True
+    torn = rows[is_torn[group]]
     example = None
-    if torn:
-        first, *rest = torn[0]
-        example = (first[1], next(name for label, name in rest if label != first[0]))
-    return Copies(0, 0, 0.0, None, sum(map(len, by_digest.values())), sum(map(len, torn)), example)
+    if len(torn):
+        is_other = (number_N == number_N[torn[0]]) & (label_N != label_N[torn[0]])
+        example = (_name_in_both(splits, int(torn[0])), _name_in_both(splits, int(np.flatnonzero(is_other)[0])))
+    return Copies(0, 0, 0.0, None, len(rows), len(torn), example)
 
 
 def find_shared_groups(splits: Splits) -> SharedGroups | None:
@@ -148,44 +145,10 @@ def find_shared_groups(splits: Splits) -> SharedGroups | None:
     return SharedGroups(len(train), len(val), len(shared), tuple(sorted(shared)[:MOST_NAMED]), samples, splits.regroup)
 
 
-def _digests(split: Split, keep_going: Callable[[], bool]) -> list[bytes | None] | None:
-    """Hash of each sample's inputs, None for a blank one (one value throughout).
-
-    Inputs are the tensors with more than one value a sample; a task that has none is hashed whole.
-    """
-    inputs = [tensor for tensor in split.tensors.values() if tensor.numel() > len(tensor)]
-    inputs = inputs or list(split.tensors.values())
-    rows_of = [_byte_rows(tensor) for tensor in inputs]
-    blank = torch.stack([_is_blank(tensor) for tensor in inputs]).all(0).tolist()
-    digests: list[bytes | None] = []
-    for index in range(len(split)):
-        if index % 1024 == 0 and not keep_going():
-            return None
-        digest = hashlib.blake2b(digest_size=16)
-        for rows in rows_of:
-            digest.update(rows[index])
-        digests.append(None if blank[index] else digest.digest())
-    return digests
-
-
-def chunks(rows: Tensor) -> Iterator[Tensor]:
-    """Parts of a tensor of a few megabytes, so that no intermediate is as large as the data."""
-    row_bytes = max(1, rows[:1].nbytes)
-    return iter(rows.split(max(1, CHUNK_BYTES // row_bytes)))
-
-
-def _byte_rows(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The bytes of each sample, shape (N, bytes)."""
-    flat = tensor.detach().cpu().contiguous().reshape(len(tensor), -1)
-    return flat.view(torch.uint8).numpy()
-
-
-def _is_blank(tensor: Tensor) -> Tensor:
-    """Whether all values of a sample are the same, shape (N,). A single value says nothing: not blank."""
-    rows = tensor.detach().reshape(len(tensor), -1)
-    if rows.shape[1] < 2:
-        return torch.zeros(len(rows), dtype=torch.bool)
-    return torch.cat([(part == part[:, :1]).all(1) for part in chunks(rows)]).cpu()
+def _name_in_both(splits: Splits, row: int) -> str:
+    """Of a row of both splits, those of training first."""
+    num_train = len(splits.train)
+    return _name(splits.train, "train", row) if row < num_train else _name(splits.val, "val", row - num_train)
 
 
 def _name(split: Split, name: str, index: int) -> str:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Batch, Split, Splits
-from trainctl.engine.data.overlap import chunks, find_copies, find_shared_groups, why_not_compared
+from trainctl.engine.data.equal_samples import chunks
+from trainctl.engine.data.overlap import find_copies, find_shared_groups, why_not_compared
 from trainctl.engine.diagnosis.facts.data import (
     DataFacts,
     GroupFacts,
