@@ -44,14 +44,21 @@ class ResNet18(nn.Module):
             and ReLU makes them before the mean over positions.
         zero_init_residual: start every block as its shortcut (Goyal et al. 2017, §5.1). Off by default: a mixture
             fitted to the untrained network would then see the shortcuts alone.
+        channels: of the images.
     """
 
     def __init__(
-        self, width: int = 64, stem: Stem = "imagenet", features: int = 512, *, zero_init_residual: bool = False
+        self,
+        width: int = 64,
+        stem: Stem = "imagenet",
+        features: int = 512,
+        *,
+        zero_init_residual: bool = False,
+        channels: int = 3,
     ) -> None:
         super().__init__()
         kernel = 7 if stem == "imagenet" else 3
-        self.stem = nn.Sequential(conv_norm(3, width, kernel, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(conv_norm(channels, width, kernel, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
         channels_in, stages = width, list[nn.Module]()
         for stage, blocks in enumerate(BLOCKS):
             channels = width * 2**stage
@@ -72,7 +79,7 @@ class ResNet18(nn.Module):
                 nn.init.zeros_(module.norm2.weight)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """(N, 3, H, W) to (N, features)."""
+        """(N, channels, H, W) to (N, features)."""
         return self.widen(self.stages(self.stem(images_NCHW))).mean((2, 3))
 
 

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.numerics import at_least_float32
+from trainctl.engine.models.quality.contrast import LocalContrast
 from trainctl.engine.models.quality.gmm import DiagonalGmm
 from trainctl.engine.models.quality.gmm_fit import fit_mixture, set_parameters
 from trainctl.engine.models.resnet import ResNet18
@@ -71,7 +72,9 @@ class QualityNet(nn.Module):
                 f"take {LEAST_IMAGE_SIZE} or more",
             )
         self.mixture_gradient = model.mixture_gradient
-        self.backbone = ResNet18(model.width, model.stem, model.features)
+        self.contrast = LocalContrast() if model.mscn else None
+        channels = LocalContrast.channels if model.mscn else 3
+        self.backbone = ResNet18(model.width, model.stem, model.features, channels=channels)
         dim = model.projection or model.features
         self.projection: nn.Module = nn.Identity()
         if model.projection is not None:
@@ -93,7 +96,7 @@ class QualityNet(nn.Module):
         return QualityOutput(_mean(score, num), _mean(log_posteriors, num), told)
 
     def _of_pieces(self, images_NCHW: Tensor) -> QualityOutput:
-        features_BF = self.backbone(images_NCHW)
+        features_BF = self._features(images_NCHW)
         shown_BF = features_BF if self.mixture_gradient else features_BF.detach()
         log_posteriors_BK = self.gmm(self.projection(shown_BF))
         inputs = {"features": features_BF, "posteriors": log_posteriors_BK.exp().to(features_BF.dtype)}
@@ -103,7 +106,10 @@ class QualityNet(nn.Module):
 
     def mixture_features(self, images_NCHW: Tensor) -> Tensor:
         """What the mixture sees of normalised pictures (B, 3, H, W): (B, D), projected where there is a projection."""
-        return self.projection(self.backbone(images_NCHW))
+        return self.projection(self._features(images_NCHW))
+
+    def _features(self, images_NCHW: Tensor) -> Tensor:
+        return self.backbone(images_NCHW if self.contrast is None else self.contrast(images_NCHW))
 
     @torch.no_grad()
     def collect_features(self, batches: Iterable[Tensor]) -> Tensor:

@@ -19,6 +19,9 @@ class QualityModel(Section):
     """Channels of the first stage; 64 is ResNet-18."""
     stem: Literal["imagenet", "small"] = "imagenet"
     """7×7 stride 2 and pooling, or 3×3 stride 2 and pooling for small pictures."""
+    mscn: bool = False
+    """Whether the network also sees the local contrast of each colour: mean subtracted and divided by the deviation in
+    a window of 7×7 (Mittal et al. 2012)."""
     features: PositiveInt = 512
     """Features of a picture; where the last stage has other channels, a 1×1 convolution makes them."""
     projection: PositiveInt | None = None
