@@ -23,7 +23,7 @@ RECIPE = (
     *("loss", "loss_weights", "weighting", "augment", "freeze"),
 )
 """What a preset is about: gives way to another preset."""
-LENGTH = ("train.epochs", "train.max_steps")
+LENGTH = ("train.epochs", "train.max_steps", "train.max_minutes")
 SAID = ("fitted", "file", "environment", "command line")
 """Sources of what was said besides the preset: by the data, which a fork keeps, or by somebody."""
 

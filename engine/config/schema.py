@@ -50,6 +50,9 @@ class TrainConfig(Section):
     """Passes over the training split."""
     max_steps: PositiveInt | None = None
     """Optimiser steps after which the run finishes, whatever `epochs` says."""
+    max_minutes: PositiveFloat | None = None
+    """Minutes after which the run finishes with its last validation, whatever `epochs` says; validations and earlier
+    sittings of a resume count, pauses and the time until the first step do not."""
     batch_size: PositiveInt = 64
     """Samples per forward pass."""
     accumulation: PositiveInt = 1

@@ -28,6 +28,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.optim.schedules import PlateauState
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.training.loop.orders import limit_reached
 from trainctl.engine.training.setup import Assembly
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.engine.training.state.moments import load_moments
@@ -35,8 +36,9 @@ from trainctl.engine.training.state.state import Best, Progress, restore_random_
 from trainctl.engine.training.state.weighting import saved_weighting
 
 NEUTRAL = (
-    *("train.epochs", "train.max_steps", "train.eval_every", "train.eval_batch_size", "early_stopping"),
-    *("health", "record", "checkpoint", "runtime", "precision.compile", "precision.channels_last"),
+    *("train.epochs", "train.max_steps", "train.max_minutes", "train.eval_every", "train.eval_batch_size"),
+    *("early_stopping", "health", "record", "checkpoint", "runtime", "precision.compile"),
+    "precision.channels_last",
 )
 """Options under which the parent's validations still say how good this run is."""
 ADAPTATION = tuple(f"weighting.{name}" for name in ("adaptive", "momentum", "rate", "least", "most"))
@@ -297,7 +299,7 @@ def refuse_finished(origin: Origin, assembly: Assembly, config: RunConfig) -> No
     Raises:
         UserError: names the option to raise.
     """
-    plan, progress, limit = assembly.state.plan, assembly.state.progress, config.train.max_steps
+    plan, progress, limit = assembly.state.plan, assembly.state.progress, limit_reached(config, assembly.state)
     where = f"step {progress.step} of {origin.paths.root.name}"
     if progress.epoch >= plan.epochs:
         total = plan.epochs * plan.steps_per_epoch
@@ -305,10 +307,10 @@ def refuse_finished(origin: Origin, assembly: Assembly, config: RunConfig) -> No
             f"{where} is at the end of the fork's {plan.epochs} epochs ({total} steps)",
             f"to go on, raise them: train.epochs={progress.epoch + plan.epochs}",
         )
-    if limit is not None and progress.step >= limit:
+    if limit is not None:  # of steps: a fork's time begins with it
         raise UserError(
-            f"{where} is at the end of the fork's {limit} steps",
-            f"to go on, raise them: train.max_steps={progress.step + limit}",
+            f"{where} is at the end of the fork's {limit.most:.10g} {limit.unit}",
+            f"to go on, raise them: {limit.option}={progress.step + limit.most:.10g}",
         )
 
 

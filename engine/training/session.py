@@ -40,6 +40,7 @@ from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
 from trainctl.engine.training.device import describe_device
 from trainctl.engine.training.fork import Inheritance, Origin, inherit, network_difference, refuse_finished
 from trainctl.engine.training.loop.keeping import checkpoint_about
+from trainctl.engine.training.loop.orders import limit_reached
 from trainctl.engine.training.loop.referee import monitor_of
 from trainctl.engine.training.loop.step import Observer
 from trainctl.engine.training.loop.trainer import Trainer
@@ -206,16 +207,18 @@ class _Sitting:
             summary = read_summary(self.paths)
             if summary is None or summary.state is not RunState.FINISHED:
                 return
-        progress, limit = self.assembly.state.progress, self.order.resolved.config.train.max_steps
+        state, config = self.assembly.state, self.order.resolved.config
+        progress, limit = state.progress, limit_reached(config, state)
         if progress.epoch >= self.assembly.state.plan.epochs:
             raise UserError(
                 f"{self.paths.root} has finished its {progress.epoch} epochs",
                 f"to go on, raise them: train.epochs={progress.epoch * 2}",
             )
-        if limit is not None and progress.step >= limit:
+        if limit is not None:
+            taken = progress.step if limit.unit == "steps" else math.ceil(progress.elapsed_s / 60)
             raise UserError(
-                f"{self.paths.root} has taken its {progress.step} steps",
-                f"to go on, raise them: train.max_steps={progress.step * 2}",
+                f"{self.paths.root} has taken its {limit.most:.10g} {limit.unit}",
+                f"to go on, raise them: {limit.option}={taken * 2}",
             )
 
     def _newest_whole(self) -> tuple[Path, dict[str, Any]]:

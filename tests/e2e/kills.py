@@ -177,7 +177,8 @@ def assert_same_run(one: RunPaths, other: RunPaths) -> int:
     for a, b in ((one.latest, other.latest), (one.best, other.best)):
         states = [load_checkpoint(path)["state"] for path in (a, b)]
         for state in states:
-            state["progress"].pop("train_s")
+            for clock in ("train_s", "elapsed_s"):
+                state["progress"].pop(clock)
         assert list(leaves(states[0])) == list(leaves(states[1]))
     records = [RunReader(run).steps.all() for run in (one, other)]
     steps = len(records[0])

@@ -89,7 +89,8 @@ def training_of(run: RunPaths) -> tuple[list[object], list[object]]:
     found: list[list[object]] = []
     for path in (run.latest, run.best):
         state = load_checkpoint(path)["state"]
-        state["progress"].pop("train_s")
+        for clock in ("train_s", "elapsed_s"):
+            state["progress"].pop(clock)
         found.append(list(leaves(state)))
     return found[0], found[1]
 

@@ -56,7 +56,7 @@ def assert_goes_on_like(whole: Path, fork: Path, step: int) -> None:
     """The fork has the steps of `whole` after `step`, and its state at the end."""
     states = [state_of(root) for root in (whole, fork)]
     for state in states:
-        for own in ("train_s", "samples"):
+        for own in ("train_s", "elapsed_s", "samples"):
             state["progress"].pop(own)
     for key in states[0]:
         assert same(states[0][key], states[1][key]), key

@@ -46,7 +46,8 @@ def assert_same_run(one: Path, other: Path) -> None:
     """Same checkpoint but for the clock, and the same records."""
     states = [load_checkpoint(RunPaths(root).latest)["state"] for root in (one, other)]
     for state in states:
-        state["progress"].pop("train_s")
+        for clock in ("train_s", "elapsed_s"):
+            state["progress"].pop(clock)
     for key in states[0]:
         assert same(states[0][key], states[1][key]), key
     records = [reader_of(root).steps.all() for root in (one, other)]

@@ -6,7 +6,9 @@ Knows the desk and the state; how a validation or a checkpoint is made is asked 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import ExitCode
@@ -22,6 +24,8 @@ from trainctl.engine.training.state.state import TrainState
 
 MOST_AT_ONCE = 8
 """Commands obeyed between two steps: whoever asks for a hundred thousand things must not stop the training."""
+
+now_s = time.perf_counter
 
 
 class Orders:
@@ -43,6 +47,7 @@ class Orders:
         self._state, self._config, self._desk = state, config, desk
         self._keeping, self._examination, self._announce_plan = keeping, examination, announce_plan
         self.ending: Ending | None = None
+        self._counted_s = now_s()
 
     def finish(self, reason: str) -> None:
         """End the run as finished, unless it ends for another reason already."""
@@ -65,9 +70,14 @@ class Orders:
                 thread.raise_error()
         if self._keeping.times.is_due(self._config.checkpoint.every_s):
             self._keeping.save("latest")
-        limit = self._config.train.max_steps
-        if limit is not None and self._state.progress.step >= limit:
-            self.finish(f"max_steps={limit} reached")
+        self.heed_limits()
+
+    def heed_limits(self) -> None:
+        """End the run where it has taken the steps or the time that it may take."""
+        self._count_time()
+        limit = limit_reached(self._config, self._state)
+        if limit is not None:
+            self.finish(f"{limit.option.removeprefix('train.')}={limit.most:.10g} reached")
 
     def stop_nonfinite(self, step: int) -> None:
         """End the run for a loss or gradient that is not finite, whatever else it would have ended for."""
@@ -105,12 +115,14 @@ class Orders:
         # A paused process may be killed for its memory: what it has done so far is safe first.
         self._keeping.save("latest")
         self._desk.pulse.enter(RunState.PAUSED)
+        self._count_time()
         waiting = True
         while waiting and self._desk.signals.received is None and self.ending is None:
             self._desk.inbox.wait(POLL_S)
             self._desk.scribe.raise_error()
             if self._desk.inbox:
                 waiting = self._obey_paused(self._desk.inbox.take())
+        self._counted_s = now_s()
         self._desk.pulse.enter(RunState.RUNNING)
 
     def _obey_paused(self, command: Command) -> bool:
@@ -123,6 +135,12 @@ class Orders:
         else:
             self._obey(command)
         return True
+
+    def _count_time(self) -> None:
+        """All that passed since it was counted last, whatever was done in it."""
+        now = now_s()
+        self._state.progress.elapsed_s += now - self._counted_s
+        self._counted_s = now
 
     def _acknowledge(self, command: Command, effect: str) -> None:
         self._desk.writer.event(
@@ -139,3 +157,23 @@ class Orders:
         assert received is not None
         code = EXIT_OF_SIGNAL.get(received, ExitCode.STOPPED)
         self.ending = Ending(RunState.PREEMPTED, f"received {received.name}", code)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much of something a run may take."""
+
+    option: str
+    """By its dotted path."""
+    most: float
+    unit: str
+
+
+def limit_reached(config: RunConfig, state: TrainState) -> Limit | None:
+    """The limit of steps or time that the run has come to; None: to none."""
+    train, progress = config.train, state.progress
+    if train.max_steps is not None and progress.step >= train.max_steps:
+        return Limit("train.max_steps", train.max_steps, "steps")
+    if train.max_minutes is not None and progress.elapsed_s >= 60 * train.max_minutes:
+        return Limit("train.max_minutes", train.max_minutes, "minutes")
+    return None

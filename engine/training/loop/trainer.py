@@ -26,7 +26,7 @@ from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.loop.examination import Examination
 from trainctl.engine.training.loop.keeping import Keeping
-from trainctl.engine.training.loop.orders import Orders
+from trainctl.engine.training.loop.orders import Orders, limit_reached
 from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.loop.step import Observer, Stepper
 from trainctl.engine.training.loop.strangers import Strangers
@@ -74,11 +74,11 @@ class Trainer:
         desk.pulse.epochs, desk.pulse.total_steps = state.plan.epochs, self._total_steps()
 
     def run(self) -> Ending:
-        """Train until the last epoch, the step limit, early stopping, a command, a signal or a non-finite loss."""
+        """Train until the last epoch, a limit, early stopping, a command, a signal or a non-finite loss."""
         self._announce_plan()
         self.desk.pulse.enter(RunState.RUNNING)
         self.state.model.train()
-        if self.state.progress.step >= (self.config.train.max_steps or math.inf):
+        if limit_reached(self.config, self.state) is not None:
             self.orders.listen()  # a resume that has the last validation to make, and no step to take
         # The number of epochs is looked up each time: it can be changed while the run goes on.
         with Strangers(self.state.optimizer, self.state.model, self._warn):
@@ -94,6 +94,8 @@ class Trainer:
         is_judged = ending.state is not RunState.FINISHED or self.examination.validated_at == self.state.progress.step
         if not is_judged and self.examination.measure(for_best=True) is None:
             self.orders.listen()  # to the signal that came first
+                if self.orders.ending is None:
+                    self.orders.heed_limits()  # the validation took its time
             ending = self.orders.ending or ending
         self.keeping.save("latest", must=True)
         return ending

@@ -32,10 +32,12 @@ class Progress:
     batch: int = 0
     """Batches of the epoch that is under way."""
     train_s: float = 0.0
-    """Seconds spent training, validation and earlier sittings included."""
+    """Seconds spent in steps, earlier sittings included."""
     samples: int = 0
     """Training samples seen."""
 
+    elapsed_s: float = 0.0
+    """Seconds since the first step, validations and earlier sittings included, pauses not."""
 
 @dataclass
 class Best:
