@@ -164,6 +164,9 @@ class PrecisionConfig(Section):
     """NHWC memory layout for convolutions."""
     compile: bool = False
     """`torch.compile` the network."""
+    capture: Literal["auto", "on", "off"] = "auto"
+    """Launch each step, and each batch of a validation, as one CUDA graph: a network of small kernels no longer waits
+    for Python. auto: on a GPU, where the step allows it; on: the same, and a device without graphs is named."""
 
 
 class ClipConfig(Section):

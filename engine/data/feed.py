@@ -21,6 +21,8 @@ RESIDENT_SHARE = 0.5
 AHEAD = 2
 """Batches fetched ahead when the data does not fit."""
 MOST_WORKERS = 4
+HANDLE = "__indices__"
+"""Name under which a handle carries indices; no task's batch has it."""
 
 
 class Feed:
@@ -60,12 +62,20 @@ class Feed:
             return map(self._place, self._workers.batches(order, draw))
         if not self.is_resident:
             return self._fetch_ahead(order)
-        if self.device.type != "cpu" and order:
-            # one copy for the whole epoch: many small ones from pageable memory would each be staged
-            flat = torch.cat(list(order))
-            flat = flat.pin_memory() if self.device.type == "cuda" else flat
-            order = flat.to(self.device, non_blocking=True).split([len(indices) for indices in order])
-        return (self._gather(indices) for indices in order)
+        return map(self._gather, self._placed(order))
+
+    def handles(self, order: Sequence[Tensor], draw: int = 0) -> Iterator[Batch]:
+        """As `batches`, but of data that live on the device only the indices, for `open` to gather by.
+
+        What a recorded step takes: the less is copied for each, the better.
+        """
+        if self._workers is not None or not self.is_resident:
+            return self.batches(order, draw)
+        return ({HANDLE: indices} for indices in self._placed(order))
+
+    def open(self, handle: Batch) -> Batch:
+        """The batch of a handle. Asks things of the device only."""
+        return self._gather(handle[HANDLE]) if HANDLE in handle else handle
 
     def slices(self, batch_size: int) -> Iterator[Batch]:
         """The whole split in order, `batch_size` samples at a time."""
@@ -83,6 +93,14 @@ class Feed:
 
     def _place(self, part: Batch) -> Batch:
         return {name: tensor.to(self.device, non_blocking=True) for name, tensor in part.items()}
+
+    def _placed(self, order: Sequence[Tensor]) -> Sequence[Tensor]:
+        if self.device.type == "cpu" or not order:
+            return order
+        # one copy for the whole epoch: many small ones from pageable memory would each be staged
+        flat = torch.cat(list(order))
+        flat = flat.pin_memory() if self.device.type == "cuda" else flat
+        return flat.to(self.device, non_blocking=True).split([len(indices) for indices in order])
 
     def _gather(self, indices: Tensor) -> Batch:
         return {name: tensor.index_select(0, indices) for name, tensor in self._tensors.items()}

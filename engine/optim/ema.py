@@ -35,14 +35,24 @@ class Ema:
         """Decay of update `t` (0-based)."""
         return min(self.decay, (1 + t) / (10 + t)) if self.ramp else self.decay
 
-    @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the network. One fused operation, no synchronisation."""
-        shadow, live = self._averaged
-        foreach.lerp_(shadow, live, 1 - self.decay_at(self.num_updates))
-        for old, new in zip(*self._copied, strict=True):
-            old.copy_(new)
+        self.move(self.next_weight())
         self.num_updates += 1
+
+    def next_weight(self) -> float:
+        """Share of the network in the coming update."""
+        return 1 - self.decay_at(self.num_updates)
+
+    @torch.no_grad()
+    def move(self, weight: float | Tensor) -> None:
+        """Take over a share of the network, given as a number or as a scalar on the device. Counts nothing."""
+        shadow, live = self._averaged
+        if isinstance(weight, Tensor):
+            foreach.move_(shadow, live, weight)
+        else:
+            foreach.lerp_(shadow, live, weight)
+        foreach.copy_(*self._copied)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain data for a checkpoint."""

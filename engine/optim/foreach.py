@@ -19,6 +19,19 @@ def lerp_(targets: list[Tensor], ends: list[Tensor], weight: float) -> None:
     torch._foreach_lerp_(targets, ends, weight)
 
 
+def move_(targets: list[Tensor], ends: list[Tensor], weight: Tensor) -> None:
+    """As `lerp_`, with a weight that lies on the device; three kernels, rounded once more."""
+    steps = torch._foreach_sub(ends, targets)
+    torch._foreach_mul_(steps, weight)
+    torch._foreach_add_(targets, steps)
+
+
+def copy_(targets: list[Tensor], sources: list[Tensor]) -> None:
+    """Copy each tensor into its target."""
+    if targets:
+        torch._foreach_copy_(targets, sources)
+
+
 def scale_(tensors: list[Tensor], factor: Tensor | float) -> None:
     """Multiply each tensor in place."""
     torch._foreach_mul_(tensors, factor)

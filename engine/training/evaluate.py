@@ -20,7 +20,7 @@ from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device
 from trainctl.engine.training.loop.precision import Precision
-from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.loop.validation import Validation
 from trainctl.engine.training.restore import Trained, restore, saved_task_state
 from trainctl.engine.training.setup import check_splits
 
@@ -92,15 +92,10 @@ def evaluate(
     split = splits.val if whole is not None else chosen_split(splits, part)
     seen: dict[str, Tensor] = {}
     # the task that loaded the data may have measured it (class weights), so it is the one that is asked
-    metrics = validate(
-        task,
-        trained.model,
-        Feed(split, trained.device, config.train.workers, config.seed),
-        config.train.validation_batch_size,
-        Precision(config.precision, trained.device),
-        trained.loss_weights,
-        seen.update,
-    )
+    precision = Precision(config.precision, trained.device)
+    feed = Feed(split, trained.device, config.train.workers, config.seed)
+    validation = Validation(task, precision, feed, config.train.validation_batch_size)
+    metrics = validation.measure(trained.model, trained.loss_weights, seen.update)
     with torch.no_grad():
         answers, samples = task.answers(seen), _samples(task, split, seen)
     notes = tuple(note for note in splits.notes if part != "all" or note not in splits.of_split)

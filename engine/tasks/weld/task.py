@@ -6,7 +6,8 @@ From the training optimisation summary and its update summary; knows nothing of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,7 +46,8 @@ class WeldTask(Task[WeldConfig]):
     def __init__(self, config: WeldConfig, data_path: Path | None = None) -> None:
         super().__init__(config, data_path)
         self._classes: tuple[str, ...] = ()
-        self._centroids: Tensor | None = None  # of the split whose sample losses were asked for last
+        # Of the split whose sample losses were asked for last. Not a tensor of the task's own: no step reads it.
+        self._centroids: Callable[[], Tensor] | None = None
 
     def load(self) -> Splits:
         """Read or draw the welds; validation batches are stratified."""
@@ -164,7 +166,7 @@ class WeldTask(Task[WeldConfig]):
         embeddings_NE, labels_N = columns["embedding"], columns["label"]
         if len(labels_N) > MAX_COMPARED:
             return None
-        self._centroids = embedding_metrics.centroids(embeddings_NE, labels_N)
+        self._centroids = partial(embedding_metrics.centroids, embeddings_NE, labels_N)
         return anchor_losses(embeddings_NE, labels_N, self.config.loss.temperature)
 
     def describe_samples(self, columns: Mapping[str, Tensor]) -> Sequence[tuple[str, str]]:
@@ -172,7 +174,7 @@ class WeldTask(Task[WeldConfig]):
         if self._centroids is None:
             return super().describe_samples(columns)
         units_NE = F.normalize(columns["embedding"], dim=1)
-        nearest = (units_NE @ self._centroids.T.to(units_NE.device)).argmax(1).tolist()
+        nearest = (units_NE @ self._centroids().T.to(units_NE.device)).argmax(1).tolist()
         return [
             (self._word(truth), self._word(answer))
             for truth, answer in zip(columns["label"].tolist(), nearest, strict=True)

@@ -12,15 +12,13 @@ from torch import Tensor
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
-from trainctl.engine.data.feed import Feed
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.loop.keeping import Keeping
-from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.loop.referee import Referee
-from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.loop.validation import Validation
 from trainctl.engine.training.loop.worst import worst_samples
 from trainctl.engine.training.state.state import TrainState
 
@@ -38,16 +36,15 @@ class Examination:
         self,
         task: Task,
         splits: Splits,
-        feed: Feed,
+        validation: Validation,
         state: TrainState,
         config: RunConfig,
-        precision: Precision,
         desk: Desk,
         keeping: Keeping,
         announce_plan: Callable[[], None],
     ) -> None:
-        self._task, self._splits, self._feed, self._state = task, splits, feed, state
-        self._config, self._precision, self._desk, self._keeping = config, precision, desk, keeping
+        self._task, self._splits, self._validation, self._state = task, splits, validation, state
+        self._desk, self._keeping = desk, keeping
         self._announce_plan = announce_plan
         self.referee = Referee(task, config, state)
         self.validated_at = -1
@@ -105,12 +102,8 @@ class Examination:
         networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
         listeners = {"raw": self._keep_worst}
         return {
-            name: validate(
-                self._task,
+            name: self._validation.measure(
                 network,
-                self._feed,
-                self._config.train.validation_batch_size,
-                self._precision,
                 state.weighting.configured,  # not those of the epoch: losses of two epochs must compare
                 listeners.get(name),
             )

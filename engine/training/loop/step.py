@@ -6,7 +6,7 @@ The textbook order, each part headed by why it stands there. Knows no epochs, fi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Batch
+from trainctl.engine.data.feed import Feed
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.loop.precision import Precision
@@ -63,16 +64,49 @@ class Stepper:
         self._flagged = bool(state.optimizer.defaults.get("fused")) and meter.params[0].device.type != "cpu"
         self._found_inf = torch.zeros((), device=meter.params[0].device)
 
+    def fetched(self, feed: Feed, order: Sequence[Tensor], draw: int) -> Iterator[Batch]:
+        """What `ready` takes, of the samples of `order`; see `Feed.batches`."""
+        return feed.batches(order, draw)
+
+    def ready(self, stored: Sequence[Batch]) -> list[Batch]:
+        """Batches as `take` takes them: prepared and augmented."""
+        return [self.task.augment(self.task.prepare(batch), self.state.generator) for batch in stored]
+
+    def begin_epoch(self) -> None:
+        """Between two epochs anything may have changed: network, task, optimiser."""
+
     def take(self, batches: Sequence[Batch], lrs: Sequence[float]) -> bool:
         """One optimiser step over `batches`, accumulated.
 
         Args:
-            batches: prepared and augmented, on the device.
+            batches: as `ready` gave them.
             lrs: learning rate of each parameter group.
 
         Returns:
             Whether the update-to-weight ratio was measured.
         """
+        guard = self._gradients(batches)
+        # Copies of the weights cost a pass over them: at every step at first, where damage is done, then seldom.
+        measure = self._measures_ratio(self.state.progress.step + 1)
+        before = self.meter.weights_before() if measure else []
+        # Set at each step from the plan, a function of the step alone: nothing to restore, nothing that drifts.
+        for group, lr in zip(self.state.optimizer.param_groups, lrs, strict=True):
+            group["lr"] = lr
+        self.is_updating = True
+        self._update(guard)
+        if measure:
+            assert self.recorder is not None
+            self.recorder.annotate(self.meter.update_ratio(before))
+
+        # Let go of now, so that the next forward pass has their memory.
+        self.meter.clear()
+        # The average is of weights as updates left them. Where one was skipped they are the old ones, and the run ends.
+        if self.state.ema is not None:
+            self.state.ema.update()
+        return measure
+
+    def _gradients(self, batches: Sequence[Batch]) -> Tensor:
+        """Gradients of a step, recorded and clipped; returns the scalars that must be finite for an update."""
         # Forward and backward, the loss averaged over the batches so that accumulation does not change its scale.
         terms, scalars = self._accumulate(batches)
 
@@ -82,27 +116,23 @@ class Stepper:
             self.state.scaler.unscale_(self.state.optimizer)
         norms = self.meter.norms()
         scale = self.precision.scale_tensor()
-        assert self.recorder is not None
-        guard = self.recorder.write([*terms, *norms, *([] if scale is None else [scale]), *scalars])
+        guard = self._write([*terms, *norms, *([] if scale is None else [scale]), *scalars])
 
         # After it was measured: the record says what the gradient was, the optimiser gets what it may have.
-        if self.state.clip is not None:
-            self.meter.clip(guard[len(terms) :], self.state.clip)
+        clip = self._clip()
+        if clip is not None:
+            self.meter.clip(guard[len(terms) :], clip)
+        return guard
 
-        # Copies of the weights cost a pass over them: at every step at first, where damage is done, then seldom.
-        measure = self._measures_ratio(self.state.progress.step + 1)
-        before = self.meter.weights_before() if measure else []
-        self.is_updating = True
-        self._update(guard, lrs)
-        if measure:
-            self.recorder.annotate(self.meter.update_ratio(before))
+    def _write(self, values: Sequence[Tensor]) -> Tensor:
+        assert self.recorder is not None
+        return self.recorder.write(values)
 
-        # Let go of now, so that the next forward pass has their memory.
-        self.meter.clear()
-        # The average is of weights as updates left them. Where one was skipped they are the old ones, and the run ends.
-        if self.state.ema is not None:
-            self.state.ema.update()
-        return measure
+    def _clip(self) -> float | Tensor | None:
+        return self.state.clip
+
+    def _weights(self) -> Mapping[str, float | Tensor]:
+        return self.state.weights
 
     def _accumulate(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[Tensor]]:
         terms: list[Tensor] = []
@@ -134,14 +164,11 @@ class Stepper:
             )
 
     def _loss(self, terms: Mapping[str, Tensor], count: int) -> Tensor:
-        loss = weighted_sum(terms, self.state.weights)
+        loss = weighted_sum(terms, self._weights())
         return loss / count if count > 1 else loss
 
-    def _update(self, guard: Tensor, lrs: Sequence[float]) -> None:
+    def _update(self, guard: Tensor) -> None:
         optimizer, scaler = self.state.optimizer, self.state.scaler
-        # Set at each step from the plan, a function of the step alone: nothing to restore, nothing that drifts.
-        for group, lr in zip(optimizer.param_groups, lrs, strict=True):
-            group["lr"] = lr
         if scaler is not None:
             scaler.step(optimizer)
             scaler.update()
@@ -161,13 +188,18 @@ class Stepper:
         return every > 0 and (step <= self._record.dense_steps or step % every == 0)
 
 
-def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The loss: terms times their weights. A weight of 1 costs nothing."""
-    parts = [term if weights[name] == 1 else term * weights[name] for name, term in terms.items()]
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:
+    """The loss: terms times their weights. A weight that is the number 1 costs nothing."""
+    parts = [term * weights[name] if _counts(weights[name]) else term for name, term in terms.items()]
     total = parts[0]
     for part in parts[1:]:
         total = total + part
     return total
+
+
+def _counts(weight: float | Tensor) -> bool:
+    """Whether a weight changes a term; one on the device is not asked, that would be waiting for it."""
+    return isinstance(weight, Tensor) or weight != 1
 
 
 def initial_weights(task: Task, terms: Mapping[str, Any], configured: Mapping[str, float]) -> dict[str, float]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -12,49 +13,90 @@ from torch import Tensor, nn
 
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.tasks.task import StepOutput, Task
+from trainctl.engine.training.capture.replayer import Replayer
 from trainctl.engine.training.loop.precision import Precision
 
 
-@torch.no_grad()  # not inference_mode, in which a task could not take the gradient that its loss is made of
-def validate(
-    task: Task,
-    model: nn.Module,
-    feed: Feed,
-    batch_size: int,
-    precision: Precision,
-    weights: Mapping[str, float],
-    on_columns: Callable[[Mapping[str, Tensor]], object] | None = None,
-) -> dict[str, float]:
-    """`loss` (weighted), every term where there are several, and the task's metrics, over the whole of `feed`.
+class Validation:
+    """Measures networks on a split.
 
-    The loss terms are averaged over samples, or over what the task counts (`StepOutput.units`), not over batches.
-    `on_columns` is shown the per-sample results of the whole split, in its order. The network is back in its mode
-    afterwards.
+    Args:
+        task: gives loss terms and metrics.
+        precision: autocast.
+        feed: of the split.
+        batch_size: samples per forward pass.
+        replayer: launches each batch as one recorded graph; none: kernel by kernel.
     """
-    was_training = model.training
-    model.eval()
-    sums: dict[str, Tensor] = {}
-    columns: defaultdict[str, list[Tensor]] = defaultdict(list)
-    count: int | Tensor = 0
-    try:
-        for stored in feed.slices(batch_size):
-            with precision.autocast():
-                output = task.step(model, task.prepare(stored))
-            size = len(next(iter(stored.values()))) if output.units is None else output.units
-            _add_terms(sums, output, size)
-            for name, column in output.columns.items():
-                columns[name].append(column)
-            count = count + size
-    finally:
-        model.train(was_training)
-    means = {name: float(total / count) for name, total in sums.items()}
-    metrics = {"loss": sum(weights.get(name, 1.0) * mean for name, mean in means.items())}
-    if len(means) > 1:
-        metrics |= means
-    results = {name: torch.cat(parts) for name, parts in columns.items()}
-    if on_columns is not None:
-        on_columns(results)
-    return metrics | _figures(task.metrics(results))
+
+    def __init__(
+        self, task: Task, precision: Precision, feed: Feed, batch_size: int, replayer: Replayer | None = None
+    ) -> None:
+        self._task, self._precision, self._feed, self._batch_size = task, precision, feed, batch_size
+        self._replayer = replayer
+
+    @torch.no_grad()  # not inference_mode, in which a task could not take the gradient that its loss is made of
+    def measure(
+        self,
+        model: nn.Module,
+        weights: Mapping[str, float],
+        on_columns: Callable[[Mapping[str, Tensor]], object] | None = None,
+    ) -> dict[str, float]:
+        """`loss` (weighted), every term where there are several, and the task's metrics, over the whole split.
+
+        The loss terms are averaged over samples, or over what the task counts (`StepOutput.units`), not over batches.
+        `on_columns` is shown the per-sample results of the whole split, in its order. The network is back in its mode
+        afterwards.
+        """
+        sums: dict[str, Tensor] = {}
+        columns: defaultdict[str, list[Tensor]] = defaultdict(list)
+        count: int | Tensor = 0
+        with closing(self._outputs(model)) as outputs:
+            for output, num_samples in outputs:
+                size = num_samples if output.units is None else output.units
+                _add_terms(sums, output, size)
+                for name, column in output.columns.items():
+                    columns[name].append(column)
+                count = count + size
+        means = {name: float(total / count) for name, total in sums.items()}
+        metrics = {"loss": sum(weights.get(name, 1.0) * mean for name, mean in means.items())}
+        if len(means) > 1:
+            metrics |= means
+        results = {name: torch.cat(parts) for name, parts in columns.items()}
+        if on_columns is not None:
+            on_columns(results)
+        return metrics | _figures(self._task.metrics(results))
+
+    def _outputs(self, model: nn.Module) -> Generator[tuple[StepOutput, int]]:
+        """What the task makes of each batch, and how many samples it has."""
+        if self._replayer is not None:
+            self._replayer.refresh()
+        was_training = model.training
+        model.eval()
+
+        def forward(batches: Sequence[Mapping[str, Tensor]]) -> StepOutput:
+            with self._precision.autocast():
+                return self._task.step(model, self._task.prepare(dict(batches[0])))
+
+        try:
+            for stored in self._feed.slices(self._batch_size):
+                num_samples = len(next(iter(stored.values())))
+                if self._replayer is None:
+                    yield forward([stored]), num_samples
+                    continue
+                output, is_lent = self._replayer.run(id(model), [stored], forward)
+                yield (_kept(output) if is_lent else output), num_samples
+        finally:
+            model.train(was_training)
+
+
+def _kept(output: StepOutput) -> StepOutput:
+    """A copy of what the next launch writes over."""
+    units = None if output.units is None else output.units.clone()
+    return StepOutput(
+        {name: term.clone() for name, term in output.terms.items()},
+        {name: column.clone() for name, column in output.columns.items()},
+        units=units,
+    )
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -65,12 +65,12 @@ class GradientMeter:
         zero = torch.zeros((), device=self.params[0].device)
         return [zero if p.grad is None else next(remaining) for p in self.params]
 
-    def clip(self, norms: Tensor, max_norm: float) -> None:
+    def clip(self, norms: Tensor, max_norm: float | Tensor) -> None:
         """Scale the gradients so that their norm, each optimiser's by itself, becomes at most `max_norm`.
 
         Args:
             norms: of each parameter tensor, shape (P,), as `norms` gave them.
-            max_norm: above 0.
+            max_norm: above 0; a number, or a scalar on the device.
         """
         parts = [(norms[places], params) for places, params in self._clipped] or [(norms, self.params)]
         for own, params in parts:

@@ -58,6 +58,18 @@ class Recorder:
         """
         return self._ring.write(values)
 
+    def write_at_cursor(self, values: Sequence[Tensor]) -> Tensor:
+        """As `write`, from within a recorded step; `aim` before it is launched, `advance` after."""
+        return self._ring.write_at_cursor(values)
+
+    def aim(self) -> None:
+        """See `DeviceRing.aim`."""
+        self._ring.aim()
+
+    def advance(self) -> None:
+        """See `DeviceRing.advance`."""
+        self._ring.advance()
+
     def annotate(self, ratio: Tensor) -> None:
         """Add the update-to-weight ratio to the row written last."""
         self._ring.annotate(ratio)

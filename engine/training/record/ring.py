@@ -47,6 +47,8 @@ class DeviceRing:
         self._rows = list(buffer[:, :width].unbind(0))
         self._guards = list(buffer[:, :guarded].unbind(0))
         self._notes = list(buffer[:, width].unbind(0))
+        self._cursor = torch.zeros(1, dtype=torch.int64, device=device)
+        self._cursor_at = 0
 
     def __len__(self) -> int:
         return self._filled
@@ -66,6 +68,26 @@ class DeviceRing:
         torch.stack(values, out=self._rows[index])  # pyright: ignore[reportCallIssue, reportArgumentType]
         self._filled = index + 1
         return self._guards[index]
+
+    def write_at_cursor(self, values: Sequence[Tensor]) -> Tensor:
+        """As `write`, for a recorded step: where the row belongs is read on the device, not in Python.
+
+        `advance` counts it, once for each time that it is done. Returns a copy of the guarded part.
+        """
+        row = torch.stack(list(values))
+        self._buffer[:, : self.width].index_copy_(0, self._cursor, row[None])
+        self._cursor.add_(1)
+        return row[: self.guarded]
+
+    def aim(self) -> None:
+        """Before a `write_at_cursor` is done: put the cursor where the next row belongs."""
+        if self._cursor_at != self._filled:
+            self._cursor.fill_(self._filled)
+
+    def advance(self) -> None:
+        """A row was written at the cursor."""
+        self._filled += 1
+        self._cursor_at = self._filled
 
     def annotate(self, value: Tensor) -> None:
         """Put a scalar into the extra column of the row written last."""

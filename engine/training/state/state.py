@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from trainctl.engine.optim.dials import plain_groups
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.groups import NamedGroup
 from trainctl.engine.optim.optimizers import ParamGroup
@@ -86,7 +87,7 @@ class TrainState:
         """Tensors and plain data only, so that `torch.load(weights_only=True)` reads it."""
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": plain_groups(self.optimizer.state_dict(), self.optimizer.defaults),
             "plan": self.plan.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler else None,
             "ema": self.ema.state_dict() if self.ema else None,

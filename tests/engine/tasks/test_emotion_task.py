@@ -21,7 +21,7 @@ from trainctl.engine.tasks.emotion.config import EmotionConfig
 from trainctl.engine.tasks.emotion.metrics import emotion_metrics
 from trainctl.engine.tasks.emotion.task import EmotionTask
 from trainctl.engine.training.loop.precision import Precision
-from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.loop.validation import Validation
 
 CPU = torch.device("cpu")
 CLASSES = ("happy", "sad", "neutral")
@@ -56,7 +56,7 @@ def test_what_is_measured_does_not_depend_on_the_batches(loss: dict[str, str]) -
     model, precision = emotion.build_model(splits), Precision(emotion.config.precision, CPU)
     weights = {"encoder": 0.05, "gate": 0.01}
     results = [
-        validate(emotion, model, Feed(splits.train, CPU), size, precision, weights)
+        Validation(emotion, precision, Feed(splits.train, CPU), size).measure(model, weights)
         for size in (1, 3, len(splits.train))
     ]
     for other in results[1:]:

@@ -23,7 +23,7 @@ from trainctl.engine.tasks.configured import resolve
 from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.tasks.weld.config import WeldConfig
 from trainctl.engine.tasks.weld.task import WeldTask
-from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.loop.validation import Validation
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.setup import assemble_run
 
@@ -159,7 +159,7 @@ def test_the_loss_of_equal_embeddings_is_the_one_that_a_validation_reports(weigh
     run.state.model = Same()
     feed = Feed(val, torch.device("cpu"))
     size = task.config.train.validation_batch_size
-    reported = validate(task, run.state.model, feed, size, run.precision, {"supcon": weight})
+    reported = Validation(task, run.precision, feed, size).measure(run.state.model, {"supcon": weight})
     assert task.constant_metrics(val)["loss"] == pytest.approx(reported["loss"], rel=1e-5)
 
 

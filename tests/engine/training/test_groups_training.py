@@ -11,53 +11,20 @@ import pytest
 import torch
 from same_run import assert_same_run
 from torch import nn
-from torch.nn.functional import softplus
 from toy import ToyTask, reader_of, resolved, run_toy
+from two_groups import Rivals
 
-from trainctl.engine.data.batch import Batch, Split, Splits
+from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.records.evidence import read_evidence
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.series import derive_series
-from trainctl.engine.tasks.task import OptimizerGroup, StepOutput, Task
+from trainctl.engine.tasks.task import OptimizerGroup, StepOutput
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 STEPS_PER_EPOCH = 4
-
-
-class Rivals(Task):
-    """A generator and a discriminator of a few weights each."""
-
-    every = 1
-
-    def load(self) -> Splits:
-        draw = torch.Generator().manual_seed(3)
-
-        def split(count: int) -> Split:
-            return Split({"x": torch.randn(count, 2, generator=draw), "z": torch.randn(count, 3, generator=draw)})
-
-        return Splits(split(64), split(16))
-
-    def build_model(self, splits: Splits) -> nn.Module:
-        return nn.ModuleDict(
-            {"maker": nn.Linear(3, 2), "judge": nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))}
-        )
-
-    def optimizers(self, model: nn.Module) -> Mapping[str, OptimizerGroup]:
-        maker = OptimizerGroup(["maker"], ["fool"], every=self.every, lr=0.02, options={"betas": (0.0, 0.9)})
-        return {"maker": maker, "judge": OptimizerGroup(["judge"], ["real", "fake"])}
-
-    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
-        parts = dict(model.named_children())
-        made = parts["maker"](batch["z"])
-        terms = {
-            "fool": softplus(-parts["judge"](made)).mean(),
-            "real": softplus(-parts["judge"](batch["x"])).mean(),
-            "fake": softplus(parts["judge"](made.detach())).mean(),
-        }
-        return StepOutput(terms)
 
 
 class EveryThird(Rivals):

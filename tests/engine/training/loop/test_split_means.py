@@ -14,7 +14,7 @@ from trainctl.engine.data.batch import Batch, Split
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.tasks.task import StepOutput
 from trainctl.engine.training.loop.precision import Precision
-from trainctl.engine.training.loop.validation import validate
+from trainctl.engine.training.loop.validation import Validation
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,8 @@ def loss_of(task: type[ToyTask], batch_size: int) -> float:
     made = task(resolved().config)
     model = nn.Linear(1, 1)
     precision = Precision(PrecisionConfig(), CPU)
-    return validate(made, model, Feed(Split({"x": x}), CPU), batch_size, precision, {"mean": 1.0})["loss"]
+    validation = Validation(made, precision, Feed(Split({"x": x}), CPU), batch_size)
+    return validation.measure(model, {"mean": 1.0})["loss"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
