@@ -24,12 +24,15 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.task import Task, Turn
 from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.desk.run_writer import Ending
+from trainctl.engine.training.loop.captured_step import CapturedStepper
+from trainctl.engine.training.loop.capturing import choose_capturing
 from trainctl.engine.training.loop.examination import Examination
 from trainctl.engine.training.loop.keeping import Keeping
 from trainctl.engine.training.loop.orders import Orders, limit_reached
 from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.loop.step import Observer, Stepper
 from trainctl.engine.training.loop.strangers import Strangers
+from trainctl.engine.training.loop.validation import Validation
 from trainctl.engine.training.record.assemble import HostRow
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.state.state import TrainState
@@ -68,9 +71,16 @@ class Trainer:
         meter = GradientMeter(task.module_groups(state.model), state.model, clipped=parts)
         self.keeping = Keeping(task, splits, state, config, device, desk)
         announce = self._announce_plan
-        self.examination = Examination(task, splits, val_feed, state, config, precision, desk, self.keeping, announce)
+        capturing = choose_capturing(task, state, config, device, self._note, is_observed=observer is not None)
+        validate = Validation(task, precision, val_feed, config.train.validation_batch_size, capturing.validations)
+        self.examination = Examination(task, splits, validate, state, config, desk, self.keeping, announce)
         self.orders = Orders(state, config, desk, self.keeping, self.examination, announce)
-        self._stepper = Stepper(task, state, config, precision, meter, self.keeping.opener(meter), observer)
+        options = (task, state, config, precision, meter, self.keeping.opener(meter), observer)
+        self._stepper = (
+            Stepper(*options)
+            if capturing.steps is None
+            else CapturedStepper(*options, replayer=capturing.steps, feed=self._feed)
+        )
         desk.pulse.epochs, desk.pulse.total_steps = state.plan.epochs, self._total_steps()
 
     def run(self) -> Ending:
@@ -84,6 +94,8 @@ class Trainer:
         with Strangers(self.state.optimizer, self.state.model, self._warn):
             while self.orders.ending is None and self.state.progress.epoch < self.state.plan.epochs:
                 self._train_epoch()
+                if self.orders.ending is None:
+                    self.orders.heed_limits()  # the validation took its time
         # The last records may still be on the device, and with them the alarm: a run is not finished before its
         # last step is known to be sound.
         self.keeping.flush()
@@ -94,8 +106,6 @@ class Trainer:
         is_judged = ending.state is not RunState.FINISHED or self.examination.validated_at == self.state.progress.step
         if not is_judged and self.examination.measure(for_best=True) is None:
             self.orders.listen()  # to the signal that came first
-                if self.orders.ending is None:
-                    self.orders.heed_limits()  # the validation took its time
             ending = self.orders.ending or ending
         self.keeping.save("latest", must=True)
         return ending
@@ -111,6 +121,9 @@ class Trainer:
         for feed in self._feeds:
             feed.close()
 
+    def _note(self, text: str) -> None:
+        self.desk.writer.event(EventKind.NOTE, self.state.progress.step, text=text)
+
     def _warn(self, text: str) -> None:
         self.desk.writer.event(EventKind.WARNING, self.state.progress.step, text=text)
 
@@ -122,7 +135,8 @@ class Trainer:
         started, samples_before = time.perf_counter(), progress.samples
         # The sampler is a pure function of the epoch, so a resume in the middle of one only skips what is done.
         order = self.sampler.batches(progress.epoch)[progress.batch :]
-        batches = self._feed.batches(order, progress.epoch + 1)
+        self._stepper.begin_epoch()
+        batches = self._stepper.fetched(self._feed, order, progress.epoch + 1)
         for group in _grouped(order, self.config.train.accumulation):
             self._step(group, batches)
             self.orders.listen()
@@ -141,7 +155,7 @@ class Trainer:
         found = self._fetch(batches, len(group))
         if found is None:
             return  # no step was begun: the run ends after the one before
-        prepared = [self._augmented(batch) for batch in found]
+        prepared = self._stepper.ready(found)
         ready = time.perf_counter()
         lrs = self.state.lrs()
         measured = self._stepper.take(prepared, lrs)
@@ -176,9 +190,6 @@ class Trainer:
         if self._feed.is_read_singly:
             return self.desk.signals.unless_interrupted(lambda: [*islice(batches, count)])
         return [*islice(batches, count)]
-
-    def _augmented(self, batch: Batch) -> Batch:
-        return self.task.augment(self.task.prepare(batch), self.state.generator)
 
     def _end_epoch(self, seconds: float, samples: int) -> None:
         self.keeping.flush()

@@ -36,9 +36,9 @@ class Progress:
     """Seconds spent in steps, earlier sittings included."""
     samples: int = 0
     """Training samples seen."""
-
     elapsed_s: float = 0.0
     """Seconds since the first step, validations and earlier sittings included, pauses not."""
+
 
 @dataclass
 class Best:
