@@ -44,8 +44,8 @@ class QualityAugment(Section):
     hflip: Fraction = 0.0
     """Probability of a horizontal flip."""
     crop: PositiveInt | None = None
-    """Height and width of the piece of each picture that is trained on, drawn anew every time; none: all of it.
-    Validation, `predict` and ONNX see all of `data.image_size`."""
+    """Height and width of the piece of each picture that is trained on, drawn anew every time; none, or no less than
+    `data.image_size`: all of it. Validation, `predict` and ONNX take the mean of the pieces that cover a picture."""
 
 
 class QualityConfig(RunConfig):

@@ -54,8 +54,10 @@ class QualityTask(Task[QualityConfig]):
     def build_model(self, splits: Splits) -> QualityNet:
         """A fresh network; its mixture is fitted to the features of training samples, where there are any."""
         options = self.config.model
-        model = QualityNet(options, self.config.data.image_size, self.config.augment.crop)
-        self._require_crop()
+        crop = self.config.augment.crop
+        if crop is not None and crop < LEAST_IMAGE_SIZE:
+            raise UserError(f"augment.crop={crop} leaves the network nothing", f"take {LEAST_IMAGE_SIZE} or more")
+        model = QualityNet(options, self.config.data.image_size, crop)
         if self.config.loss.balance_over == "average":
             model.register_buffer(AVERAGE, torch.full((options.clusters,), 1 / options.clusters))
         if splits.train.tensors and options.initialisation == "sklearn":
@@ -75,7 +77,7 @@ class QualityTask(Task[QualityConfig]):
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Pieces and horizontal flips, which leave quality as it is."""
         options = self.config.augment
-        if options.crop is not None:
+        if options.crop is not None and options.crop < batch["images"].shape[-1]:
             batch = {**batch, "images": random_window(batch["images"], options.crop, generator)}
         if not options.hflip:
             return batch
@@ -184,13 +186,6 @@ class QualityTask(Task[QualityConfig]):
         if options.mode == "none" or turn.epoch % options.every:
             return None
         return refit.refit(turn, self.config)
-
-    def _require_crop(self) -> None:
-        """Refuse pieces that cannot be cut, or of which the network leaves nothing."""
-        whole, crop = self.config.data.image_size, self.config.augment.crop
-        if crop is not None and not LEAST_IMAGE_SIZE <= crop <= whole:
-            hint = f"take {LEAST_IMAGE_SIZE} to {whole}, or larger pictures (data.image_size)"
-            raise UserError(f"augment.crop={crop} does not fit: pictures have {whole} pixels a side", hint)
 
     def _adversarial(self, model: nn.Module, images_BCHW: Tensor, target_B: Tensor) -> Tensor:
         """Quality loss of the images moved against the network (fast gradient sign)."""

@@ -231,10 +231,14 @@ def test_training_sees_a_piece_of_each_picture() -> None:
     assert len({found[0] for found in places}) > 10
 
 
-@pytest.mark.parametrize("crop", [8, SIZE + 1])
-def test_pieces_that_do_not_fit_are_refused_before_training(crop: int) -> None:
-    with pytest.raises(UserError, match=rf"augment\.crop={crop} does not fit"):
-        QualityTask(config_with(augment={"crop": crop})).build_model(Splits(EMPTY, EMPTY))
+def test_a_piece_of_which_the_network_leaves_nothing_is_refused_before_training() -> None:
+    with pytest.raises(UserError, match=r"augment\.crop=8 leaves the network nothing"):
+        QualityTask(config_with(augment={"crop": 8})).build_model(Splits(EMPTY, EMPTY))
+
+
+def test_a_piece_as_large_as_the_picture_is_the_picture() -> None:
+    task, _, batch = built(augment={"crop": SIZE + 9})
+    assert task.augment(batch, torch.Generator()) is batch
 
 
 def seen_images(model: nn.Module) -> list[Tensor]:
