@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks import eyes_engine, recorder_mlp, startup
+from benchmarks import capture, eyes_engine, recorder_mlp, startup
 from benchmarks.report import RESULTS, Options, add_options
 
-ALL = {"recorder_mlp": recorder_mlp.main, "eyes_engine": eyes_engine.main, "startup": startup.main}
+ALL = {
+    "recorder_mlp": recorder_mlp.main,
+    "eyes_engine": eyes_engine.main,
+    "capture": capture.main,
+    "startup": startup.main,
+}
 
 
 def main() -> None:

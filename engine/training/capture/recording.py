@@ -64,12 +64,13 @@ class CudaRecording:
         self._stream.wait_stream(current)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            mode = torch.cuda.get_sync_debug_mode()
             torch.cuda.set_sync_debug_mode("warn")
             try:
                 with torch.cuda.stream(self._stream):
                     body()
             finally:
-                torch.cuda.set_sync_debug_mode("default")
+                torch.cuda.set_sync_debug_mode(mode)
         current.wait_stream(self._stream)
         found: list[str] = []
         for warning in caught:
