@@ -87,7 +87,7 @@ class Resolved:
             return ""
         values = self.values()
         said = ", ".join(f"{key}={format_value(values[key])}" for key in fitted)
-        return f"fitted {self.sources[fitted[0]].where}: {said} (fit_to_data=false keeps the preset's)"
+        return f"fitted {self.sources[fitted[0]].where}: {said} (fit_to_data=off keeps the preset's)"
 
     def to_yaml(self) -> str:
         """The text of a run's `config.yaml`: usable as a preset, and read back exactly by `load_resolved`."""
@@ -163,7 +163,9 @@ def _fitted(
 ) -> Resolved:
     """The same with what its task fits to the data laid between what is installed and what the user said."""
     keys = {".".join(item.path) for item in said if isinstance(item, Setting)}
-    fit = resolved.config.fitted_to(data, lambda key: key not in keys) if resolved.config.fit_to_data else None
+    fit = None
+    if resolved.config.fit_to_data != "off":
+        fit = resolved.config.fitted_to(data, lambda key: key not in keys)
     if fit is None:
         return resolved
     config_type = type(resolved.config)

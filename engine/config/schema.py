@@ -266,8 +266,9 @@ class RunConfig(Section):
     weighting: WeightingConfig = WeightingConfig()
     freeze: tuple[str, ...] = ()
     """Modules whose parameters are not trained, by dotted name."""
-    fit_to_data: bool = True
-    """At small scale on data of your own: let the task fit what you did not set (epochs, sizes) to what they are."""
+    fit_to_data: Literal["all", "sizes", "off"] = "all"
+    """At small scale on data of your own, what the task fits to them where you did not set it: all it knows to; sizes
+    and epochs only, which leaves a preset's way of learning as it is; or nothing."""
 
     def fitted_to(self, data: Path, is_free: IsFree) -> Fit | None:
         """What suits a short run on data of the user's, by facts that are known before a sample is decoded.

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from trainctl.engine.data.eyes.listing import TRAIN, UNUSED, Listing
+from trainctl.engine.data.eyes.listing import TRAIN, UNUSED, VAL, Listing
 from trainctl.engine.data.eyes.load import list_eyes
 from trainctl.engine.data.eyes.options import EyesData
 from trainctl.engine.data.images import UnreadableImageError, image_size
@@ -51,13 +51,18 @@ def survey_eyes(options: EyesData, path: Path) -> Survey | None:
         sizes = tuple(_sizes(listing))
     except UserError:
         return None
-    sides = listing.sides
-    num_images = len(listing.names) if sides is None else int((sides != UNUSED).sum())
-    is_given = sides is not None and options.group_by is None and bool((sides != TRAIN).any())
-    num_train = int((sides == TRAIN).sum()) if is_given and sides is not None else 0
-    if not num_train:
-        num_train = round(num_images * (1 - options.val_fraction))
+    num_images, num_train = _counts(listing, options)
     return Survey(num_images, num_train, sizes) if sizes and num_train else None
+
+
+def _counts(listing: Listing, options: EyesData) -> tuple[int, int]:
+    """How many images are used, and how many of them train: as the data say it, else by `data.val_fraction`."""
+    num_images, sides = len(listing.names), listing.sides
+    if sides is not None and VAL in sides:
+        num_images = int((sides != UNUSED).sum())
+    if sides is not None and options.group_by is None and 0 < (num_train := int((sides == TRAIN).sum())) < num_images:
+        return num_images, num_train
+    return num_images, round(num_images * (1 - options.val_fraction))
 
 
 def _sizes(listing: Listing) -> Iterator[tuple[int, int]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from trainctl.engine.config.fitting import Fit, IsFree
 from trainctl.engine.config.schema import (
     NonNegativeFloat,
     PositiveFloat,
@@ -37,3 +39,14 @@ class EyesConfig(RunConfig):
     model: EyesModel = EyesModel()
     loss: EyesLoss = EyesLoss()
     augment: EyesAugment = EyesAugment()
+
+    def fitted_to(self, data: Path, is_free: IsFree) -> Fit | None:
+        """Image size, epochs and learning rate for the images there; see `trainctl.engine.tasks.eyes.fit`."""
+        from trainctl.engine.tasks.eyes.fit import FITTED, fitted_values
+
+        if not any(map(is_free, FITTED)):
+            return None
+        from trainctl.engine.data.eyes.survey import survey_eyes
+
+        survey = survey_eyes(self.data, data)
+        return None if survey is None else Fit(fitted_values(self, survey, is_free), str(survey))

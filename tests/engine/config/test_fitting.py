@@ -76,7 +76,7 @@ def test_what_the_user_said_overrules_it(kind: str, tmp_path: Path) -> None:
     assert found.sources["optimizer.lr"] == Source("fitted", "to eyes, free: data.image_size optimizer.lr")
 
 
-@pytest.mark.parametrize("options", [{"scale": "full"}, {"data": None}, {"overrides": ["fit_to_data=false"]}])
+@pytest.mark.parametrize("options", [{"scale": "full"}, {"data": None}, {"overrides": ["fit_to_data=off"]}])
 def test_nothing_is_fitted(options: Mapping[str, Any]) -> None:
     found = fitted(**options)
     assert found.values() == fitted(**{**options, "data": None}).values()
@@ -111,7 +111,7 @@ def test_a_fork_with_another_preset_keeps_images_and_length_and_takes_the_recipe
 def test_one_note_says_what_was_fitted_to_what_and_how_to_do_without() -> None:
     assert fitted(overrides=["data.image_size=[9,9]"]).fit_note == (
         "fitted to eyes, free: train.epochs optimizer.lr: train.epochs=77, optimizer.lr=0.007 "
-        "(fit_to_data=false keeps the preset's)"
+        "(fit_to_data=off keeps the preset's)"
     )
 
 
