@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.placement import made_on
+from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
+from trainctl.engine.data.samplers.short_epochs import short_epoch
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.groups import NamedGroup, name_groups
@@ -76,7 +78,8 @@ def assemble_run(
     freeze(model, config.freeze)
     model = place(model, config.precision, device)
     groups = name_groups(model, task.optimizers(model))
-    steps = steps_per_epoch(task.sampler(splits.train), config)
+    sampler = task.sampler(splits.train)
+    steps = steps_per_epoch(sampler, config)
     state = _fresh_state(model, groups, config, precision, device, steps)
     if config.precision.compile:
         compile_network(model, device, keeps_graph=len(groups) > 1)
@@ -89,8 +92,18 @@ def assemble_run(
         device=device,
         num_parameters=sum(size for size, _ in sizes),
         num_trainable=sum(size for size, trained in sizes if trained),
-        notes=tuple(layout_notes(model, config.precision, device)),
+        notes=(*layout_notes(model, config.precision, device), *_pace_notes(sampler, splits.train, config)),
     )
+
+
+def _pace_notes(sampler: Sampler, train: Split, config: RunConfig) -> list[str]:
+    """What to know of an epoch that is very short, or leaves out much."""
+    options = config.train
+    found = short_epoch(len(train), len(sampler), options.batch_size, options.accumulation, drop_last=options.drop_last)
+    if found is None:
+        return []
+    words = found.words(are_others=isinstance(sampler, RandomSampler))
+    return [f"{words}; {found.advice}" if found.advice else words]
 
 
 def _fresh_state(

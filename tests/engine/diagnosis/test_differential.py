@@ -13,7 +13,7 @@ from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Severity
 from trainctl.engine.diagnosis.summaries import SUMMARIES
 
 FIRST_CODES = {
-    *("D101", "D102", "D103", "D104", "D105", "D107", "D111", "D112", "L203"),
+    *("D101", "D102", "D103", "D104", "D105", "D107", "D111", "D112", "D113", "L203"),
     *("C306", "C310", "G701", "G702", "G703", "N901"),
 }
 

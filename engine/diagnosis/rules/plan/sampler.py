@@ -1,4 +1,4 @@
-"""D102, D111, D112: in what order batches come, and how many. Pure functions of evidence.
+"""D102, D111, D112, D113: in what order batches come, and how many. Pure functions of evidence.
 
 The same rules judge batches drawn by the sampler now and batches recorded by a run.
 """
@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from trainctl.engine.data.samplers.short_epochs import short_epoch
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.batches import (
     LEAST_BATCH,
@@ -142,9 +143,7 @@ def too_few_steps(
         return Unchecked("the number of batches in an epoch is not known")
     if num_batches == 0:
         return _no_batch(data.train.num_samples if data else 0, size)
-    steps = plan.epochs * math.ceil(num_batches / plan.accumulation)
-    total = steps if plan.max_steps is None else min(plan.max_steps, steps)
-    is_cut = total < steps
+    total, is_cut = _planned_steps(plan, num_batches)
     figures = {"steps": total, "batches_per_epoch": num_batches, "batch_size": size}
     if num_batches < plan.accumulation:
         return _no_whole_update(plan, num_batches, figures)
@@ -167,6 +166,49 @@ def too_few_steps(
         fix=Fix("smaller batches or more epochs", None if is_cut else {"train.epochs": epochs}),
         figures=figures,
     )
+
+
+@rule(
+    "D113",
+    "short epochs",
+    section="sampler",
+    severity=Severity.INFO,
+    precedence=Precedence.CAPACITY,
+    cost=Cost.DATA,
+)
+def short_epochs(plan: PlanFacts, data: DataFacts, sampler: SamplerFacts | None = None) -> Answer:
+    """Fewer than 20 optimiser steps in an epoch where smaller batches would give more, or 5 % of the samples left out.
+
+    Worth knowing, no fault: whole passes add up, and a fresh order leaves out other samples in each. Where the order
+    never changes, those that are left out are never learned from: a warning. A run too short as a whole is D112's.
+    """
+    num_samples, num_batches = data.train.num_samples, _batches_per_epoch(plan, data, sampler)
+    if num_batches is None:
+        return Unchecked("the number of batches in an epoch is not known")
+    found = short_epoch(num_samples, num_batches, plan.batch_size, plan.accumulation, drop_last=plan.drop_last)
+    if found is None or _planned_steps(plan, num_batches)[0] < FEW_STEPS:
+        return None
+    repeats = sampler.repeats if sampler is not None else None
+    is_lost = bool(found.left_out and repeats)
+    why = "warmup, plateau and validation are counted in epochs, and move as rarely as the epochs are short"
+    if found.left_out:
+        why = "every epoch leaves out the same samples: nothing is learned from them" if is_lost else why
+    return Hit(
+        severity=Severity.WARNING if is_lost else Severity.INFO,
+        confidence=Confidence.PROVEN,
+        summary=found.words(are_others=repeats is False),
+        where=f"train: {num_batches} batches an epoch, {plan.epochs} epochs",
+        why=why,
+        fix=Fix(found.advice or "another batch size", {"train.batch_size": found.advised} if found.advised else None),
+        figures={"steps": found.steps, "left_out": found.left_out, "batch_size": plan.batch_size},
+    )
+
+
+def _planned_steps(plan: PlanFacts, num_batches: int) -> tuple[int, bool]:
+    """Optimiser steps of the whole run, and whether `train.max_steps` cuts it short."""
+    steps = plan.epochs * math.ceil(num_batches / plan.accumulation)
+    total = steps if plan.max_steps is None else min(plan.max_steps, steps)
+    return total, total < steps
 
 
 def _no_whole_update(plan: PlanFacts, num_batches: int, figures: dict[str, int]) -> Hit:

@@ -233,6 +233,27 @@ def test_a_short_plan_is_worth_knowing_and_one_that_can_teach_nothing_a_warning(
     assert "D112" not in found(examine(ToyTask(config(epochs=8))))
 
 
+def test_short_epochs_are_worth_knowing_where_the_run_is_long() -> None:
+    long = examine(ToyTask(config(epochs=400, batch_size=256)))
+    finding = found(long)["D113"]
+    assert finding.severity == Severity.INFO and long.verdict == "clean"
+    assert finding.summary.startswith("an epoch has 1 step: 400 samples in batches of 256; 144 of them (36%) are left")
+    assert finding.fix.set == {"train.batch_size": 32}
+    assert "D112" not in found(long)
+    short = found(examine(ToyTask(config(epochs=2, batch_size=256))))
+    assert "D112" in short and "D113" not in short, "one message for one fact"
+    assert "D113" not in found(examine(ToyTask(config(epochs=50))))
+
+
+def test_samples_that_every_epoch_leaves_out_are_a_warning() -> None:
+    """The order never changes: those at the end are never learned from."""
+    order = [part for part in torch.arange(400).split(150) if len(part) == 150]
+    report = examine(ToyTask(config(epochs=400, batch_size=150), sampler=lambda epoch: order))
+    finding = found(report)["D113"]
+    assert finding.severity == Severity.WARNING
+    assert "the same samples" in finding.why and "others in each" not in finding.summary
+
+
 def short_run(first: float, recent: float, *, num_steps: int = 60, state: str = "finished") -> Evidence:
     """A run of three epochs of 20 steps, as its records tell it."""
     records = RecordFacts(num_steps, state, None, ("net",), (), 1.0, first, recent, num_steps, recent)
