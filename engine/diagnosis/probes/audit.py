@@ -31,6 +31,7 @@ from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.preflight import load_or_labels
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Task
+from trainctl.engine.training.device import choose_device
 
 SECTIONS = ("balance", "sampler", "tensors", "samples")
 """Parts of an audit, in the order in which they are ready."""
@@ -53,7 +54,7 @@ def audit(task: Task) -> Iterator[tuple[str, Plain]]:
     Raises:
         UserError: the data cannot be used.
     """
-    splits, media_missing = load_or_labels(task)
+    splits, media_missing = load_or_labels(task, _device(task))
     sections: dict[str, Callable[[], Plain]] = {
         "balance": lambda: balance(splits),
         "sampler": lambda: sampler_audit(task, splits),
@@ -65,6 +66,14 @@ def audit(task: Task) -> Iterator[tuple[str, Plain]]:
     for name in SECTIONS:
         with undisturbed(task.config.seed):
             yield name, _answer(name, sections[name])
+
+
+def _device(task: Task) -> torch.device:
+    """That of the run; another where it is not here: to look through data none is needed."""
+    try:
+        return choose_device(task.config.runtime.device)
+    except UserError:
+        return torch.device("cpu")
 
 
 def _answer(name: str, section: Callable[[], Plain]) -> Plain:

@@ -68,7 +68,7 @@ def gather(
     device = choose_device(task.config.runtime.device)
     probes = _Probes(deadline, tell, task, describe_device(device))
     probes.begin("training data")
-    splits, media_missing = load_or_labels(task)
+    splits, media_missing = load_or_labels(task, device)
     if "labels" in wanted:
         probes.ask("labels", lambda: measure_labels(splits))
     if not wanted.isdisjoint({"sampler", "batch"}):
@@ -87,13 +87,17 @@ def gather(
     return probes.evidence()
 
 
-def load_or_labels(task: Task) -> tuple[Splits, str]:
+def load_or_labels(task: Task, device: torch.device) -> tuple[Splits, str]:
     """The data; where its media are missing its labels alone, and what is missing.
+
+    Args:
+        task: loads them.
+        device: where data that are made, not read, are made.
 
     Raises:
         UserError: the data cannot be used.
     """
-    with undisturbed(task.config.seed), made_on(choose_device(task.config.runtime.device)):
+    with undisturbed(task.config.seed), made_on(device):
         try:
             return task.load(), ""
         except UserError as err:

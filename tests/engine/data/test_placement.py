@@ -38,7 +38,7 @@ def test_a_task_that_loads_for_a_run_or_a_diagnosis_is_told_the_device() -> None
 
     config = resolved(runtime={"device": "cpu:0"}).config
     assemble_run(config, Told, None)
-    load_or_labels(Told(config))
+    load_or_labels(Told(config), torch.device("cpu:0"))
     assert told == [torch.device("cpu:0")] * 2
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from toy_task import ToyTask, make_split, make_splits
 
+from trainctl.engine.config.schema import RunConfig, RuntimeConfig
 from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.diagnosis.probes.audit import (
     MAX_SHOWN,
@@ -132,6 +133,12 @@ def test_a_part_that_breaks_says_why_and_the_others_are_there():
     sections = found(ToyTask(sampler=broken))
     assert sections["sampler"] == {"missing": "the sampler cannot be looked at: ZeroDivisionError: no batches today"}
     assert "missing" not in sections["samples"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_data_are_looked_through_where_the_device_of_the_run_is_not():
+    task = ToyTask(RunConfig(runtime=RuntimeConfig(device="cuda")))
+    assert found(task)["balance"]["splits"][0]["num_samples"] == 400
 
 
 def test_looking_leaves_the_random_numbers_alone():
