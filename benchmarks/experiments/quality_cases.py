@@ -37,7 +37,12 @@ WEIGHTS = (
 )
 """All else as in `original`, without its refit. `dim-512` is the weight .5."""
 
-EVERY_TWO = ("refit.every=2", *SHORT)
+COLOURS_ALONE = (
+    *("data.image_size=64", "data.references=500", "augment.crop=null"),
+    *("model.mscn=false", "model.tells_kinds=false"),
+)
+"""The data and the network that all other experiments here have."""
+EVERY_TWO = ("refit.every=2", *SHORT, *COLOURS_ALONE)
 POSTERIORS = ("model.regressor_reads=posteriors",)
 JOINT = (*POSTERIORS, "model.mixture_gradient=true", "model.temper=learned")
 """The quality loss trains the backbone through the posteriors."""
