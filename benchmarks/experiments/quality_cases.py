@@ -8,9 +8,15 @@ from benchmarks.experiments.runs import Experiment
 
 ORIGINAL, BALANCED, REPAIRED = "quality/original", "quality/balanced", "quality/repaired"
 
-PRESETS = tuple(
-    Experiment(name, f"quality/{name}")
-    for name in ("original", "balanced", "strong-balance", "balance-only", "with-refit", "repaired")
+COLOURS_ALONE = (
+    *("data.image_size=64", "data.references=500", "augment.crop=null"),
+    *("model.mscn=false", "model.tells_kinds=false"),
+)
+"""The data and the network that the document's presets have, so that only their mixtures differ."""
+PRESETS = (
+    *(Experiment(name, f"quality/{name}") for name in ("original", "balanced", "strong-balance", "balance-only")),
+    Experiment("with-refit", "quality/with-refit"),
+    Experiment("repaired", REPAIRED, COLOURS_ALONE),
 )
 
 SHORT = ("train.epochs=6",)
@@ -37,11 +43,6 @@ WEIGHTS = (
 )
 """All else as in `original`, without its refit. `dim-512` is the weight .5."""
 
-COLOURS_ALONE = (
-    *("data.image_size=64", "data.references=500", "augment.crop=null"),
-    *("model.mscn=false", "model.tells_kinds=false"),
-)
-"""The data and the network that all other experiments here have."""
 EVERY_TWO = ("refit.every=2", *SHORT, *COLOURS_ALONE)
 POSTERIORS = ("model.regressor_reads=posteriors",)
 JOINT = (*POSTERIORS, "model.mixture_gradient=true", "model.temper=learned")
