@@ -61,9 +61,15 @@ def _sketch(tensor: Tensor, labels: Tensor | None) -> list[list[float]]:
     directions_DK = (torch.randint(0, 2, (width, DIRECTIONS), generator=generator) * 2.0 - 1) / width**0.5
     directions_DK = directions_DK.to(rows_ND.device, exact)
     parts = rows_ND.split(max(1, CHUNK_VALUES // width))
-    found_NK = torch.cat([part.to(exact).nan_to_num(0, 0, 0) @ directions_DK for part in parts]).nan_to_num()
+    found_NK = torch.cat([_finite(part, exact) @ directions_DK for part in parts]).nan_to_num()
     found_NK = found_NK.cpu().double()
     if labels is not None and len(labels) == num:
         found_NK[:, DIRECTIONS // 2 :] *= 1 + labels.detach().cpu().reshape(num, -1)[:, :1].double()
     pairs = zip(found_NK.mean(0).tolist(), found_NK.std(0, correction=0).tolist(), strict=True)
     return [[float(f"{mean:.6g}"), float(f"{deviation:.6g}")] for mean, deviation in pairs]
+
+
+def _finite(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """As floats, 0 where they are none. Whole numbers always are some, and asking takes longer than the projection."""
+    floats = values.to(dtype)
+    return floats.nan_to_num(0, 0, 0) if values.is_floating_point() or values.is_complex() else floats

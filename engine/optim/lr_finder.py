@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from trainctl.engine.optim.lean import step_of
+
 SMOOTHING = 0.9
 """Momentum of the exponential average of the loss."""
 DIVERGED = 4.0
@@ -74,6 +76,7 @@ def sweep(
     """
     trained = copy.deepcopy(model).train()
     optimizer = make_optimizer(trained)
+    step = step_of(optimizer)
     lrs = [start * (end / start) ** (k / (num_steps - 1)) for k in range(num_steps)]
     losses: list[Tensor] = []
     for lr in lrs:
@@ -81,7 +84,7 @@ def sweep(
             group["lr"] = lr
         loss = loss_of(trained)
         loss.backward()
-        optimizer.step()
+        step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.detach())
         if len(losses) % CHECK_EVERY == 0:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from trainctl.engine.config.schema import OptimizerConfig
 from trainctl.engine.errors import UserError, first_line
 from trainctl.engine.optim.groups import NamedGroup, is_within, require_modules
+from trainctl.engine.optim.lean import step_of
 
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
 ADAPTED = ("betas", "eps", "momentum", "nesterov")
@@ -117,7 +118,7 @@ def _try_out(make: Callable[..., Optimizer], arguments: dict[str, Any], device: 
     """A step with a weight of no use: the constructors take much of what then cannot step."""
     weight = nn.Parameter(torch.ones(2, 2, device=device))
     weight.grad = torch.ones_like(weight)
-    make([weight], **arguments).step()
+    step_of(make([weight], **arguments))()
 
 
 def optimizer_type(name: str) -> type[Optimizer]:

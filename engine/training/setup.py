@@ -21,6 +21,7 @@ from trainctl.engine.data.samplers.short_epochs import short_epoch
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.groups import NamedGroup, name_groups
+from trainctl.engine.optim.lean import leave_compiler_out
 from trainctl.engine.optim.optimizers import build_optimizer, freeze, optimizer_type, param_groups
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.tasks.task import Task
@@ -63,6 +64,8 @@ def assemble_run(
     """
     device = choose_device(config.runtime.device)
     prepare_process(config.runtime, device)
+    if not config.precision.compile:
+        leave_compiler_out()
     precision = Precision(config.precision, device)
     optimizer_type(config.optimizer.name)  # before the data: they may take a minute to read
     seed_everything(config.seed)

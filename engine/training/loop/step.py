@@ -16,6 +16,7 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Batch
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.errors import UserError
+from trainctl.engine.optim.lean import step_of
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.loop.precision import Precision
 from trainctl.engine.training.record.gradients import GradientMeter
@@ -62,6 +63,7 @@ class Stepper:
         self._guarded = config.health.stop_on_nonfinite and state.scaler is None
         # A fused kernel skips on the device where its flag says so; other kernels, and a CPU, are simply asked.
         self._flagged = bool(state.optimizer.defaults.get("fused")) and meter.params[0].device.type != "cpu"
+        self._step = step_of(state.optimizer)
         self._found_inf = torch.zeros((), device=meter.params[0].device)
 
     def fetched(self, feed: Feed, order: Sequence[Tensor], draw: int) -> Iterator[Batch]:
@@ -174,14 +176,14 @@ class Stepper:
             scaler.update()
         elif self._guarded and not self._flagged:
             if math.isfinite(guard.sum().item()):
-                optimizer.step()
+                self._step()
         else:
             if self._guarded:
                 # x - x is 0 for a finite sum and NaN otherwise; fused kernels skip where this is 1.
                 total = guard.sum()
                 torch.ne(total - total, 0, out=self._found_inf)
                 optimizer.found_inf = self._found_inf  # pyright: ignore[reportAttributeAccessIssue]
-            optimizer.step()
+            self._step()
 
     def _measures_ratio(self, step: int) -> bool:
         every = self._record.update_ratio_every
