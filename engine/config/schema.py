@@ -158,8 +158,8 @@ class EmaConfig(Section):
 class PrecisionConfig(Section):
     """Number formats and memory layout."""
 
-    amp: Literal["off", "bf16", "fp16"] = "off"
-    """Autocast; fp16 comes with a gradient scaler."""
+    amp: Literal["auto", "off", "bf16", "fp16"] = "off"
+    """Autocast; fp16 comes with a gradient scaler. auto: bf16 on a GPU that computes in it, else off."""
     channels_last: bool = True
     """NHWC memory layout for convolutions."""
     compile: bool = False

@@ -26,7 +26,7 @@ from trainctl.engine.optim.optimizers import build_optimizer, freeze, optimizer_
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
-from trainctl.engine.training.loop.precision import Precision, compile_network, layout_notes, place
+from trainctl.engine.training.loop.precision import Precision, compile_network, keep_compiled, layout_notes, place
 from trainctl.engine.training.loop.trainer import steps_per_epoch
 from trainctl.engine.training.state.checkpoint import refuse_unloadable
 from trainctl.engine.training.state.state import TrainState
@@ -64,7 +64,9 @@ def assemble_run(
     """
     device = choose_device(config.runtime.device)
     prepare_process(config.runtime, device)
-    if not config.precision.compile:
+    if config.precision.compile:
+        keep_compiled()
+    else:
         leave_compiler_out()
     precision = Precision(config.precision, device)
     optimizer_type(config.optimizer.name)  # before the data: they may take a minute to read

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from trainctl.engine.config.schema import PrecisionConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.training.layout import guard_convolutions, strided_pointwise, unknown_pointwise
+from trainctl.engine.user_folders import user_folder
 
 WHY = "could write outside its memory in channels-last on a CPU (docs/upstream.md)"
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -24,10 +27,14 @@ class Precision:
 
     def __init__(self, config: PrecisionConfig, device: torch.device) -> None:
         self.device = device
-        self.dtype = DTYPES.get(config.amp)
-        if config.amp == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        amp = config.amp
+        if amp == "auto":
+            # Emulated bf16 would be slower than none. A CPU's autocast saves no time here (docs/performance.md).
+            amp = "bf16" if device.type == "cuda" and _computes_bf16() else "off"
+        if amp == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
             raise UserError("precision.amp: this GPU has no bf16", "set precision.amp=fp16")
-        self.scaler = torch.amp.GradScaler(device.type) if config.amp == "fp16" else None
+        self.dtype = DTYPES.get(amp)
+        self.scaler = torch.amp.GradScaler(device.type) if amp == "fp16" else None
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context of a forward pass."""
@@ -47,6 +54,10 @@ class Precision:
         return scale if scale is not None else torch.full((), self.scaler.get_scale(), device=self.device)
 
 
+def _computes_bf16() -> bool:
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def place(model: nn.Module, config: PrecisionConfig, device: torch.device) -> nn.Module:
     """The network on its device, in NHWC layout where that is asked for and safe (`layout`)."""
     is_guarded = device.type == "cpu"
@@ -56,6 +67,15 @@ def place(model: nn.Module, config: PrecisionConfig, device: torch.device) -> nn
     if is_guarded:
         guard_convolutions(model)
     return model
+
+
+def keep_compiled() -> None:
+    """Before torch's compiler is imported: let it keep what it makes in the user's cache, where the next run finds it.
+
+    Torch's own choice is a folder that a restart of the machine empties.
+    """
+    with contextlib.suppress(RuntimeError):  # the user has no home
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_folder("cache") / "compiled"))
 
 
 def compile_network(model: nn.Module, device: torch.device, *, keeps_graph: bool) -> None:
