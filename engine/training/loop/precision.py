@@ -31,7 +31,7 @@ class Precision:
         if amp == "auto":
             # Emulated bf16 would be slower than none. A CPU's autocast saves no time here (docs/performance.md).
             amp = "bf16" if device.type == "cuda" and _computes_bf16() else "off"
-        if amp == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        elif amp == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
             raise UserError("precision.amp: this GPU has no bf16", "set precision.amp=fp16")
         self.dtype = DTYPES.get(amp)
         self.scaler = torch.amp.GradScaler(device.type) if amp == "fp16" else None
