@@ -18,6 +18,7 @@ from trainctl.engine.data.augment.crop import random_window
 from trainctl.engine.data.batch import Batch, Split, Splits, with_float_images
 from trainctl.engine.data.distortions.table import LEVELS
 from trainctl.engine.data.image_files import SUFFIXES
+from trainctl.engine.data.placement import making_device
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
@@ -62,8 +63,10 @@ class QualityTask(Task[QualityConfig]):
             model.register_buffer(AVERAGE, torch.full((options.clusters,), 1 / options.clusters))
         if splits.train.tensors and options.initialisation == "sklearn":
             rows = refit.some_samples(len(splits.train), self.config)
-            images = splits.train.tensors["images"]
-            model.initialise_mixture((images[part] / 255 for part in rows.split(CHUNK)), self.config.seed)
+            images, device = splits.train.tensors["images"], making_device()
+            model.to(device)  # a wide network takes seconds for them on a CPU
+            model.initialise_mixture((images[part].to(device) / 255 for part in rows.split(CHUNK)), self.config.seed)
+            model.cpu()
         return model
 
     def default_weights(self) -> Mapping[str, float]:
