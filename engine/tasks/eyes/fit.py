@@ -15,7 +15,10 @@ from trainctl.engine.data.eyes.options import EyesData
 from trainctl.engine.data.eyes.survey import Survey
 from trainctl.engine.models.eyes.options import EyesModel
 
-FITTED = ("data.image_size", "train.epochs", "augment.crop_padding", "optimizer.lr")
+FITTED = (
+    *("data.image_size", "train.epochs", "train.eval_every"),
+    *("train.batch_size", "optimizer.lr", "augment.crop_padding"),
+)
 """Keys of `fitted_values`."""
 MOST_PIXELS = 32 * 64
 """Of an image: those of the documented size."""
@@ -27,19 +30,24 @@ WORK = 150_000
 """Images of `MOST_PIXELS` that a network of `CHANNELS` trains on in about two minutes on two cores of 2020."""
 CHANNELS = 32
 """Base channels at small scale, which the work of an image is in proportion to."""
+VALIDATED = 2 / 3
+"""Work of a validation, raw and averaged, by that of training on the same image."""
 MOST_STEPS = 4_000
 """Updates after which the small network has nothing more to gain."""
 LEAST_EPOCHS = 4
 """Below that the averaged weights are younger than an epoch."""
 MOST_EPOCHS = 300
-"""Each costs a validation."""
+"""Of very few images."""
+VALIDATION_STEPS = 40
+"""Updates between validations, at least."""
 OFTEN = 20
 """Epochs from which on a network begins to know the images one by one, and each is shifted anew every time."""
 SHIFT = 1 / 8
 """Of the shorter side: how far."""
-RATE, BATCH, MOST_RATE = 4e-3, 64, 8e-3
-"""Least learning rate for photographs at this batch; in proportion to its root (Malladi et al. 2022, for Adam), up to
-the last."""
+LEAST_RATE = 4e-3
+"""Learning rate below which a short run on photographs does not get far enough."""
+LEAST_STEPS, LEAST_BATCH = 25, 16
+"""Updates of an epoch for which batches of few images are made smaller, down to the last."""
 
 
 class Options(Protocol):
@@ -61,21 +69,29 @@ class Options(Protocol):
 
 def fitted_values(config: Options, survey: Survey, is_free: IsFree) -> dict[str, Any]:
     """Values by dotted key: those that are free to be chosen, given those that are not."""
-    values: dict[str, Any] = {}
+    train, values = config.train, dict[str, Any]()
+
+    def choose(key: str, present: Any, chosen: Any) -> Any:
+        """What `key` will be."""
+        if is_free(key):
+            values[key] = chosen
+        return values.get(key, present)
+
     size = config.data.image_size
-    if is_free("data.image_size") and _takes_any_size(config.model):
-        size = image_size(*survey.median_size)
-        values["data.image_size"] = list(size)
-    num_epochs, batch_size = config.train.epochs, config.train.batch_size * config.train.accumulation
-    if is_free("train.epochs"):
-        num_epochs = epochs(survey.num_train, size, batch_size, config.model.base_channels)
-        values["train.epochs"] = num_epochs
-    if config.fit_to_data == "sizes":
-        return values
-    if is_free("augment.crop_padding") and num_epochs >= OFTEN:
-        values["augment.crop_padding"] = max(config.augment.crop_padding, round(min(size) * SHIFT))
-    if is_free("optimizer.lr"):
-        values["optimizer.lr"] = max(config.optimizer.lr, least_rate(batch_size))
+    if _takes_any_size(config.model):
+        size = choose("data.image_size", size, list(image_size(*survey.median_size)))
+    batch = train.batch_size
+    if config.fit_to_data == "all":
+        batch = choose("train.batch_size", batch, batch_size(survey.num_train, batch))
+    updates = max(1, survey.num_train // (batch * train.accumulation))
+    every = train.eval_every
+    if is_free("train.max_steps") and is_free("train.epochs"):  # or it might end unvalidated
+        every = choose("train.eval_every", every, max(1, round(VALIDATION_STEPS / updates)))
+    num_epochs = choose("train.epochs", train.epochs, epochs(survey, size, updates, config.model.base_channels, every))
+    if config.fit_to_data == "all":
+        choose("optimizer.lr", None, max(config.optimizer.lr, LEAST_RATE))
+        if num_epochs >= OFTEN:
+            choose("augment.crop_padding", None, max(config.augment.crop_padding, round(min(size) * SHIFT)))
     return values
 
 
@@ -91,16 +107,26 @@ def image_size(height: int, width: int) -> tuple[int, int]:
     return rows, columns
 
 
-def epochs(num_train: int, size: tuple[int, int], batch_size: int, channels: int) -> int:
-    """As many as fit into the time, but no more than there is to gain."""
-    work_of_one = num_train * (size[0] * size[1] / MOST_PIXELS) * (channels / CHANNELS)
-    steps_of_one = max(1, num_train // batch_size)
-    return max(LEAST_EPOCHS, min(MOST_EPOCHS, round(WORK / work_of_one), round(MOST_STEPS / steps_of_one)))
+def batch_size(num_train: int, usual: int) -> int:
+    """A power of 2 of which an epoch has `LEAST_STEPS`, where the usual one is larger."""
+    fitting = 2 ** max(0, int(math.log2(max(1, num_train / LEAST_STEPS))))
+    return min(usual, max(LEAST_BATCH, fitting))
 
 
-def least_rate(batch_size: int) -> float:
-    """Learning rate below which a short run on photographs does not get far enough."""
-    return min(MOST_RATE, RATE * math.sqrt(batch_size / BATCH))
+def epochs(survey: Survey, size: tuple[int, int], updates: int, channels: int, every: int = 1) -> int:
+    """As many as fit into the time, but no more than there is to gain.
+
+    Args:
+        survey: facts of the images.
+        size: height and width at which they are trained on.
+        updates: of an epoch.
+        channels: base channels of the network.
+        every: epochs between validations; the last one is validated.
+    """
+    num_passes = survey.num_train + VALIDATED * (survey.num_images - survey.num_train) / every
+    work = num_passes * (size[0] * size[1] / MOST_PIXELS) * (channels / CHANNELS)
+    wanted = max(LEAST_EPOCHS, min(MOST_EPOCHS, round(WORK / work), round(MOST_STEPS / updates)))
+    return max(every, wanted - wanted % every)
 
 
 def _takes_any_size(model: EyesModel) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.data.eyes.survey import Survey
 from trainctl.engine.errors import UserError
 from trainctl.engine.models.eyes.net import check_shape
 from trainctl.engine.tasks.configured import resolve
@@ -20,6 +21,11 @@ from trainctl.engine.tasks.eyes import fit
 from trainctl.engine.tasks.eyes.config import EyesConfig
 
 SIDES = st.integers(2, 20_000)
+
+
+def of(num_train: int) -> Survey:
+    """Images of which a fifth validates."""
+    return Survey(num_train * 5 // 4, num_train, ((24, 24),))
 
 
 @pytest.mark.parametrize(
@@ -52,17 +58,29 @@ def test_turned_pictures_have_turned_sizes(height: int, width: int) -> None:
     assert fit.image_size(width, height) == fit.image_size(height, width)[::-1]
 
 
-@given(st.integers(400, 40_000), st.integers(16, 128), st.integers(16, 128))
+@given(st.integers(400, 30_000), st.integers(16, 128), st.integers(16, 128))
 def test_a_run_takes_its_time_and_no_more(num_train: int, height: int, width: int) -> None:
-    size = fit.image_size(height, width)
-    epochs = fit.epochs(num_train, size, 64, fit.CHANNELS)
-    work = epochs * num_train * size[0] * size[1] / fit.MOST_PIXELS
+    size, updates = fit.image_size(height, width), num_train // 64
+    epochs = fit.epochs(of(num_train), size, updates, fit.CHANNELS)
+    work = epochs * num_train * 7 / 6 * size[0] * size[1] / fit.MOST_PIXELS
     assert work <= 1.3 * fit.WORK
-    assert work >= 0.8 * fit.WORK or epochs * (num_train // 64) >= 0.9 * fit.MOST_STEPS or epochs == fit.MOST_EPOCHS
+    assert work >= 0.8 * fit.WORK or epochs * updates >= 0.9 * fit.MOST_STEPS or epochs == fit.MOST_EPOCHS
+
+
+@given(st.integers(2, 100_000), st.sampled_from([1, 32, 64, 4096]))
+def test_batches_of_few_images_are_smaller(num_train: int, usual: int) -> None:
+    chosen = fit.batch_size(num_train, usual)
+    assert chosen == usual or (fit.LEAST_BATCH <= chosen < usual and chosen & (chosen - 1) == 0)
+    assert chosen in (usual, fit.LEAST_BATCH) or fit.LEAST_STEPS <= num_train / chosen < 2 * fit.LEAST_STEPS
 
 
 def test_a_wider_network_of_the_users_own_takes_fewer_epochs() -> None:
-    assert fit.epochs(10_000, (32, 64), 64, 64) < fit.epochs(10_000, (32, 64), 64, 32)
+    assert fit.epochs(of(10_000), (32, 64), 156, 64) < fit.epochs(of(10_000), (32, 64), 156, 32)
+
+
+def test_a_large_validation_split_takes_its_share_of_the_time() -> None:
+    large = Survey(40_000, 10_000, ((32, 64),))
+    assert fit.epochs(large, (32, 64), 156, 32) < fit.epochs(of(10_000), (32, 64), 156, 32)
 
 
 def fitted(data: Path, *overrides: str, preset: str = "balanced") -> tuple[EyesConfig, Resolved]:
@@ -72,23 +90,34 @@ def fitted(data: Path, *overrides: str, preset: str = "balanced") -> tuple[EyesC
 
 def test_balanced_is_fitted_to_the_images_of_a_folder(tmp_path: Path) -> None:
     config, resolved = fitted(write_classes(tmp_path))
-    assert config.data.image_size == (16, 16)
-    assert config.train.epochs == fit.MOST_EPOCHS
-    assert (config.augment.crop_padding, config.optimizer.lr) == (2, fit.RATE)
+    assert (config.data.image_size, config.augment.crop_padding, config.optimizer.lr) == ((16, 16), 2, fit.LEAST_RATE)
+    assert (config.train.batch_size, config.train.eval_every, config.train.epochs) == (16, 40, 280)
     assert {key for key, source in resolved.sources.items() if source.kind == "fitted"} == set(fit.FITTED)
     assert str(resolved.sources["train.epochs"]) == "fitted (to 20 images of 8x16)"
     assert "fitted to 20 images of 8x16: " in resolved.fit_note
 
 
-def test_what_is_said_of_images_and_batches_counts_for_the_epochs(tmp_path: Path) -> None:
+def test_what_is_said_counts_for_what_is_not(tmp_path: Path) -> None:
     data = write_classes(tmp_path, 100)
     for said in ("train.batch_size=4", "train.batch_size=2", "train.accumulation=4", "model.base_channels=8"):
-        config, _ = fitted(data, "train.batch_size=8", said)
-        batch = config.train.batch_size * config.train.accumulation
-        assert config.train.epochs == fit.epochs(160, (16, 16), batch, config.model.base_channels)
-    large, resolved = fitted(data, "data.image_size=[512,1024]")
-    assert large.train.epochs == fit.epochs(160, (512, 1024), 64, 32) < fit.epochs(160, (16, 16), 64, 32)
+        train = fitted(data, "train.batch_size=8", said)[0].train
+        channels = fitted(data, said)[0].model.base_channels
+        updates = 160 // (train.batch_size * train.accumulation)
+        assert train.epochs == fit.epochs(of(160), (16, 16), updates, channels, train.eval_every)
+    large, resolved = fitted(data, "data.image_size=[512,1024]", "train.eval_every=1")
+    assert large.train.epochs == fit.epochs(of(160), (512, 1024), 10, 32) < fit.epochs(of(160), (16, 16), 10, 32)
     assert resolved.sources["data.image_size"].kind == "command line"
+
+
+@pytest.mark.parametrize("said", ["train.epochs=3", "train.max_steps=3"])
+def test_a_run_whose_end_the_user_sets_is_validated_as_they_expect(said: str, tmp_path: Path) -> None:
+    assert fitted(write_classes(tmp_path), said)[0].train.eval_every == 1
+
+
+def test_the_last_epoch_is_validated(tmp_path: Path) -> None:
+    for every in (1, 7, 40, 500):
+        train = fitted(write_classes(tmp_path), f"train.eval_every={every}")[0].train
+        assert train.epochs % train.eval_every == 0
 
 
 def test_images_that_are_seen_a_few_times_are_not_shifted(tmp_path: Path) -> None:
@@ -97,18 +126,17 @@ def test_images_that_are_seen_a_few_times_are_not_shifted(tmp_path: Path) -> Non
     assert fitted(data, f"train.epochs={fit.OFTEN}")[0].augment.crop_padding == 2
 
 
-@pytest.mark.parametrize(("preset", "batch", "rate"), [("balanced", 16, 2e-3), ("balanced", 4096, 8e-3),
-                                                       ("aggressive", 32, 3e-3)])  # fmt: skip
-def test_the_rate_goes_with_the_batch_and_is_not_lowered(preset: str, batch: int, rate: float, tmp_path: Path) -> None:
-    config, _ = fitted(write_classes(tmp_path), f"train.batch_size={batch}", preset=preset)
-    assert config.optimizer.lr == pytest.approx(rate)
+def test_the_rate_is_not_lowered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "LEAST_RATE", 2.5e-3)
+    assert fitted(write_classes(tmp_path))[0].optimizer.lr == 2.5e-3
+    assert fitted(write_classes(tmp_path), preset="aggressive")[0].optimizer.lr == 3e-3
 
 
 @pytest.mark.parametrize("network", ["model.arch=convnext", "model.head=transformer", "model.head=mlp_mixer"])
 def test_a_network_that_does_not_take_every_size_keeps_the_documented_one(network: str, tmp_path: Path) -> None:
     config, _ = fitted(write_classes(tmp_path), network)
     assert config.data.image_size == (32, 64)
-    assert config.train.epochs == fit.MOST_EPOCHS
+    assert config.optimizer.lr == fit.LEAST_RATE
 
 
 def test_the_configuration_that_documents_a_failure_keeps_its_way_of_learning(tmp_path: Path) -> None:
@@ -118,6 +146,7 @@ def test_the_configuration_that_documents_a_failure_keeps_its_way_of_learning(tm
     assert {key for key, source in resolved.sources.items() if source.kind == "fitted"} == {
         "data.image_size",
         "train.epochs",
+        "train.eval_every",
     }
 
 
@@ -132,7 +161,8 @@ def test_what_is_said_of_everything_leaves_nothing_to_look_at(tmp_path: Path, mo
         raise UserError("the data were looked at")
 
     monkeypatch.setattr("trainctl.engine.data.eyes.survey.survey_eyes", refuse)
-    said = ["data.image_size=[16,16]", "train.epochs=1", "optimizer.lr=1e-3", "augment.crop_padding=0"]
+    said = ["data.image_size=[16,16]", "train.epochs=1", "train.eval_every=1", "train.batch_size=8",
+            "optimizer.lr=1e-3", "augment.crop_padding=0"]  # fmt: skip
     assert fitted(tmp_path, *said)[0].train.epochs == 1
 
 
