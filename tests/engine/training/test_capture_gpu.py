@@ -51,7 +51,7 @@ def test_fifty_captured_steps_are_fifty_eager_ones(tmp_path: Path, preset: str) 
         losses[mode] = reader_of(tmp_path / mode).steps.all()["loss"]
     assert said(tmp_path / "on") == ["from here on each step is launched as one CUDA graph (precision.capture)"]
     np.testing.assert_allclose(losses["on"][:4], losses["off"][:4], rtol=1e-3)  # the fourth is the first graph
-    # Rounding grows: Adam makes steps of it where a gradient is nothing else. What a graph would get wrong shows at once.
+    # Rounding grows: Adam makes steps of it where a gradient is nothing else. What a graph gets wrong shows at once.
     np.testing.assert_allclose(losses["on"][4:6], losses["off"][4:6], rtol=0.02)
     np.testing.assert_allclose(losses["on"][25:].mean(), losses["off"][25:].mean(), rtol=0.25)
 
