@@ -149,12 +149,8 @@ def resolve(
         *([Setting(("task",), task, Source("command line", f"--task {task}"))] if task is not None else ()),
         *read_overrides(config_type, overrides),
     ]
-    resolved = _finish(
-        _merged(config_type, [*installed, *said]),
-        loaded.name if loaded else final_task,
-        loaded.about if loaded else About(),
-        scale,
-    )
+    name, about = (loaded.name, loaded.about) if loaded else (final_task, About())
+    resolved = _finish(_merged(config_type, [*installed, *said]), name, about, scale)
     return resolved if data is None or scale != "small" else _fitted(resolved, installed, said, data)
 
 
