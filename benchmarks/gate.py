@@ -5,7 +5,9 @@ A loop calls `gate.pass_through()` and is otherwise written as its author would 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -50,6 +52,7 @@ class Gate:
             self._connection.send((TOOK, time.perf_counter() - self._started))
         steps = self._connection.recv()
         if steps is None:
+            _end_helpers()
             os._exit(0)  # an exception would be taken for a failure by the loop it ends
         self._left, self._leading = steps, self.lead_in
         self._is_timing = False
@@ -58,6 +61,14 @@ class Gate:
         _wait_for_device()
         self._is_timing = True
         self._started = time.perf_counter()
+
+
+def _end_helpers() -> None:
+    """End the processes that help the loop: left alone they would find its pipes broken, and say so at length."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a DataLoader raises when one of its workers dies
+    for helper in multiprocessing.active_children():
+        helper.kill()
 
 
 def _nothing() -> None:
