@@ -1,4 +1,4 @@
-"""Trains recommended presets to their end, as a user would, and shows what came of it: first the result, then the speed.
+"""Trains recommended presets to their end, as a user would, and shows what came of it: the result, then the speed.
 
 Usage: python -m benchmarks.to_the_end [--device cuda] [--scale full] [--preset NAME]... [--seeds 42 1 2]
        [--minutes 3] [-- key=value ...]

@@ -84,8 +84,8 @@ class CudaRecording:
 
     def record(self, body: Body) -> Launch:
         """Capture `body` into a graph of its own."""
-        index = torch.cuda.current_device() if self._device.index is None else self._device.index
-        own = [*self._generators, torch.cuda.default_generators[index]]
+        with torch.cuda.device(self._device):
+            own = [*self._generators, torch.cuda.default_generators[torch.cuda.current_device()]]
         before = [generator.get_state() for generator in own]
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
