@@ -6,6 +6,7 @@ Knows streams, memory pools and generators; not what is recorded, nor when that 
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,8 @@ from trainctl.engine.training.capture.frozen import host_draws
 Body = Callable[[], object]
 Launch = Callable[[], object]
 
+LEAD = 32
+"""Launches between two looks at how far the device is: Python is at most twice as many ahead."""
 DRAWN = "random numbers are drawn in Python"
 """What `rehearse` says of a body whose Python decides by chance."""
 WAITS = "synchronizing CUDA operation"
@@ -57,6 +60,8 @@ class CudaRecording:
         # One stream for both, so that what the first runs reserve per stream (cuBLAS's workspace) is there already.
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._marks = deque[torch.cuda.Event]()
+        self._num_launched = 0
 
     def rehearse(self, body: Body) -> list[str]:
         """Run `body` on the stream of the recordings, with torch on the watch for operations that wait."""
@@ -97,7 +102,25 @@ class CudaRecording:
         except Exception as err:
             _release(own, before, self._device)
             raise RecordingError(first_line(err)) from err
-        return graph.replay
+
+        def launch() -> None:
+            graph.replay()
+            self._keep_pace()
+
+        return launch
+
+    def _keep_pace(self) -> None:
+        """Let Python be some launches ahead of the device, not the thousand that its queue would take.
+
+        Else whoever asks for a pause, a checkpoint or the end of the run waits for all that has been launched.
+        """
+        self._num_launched += 1
+        if self._num_launched % LEAD == 0:
+            event = torch.cuda.Event(blocking=True)  # it sleeps, and other threads have the processor
+            event.record()
+            self._marks.append(event)
+            if len(self._marks) > 1:
+                self._marks.popleft().synchronize()
 
 
 def make_recording(device: torch.device, generators: Sequence[torch.Generator]) -> Recording | None:
