@@ -49,4 +49,5 @@ class EyesConfig(RunConfig):
         from trainctl.engine.data.eyes.survey import survey_eyes
 
         survey = survey_eyes(self.data, data)
-        return None if survey is None else Fit(fitted_values(self, survey, is_free), str(survey))
+        values = {} if survey is None else fitted_values(self, survey, is_free)
+        return Fit(values, str(survey)) if values else None

@@ -68,18 +68,21 @@ class Options(Protocol):
 
 
 def fitted_values(config: Options, survey: Survey, is_free: IsFree) -> dict[str, Any]:
-    """Values by dotted key: those that are free to be chosen, given those that are not."""
+    """Values by dotted key: those that are free to be chosen and suit better otherwise, given those that are not."""
     train, values = config.train, dict[str, Any]()
 
     def choose(key: str, present: Any, chosen: Any) -> Any:
         """What `key` will be."""
-        if is_free(key):
+        if not is_free(key):
+            return present
+        if chosen != present:
             values[key] = chosen
-        return values.get(key, present)
+        return chosen
 
     size = config.data.image_size
     if _takes_any_size(config.model):
-        size = choose("data.image_size", size, list(image_size(*survey.median_size)))
+        height, width = choose("data.image_size", list(size), list(image_size(*survey.median_size)))
+        size = height, width
     batch = train.batch_size
     if config.fit_to_data == "all":
         batch = choose("train.batch_size", batch, batch_size(survey.num_train, batch))
@@ -89,9 +92,10 @@ def fitted_values(config: Options, survey: Survey, is_free: IsFree) -> dict[str,
         every = choose("train.eval_every", every, max(1, round(VALIDATION_STEPS / updates)))
     num_epochs = choose("train.epochs", train.epochs, epochs(survey, size, updates, config.model.base_channels, every))
     if config.fit_to_data == "all":
-        choose("optimizer.lr", None, max(config.optimizer.lr, LEAST_RATE))
+        rate, padding = config.optimizer.lr, config.augment.crop_padding
+        choose("optimizer.lr", rate, max(rate, LEAST_RATE))
         if num_epochs >= OFTEN:
-            choose("augment.crop_padding", None, max(config.augment.crop_padding, round(min(size) * SHIFT)))
+            choose("augment.crop_padding", padding, max(padding, round(min(size) * SHIFT)))
     return values
 
 
