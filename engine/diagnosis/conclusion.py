@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from trainctl.engine.diagnosis.differential import diagnose
-from trainctl.engine.diagnosis.finding import Confidence, Finding, Severity
+from trainctl.engine.diagnosis.finding import Confidence, Finding, Severity, verdict_of
 from trainctl.engine.diagnosis.records.evidence import RunEvidence
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event, EventKind, is_taken_back
@@ -44,7 +44,8 @@ def conclude(paths: RunPaths, state: RunState, budget_s: float = BUDGET_S) -> Ju
     codes = {finding.code for finding in reported}
     found = [_reported(finding, last) for finding in reported]
     found += [_spoken(event) for event in spoken if event.data.get("code") not in codes]
-    return Judgement(found, len(report.checked))
+    verdict = verdict_of((Severity(finding["severity"]) for finding in found), is_enough=report.scope.is_enough)
+    return Judgement(found, len(report.checked), verdict=str(verdict), looked_at=report.scope.looked_at)
 
 
 def spoken_in_force(spoken: Sequence[Event], heard: Iterable[Event]) -> list[Event]:

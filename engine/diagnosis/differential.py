@@ -11,6 +11,7 @@ from dataclasses import replace
 from trainctl.engine.diagnosis.catalogue import SECTIONS, Rule, all_rules, course_rules
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Confidence, Finding, NotChecked, Report, Severity
+from trainctl.engine.diagnosis.scope import scope_of
 
 SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
@@ -33,11 +34,13 @@ def diagnose(evidence: Evidence, *, sections: Collection[str] = SECTIONS, second
     not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
     found = [answer for answer in answers.values() if isinstance(answer, Finding)]
     checked = [code for code, answer in answers.items() if not isinstance(answer, NotChecked)]
+    judged = {rules[code].section for code in checked}
     return Report(
         findings=tuple(order_causes(found, rules, checked)),
         not_checked=tuple(not_checked),
         checked=tuple(checked),
         seconds=seconds,
+        scope=scope_of(evidence, [name for name in SECTIONS if name in sections], judged),
     )
 
 

@@ -6,7 +6,7 @@ Plain data. Knows no rule, no model and no terminal.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,18 @@ class Severity(StrEnum):
     """It probably costs quality or time."""
     INFO = "info"
     """Worth knowing."""
+
+
+class Verdict(StrEnum):
+    """What a diagnosis comes to. Information makes no difference to it."""
+
+    WRONG = "wrong"
+    """There are errors."""
+    LOOK = "look"
+    """There are warnings."""
+    NOTHING = "nothing wrong in what was looked at"
+    UNDECIDED = "not enough to judge"
+    """Nothing was found, where too little of what matters could be looked at."""
 
 
 class Confidence(StrEnum):
@@ -151,6 +163,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What a diagnosis looked at."""
+
+    looked_at: tuple[str, ...] = ()
+    """Parts of a training that could be judged."""
+    not_looked_at: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the others, what is missing and how to get it."""
+    is_enough: bool = True
+    """Whether nothing found says something."""
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of one diagnosis."""
 
@@ -160,21 +184,27 @@ class Report:
     checked: tuple[str, ...]
     """Codes of the rules that could give an answer."""
     seconds: float
+    scope: Scope = Scope()
+    """How much was looked at."""
 
     @property
-    def verdict(self) -> str:
-        """`error`, `warning` or `clean` (information alone is clean)."""
-        present = {finding.severity for finding in self.findings}
-        for severity in (Severity.ERROR, Severity.WARNING):
-            if severity in present:
-                return str(severity)
-        return "clean"
+    def worst(self) -> Severity | None:
+        """The most serious severity among the findings; None: there are none."""
+        return next((severity for severity in Severity if any(f.severity is severity for f in self.findings)), None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it comes to, in one of four words."""
+        return verdict_of((finding.severity for finding in self.findings), is_enough=self.scope.is_enough)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
         return {
             "schema": SCHEMA,
-            "verdict": self.verdict,
+            "verdict": str(self.verdict),
+            "looked_at": list(self.scope.looked_at),
+            "not_looked_at": dict(self.scope.not_looked_at),
+            "is_enough": self.scope.is_enough,
             "findings": [finding.to_json() for finding in self.findings],
             "not_checked": [{"code": entry.code, "why": entry.why} for entry in self.not_checked],
             "checked": list(self.checked),
@@ -197,7 +227,18 @@ class Report:
             not_checked=tuple(NotChecked(entry["code"], entry["why"]) for entry in data["not_checked"]),
             checked=tuple(data["checked"]),
             seconds=float(data["seconds"]),
+            scope=Scope(tuple(data["looked_at"]), dict(data["not_looked_at"]), bool(data["is_enough"])),
         )
+
+
+def verdict_of(severities: Iterable[Severity], *, is_enough: bool) -> Verdict:
+    """What findings of these severities come to; `is_enough`: nothing found would say something."""
+    present = set(severities)
+    if Severity.ERROR in present:
+        return Verdict.WRONG
+    if Severity.WARNING in present:
+        return Verdict.LOOK
+    return Verdict.NOTHING if is_enough else Verdict.UNDECIDED
 
 
 def _strict(value: float | int | str) -> float | int | str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from trainctl.engine.diagnosis.catalogue import SECTIONS, every_rule
 from trainctl.engine.diagnosis.facts.evidence import Evidence
-from trainctl.engine.diagnosis.finding import Confidence, Finding, Report, Severity
+from trainctl.engine.diagnosis.finding import Confidence, Finding, Report, Severity, Verdict
 from trainctl.engine.diagnosis.summaries import SUMMARIES
 
 Piece = tuple[str, str]
@@ -20,6 +20,8 @@ Line = tuple[Piece, ...]
 MARKS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.INFO: "·"}
 OK, NOT_CHECKED = "✓", "–"
 LABEL_WIDTH = 11
+VERDICT_MARKS = {Verdict.WRONG: "✗", Verdict.LOOK: "!", Verdict.NOTHING: OK, Verdict.UNDECIDED: "?"}
+STYLES = {Verdict.WRONG: "error", Verdict.LOOK: "warning", Verdict.NOTHING: "ok", Verdict.UNDECIDED: "dim"}
 
 
 def report_lines(report: Report, evidence: Evidence, sections: Collection[str] = SECTIONS) -> list[Line]:
@@ -30,7 +32,9 @@ def report_lines(report: Report, evidence: Evidence, sections: Collection[str] =
     for finding in report.findings:
         if finding.confidence != Confidence.HINT and finding.consequence_of is None:
             lines += [(), *finding_lines(finding, consequences(finding, report.findings))]
-    lines += [(), *not_checked_lines(report), verdict_line(report)]
+    # Of a course it is said by what it lacks: most checks could never be made of somebody else's log.
+    missed = not_checked_lines(report) if evidence.log is None else scope_lines(report)
+    lines += [(), *missed, verdict_line(report)]
     return lines
 
 
@@ -116,17 +120,20 @@ def not_checked_lines(report: Report) -> list[Line]:
 
 
 def verdict_line(report: Report) -> Line:
-    """The outcome in one sentence."""
-    checks = (
-        f"{len(report.checked)} of {len(report.checked) + len(report.not_checked)} checks in {report.seconds:.1f} s"
-    )
+    """The outcome in one sentence: one of four words, what to do first, and how much was looked at."""
+    verdict, style = report.verdict, STYLES[report.verdict]
+    checks = f"{len(report.checked)} check{'s' * (len(report.checked) != 1)} in {report.seconds:.1f} s"
+    looked = f"looked at: {', '.join(report.scope.looked_at)}" if report.scope.looked_at else "nothing was looked at"
+    head = (f"{VERDICT_MARKS[verdict]} {verdict}", style)
     primary = next((finding for finding in report.findings if finding.primary), None)
-    if primary is None:
-        if not report.checked:
-            return ((f"{NOT_CHECKED} nothing could be checked", "dim"),)
-        return ((f"{OK} clean", "ok"), (f": {checks} found nothing wrong", ""))
-    worst = Severity(report.verdict)  # an error may follow from a warning; the exit code is the error's
-    return (
-        (f"{MARKS[worst]} {worst}", str(worst)),
-        (f": deal with {primary.code} {primary.name} first ({checks})", ""),
-    )
+    if primary is not None:
+        return (head, (f": deal with {primary.code} {primary.name} first ({checks}; {looked})", ""))
+    return (head, (f" ({checks}; {looked})", ""))
+
+
+def scope_lines(report: Report) -> list[Line]:
+    """What of a course was not looked at, with what is missing."""
+    return [
+        ((f"{NOT_CHECKED} not looked at  ", "dim"), (f"{name}: {lack}", "dim"))
+        for name, lack in report.scope.not_looked_at.items()
+    ]

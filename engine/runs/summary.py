@@ -30,6 +30,10 @@ class Judgement:
     """Rules that could give an answer; None: the run was not judged."""
     not_judged: str = ""
     """Why it was not."""
+    verdict: str = ""
+    """What it comes to in one of four words (`trainctl.engine.diagnosis.finding.Verdict`); empty: not judged."""
+    looked_at: tuple[str, ...] = ()
+    """Parts of the training that could be judged."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class Summary:
     """Rules that could give an answer; None: the run was not judged."""
     not_judged: str = ""
     """Why it was not; empty where an older version wrote this."""
+    verdict: str = ""
+    """What the rules' findings come to, see `Judgement`."""
+    looked_at: tuple[str, ...] = ()
     checkpoint: str | None = None
     """File name of the checkpoint to use, in the run directory."""
     exit_reason: str = ""
@@ -93,6 +100,8 @@ def _from_json(data: dict[str, Any]) -> Summary:
         findings=[found for found in data.get("findings", []) if isinstance(found, dict)],
         num_checks=None if data.get("num_checks") is None else int(data["num_checks"]),
         not_judged=str(data.get("not_judged", "")),
+        verdict=str(data.get("verdict", "")),
+        looked_at=tuple(map(str, data.get("looked_at", []))),
         checkpoint=None if checkpoint is None else str(checkpoint),
         exit_reason=str(data.get("exit_reason", "")),
         schema=int(data["schema"]),

@@ -360,7 +360,7 @@ async def test_light_theme_and_no_colour_draw_the_same_characters(
     live_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
 ):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
-        await shows(pilot, "nothing found")
+        await shows(pilot, "not enough to judge")
         dark = screen_text(pilot)
         await pilot.press("t", "down", "enter")
         await until(pilot, lambda: pilot.app.theme == "trainctl-light")

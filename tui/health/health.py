@@ -9,17 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES
-from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
-from trainctl.engine.diagnosis.finding import Confidence, Figures, Finding, Fix, NotChecked, Report
+from trainctl.engine.diagnosis.finding import Confidence, Figures, Finding, Fix, NotChecked, Report, Scope
 from trainctl.engine.diagnosis.finding import Severity as Level
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.words.verdict import Severity
 
 SEVERITY = {Level.ERROR: Severity.ERROR, Level.WARNING: Severity.WARNING, Level.INFO: Severity.NOTE}
 """What the cockpit calls the severities of the rules."""
-NOT_MEANT = frozenset({NO_CONTRAST, NO_MIXTURE, NO_SCORES})
-"""Why a rule has nothing to say to a run that it is not meant for."""
 OWN_WORDS = ("code", "severity", "title", "summary", "where", "why", "fix")
 """Parts of a `finding` event that are not figures."""
 
@@ -37,6 +33,8 @@ class Health:
     """Last step that was judged."""
     seconds: float = 0.0
     """What the judgement took."""
+    scope: Scope = field(default=Scope())
+    """How much of what matters was looked at."""
     is_over: bool = False
     """Whether the run said it was over when it was judged."""
     warnings: tuple[str, ...] = ()
@@ -48,11 +46,6 @@ class Health:
     def causes(self) -> list[Finding]:
         """The findings that no other explains."""
         return [finding for finding in self.findings if finding.consequence_of is None]
-
-    @property
-    def missed(self) -> list[NotChecked]:
-        """What could not be looked at, without what does not belong to such a run."""
-        return [entry for entry in self.not_checked if entry.why not in NOT_MEANT]
 
     @property
     def worst(self) -> Severity:
@@ -70,7 +63,8 @@ def health_of(report: Report, events: Iterable[Event], step: int) -> Health:
     codes = {finding.code for finding in reported}
     spoken = {event.data.get("code"): finding_of(event) for event in events if event.kind is EventKind.FINDING}
     own = [finding for code, finding in spoken.items() if code not in codes]
-    return Health(_by_severity([*reported, *own]), report.checked, report.not_checked, step, report.seconds)
+    found = _by_severity([*reported, *own])
+    return Health(found, report.checked, report.not_checked, step, report.seconds, report.scope)
 
 
 def finding_of(event: Event) -> Finding:

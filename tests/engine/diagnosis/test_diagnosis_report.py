@@ -10,7 +10,7 @@ import torch
 from toy_task import ToyTask, config, make_split, make_splits
 
 from trainctl.engine.diagnosis.differential import diagnose
-from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Report, Severity
+from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Report, Severity, Verdict
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.diagnosis.report import finding_lines, report_lines
 from trainctl.engine.diagnosis.sampler_check import sampler_check_lines
@@ -25,9 +25,12 @@ def text(task: ToyTask) -> str:
 
 def test_the_json_has_exactly_the_keys_of_the_schema() -> None:
     document = json.loads(json.dumps(diagnose(gather(ToyTask(splits=ONE_CLASS))).to_json(), allow_nan=False))
-    assert set(document) == {"schema", "verdict", "findings", "not_checked", "checked", "seconds"}
+    assert set(document) == {
+        *("schema", "verdict", "looked_at", "not_looked_at", "is_enough"),
+        *("findings", "not_checked", "checked", "seconds"),
+    }
     assert document["schema"] == 1
-    assert document["verdict"] == "error"
+    assert document["verdict"] == "wrong"
     for finding in document["findings"]:
         assert set(finding) == {
             "code",
@@ -66,9 +69,14 @@ def test_figures_that_are_not_finite_become_words() -> None:
 
 @pytest.mark.parametrize(
     ("severities", "verdict"),
-    [((), "clean"), (("info",), "clean"), (("info", "warning"), "warning"), (("warning", "error"), "error")],
+    [
+        ((), Verdict.NOTHING),
+        (("info",), Verdict.NOTHING),
+        (("info", "warning"), Verdict.LOOK),
+        (("warning", "error"), Verdict.WRONG),
+    ],
 )
-def test_the_verdict_is_the_worst_severity(severities: tuple[str, ...], verdict: str) -> None:
+def test_the_verdict_is_the_worst_severity(severities: tuple[str, ...], verdict: Verdict) -> None:
     found = tuple(
         Finding("D101", "n", "data", Severity(s), Confidence.PROVEN, "s", "w", "y", Fix("f"), {}, ())
         for s in severities
@@ -82,7 +90,7 @@ def test_a_healthy_report_names_every_section_and_says_what_was_not_checked() ->
         assert f"✓ {section}" in shown
     assert "– evaluation" in shown
     assert "– not checked  D105" in shown
-    assert "✓ clean" in shown
+    assert "✓ nothing wrong in what was looked at" in shown
 
 
 def test_what_the_data_says_of_itself_is_shown() -> None:
@@ -98,7 +106,7 @@ def test_a_cause_and_its_consequences_fit_in_twelve_lines() -> None:
     assert "error, proven · one class in the split" in head
     assert any(line.startswith("  leads to   D101 single-class batches") for line in shown)
     assert sum(line.startswith("✗ D101") for line in shown) == 0
-    assert shown[-1].startswith("✗ error: deal with D103")
+    assert shown[-1].startswith("✗ wrong: deal with D103")
     many = [finding for finding in report.findings if not finding.primary] * 9
     assert len(finding_lines(report.findings[0], many)) <= 12
 

@@ -52,7 +52,7 @@ def options(path: Path, name: str) -> list[str]:
 def test_a_healthy_task_ends_with_zero(task_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(*options(task_file, "Healthy")) == 0
     out = capsys.readouterr().out
-    assert "✓ clean" in out
+    assert "✓ nothing wrong in what was looked at" in out
     assert "\x1b" not in out
 
 
@@ -64,7 +64,7 @@ def test_an_error_ends_with_three_and_names_its_cause(task_file: Path, capsys: p
 def test_json_is_one_document_and_nothing_else(task_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(*options(task_file, "OneClass"), "--json") == 3
     document = json.loads(capsys.readouterr().out)
-    assert document["verdict"] == "error"
+    assert document["verdict"] == "wrong"
     assert document["findings"][0]["code"] == "D103"
 
 

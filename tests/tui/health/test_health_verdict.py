@@ -11,9 +11,7 @@ import pytest
 from pilots import MEDIUM, cockpit, screen_text, session_of, shows, until
 from synthetic_run import NewRun, SyntheticRun
 
-from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
-from trainctl.engine.diagnosis.finding import NotChecked
-from trainctl.engine.diagnosis.records.evidence import NEEDS_DATA, NEEDS_NETWORK
+from trainctl.engine.diagnosis.finding import Scope
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.app import CockpitApp
@@ -31,37 +29,28 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(monitor, name, seconds)
 
 
-def missed(*reasons: str) -> tuple[NotChecked, ...]:
-    return tuple(NotChecked(f"X{k}", why) for k, why in enumerate(reasons))
+SEEN = Scope(("course", "validation"), {"rate": "no learning rate is named; log it"}, is_enough=True)
+BLIND = Scope((), {"course": "too few steps yet"}, is_enough=False)
 
 
-def health(num_checked: int, *reasons: str, **more: Any) -> Health:
-    return Health(checked=tuple(f"C{k}" for k in range(num_checked)), not_checked=missed(*reasons), **more)
+def health(scope: Scope = SEEN, **more: Any) -> Health:
+    return Health(checked=("C1",), scope=scope, **more)
 
 
-def test_well_is_only_what_was_looked_at_more_than_not():
-    most = health_verdict(health(3, NEEDS_DATA, NEEDS_NETWORK, NEEDS_NETWORK))
-    assert most.severity is Severity.OK
-    assert most.text == "nothing found in 3 checks; not looked at: data 1, network 2"
-    few = health_verdict(health(2, NEEDS_DATA, NEEDS_NETWORK, "too early"))
-    assert few.severity is Severity.NOTE and few.text.endswith("not looked at: data 1, network 1, figures 1")
-    assert health_verdict(health(0)).severity is Severity.NOTE
-
-
-def test_what_a_run_has_no_use_for_was_not_missed():
-    found = health_verdict(health(1, NO_CONTRAST, NO_CONTRAST))
-    assert (found.severity, found.text) == (Severity.OK, "nothing found in 1 check")
+def test_well_is_only_what_enough_was_looked_at_of():
+    seen = health_verdict(health())
+    assert (seen.severity, seen.text) == (Severity.OK, "nothing wrong in what was looked at: course, validation")
+    blind = health_verdict(health(BLIND))
+    assert (blind.severity, blind.text) == (Severity.NOTE, "not enough to judge: course, too few steps yet")
 
 
 def test_a_run_that_is_dead_or_has_warned_is_not_well():
-    dead = health_verdict(health(9), Verdict(Severity.ERROR, "the process is gone"))
-    assert (dead.severity, dead.text) == (
-        Severity.ERROR,
-        "the process is gone; in its records nothing found in 9 checks",
-    )
-    warned = health_verdict(health(9, warnings=("first", "9 of 20 are copies")))
+    dead = health_verdict(health(BLIND), Verdict(Severity.ERROR, "the process is gone"))
+    assert dead.severity is Severity.ERROR
+    assert dead.text == "the process is gone; in its records not enough to judge: course, too few steps yet"
+    warned = health_verdict(health(warnings=("first", "9 of 20 are copies")))
     assert warned.severity is Severity.WARNING
-    assert warned.text == "the run warned: 9 of 20 are copies (and 1 more); else nothing found in 9 checks"
+    assert warned.text.startswith("the run warned: 9 of 20 are copies (and 1 more); else nothing wrong in what was")
 
 
 def overfitted(run: SyntheticRun) -> None:
@@ -105,7 +94,7 @@ async def test_a_course_that_is_bad_is_found_while_the_run_goes_on(new_run: NewR
 
 async def test_beside_a_crashed_run_nothing_is_well(live_run: SyntheticRun):
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
-        await shows(pilot, "nothing found in")
+        await shows(pilot, "not enough to judge")
         live_run.status(RunState.RUNNING, process_start=1, heartbeat=time.time() - 40)
         cockpit(pilot).health_panel.focus()
         await shows(pilot, "× error  the process is gone")

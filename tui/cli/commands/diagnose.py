@@ -109,6 +109,7 @@ def command(options: DiagnoseOptions) -> int:
     """
     from trainctl.engine.diagnosis.catalogue import SECTIONS
     from trainctl.engine.diagnosis.differential import diagnose
+    from trainctl.engine.diagnosis.finding import Severity
 
     started = time.perf_counter()
     only = options.only or []
@@ -122,7 +123,7 @@ def command(options: DiagnoseOptions) -> int:
         print_json(report.to_json())
     else:
         _print(title, report, evidence, sections, only)
-    return ExitCode.FINDINGS if report.verdict == "error" else ExitCode.OK
+    return ExitCode.FINDINGS if report.worst is Severity.ERROR else ExitCode.OK
 
 
 def _gather(options: DiagnoseOptions, sections: tuple[str, ...], teller: Progress | None) -> tuple[str, Evidence]:

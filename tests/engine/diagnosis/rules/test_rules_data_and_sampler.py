@@ -15,7 +15,7 @@ from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts, Split
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.facts.run import RecordFacts
-from trainctl.engine.diagnosis.finding import Finding, Report, Severity
+from trainctl.engine.diagnosis.finding import Finding, Report, Severity, Verdict
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.tasks.task import Task
 
@@ -37,7 +37,7 @@ def test_a_healthy_task_has_no_finding(seed: int) -> None:
     splits = make_splits(make_split(400, 10 + seed), make_split(100, 20 + seed))
     report = examine(ToyTask(config().model_copy(update={"seed": seed}), splits))
     assert report.findings == ()
-    assert report.verdict == "clean"
+    assert report.verdict is Verdict.NOTHING
     assert {"D101", "D102", "D103", "D104", "D107", "D111", "D112", "L203"} <= set(report.checked)
     assert {"C306", "C310", "G701", "G702", "G703", "N901"} <= set(report.checked)
 
@@ -227,7 +227,7 @@ def test_fewer_samples_than_a_batch_is_an_error_that_names_a_batch_size() -> Non
 
 def test_a_short_plan_is_worth_knowing_and_one_that_can_teach_nothing_a_warning() -> None:
     short = examine(ToyTask(config(epochs=2)))
-    assert found(short)["D112"].severity == Severity.INFO and short.verdict == "clean"
+    assert found(short)["D112"].severity == Severity.INFO and short.verdict is Verdict.NOTHING
     assert found(examine(ToyTask(config(epochs=1, batch_size=50))))["D112"].severity == Severity.WARNING
     assert found(examine(ToyTask(config(max_steps=10))))["D112"].severity == Severity.INFO
     assert "D112" not in found(examine(ToyTask(config(epochs=8))))
@@ -236,7 +236,7 @@ def test_a_short_plan_is_worth_knowing_and_one_that_can_teach_nothing_a_warning(
 def test_short_epochs_are_worth_knowing_where_the_run_is_long() -> None:
     long = examine(ToyTask(config(epochs=400, batch_size=256)))
     finding = found(long)["D113"]
-    assert finding.severity == Severity.INFO and long.verdict == "clean"
+    assert finding.severity == Severity.INFO and long.verdict is Verdict.NOTHING
     assert finding.summary.startswith("an epoch has 1 step: 400 samples in batches of 256; 144 of them (36%) are left")
     assert finding.fix.set == {"train.batch_size": 32}
     assert "D112" not in found(long)

@@ -13,7 +13,7 @@ from toy_task import ToyNet, ToyTask, config, make_split, make_splits
 
 from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.differential import diagnose
-from trainctl.engine.diagnosis.finding import Finding, Report, Severity
+from trainctl.engine.diagnosis.finding import Finding, Report, Severity, Verdict
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Task
@@ -77,7 +77,7 @@ def test_a_frozen_random_encoder_is_a_warning_and_a_frozen_loaded_one_is_not() -
     assert random["G702"].severity == Severity.WARNING
     assert "drawn at random" in random["G702"].summary
     assert loaded["G702"].severity == Severity.INFO
-    assert examine(ToyTask(freeze, model=LoadedNet)).verdict == "clean"
+    assert examine(ToyTask(freeze, model=LoadedNet)).verdict is Verdict.NOTHING
 
 
 def test_freezing_the_smaller_part_is_nobodys_business() -> None:

@@ -18,7 +18,7 @@ from trainctl.engine.diagnosis.facts.data import SamplerFacts
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.facts.plan import PlanFacts, plan_facts
 from trainctl.engine.diagnosis.facts.statistics import lag_one_correlation
-from trainctl.engine.diagnosis.finding import Finding, Severity
+from trainctl.engine.diagnosis.finding import Finding, Severity, Verdict
 from trainctl.engine.diagnosis.probes.data import measure_labels
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
 from trainctl.engine.diagnosis.report import verdict_line
@@ -251,5 +251,5 @@ def test_the_last_line_says_error_where_an_error_follows_from_a_warning() -> Non
     facts = drawn(labels, "stratified", 32)
     report = diagnose(Evidence(labels=measure_labels(labelled(labels)), sampler=facts))
     assert (report.findings[0].code, report.findings[0].severity) == ("D103", Severity.WARNING)
-    assert report.verdict == "error", "of D101, which follows from it"
-    assert "".join(text for text, _ in verdict_line(report)).startswith("✗ error: deal with D103 class imbalance first")
+    assert report.verdict is Verdict.WRONG, "of D101, which follows from it"
+    assert "".join(text for text, _ in verdict_line(report)).startswith("✗ wrong: deal with D103 class imbalance first")
