@@ -61,7 +61,14 @@ def _outside(series: Series, low: float, high: float, formula: str, is_proven: b
     of_log=True,
 )
 def impossible_figures(log: LogFacts) -> Answer:
-    """Values outside what their names allow: rates, correlations, divergences, posteriors, the clustering terms."""
+    """Values outside what their names allow by more than their rounding.
+
+    A rate lies in [0, 1] or [0, 100 %], a correlation or cosine in [−1, 1], a divergence at 0 or above, the largest of
+    K posteriors in [1/K, 1], a cluster loss in [−1, −1/K].
+
+    Costs: a figure that is computed wrongly; what else the log says may be too.
+    Do: check how it is computed, averaged and printed before believing any other of the log.
+    """
     judged = [*log.of(Kind.RATE, Kind.CORRELATION, Kind.MAX_POSTERIOR), *_divergences(log), *max_posteriors(log)]
     if not judged:
         return Unchecked("no rate, correlation, divergence or posterior is named")
@@ -147,6 +154,9 @@ def contradicting_posteriors(log: LogFacts) -> Answer:
     """Mean entropy outside what the mean largest posterior p allows: at most −p ln p − (1−p) ln((1−p)/(K−1)).
 
     Without K: the K that it would take; more than 1000 is a warning.
+
+    Costs: two figures that cannot be of the same posteriors: one of the terms is not what it is called.
+    Do: check mean, base and temperature of both.
     """
     pairs = find_posteriors(log)
     if not pairs:
@@ -249,7 +259,11 @@ def _few(number: float) -> str:
     of_log=True,
 )
 def not_finite(log: LogFacts) -> Answer:
-    """NaN or infinity in a loss or one of its terms (a term alone, with a finite total: a warning)."""
+    """NaN or infinity in a loss or one of its terms (a term alone, with a finite total: a warning).
+
+    Costs: from then on nothing is learned.
+    Do: look for log(0), sqrt(0), a division by zero or NaN in the data; then a lower rate, clipping.
+    """
     losses = log.of(Kind.TOTAL, Kind.TERM)
     if not losses:
         return Unchecked("no loss is named")
@@ -301,7 +315,12 @@ def _norms_before(log: LogFacts, series: Series, index: int) -> str:
     of_log=True,
 )
 def wrong_sign(log: LogFacts) -> Answer:
-    """A loss that cannot be negative is."""
+    """A value below 0 by more than its rounding, of a loss that by its name is a sum of squares, absolute values or −ln
+    of probabilities.
+
+    Costs: the training maximises what it should minimise.
+    Do: look for a minus too many, and for targets outside [0, 1].
+    """
     known = [
         s for s in log.of(Kind.TERM) if s.meaning.words & NONNEGATIVE and not s.meaning.words & {"neg", "negative"}
     ]
@@ -332,7 +351,12 @@ def wrong_sign(log: LogFacts) -> Answer:
     of_log=True,
 )
 def undefined_correlation(log: LogFacts) -> Answer:
-    """The last three values of a correlation are NaN: one side of it does not vary."""
+    """The last three values of a correlation are NaN: one side of it does not vary.
+
+    Costs: the network answers the same whatever it sees; no best checkpoint can be chosen by it.
+    Do: look at the predictions themselves, then at the loss and the learning rate.
+    Follows from: N901.
+    """
     series = log.of(Kind.CORRELATION)
     if not series:
         return Unchecked("no correlation is named")

@@ -28,7 +28,11 @@ FEWEST = 10
     of_log=True,
 )
 def no_learning_rate(log: LogFacts) -> Answer:
-    """Every learning rate that was logged is 0 (error), or none is above 1e-7 and the loss stands still."""
+    """Every learning rate that was logged is 0 (error), or none is above 1e-7 and the loss stands still.
+
+    Costs: no update changes a weight by what could be seen.
+    Do: look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find.
+    """
     rates = [one for one in log.of(Kind.LR) if len(one.finite)]
     if not rates:
         return Unchecked("no learning rate is named")
@@ -60,7 +64,11 @@ def no_learning_rate(log: LogFacts) -> Answer:
     of_log=True,
 )
 def spent_rate(log: LogFacts) -> Answer:
-    """The whole second half of the log below a thousandth of the highest learning rate."""
+    """The whole second half of the log below a thousandth of the highest learning rate.
+
+    Costs: half of the run changes next to nothing.
+    Do: step the schedule by the epoch if it counts epochs; make its length that of the run.
+    """
     rates = [one for one in log.of(Kind.LR) if len(one.finite) >= FEWEST]
     if not rates:
         return Unchecked(f"needs {FEWEST} values of a learning rate")

@@ -34,6 +34,9 @@ def overfitting(log: LogFacts) -> Answer:
     Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with.
 
     Information only where a validation metric held: then the network is overconfident rather than wrong.
+
+    Costs: the network learns its samples by heart; its newest weights are worse than earlier ones.
+    Do: keep the weights of the best validation; more augmentation or weight decay, a smaller network.
     """
     train, val = training_loss(log), validation_loss(log)
     if train is None or val is None:

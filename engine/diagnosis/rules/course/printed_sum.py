@@ -43,6 +43,10 @@ def printed_sum(log: LogFacts) -> Answer:
     several ln C and, divided by the number of batches, .6 to 1.15 ln C (likely).
 
     Asked only where the log tells how many batches an epoch has, and for the second the user how many classes.
+
+    Costs: nothing in the training; the figure says nothing beside another batch size or another run.
+    Do: print the mean: divide by the number of batches.
+    Follows from: N901.
     """
     losses = [one for one in log.of(Kind.TOTAL, Kind.TERM) if one.meaning.split != VAL and len(one.finite)]
     by_epoch = [one for one in losses if is_by_epoch(log, one)]

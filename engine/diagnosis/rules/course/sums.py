@@ -30,6 +30,9 @@ def terms_do_not_add_up(log: LogFacts) -> Answer:
 
     Terms that were logged already weighted (weights 1) are accepted. Without weights, those that the rows determine
     are looked for: a negative one is a wrong sign.
+
+    Costs: the total that is minimised is not the one that was meant, or a figure is not what it is called.
+    Do: find which weights or terms were really used; do not compare this total with other runs.
     """
     sums = find_sums(log)
     if not sums:

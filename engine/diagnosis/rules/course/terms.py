@@ -34,7 +34,11 @@ SATURATED = 0.99
     of_log=True,
 )
 def pinned_contrast(log: LogFacts) -> Answer:
-    """A contrastive loss stands still at ln(B−1): of the given B, or of a whole number from 4 to 1024 that is near."""
+    """A contrastive loss that stands still at ln(B−1): of the given B, or of a near whole number from 4 to 1024.
+
+    Costs: nothing is learned: every sample is as near to each other one as to its own class.
+    Do: print the classes of a few batches and the mean cosine of the embeddings; the rate can wait.
+    """
     known = [s for s in log.of(Kind.TERM, Kind.TOTAL) if _is_contrastive(log, s) and s.meaning.split != VAL]
     if not known:
         return Unchecked("no contrastive loss is named")
@@ -85,7 +89,11 @@ def _is_contrastive(log: LogFacts, series: Series) -> bool:
     of_log=True,
 )
 def saturated_posteriors(log: LogFacts) -> Answer:
-    """Mean largest posterior above .99 over the last epoch that was logged, or the last tenth of the values."""
+    """Mean largest posterior above .99 over the last epoch that was logged, or the last tenth of the values.
+
+    Costs: the terms on the posteriors have no gradient: the clusters stay what they are.
+    Do: a mixture over fewer dimensions or log-densities times 1/D; a lower cluster weight, an entropy term.
+    """
     known = max_posteriors(log)
     if not known:
         return Unchecked("no largest posterior is named, and no cluster loss beside an entropy")

@@ -46,7 +46,12 @@ CONSTANT = 10
     of_log=True,
 )
 def divergence(log: LogFacts) -> Answer:
-    """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error)."""
+    """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error).
+
+    Costs: the weights are driven away from any answer.
+    Do: a tenth of the learning rate, a warmup, and clip the gradient.
+    Follows from: N901, C313.
+    """
     series = training_loss(log)
     if series is None:
         return Unchecked(log.without_loss)
@@ -86,6 +91,10 @@ def spikes(log: LogFacts) -> Answer:
     learned: the noise of a loss grows with it, and late in a run a hard batch is many times the trend.
 
     Three or more are a warning, and one that is not left again within 50 values; others are none.
+
+    Costs: what was learned is undone, and has to be learned again.
+    Do: look at the batches of those steps; clip the gradient.
+    Follows from: N901, O601, C313.
     """
     series = training_loss(log)
     if series is None:
@@ -134,8 +143,13 @@ def _stays(values: Floats, level: Floats, at: int) -> bool:
     of_log=True,
 )
 def stalled(log: LogFacts) -> Answer:
-    """The training loss stands still: exactly constant (error), at what knowing nothing gives (warning), or elsewhere
-    (information: it may have been as good as it gets from the beginning)."""
+    """The training loss stands still: exactly constant (an error), at ln C or ln 2, which is what knowing nothing gives
+    (a warning), or elsewhere (information: it may have been as good as it gets from the beginning).
+
+    Costs: nothing is learned.
+    Do: check that the loss depends on the weights, that the optimiser has them, and the labels' order.
+    Follows from: N901, O602, K401.
+    """
     series = training_loss(log)
     if series is None:
         return Unchecked(log.without_loss)

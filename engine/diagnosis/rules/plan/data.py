@@ -49,6 +49,9 @@ def class_imbalance(
     Thresholds: majority ≥ 90 % or largest/smallest ≥ 50 warn unless the sampler, class weights or a focal loss
     answer it; ≥ 10 informs. A class that training lacks is a warning where validation asks for it, and only worth
     knowing where nobody does: a list of classes may be longer than the data.
+
+    Costs: the majority alone gives a good accuracy, and small classes are never predicted.
+    Do: split by class; class weights, a weighted sampler or a focal loss; a balanced metric.
     """
     counts = labels.train.counts
     is_contrastive = compares_pairs(contrast, plan, sampler)
@@ -220,6 +223,9 @@ def train_val_leak(overlap: OverlapFacts) -> Answer:
 
     Where inputs repeat within the training split as often (few distinct values by nature), it is only likely. So is a
     near-duplicate: frames of one video and re-encoded files, seldom two pictures that are alike by chance.
+
+    Costs: the validation looks better than it is, and the best checkpoint is the one that remembers most.
+    Do: keep each sample once; keep near-duplicates on one side (data.group_by).
     """
     leak = overlap.leak
     if leak is None:
@@ -281,7 +287,11 @@ def _near_leak(leak: LeakFacts) -> Hit | None:
     cost=Cost.DATA,
 )
 def group_leak(overlap: OverlapFacts) -> Answer:
-    """A person, photo or recording in training and in validation."""
+    """A person, photo or recording in training and in validation: one is enough.
+
+    Costs: the validation measures how well known ones are recognised, not how new ones are judged.
+    Do: split by group (data.group_by; scikit-learn: GroupShuffleSplit).
+    """
     groups = overlap.groups
     if groups is None:
         return Unchecked("the data names no groups (person, photo, recording)")
@@ -316,7 +326,11 @@ def _by_group(groups: GroupFacts) -> Fix:
     cost=Cost.DATA,
 )
 def nonfinite_data(data: DataFacts) -> Answer:
-    """NaN or infinity in any tensor of any split; names the first sample."""
+    """NaN or infinity in any tensor of any split; names the first sample.
+
+    Costs: one such batch makes loss and weights NaN, and no metric over it is defined.
+    Do: repair or leave out these samples; where NaN marks what is missing, mask it before the loss.
+    """
     if not any(split.tensors for split in data.splits):
         return Unchecked(data.missing or "the data has no tensors")
     places = [place for split in data.splits for place in split.nonfinite]

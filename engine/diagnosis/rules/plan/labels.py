@@ -19,7 +19,11 @@ CONTRADICTED_SHARE = 0.005
     cost=Cost.DATA,
 )
 def labels_outside(labels: LabelFacts) -> Answer:
-    """Labels below 0 or from C on, in any split."""
+    """Labels below 0 or from C on, in any split: one is enough.
+
+    Costs: a loss that looks the class up fails (on a GPU with a device assert); any other learns a class too many.
+    Do: count labels from 0, and leave out samples that have none.
+    """
     for split in labels.splits:
         if split.num_outside:
             return _outside(split, len(labels.classes))
@@ -58,7 +62,11 @@ def _outside(split: SplitLabels, num_classes: int) -> Hit:
     cost=Cost.DATA,
 )
 def labels_contradict(overlap: OverlapFacts) -> Answer:
-    """Equal samples with different labels: more than 0.5 % of both splits."""
+    """Equal samples with different labels: more than 0.5 % of both splits.
+
+    Costs: the loss cannot fall below what the contradiction costs; the network learns a mean of both.
+    Do: look at them and keep one label each, or leave them out.
+    """
     leak = overlap.leak
     if leak is None:
         return Unchecked(overlap.leak_missing or "samples were not compared")

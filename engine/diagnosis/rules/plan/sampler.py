@@ -50,6 +50,10 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
     (or 3.5 deviations) between neighbouring batches of the mean place of their samples within their classes: where the
     data are sorted by class, a place in the whole would say no more than which classes meet, which a stratified sampler
     decides. Few classes with equally many samples each are what a sampler of pairs is for, and no fault.
+
+    Costs: the network follows the order: the loss swings with it, and the last batches weigh most.
+    Do: a fresh random order each epoch; with buckets, shuffle the buckets.
+    Follows from: D101, D103.
     """
     witnesses: list[str] = []
     figures: dict[str, float | int | str] = {}
@@ -94,7 +98,11 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
     cost=Cost.DATA,
 )
 def degenerate_last_batch(sampler: SamplerFacts, batch: BatchFacts | None = None) -> Answer:
-    """A last batch of one sample on which the network fails (error), or of less than B/8 samples."""
+    """A last batch of one sample on which the network fails (error), or of less than B/8 samples.
+
+    Costs: its update counts as much as any other and is far noisier; BatchNorm fails on one sample.
+    Do: leave out the incomplete batch (train.drop_last).
+    """
     last, size = sampler.last_size, sampler.batch_size
     if last is None:
         return Unchecked("the last batch of an epoch is not known")
@@ -136,6 +144,9 @@ def too_few_steps(
     Whether those were too few the loss says: a run in which it fell by a tenth has learned, one that goes on or made
     fewer than 20 steps says nothing, any other is a warning. Before there is a loss it is only an information, but for
     fewer than 20 steps. So it is for a run cut short on purpose with `train.max_steps`.
+
+    Costs: nothing is learned, whatever the learning rate.
+    Do: smaller batches, less accumulation or more epochs.
     """
     size = plan.batch_size
     num_batches = _batches_per_epoch(plan, data, sampler)
@@ -181,6 +192,9 @@ def short_epochs(plan: PlanFacts, data: DataFacts, sampler: SamplerFacts | None 
 
     Worth knowing, no fault: whole passes add up, and a fresh order leaves out other samples in each. Where the order
     never changes, those that are left out are never learned from: a warning. A run too short as a whole is D112's.
+
+    Costs: few updates for each pass over the data; what is always left out is never learned from.
+    Do: smaller batches, and a fresh order in each epoch.
     """
     num_samples, num_batches = data.train.num_samples, _batches_per_epoch(plan, data, sampler)
     if num_batches is None:

@@ -53,6 +53,10 @@ def single_class_batches(
     """More batches of one class than chance explains: P(X ≥ k), X ~ Binomial(n, Σ p_c^B), below 1e-6.
 
     A share above 20 % counts from 1e-3 on. If the split itself holds one class, this is a consequence of D103.
+
+    Costs: a contrastive loss has no negatives and stands at its floor; any other learns one class after the other.
+    Do: shuffle, or draw each class into each batch; a split of one class must be split anew.
+    Follows from: D103.
     """
     counts = drawn_in_an_epoch(sampler)
     if counts is None or len(counts) == 0:

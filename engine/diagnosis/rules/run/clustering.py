@@ -49,6 +49,10 @@ def one_hot_posteriors(clusters: ClusterFacts) -> Answer:
 
     p(1−p) is what a posterior passes on to its log-density; at p = .9998 that is nothing, so that terms on the
     posteriors cannot change them. Where it is so before the first update, no loss weight is the cause.
+
+    Costs: the terms on the posteriors have no gradient: the clusters stay what the first fit made of them.
+    Do: a projection to few dimensions before the mixture, or log-densities times 1/D.
+    Follows from: N901.
     """
     if not clusters.max_posterior > ONE_HOT:
         return None
@@ -146,6 +150,10 @@ def uneven_clusters(clusters: ClusterFacts) -> Answer:
     """Entropy of the sizes over an epoch below .9 ln K (error: .7), a component below .1/K (error), ratio above 10.
 
     The entropy of n draws is (K−1)/2n too low in the mean (Miller 1955): it is put back.
+
+    Costs: a few clusters take every sample, the others stand for nothing.
+    Do: a larger weight of the balance term, over a moving average instead of the batch.
+    Follows from: Q501, Q503.
     """
     if clusters.partial:
         return Unchecked(clusters.partial)
@@ -219,6 +227,9 @@ def refit_destroys_mapping(clusters: ClusterFacts, plan: PlanFacts | None = None
 
     From records: a drop of more than six times the usual change and a fifth of the best. Agreement below .5 that
     renumbering lifts to .7 or more proves a permutation: the groups stayed, what reads them by number was misled.
+
+    Costs: what reads posteriors by number starts anew, and the metric falls to chance.
+    Do: match the new components to the old ones (refit.mode: matched), or no refit at all.
     """
     if clusters.source == "records":
         return _judge_refits(clusters)
@@ -327,6 +338,9 @@ def singular_component(clusters: ClusterFacts) -> Answer:
     """A component whose weight is less than two samples, or that has its least variance in a tenth of its dimensions.
 
     Dimensions in which every component has its least variance are features that do not vary, and do not count.
+
+    Costs: the density is a spike on one sample, and the entropy of the posteriors says nothing.
+    Do: fewer clusters, fewer dimensions, or more samples for the fit.
     """
     found = clusters.components
     if found is None:

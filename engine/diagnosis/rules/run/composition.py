@@ -48,6 +48,10 @@ def dominating_term(batch: BatchFacts | None = None, terms: TermsFacts | None = 
     loss at its beginning, and a main term that fell by less than 2 %.
 
     A term of weight 1 was not given a weight: there may be two aims, and it is an information only.
+
+    Costs: the total falls while the term that matters stands still.
+    Do: a weight at which the term has a fifth of the gradient.
+    Follows from: N901, C313, C307, Q501, O601, O602.
     """
     if batch is not None:
         return _by_gradient(batch.gradients) if batch.gradients else Unchecked(f"{ONE_TERM}, or no main one")
@@ -119,7 +123,12 @@ def _two_digits(value: float) -> float:
     cost=Cost.BATCH,
 )
 def dead_term(batch: BatchFacts) -> Answer:
-    """A term that weighs something, is not 0, and passes no gradient to any parameter."""
+    """A term that weighs something, is not 0, and passes no gradient to any parameter.
+
+    Costs: the term is printed and adds to the total, and changes nothing.
+    Do: look for detach(), no_grad or saturated values on its way to the network, or leave it out.
+    Follows from: N901, C310, Q501, G702, G707.
+    """
     gradients = batch.gradients
     if gradients is None:
         return Unchecked(f"{ONE_TERM}, or no main one")
@@ -163,6 +172,10 @@ def standing_reconstruction(terms: TermsFacts) -> Answer:
 
     Where the constant answer is not known one that stands may have been good from the beginning, as loaded weights
     make it: an information. Where it is known and beaten, nothing is wrong.
+
+    Costs: a decoder that learns nothing; whatever its term was to keep in the features is not kept.
+    Do: check that its modules are trained and reached; then a larger weight of it, or a larger rate.
+    Follows from: N901, G701, G702, C313, O601, O602.
     """
     known = [term for term in terms.terms if term.kind == RECONSTRUCTION]
     if not known:
@@ -226,6 +239,10 @@ def useless_weight(
     More than 100 times above it is a warning. For `encoder` of the emotion task the range is .01 to .1, of the
     convergence document (§5.2); weighted F1 after 16 epochs, seed 1: .65 at 0, .65 at .05, .63 at 1, .54 at 50.
     What it comes to in shares of the gradient stands beside it, where it could be measured.
+
+    Costs: above the range a helping term leads the training, below it the term makes no difference.
+    Do: a weight within the range.
+    Follows from: C301.
     """
     if batch is not None:
         useful, weights = plan.useful_weights if plan else {}, dict(batch.weights)

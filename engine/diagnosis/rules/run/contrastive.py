@@ -43,6 +43,10 @@ def pinned_loss(
     """The term within .02 of ln(B−1), and no more than .02 apart, over the newest 20 steps or more.
 
     A symptom: of one class per batch, of equal embeddings or of missing positives, where these are found.
+
+    Costs: nothing is learned: every sample is as near to each other one as to its own class.
+    Do: look at the classes of a batch first, then at the mean cosine, then at positives; the learning rate last.
+    Follows from: D103, D101, K403, K402.
     """
     if contrast.source != "records":
         return Unchecked("nothing has been trained yet")
@@ -128,6 +132,9 @@ def too_few_positives(
     """Less than 90 % of the anchors have a positive in their batch (error: less than 50 %).
 
     Random batches give 1 − Σ p_c (1 − p_c)^(B−1).
+
+    Costs: anchors without a positive add nothing: a part of each batch is wasted, and the loss is noisy.
+    Do: several samples of each class in a batch (P classes × K ≥ 4), or larger batches.
     """
     if sampler.counts is None or not len(sampler.counts):
         return Unchecked("no class labels of batches")
@@ -196,6 +203,10 @@ def collapsed_embedding(
 
     Untrained networks may start near it and leave it, so that before training only a cosine of 1 is an error,
     above .99 a warning and above .95 an information. With one class equal embeddings are what the loss asks for.
+
+    Costs: all samples have the same place, and the loss stands at ln(B−1) with next to no gradient.
+    Do: a warmup, a lower learning rate, a higher temperature, normalisation before the last layer.
+    Follows from: D107.
     """
     is_zero = contrast.num_zero == contrast.batch_size
     if contrast.same_share == 1 and not is_zero:

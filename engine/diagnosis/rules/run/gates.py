@@ -45,6 +45,10 @@ def saturated_gates(
 
     A term that looks at the gates' values has no gradient at those either. One that looks at what they are made of
     has: where such a term weighs something, half-dead gates are an information. So are those that a run drew back.
+
+    Costs: no gradient goes through what stands at its end: the gate stays as it is for all samples.
+    Do: a smooth gate (sigmoid), a bias towards the middle, scaled inputs.
+    Follows from: N901, D106, O601.
     """
     stuck = [gate for gate in gates if gate.at_ends > SATURATED]
     begun = [gate for gate in gates if gate not in stuck and _is_half_dead(gate)]

@@ -27,7 +27,12 @@ ADAPTER = re.compile(r"lora|adapter|prompt|prefix_tuning|ia3", re.IGNORECASE)
 def nothing_learns(
     batch: BatchFacts | None = None, records: RecordFacts | None = None, plan: PlanFacts | None = None
 ) -> Answer:
-    """No trainable parameter, or none whose gradient is there and not zero."""
+    """No trainable parameter, or none whose gradient is there and not zero.
+
+    Costs: no update changes a weight.
+    Do: unfreeze a module, or attach the loss: look for detach(), .item(), no_grad, a weight of 0.
+    Follows from: C310, K403, K402.
+    """
     frozen = _named(batch.frozen if batch else records.frozen if records else ())
     if batch is not None:
         num_all, num_trainable = len(batch.parameters), len(batch.trainable)
@@ -73,6 +78,9 @@ def over_frozen(batch: BatchFacts, plan: PlanFacts | None = None) -> Answer:
 
     Weights that two freshly built networks agree on were loaded, not drawn: freezing those is transfer learning
     and only informed about, as are adapters (by name).
+
+    Costs: a head on random features learns little, whatever the learning rate.
+    Do: unfreeze an encoder, or load weights that were trained.
     """
     trainable, frozen = batch.trainable, [p for p in batch.parameters if not p.trainable]
     if not trainable:
@@ -107,7 +115,12 @@ def over_frozen(batch: BatchFacts, plan: PlanFacts | None = None) -> Answer:
     cost=Cost.BATCH,
 )
 def branch_without_gradient(batch: BatchFacts) -> Answer:
-    """Trainable parameters that the backward pass never reached, in two batches."""
+    """Trainable parameters that the backward pass never reached, in two batches.
+
+    Costs: these modules stay as they were drawn; in training on several devices they are an error.
+    Do: use them in the forward pass, remove them, or freeze them on purpose.
+    Follows from: C310, G701.
+    """
     unreached = [p for p in batch.trainable if p.grad_norm is None]
     if not batch.num_with_gradient:
         return Unchecked("no parameter has a gradient, see G701")

@@ -37,7 +37,11 @@ NO_REDUCTION = "the step draws random numbers, has fewer than three samples, or 
     rivals=("D107", "L203"),
 )
 def implausible_initial_loss(batch: BatchFacts) -> Answer:
-    """A term at more than twice what a network that knows nothing would have (closed form)."""
+    """A term at more than twice what a network that knows nothing would have (closed form).
+
+    Costs: the first updates undo the initial weights instead of learning; or labels and outputs do not fit.
+    Do: scale down the initial weights of the last layer; look at targets and outputs of one batch.
+    """
     known = {name: expected for name, expected in batch.expected.items() if expected.value > 0}
     if not known:
         return Unchecked(f"no closed form is known for the loss ({', '.join(batch.terms)})")
@@ -71,7 +75,12 @@ def implausible_initial_loss(batch: BatchFacts) -> Answer:
 )
 def summed_loss(batch: BatchFacts | None = None, terms: TermsFacts | None = None) -> Answer:
     """A term that doubles when every sample of the batch stands in it twice; of a run, one that goes with the number
-    of things in the batch (correlation of the logarithms above .9, as in C313)."""
+    of things in the batch (correlation of the logarithms above .9, as in C313).
+
+    Costs: the step grows with the batch: the learning rate means another thing at another batch size.
+    Do: take the mean over the samples (reduction='mean').
+    Follows from: N901.
+    """
     if batch is None:
         return _recorded_sum(terms) if terms is not None else Unchecked(NEITHER)
     facts = batch.reduction
@@ -135,6 +144,10 @@ def order_of_the_batch(batch: BatchFacts | None = None, terms: TermsFacts | None
     and five times that of another term of the same steps. Measured on the emotion task, seeds 1 to 5, 40 to 80 steps:
     planted .54 to .83 and a correlation of .99 to 1.00, healthy reconstructions .006 to .012 and .04 at most; the
     largest of healthy cross-entropies, in batches of 16, .25.
+
+    Costs: all but a few samples of a batch are not learned from, and the loss jumps from step to step.
+    Do: add up over all samples and divide by their number: the reset belongs before the loop.
+    Follows from: N901.
     """
     if batch is None:
         return _recorded_last(terms) if terms is not None else Unchecked(NEITHER)
@@ -204,7 +217,11 @@ def _is_of_one(term: TermCourse, terms: TermsFacts) -> bool:
     rivals=("G702",),
 )
 def loss_without_parameters(batch: BatchFacts) -> Answer:
-    """A term that is no scalar, or no term that has a gradient although there are trainable parameters."""
+    """A term that is no scalar, or no term that has a gradient although there are trainable parameters.
+
+    Costs: there is nothing to differentiate: no update changes a weight.
+    Do: remove .detach(), .item(), .data, no_grad or NumPy between network and loss; average the term.
+    """
     if batch.not_scalar:
         return _not_scalar(batch)
     if not batch.trainable:

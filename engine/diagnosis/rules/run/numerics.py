@@ -27,7 +27,12 @@ ENOUGH_BEFORE = 10
     rivals=("D107", "L203"),
 )
 def not_finite(batch: BatchFacts | None = None, records: RecordFacts | None = None) -> Answer:
-    """NaN or infinity in the first batch, or at a recorded step (those a gradient scaler skips are left out)."""
+    """NaN or infinity in the first batch, or at a recorded step (those a gradient scaler skips are left out).
+
+    Costs: from then on every weight that it reaches is NaN.
+    Do: look there for log(0), sqrt(0), a division by zero or an overflow; then a lower rate, clipping.
+    Follows from: D107, L203.
+    """
     if records is not None and records.num_steps:
         return None if records.first_nonfinite is None else _in_run(records.first_nonfinite)
     if batch is None:

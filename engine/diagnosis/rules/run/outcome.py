@@ -24,7 +24,12 @@ UNDEFINED = 2
     cost=Cost.RECORDS,
 )
 def absurd_loss(records: RecordFacts) -> Answer:
-    """The newest losses above 1e18, or a thousand times the first (an error), or above 1e10 (a warning)."""
+    """The newest losses above 1e18, or a thousand times the first (an error), or above 1e10 (a warning).
+
+    Costs: the weights are far beyond any that answer; what follows is overflow.
+    Do: a tenth of the learning rate, a warmup, a clipped gradient; scale inputs and targets.
+    Follows from: N901, O601.
+    """
     first, now = records.first_loss, records.recent_loss
     if not math.isfinite(now):
         return Unchecked("none of the newest losses is finite")
@@ -56,7 +61,12 @@ def absurd_loss(records: RecordFacts) -> Answer:
 )
 def undefined_monitor(monitor: MonitorFacts, records: RecordFacts) -> Answer:
     """The metric that chooses the best checkpoint is NaN, infinite or absent in the two newest validations: a warning;
-    in every one: an error."""
+    in every one: an error.
+
+    Costs: no best checkpoint is chosen, and early stopping and a plateau schedule see nothing.
+    Do: look at predictions and labels of the validation split, or monitor another metric (train.monitor).
+    Follows from: N901, E1007.
+    """
     newest = monitor.values[-UNDEFINED:]
     if any(math.isfinite(value) for value in newest):
         return None

@@ -25,6 +25,10 @@ def constant_predictions(scores: ScoreFacts) -> Answer:
 
     It is not defined where all predictions are equal. An error no better than that of the best constant is the second
     witness.
+
+    Costs: the network answers the same whatever it sees.
+    Do: look at the loss first: its gradient, its learning rate, dead activations before the output.
+    Follows from: D107, N901, G701, C310, Q503.
     """
     newest, error = scores.values[-1], scores.errors[-1]
     if not math.isnan(newest):

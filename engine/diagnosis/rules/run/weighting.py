@@ -34,7 +34,12 @@ SLOWER = {"weighting.momentum": 0.9, "weighting.rate": 0.1}
 )
 def unsteady_weights(terms: TermsFacts, plan: PlanFacts | None = None) -> Answer:
     """Weights that swing to and fro from epoch to epoch, or stand at the bound that clips them (warnings); a main term
-    that has fallen below a third of what was configured and of another's weight (an information)."""
+    that has fallen below a third of what was configured and of another's weight (an information).
+
+    Costs: the loss that is minimised changes from epoch to epoch, or the main term is no longer the aim.
+    Do: a longer mean and smaller steps of the weights, wider bounds, or fixed weights.
+    Follows from: N901, C313.
+    """
     moving = [course for course in terms.weights if course.configured > 0 and _num_changes(course) > 0]
     if not moving:
         return None if terms.weights else Unchecked("the run recorded no weights")
