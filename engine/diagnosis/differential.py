@@ -10,37 +10,51 @@ from dataclasses import replace
 
 from trainctl.engine.diagnosis.catalogue import SECTIONS, Rule, all_rules, course_rules
 from trainctl.engine.diagnosis.facts.evidence import Evidence
-from trainctl.engine.diagnosis.finding import Confidence, Finding, NotChecked, Report, Severity
+from trainctl.engine.diagnosis.finding import Confidence, Finding, Ignored, NotChecked, Report, Severity
 from trainctl.engine.diagnosis.scope import scope_of
 
 SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
 
-def diagnose(evidence: Evidence, *, sections: Collection[str] = SECTIONS, seconds: float = 0.0) -> Report:
+def diagnose(
+    evidence: Evidence,
+    *,
+    sections: Collection[str] = SECTIONS,
+    seconds: float = 0.0,
+    ignore: Mapping[str, str] | None = None,
+) -> Report:
     """Judge the evidence.
 
     Args:
         evidence: what is known.
         sections: only rules of these sections are asked.
         seconds: how long gathering the evidence took.
+        ignore: reasons by the codes of findings that are left out of the verdict; they explain no other finding.
     """
     known = all_rules(of_log=evidence.log is not None)
     rules = {code: rule for code, rule in known.items() if rule.section in sections}
     answers = {code: rule.apply(evidence) for code, rule in rules.items()}
     if evidence.course is not None:
-        of_course = {code: rule for code, rule in course_rules().items() if rule.section in sections}
-        answers |= {code: rule.apply(Evidence(log=evidence.course)) for code, rule in of_course.items()}
-        rules |= of_course
+        course = Evidence(log=evidence.course)
+        for code, one in course_rules().items():
+            # A rule over records sees every step, one over the course means of many: where both speak, the first does.
+            if one.section in sections and isinstance(answers.get(code), NotChecked | None) and code not in _found(answers):
+                answers[code] = one.apply(course)
+                rules.setdefault(code, one)
     not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
     found = [answer for answer in answers.values() if isinstance(answer, Finding)]
     checked = [code for code, answer in answers.items() if not isinstance(answer, NotChecked)]
     judged = {rules[code].section for code in checked}
+    ignored = [Ignored(finding, ignore[finding.code]) for finding in found if ignore and finding.code in ignore]
+    known_of = {entry.finding.code for entry in ignored}
+    kept = [finding for finding in found if finding.code not in known_of]
     return Report(
-        findings=tuple(order_causes(found, rules, checked)),
+        findings=tuple(order_causes(kept, rules, [code for code in checked if code not in known_of])),
         not_checked=tuple(not_checked),
         checked=tuple(checked),
         seconds=seconds,
         scope=scope_of(evidence, [name for name in SECTIONS if name in sections], judged),
+        ignored=tuple(ignored),
     )
 
 

@@ -163,6 +163,28 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """A finding that the user knows of and has left out of the verdict."""
+
+    finding: Finding
+    reason: str
+    """In the user's words."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return {**self.finding.to_json(), "reason": self.reason}
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data from which `from_plain` makes an equal one."""
+        return {**self.finding.to_plain(), "reason": self.reason}
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Ignored:
+        """Read back what `to_plain` gave."""
+        return cls(Finding.from_plain(data), str(data["reason"]))
+
+
+@dataclass(frozen=True)
 class Scope:
     """What a diagnosis looked at."""
 
@@ -186,6 +208,8 @@ class Report:
     seconds: float
     scope: Scope = Scope()
     """How much was looked at."""
+    ignored: tuple[Ignored, ...] = ()
+    """Findings that make no difference to the verdict, because the user says so."""
 
     @property
     def worst(self) -> Severity | None:
@@ -206,6 +230,7 @@ class Report:
             "not_looked_at": dict(self.scope.not_looked_at),
             "is_enough": self.scope.is_enough,
             "findings": [finding.to_json() for finding in self.findings],
+            "ignored": [entry.to_json() for entry in self.ignored],
             "not_checked": [{"code": entry.code, "why": entry.why} for entry in self.not_checked],
             "checked": list(self.checked),
             "seconds": round(self.seconds, 3),
@@ -213,7 +238,8 @@ class Report:
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data from which `from_plain` makes an equal report, but for the findings' `because`."""
-        return {**self.to_json(), "findings": [finding.to_plain() for finding in self.findings]}
+        findings = [finding.to_plain() for finding in self.findings]
+        return {**self.to_json(), "findings": findings, "ignored": [entry.to_plain() for entry in self.ignored]}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Report:
@@ -228,6 +254,7 @@ class Report:
             checked=tuple(data["checked"]),
             seconds=float(data["seconds"]),
             scope=Scope(tuple(data["looked_at"]), dict(data["not_looked_at"]), bool(data["is_enough"])),
+            ignored=tuple(Ignored.from_plain(entry) for entry in data["ignored"]),
         )
 
 

@@ -34,7 +34,7 @@ def report_lines(report: Report, evidence: Evidence, sections: Collection[str] =
             lines += [(), *finding_lines(finding, consequences(finding, report.findings))]
     # Of a course it is said by what it lacks: most checks could never be made of somebody else's log.
     missed = not_checked_lines(report) if evidence.log is None else scope_lines(report)
-    lines += [(), *missed, verdict_line(report)]
+    lines += [(), *ignored_lines(report), *missed, verdict_line(report)]
     return lines
 
 
@@ -129,6 +129,15 @@ def verdict_line(report: Report) -> Line:
     if primary is not None:
         return (head, (f": deal with {primary.code} {primary.name} first ({checks}; {looked})", ""))
     return (head, (f" ({checks}; {looked})", ""))
+
+
+def ignored_lines(report: Report) -> list[Line]:
+    """Findings that the user knows of, with the reasons given."""
+    said = [(entry.finding, entry.reason) for entry in report.ignored]
+    return [
+        ((f"{NOT_CHECKED} ignored  ", "dim"), (f"{one.code} {one.name}: {one.summary} ({why})", "dim"))
+        for one, why in said
+    ]
 
 
 def scope_lines(report: Report) -> list[Line]:

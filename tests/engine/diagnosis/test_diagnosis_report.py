@@ -27,7 +27,7 @@ def test_the_json_has_exactly_the_keys_of_the_schema() -> None:
     document = json.loads(json.dumps(diagnose(gather(ToyTask(splits=ONE_CLASS))).to_json(), allow_nan=False))
     assert set(document) == {
         *("schema", "verdict", "looked_at", "not_looked_at", "is_enough"),
-        *("findings", "not_checked", "checked", "seconds"),
+        *("findings", "ignored", "not_checked", "checked", "seconds"),
     }
     assert document["schema"] == 1
     assert document["verdict"] == "wrong"
