@@ -37,10 +37,11 @@ def diagnose(
     if evidence.course is not None:
         course = Evidence(log=evidence.course)
         for code, one in course_rules().items():
-            # A rule over records sees every step, one over the course means of many: where both speak, the first does.
-            if one.section in sections and isinstance(answers.get(code), NotChecked | None) and code not in _found(answers):
-                answers[code] = one.apply(course)
-                rules.setdefault(code, one)
+            # A rule over records sees every step, one over the course the means of many. The second speaks where the
+            # first does not exist, or has nothing to look at: what it will not judge yet is not for another to judge.
+            is_new = code not in rules or any(getattr(evidence, part) is None for part in rules[code].needs)
+            if one.section in sections and is_new:
+                answers[code], rules[code] = one.apply(course), one
     not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
     found = [answer for answer in answers.values() if isinstance(answer, Finding)]
     checked = [code for code, answer in answers.items() if not isinstance(answer, NotChecked)]

@@ -17,10 +17,11 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from trainctl.engine.config.fields import nearest
-from trainctl.engine.diagnosis.catalogue import COURSE_RULES, Cost, Rule, all_rules
+from trainctl.engine.diagnosis.catalogue import Cost, Rule, all_rules
 from trainctl.engine.errors import UserError
 
 BEFORE, RECORDS, LOG = "before training", "records", "log"
@@ -106,9 +107,7 @@ class Explanation:
 def catalogue() -> list[tuple[Rule, tuple[str, ...]]]:
     """Every rule with what it judges, in the order of the codes. A code may be of two: one for runs, one for logs."""
     found = [(rule, _judges(rule)) for rule in all_rules().values()]
-    found += [
-        (rule, (RECORDS, LOG) if code in COURSE_RULES else (LOG,)) for code, rule in all_rules(of_log=True).items()
-    ]
+    found += [(rule, (RECORDS, LOG)) for rule in all_rules(of_log=True).values()]
     return sorted(found, key=lambda entry: (entry[0].code[0], int(entry[0].code[1:])))
 
 
@@ -145,26 +144,22 @@ def _nearest(written: str, known: Mapping[str, str]) -> str:
 def explain(code: str) -> list[Explanation]:
     """What the rules of a code are: one, or one for runs and one for logs."""
     rules = catalogue()
-    names: dict[str, str] = {}
-    for rule, _ in rules:
-        names.setdefault(rule.code, rule.name)
-    follows = {
-        code: sorted({rule.code for rule, _ in rules if code in _read(rule)[3] and rule.code != code}) for code in names
-    }
+    names = {rule.code: rule.name for rule, _ in reversed(rules)}
 
     def named(codes: Iterable[str]) -> tuple[Named, ...]:
         return tuple(Named(other, names[other]) for other in codes if other in names)
 
+    following = dict.fromkeys(rule.code for rule, _ in rules if code in _read(rule)[3] and rule.code != code)
     found: list[Explanation] = []
     for rule, judges in rules:
         if rule.code == code:
             test, costs, do, causes = _read(rule)
-            found.append(
-                Explanation(rule, judges, test, costs, do, named(rule.rivals), named(causes), named(follows[rule.code]))
-            )
+            others = named(rule.rivals), named(causes), named(following)
+            found.append(Explanation(rule, judges, test, costs, do, *others))
     return found
 
 
+@cache
 def _read(rule: Rule) -> tuple[tuple[str, ...], str, str, tuple[str, ...]]:
     """Of a rule's docstring: what it tests, what the fault costs, what to do, what it may follow from."""
     test, _, rest = (inspect.getdoc(rule.judge) or "").partition("\n\nCosts: ")

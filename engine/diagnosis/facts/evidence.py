@@ -47,7 +47,7 @@ class Evidence:
     records: RecordFacts | None = None
     environment: EnvironmentFacts | None = None
     course: LogFacts | None = None
-    """How a run went, in the form of a log: for the rules of `COURSE_RULES`, beside those of the run."""
+    """How a run went, in the form of a log: for the rules over logs, beside those over records."""
     log: LogFacts | None = None
     """A log of any tool: judged by rules of its own, and then the only part there is."""
     missing: Mapping[str, str] = field(default_factory=dict[str, str])

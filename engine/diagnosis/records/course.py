@@ -1,4 +1,4 @@
-"""How a run went so far, in the form of a log: training loss and learning rate, thinned, and every validation.
+"""How a run went so far, in the form of a log: what was recorded at each step, thinned, and every validation.
 
 So the rules that judge the course of any tool's log judge a run too, while it goes on. Gets records and events; knows
 no file and no rule. Time and memory are bounded on a run of any length.
@@ -24,6 +24,8 @@ from trainctl.engine.runs.record import RecordLayout, Records
 MOST = 512
 """Values of the training loss that are kept: each is the mean of equally many steps."""
 MOST_VALIDATIONS = 4096
+MAY_BE_ABSENT = ("update_ratio", "amp_scale")
+"""Of which NaN says that there was nothing to measure."""
 SETTLED = 2
 """Epochs, and warmups, after which a loss that stands still is worth a word."""
 
@@ -44,7 +46,7 @@ class Extent:
 
 
 class LossCourse:
-    """Means of loss, terms, learning rate and epoch over blocks of steps, at most `MOST` of them."""
+    """Means of what is recorded at each step over blocks of steps, at most `MOST` of them."""
 
     def __init__(self) -> None:
         self.size = 1
@@ -56,7 +58,7 @@ class LossCourse:
 
     def leap(self, blocks: Blocks, names: Sequence[str], layout: RecordLayout) -> None:
         """Begin with the blocks of an overview."""
-        wanted = ["loss", "lr", "epoch", *(f"raw.{term}" for term in layout.terms)]
+        wanted = ["loss", "lr", "epoch", *(f"raw.{term}" for term in layout.terms), *_further(layout)]
         if not set(wanted) <= set(names):
             return
         means = blocks["mean"][:, [names.index(name) for name in wanted]].astype(np.float64)
@@ -66,7 +68,7 @@ class LossCourse:
     def add(self, records: Records, layout: RecordLayout) -> None:
         """Take in records, shape (n,)."""
         columns = [records["step"], records["loss"], records["lr"][:, 0], records["epoch"]]
-        columns += [records[f"term.{term}"] for term in layout.terms]
+        columns += [records[name] for name in (*(f"term.{term}" for term in layout.terms), *_further(layout))]
         self._rest.append(np.column_stack(columns).astype(np.float64))
         self._num_rest += len(records)
         self._weights = np.array([records[f"weight.{term}"][-1] for term in layout.terms], np.float64)
@@ -79,20 +81,35 @@ class LossCourse:
         The loss is the sum of the terms under the newest weights: what a weight that changes does to the total
         is no progress.
         """
-        rest = np.concatenate(self._rest) if self._rest else np.empty((0, self._blocks.shape[1]))
-        newest = _means(rest[None]) if len(rest) >= max(self.size // 2, 1) else rest[:0]
-        table = np.concatenate([self._blocks.reshape(-1, rest.shape[1]), newest])
+        table = self._table()
         loss = table[:, 1]
         counted = np.flatnonzero(self._weights)
         if len(counted) and np.isfinite(self._weights).all():
             loss = table[:, 4 + counted] @ self._weights[counted]
         return table[:, 0], np.rint(table[:, 3]), loss, table[:, 2]
 
+    def weights(self, terms: Sequence[str]) -> dict[str, float] | None:
+        """Newest weight of each term; None where there are no records, or one is no number."""
+        is_known = len(self._weights) == len(terms) and bool(np.isfinite(self._weights).all())
+        return dict(zip(terms, self._weights.tolist(), strict=True)) if is_known else None
+
+    def beside(self, layout: RecordLayout) -> dict[str, Doubles]:
+        """What was recorded beside loss and rate, by the name that it has in an export: terms, norm, ratio, scale."""
+        names = [*(f"term.{term}" for term in layout.terms), *_further(layout)]
+        table = self._table()
+        return {name: table[:, 4 + k] for k, name in enumerate(names)} if table.shape[1] == 4 + len(names) else {}
+
     @property
     def sole_weight(self) -> float | None:
         """Newest weight of the one term that counts; None where there are several, or none."""
         counted = self._weights[self._weights != 0]
         return float(counted[0]) if len(counted) == 1 and np.isfinite(counted[0]) and counted[0] > 0 else None
+
+    def _table(self) -> Doubles:
+        """A row for each block, and one for what has come since: step, loss, rate, epoch, then what is beside them."""
+        rest = np.concatenate(self._rest) if self._rest else np.empty((0, self._blocks.shape[1]))
+        newest = _means(rest[None]) if len(rest) >= max(self.size // 2, 1) else rest[:0]
+        return np.concatenate([self._blocks.reshape(-1, rest.shape[1]), newest])
 
     def _settle(self) -> None:
         waiting = np.concatenate(self._rest)
@@ -113,6 +130,11 @@ class LossCourse:
             self.size *= 2
 
 
+def _further(layout: RecordLayout) -> tuple[str, ...]:
+    """Fields beside loss, rate and terms, as records and overview call them."""
+    return ("grad_norm", "update_ratio", "amp_scale", *(f"scalar.{name}" for name in layout.scalars))
+
+
 def _means(groups: Doubles) -> Doubles:
     """Mean of what is finite in each group, and its last step: (groups, members, columns) to (groups, columns)."""
     is_finite = np.isfinite(groups)
@@ -129,8 +151,7 @@ def recorded_course(
     extent: Extent,
     *,
     num_classes: int | None,
-    terms: Sequence[str],
-    is_opposed: bool = False,
+    layout: RecordLayout,
 ) -> LogFacts:
     """The course as the facts of a log.
 
@@ -139,9 +160,10 @@ def recorded_course(
         validations: events in force, oldest first.
         extent: of the run's beginning.
         num_classes: None: unknown.
-        terms: names of the loss terms: they say what the loss is of, and are no metrics.
-        is_opposed: groups minimise terms of their own, so that their sum is nobody's loss.
+        layout: of the records. Its terms say what the loss is of, and are no metrics; where groups minimise terms of
+            their own, the sum is nobody's loss.
     """
+    terms, is_opposed = layout.terms, bool(layout.lr_names)
     steps, epochs, losses, rates = course.rows()
     is_enough = len(losses) * course.size >= LEAST_STEPS or len(np.unique(epochs)) >= LEAST_EPOCHS
     held = list(validations)[-MOST_VALIDATIONS:]
@@ -154,6 +176,7 @@ def recorded_course(
     series: list[Series] = []
     if is_enough and len(losses):
         series = _trained(row_of[: len(steps)], None if is_opposed else losses, rates, terms)
+        series += _beside(row_of[: len(steps)], course.beside(layout), terms)
     series += _validated(held, row_of[len(steps) :], (*terms, "loss") if is_opposed else terms)
     table = LogTable(
         source="the run",
@@ -167,6 +190,8 @@ def recorded_course(
     return LogFacts(
         table,
         tuple(series),
+        weights=course.weights(terms),
+        weights_from="the run",
         num_classes=num_classes,
         is_run=True,
         early=extent.too_early(last),
@@ -182,6 +207,18 @@ def _trained(rows: Ints, losses: Doubles | None, rates: Doubles, terms: Sequence
     if losses is None:
         return [rate]
     return [_series("training loss", losses, rows, Meaning(Kind.TOTAL, TRAIN, words)), rate]
+
+
+def _beside(rows: Ints, recorded: Mapping[str, Doubles], terms: Sequence[str]) -> list[Series]:
+    """What was recorded beside loss and rate; a single term is the loss itself, and said once."""
+    series: list[Series] = []
+    for name, values in recorded.items():
+        known = ~np.isnan(values) if name in MAY_BE_ABSENT else np.ones(len(values), bool)
+        if not known.any() or (name.startswith("term.") and len(terms) < 2):
+            continue
+        plain = name.removeprefix("scalar.")
+        series.append(_series(plain, values[known], rows[known], meaning_of(plain, TRAIN)))
+    return series
 
 
 def _validated(events: Sequence[Event], rows: Ints, terms: Sequence[str]) -> list[Series]:

@@ -159,8 +159,7 @@ class RunEvidence:
             held,
             extent,
             num_classes=classes,
-            terms=layout.terms,
-            is_opposed=bool(layout.lr_names),
+            layout=layout,
         )
         return replace(course, early=early or course.early)
 
