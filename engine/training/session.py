@@ -319,7 +319,8 @@ class _Sitting:
         step = self.assembly.state.progress.step
         summary = summarize(self.assembly, self.order.resolved.config, self.paths, ending)
         judged = self._judge(ending.state)
-        summary = replace(summary, **vars(judged))
+        said = {"verdict": judged.verdict, "looked_at": judged.looked_at, "not_judged": judged.not_judged}
+        summary = replace(summary, findings=judged.findings, num_checks=judged.num_checks, **said)
         with contextlib.suppress(UserError):  # it is among what the end says was refused
             self.desk.pulse.enter(ending.state, ending.reason)
         refused = self.writer.end(ending, step, summary)

@@ -62,12 +62,7 @@ def assemble_run(
     Raises:
         UserError: the data, the shape of the network, the device or the options cannot work.
     """
-    device = choose_device(config.runtime.device)
-    prepare_process(config.runtime, device)
-    if config.precision.compile:
-        keep_compiled()
-    else:
-        leave_compiler_out()
+    device = _prepared(config)
     precision = Precision(config.precision, device)
     optimizer_type(config.optimizer.name)  # before the data: they may take a minute to read
     seed_everything(config.seed)
@@ -109,6 +104,17 @@ def _pace_notes(sampler: Sampler, train: Split, config: RunConfig) -> list[str]:
         return []
     words = found.words(are_others=isinstance(sampler, RandomSampler))
     return [f"{words}; {found.advice}" if found.advice else words]
+
+
+def _prepared(config: RunConfig) -> torch.device:
+    """The device, with the process made ready for it."""
+    device = choose_device(config.runtime.device)
+    prepare_process(config.runtime, device)
+    if config.precision.compile:
+        keep_compiled()
+    else:
+        leave_compiler_out()
+    return device
 
 
 def _fresh_state(
