@@ -163,9 +163,7 @@ def recorded_course(
         layout: of the records. Its terms say what the loss is of, and are no metrics; where groups minimise terms of
             their own, the sum is nobody's loss.
     """
-    terms, is_opposed = layout.terms, bool(layout.lr_names)
-    steps, epochs, losses, rates = course.rows()
-    is_enough = len(losses) * course.size >= LEAST_STEPS or len(np.unique(epochs)) >= LEAST_EPOCHS
+    steps, epochs, _, _ = course.rows()
     held = list(validations)[-MOST_VALIDATIONS:]
     at = np.array([event.step for event in held], np.float64)
     # A validation comes after the steps it is of.
@@ -173,11 +171,9 @@ def recorded_course(
     row_of = np.empty(len(order), np.int64)
     row_of[order] = np.arange(len(order))
     of_epochs = np.array([event.whole("epoch") for event in held], np.float64)
-    series: list[Series] = []
-    if is_enough and len(losses):
-        series = _trained(row_of[: len(steps)], None if is_opposed else losses, rates, terms)
-        series += _beside(row_of[: len(steps)], course.beside(layout), terms)
-    series += _validated(held, row_of[len(steps) :], (*terms, "loss") if is_opposed else terms)
+    is_opposed = bool(layout.lr_names)
+    series = _of_steps(course, row_of[: len(steps)], layout)
+    series += _validated(held, row_of[len(steps) :], (*layout.terms, "loss") if is_opposed else layout.terms)
     table = LogTable(
         source="the run",
         format="run",
@@ -190,7 +186,7 @@ def recorded_course(
     return LogFacts(
         table,
         tuple(series),
-        weights=course.weights(terms),
+        weights=course.weights(layout.terms),
         weights_from="the run",
         num_classes=num_classes,
         is_run=True,
@@ -198,6 +194,16 @@ def recorded_course(
         is_opposed=is_opposed,
         sole_weight=course.sole_weight,
     )
+
+
+def _of_steps(course: LossCourse, rows: Ints, layout: RecordLayout) -> list[Series]:
+    """What was recorded at each step; nothing as long as there are too few."""
+    _, epochs, losses, rates = course.rows()
+    is_enough = len(losses) * course.size >= LEAST_STEPS or len(np.unique(epochs)) >= LEAST_EPOCHS
+    if not is_enough or not len(losses):
+        return []
+    trained = _trained(rows, None if layout.lr_names else losses, rates, layout.terms)
+    return trained + _beside(rows, course.beside(layout), layout.terms)
 
 
 def _trained(rows: Ints, losses: Doubles | None, rates: Doubles, terms: Sequence[str]) -> list[Series]:
