@@ -11,16 +11,20 @@ import numpy as np
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.diagnosis.facts.evidence import Evidence
+from trainctl.engine.diagnosis.logs.content import UNDERSTOOD
 from trainctl.engine.diagnosis.logs.events import event_files
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
-from trainctl.engine.diagnosis.logs.reading import UNDERSTOOD, parse_log, read_log
+from trainctl.engine.diagnosis.logs.reading import parse_log, read_log
+from trainctl.engine.diagnosis.logs.roles import parse_roles
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_folder, is_there
 from trainctl.engine.runs.layout import RunPaths
 
 STANDARD_INPUT = "-"
 MOST_NAMES = 8
+UNJUDGED = frozenset({Kind.OTHER, Kind.TIME, Kind.STEP, Kind.EPOCH})
+"""Kinds of which alone nothing can be said."""
 
 
 def is_log(ref: str, runs_dir: Path) -> bool:
@@ -39,7 +43,12 @@ def is_log(ref: str, runs_dir: Path) -> bool:
 
 
 def read_log_evidence(
-    ref: str, *, resolved: Resolved | None = None, num_classes: int | None = None, batch_size: int | None = None
+    ref: str,
+    *,
+    resolved: Resolved | None = None,
+    num_classes: int | None = None,
+    batch_size: int | None = None,
+    columns: str = "",
 ) -> Evidence:
     """Evidence of a log.
 
@@ -48,10 +57,12 @@ def read_log_evidence(
         resolved: the configuration that the log is of; gives weights of terms, number of clusters and batch size.
         num_classes: classes, or clusters of a clustering loss; None: as configured, or unknown.
         batch_size: None: as configured, or unknown.
+        columns: what some of its names are, `train=loss_t,val=loss_v`; empty: nothing is said.
 
     Raises:
-        UserError: it cannot be read, or has no figures.
+        UserError: it cannot be read, has no figures, or no such name.
     """
+    roles = parse_roles(columns) if columns else ()
     if ref == STANDARD_INPUT:
         table = parse_log(sys.stdin.buffer.read(), "standard input")
     else:
@@ -64,8 +75,9 @@ def read_log_evidence(
         num_clusters=num_classes or _clusters(config),
         num_classes=num_classes,
         batch_size=batch_size or (config.train.batch_size if config else None),
+        roles=roles,
     )
-    if all(series.meaning.kind is Kind.OTHER for series in facts.series):
+    if all(series.meaning.kind in UNJUDGED for series in facts.series):
         names = _names(list(facts.series))
         raise UserError(f"{table.source} names no loss, rate or learning rate, only {names}", UNDERSTOOD)
     return Evidence(log=facts)
@@ -85,8 +97,8 @@ def log_lines(log: LogFacts) -> list[str]:
     by_kind: dict[Kind, list[Series]] = {}
     for series in log.series:
         by_kind.setdefault(series.meaning.kind, []).append(series)
-    lines += [f"{kind}: {_names(by_kind[kind])}" for kind in Kind if kind in by_kind and kind is not Kind.OTHER]
-    others = by_kind.get(Kind.OTHER, [])
+    lines += [f"{kind}: {_names(by_kind[kind])}" for kind in Kind if kind in by_kind and kind not in UNJUDGED]
+    others = [series for kind in Kind if kind in UNJUDGED for series in by_kind.get(kind, [])]
     return lines + ([f"not judged: {_names(others)}"] if others else [])
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainctl.engine.diagnosis.logs.names import Kind, Meaning, meaning_of
+from trainctl.engine.diagnosis.logs.names import Kind, Meaning
+from trainctl.engine.diagnosis.logs.roles import Roles, meanings, with_roles
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
 
 RELATIVE = 1e-5
@@ -24,8 +25,7 @@ class Series:
     @property
     def name(self) -> str:
         """As the log has it, with the split of the heading above it."""
-        split = self.column.split
-        return f"{self.column.name} ({split})" if split else self.column.name
+        return self.column.full_name
 
     @property
     def values(self) -> Floats:
@@ -120,9 +120,15 @@ def read_facts(
     num_clusters: int | None = None,
     num_classes: int | None = None,
     batch_size: int | None = None,
+    roles: Roles = (),
 ) -> LogFacts:
-    """The facts of a log; the arguments as in `LogFacts`."""
-    series = tuple(Series(column, meaning_of(column.name, column.split)) for column in table.columns)
+    """The facts of a log; the arguments as in `LogFacts`, `roles`: what the user says that its names are.
+
+    Raises:
+        UserError: a role of a name that the log does not have.
+    """
+    table = with_roles(table, roles)
+    series = tuple(map(Series, table.columns, meanings(table.columns, roles)))
     return LogFacts(table, series, weights, weights_from, num_clusters, num_classes, batch_size)
 
 

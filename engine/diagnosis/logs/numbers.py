@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b"
 """A decimal number, NaN or infinity, in any case."""
@@ -11,10 +16,20 @@ _WHOLE = re.compile(rf"\s*(?:tensor\()?({NUMBER})\)?\s*(%?)\s*")
 _PARTS = re.compile(r"[-+]?\d*\.?(\d*)(?:e([-+]?\d+))?", re.IGNORECASE)
 
 
-def parse_number(text: str) -> tuple[float, bool] | None:
-    """The number that `text` is, and whether a percent sign follows it; None: it is none."""
+@dataclass(frozen=True)
+class Printed:
+    """A number as it was printed."""
+
+    value: float
+    digits: str
+    """The number alone."""
+    is_percent: bool
+
+
+def parse_number(text: str) -> Printed | None:
+    """The number that `text` is, with a percent sign or not; None: it is none."""
     found = _WHOLE.fullmatch(text)
-    return (float(found[1]), bool(found[2])) if found else None
+    return Printed(float(found[1]), found[1], bool(found[2])) if found else None
 
 
 def half_unit(text: str) -> float:
@@ -23,3 +38,23 @@ def half_unit(text: str) -> float:
     if found is None or not found[0]:
         return 0.0
     return 0.5 * 10.0 ** (int(found[2] or 0) - len(found[1]))
+
+
+def half_units(texts: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half a unit of the last printed digit of each of n numbers, shape (n,), as `half_unit` says for one.
+
+    Args:
+        texts: n printed numbers, without percent signs.
+        values: what they are, shape (n,).
+    """
+    written = np.strings.strip(np.array(texts, np.str_))
+    sign = np.maximum(np.strings.find(written, "e"), np.strings.find(written, "E"))
+    has_sign = sign >= 0
+    point = np.strings.find(written, ".")
+    end = np.where(has_sign, sign, np.strings.str_len(written))
+    power = -np.where(point >= 0, end - point - 1, 0)
+    powers = [int(text[text.lower().index("e") + 1 :]) for text in written[has_sign].tolist()]
+    power[has_sign] += np.array(powers, np.int64)
+    with np.errstate(over="ignore", under="ignore"):
+        units = 0.5 * 10.0 ** power.astype(np.float64)
+    return np.where(np.isfinite(values), units, 0.0)

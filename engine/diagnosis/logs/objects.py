@@ -1,19 +1,24 @@
 """Reads JSON: one object a line, a list of objects, a Hugging Face `trainer_state.json`, a Keras history.
 
-Names of nested objects are joined with slashes. Knows no meaning of a name but step and epoch.
+Names of nested objects are joined with slashes. Knows no meaning of a name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
+from trainctl.engine.diagnosis.logs.content import line_blocks
 from trainctl.engine.diagnosis.logs.numbers import half_unit
 from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
 
 _WORDS = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}
+LONGEST_WHOLE = 1 << 20
+"""Characters of a text up to which it is first tried as a whole."""
+RUNTIME = "train_runtime"
+"""In the closing row of a Hugging Face trainer, which sums up the whole training."""
+SUMMARY = {"train_loss": "train_loss (summary)"}
 HISTORY = "log_history"
 """Key of a Hugging Face trainer state that holds the log."""
 
@@ -29,11 +34,12 @@ class _Printed(float):
         return number
 
 
-def read_objects(text: str, lines: Sequence[str], source: str) -> LogTable | None:
+def read_objects(text: str, source: str) -> LogTable | None:
     """The table of a JSON text; None: it is not JSON."""
     if text.lstrip()[:1] not in ("{", "["):
         return None
-    whole = _parse(text)
+    is_of_lines = len(text) > LONGEST_WHOLE and text.count("\n{", 0, LONGEST_WHOLE) > 1
+    whole = None if is_of_lines else _parse(text)
     if isinstance(whole, dict) and isinstance(whole.get(HISTORY), list):
         return _table(((0, entry) for entry in whole[HISTORY]), source, "Hugging Face trainer state")
     if isinstance(whole, list):
@@ -41,16 +47,21 @@ def read_objects(text: str, lines: Sequence[str], source: str) -> LogTable | Non
     if isinstance(whole, dict) and (columns := _columns(whole)):
         rows = ((0, {name: values[index] for name, values in columns.items()}) for index in _indices(columns))
         return _table(rows, source, "JSON")
-    return _read_lines(lines, source)
+    return _read_lines(text, source)
 
 
-def _read_lines(lines: Sequence[str], source: str) -> LogTable | None:
-    """One object a line; a torn line is passed over."""
-    parsed = [(number, _parse(line)) for number, line in enumerate(lines, 1) if line.strip()]
-    objects = [(number, entry) for number, entry in parsed if isinstance(entry, dict)]
-    if not objects or 2 * len(objects) < len(parsed):
-        return None
-    return _table(iter(objects), source, "JSON lines")
+def _read_lines(text: str, source: str) -> LogTable | None:
+    """One object a line; a torn line is passed over. None: most are no objects."""
+    builder = TableBuilder(source, "JSON lines")
+    told = 0
+    for first, lines in line_blocks(text):
+        for number, line in enumerate(lines, first):
+            told += bool(line.strip())
+            if line.lstrip()[:1] == "{" and isinstance(entry := _parse(line), dict):
+                _take_row(builder, entry, number)
+        if 2 * builder.num_rows < told:
+            return None
+    return builder.build() if builder.num_rows else None
 
 
 def _parse(text: str) -> Any:
@@ -74,12 +85,16 @@ def _indices(columns: Mapping[str, list[Any]]) -> range:
 def _table(rows: Iterator[tuple[int, Any]], source: str, format: str) -> LogTable:
     builder = TableBuilder(source, format)
     for line, entry in rows:
-        if not isinstance(entry, Mapping):
-            continue
-        builder.start_row()
-        for name, value in _flat(entry):
-            _take(builder, name, value, line)
+        if isinstance(entry, Mapping):
+            _take_row(builder, entry, line)
     return builder.build()
+
+
+def _take_row(builder: TableBuilder, entry: Mapping[str, Any], line: int) -> None:
+    builder.start_row()
+    values = dict(_flat(entry))
+    for name, value in values.items():
+        _take(builder, SUMMARY.get(name, name) if RUNTIME in values else name, value, line)
 
 
 def _flat(entry: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, float]]:
@@ -94,14 +109,8 @@ def _flat(entry: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, floa
 
 
 def _take(builder: TableBuilder, name: str, value: float, line: int) -> None:
-    kind = meaning_of(name).kind
     try:
         number = float(value)
     except OverflowError:
         number = float("inf")
-    if kind is Kind.STEP:
-        builder.place(step=number)
-    elif kind is Kind.EPOCH:
-        builder.place(epoch=number)
-    else:
-        builder.add(name, number, line=line, half_unit=value.half_unit if isinstance(value, _Printed) else 0.0)
+    builder.add(name, number, line=line, half_unit=value.half_unit if isinstance(value, _Printed) else 0.0)

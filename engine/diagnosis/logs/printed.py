@@ -1,164 +1,169 @@
-"""Reads what trainings print: `Epoch 3/50 loss 1.23 val_loss=...`, or names and values under a heading.
+"""Reads what trainings print: `Epoch 3/50 loss 1.23 val_loss=...`, names and values under a heading, tables in text.
 
 A line belongs to the row before it until a name comes again or another step or epoch begins. Lines that are indented
-under a heading such as `Train Loss: 0.0234` belong to its part of the training. Knows no meaning of a name but step,
-epoch and train/validation/test.
+under a heading such as `Train Loss: 0.0234`, or follow one such as `Validation:`, belong to its part of the training.
+Knows no meaning of a name but step, epoch and train/validation/test.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass, field
 
-from trainctl.engine.diagnosis.logs.names import meaning_of
-from trainctl.engine.diagnosis.logs.numbers import NUMBER, half_unit
+from trainctl.engine.diagnosis.logs.content import line_blocks
+from trainctl.engine.diagnosis.logs.lexing import MARK, lex, value_of
+from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
+from trainctl.engine.diagnosis.logs.numbers import half_unit
+from trainctl.engine.diagnosis.logs.shapes import Pair, Shape, shape_of
 from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
 
-LONGEST = 4000
-"""Characters of a line that are looked at."""
-
-_WORD = r"[^\W\d][\w./@-]*(?:\(\w*\)|\[\w*\])?"
-_VALUE = rf"(?P<value>{NUMBER})(?P<percent>\s?%)?(?!\.?\w|[:/])"
-_PAIR = re.compile(rf"(?<![\w./-])(?P<name>{_WORD}(?: {_WORD}){{0,3}})\s*[:=]+\s*{_VALUE}")
-_SPOKEN = r"[\w/@.-]*(?:loss|acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|grad_norm)(?:@\d|_\w+)?"
-_BARE = re.compile(rf"(?<![\w./-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN})\s+{_VALUE}", re.IGNORECASE)
-_SIGN = re.compile(r"[:=]")
-_STEM = re.compile(r"(?:loss|acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|grad_norm)[\w@]*\s", re.IGNORECASE)
-"""Cheap signs that a line can hold a pair at all."""
-_UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!best_)(?<![\w/])"
-_COUNT = r"\s*[:=#]*\s*[\[(]?\s*(\d+(?:\.\d+)?)(?:\s*(?:/|of)\s*\d+)?[\])]?"
-_BATCHES = re.compile(r"(?<![\w/])(?:iter|iteration|batch)\b\s*[:=#]*\s*[\[(]?\s*\d+\s*(?:/|of)\s*(\d+)", re.IGNORECASE)
-"""`batch 3/4`: how many an epoch has."""
-_EPOCH = re.compile(rf"{_UNLESS}(?:ep|epoch)\b{_COUNT}|第\s*(\d+)\s*轮", re.IGNORECASE)
-_STEP = re.compile(rf"{_UNLESS}(?:global[_ ]step|step|iter|iteration|batch)\b{_COUNT}|第\s*(\d+)\s*步", re.IGNORECASE)
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_BULLET = re.compile(r"^[\s\-*•·├└│─|>]*(?=[^\W\d]|\d|第)")
-_COMMENT = re.compile(r"\s#\s.*$")
-_HEADING = re.compile(rf"(?P<name>{_WORD}(?: {_WORD}){{0,3}})\s*:\s*$")
-_INTERESTING = re.compile(r"\d|nan|inf|:\s*$", re.IGNORECASE)
+HEADER_HOLDS = 3
+"""Lines below a header without a row after which it is none."""
+SAME_LINES = 64
+"""Lines among which the same one of another process is looked for."""
 
 
-@dataclass(frozen=True)
-class _Pair:
-    name: str
-    value: float
-    half_unit: float
-    is_percent: bool
-
-
-@dataclass(frozen=True)
-class _Line:
-    """What one line says."""
-
-    indent: int
-    heading: str
-    """Its first name, if it can be a heading."""
-    step: float | None
-    epoch: float | None
-    pairs: tuple[_Pair, ...]
-    batches: int | None = None
-    """Of an epoch."""
+def read_printed(text: str, source: str) -> LogTable:
+    """The table of a text; a text without figures gives a table without columns."""
+    reader = _Reader(TableBuilder(source, "text"))
+    if text.count("\n") <= 2 < text.count("\r"):  # one progress bar is the whole log: each state of it counts
+        text = text.replace("\r", "\n")
+    for first, lines in line_blocks(text):
+        for number, raw in enumerate(lines, first):
+            reader.take(raw, number)
+    return reader.builder.build()
 
 
 @dataclass
-class _State:
+class _Reader:
     """Where the reader is."""
 
+    builder: TableBuilder
     seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Split and name of the values in the present row."""
     step: float | None = None
     epoch: float | None = None
     headings: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """Indent and split of the headings above."""
+    heading: str = ""
+    """Split of the last heading without a figure, where no other step or epoch has begun since."""
+    section: str = ""
+    """Of a table of names and values."""
+    is_in_table: bool = False
+    is_at_end: bool = False
+    """Whether such a table has just ended."""
+    header: tuple[str, ...] = ()
+    """Of a table in columns."""
+    header_line: int = 0
+    """The line of the header, or of its last row."""
+    recent: deque[tuple[str, ...]] = field(default_factory=lambda: deque[tuple[str, ...]](maxlen=SAME_LINES))
+    """What processes that say their number wrote last."""
 
+    last: tuple[str, ...] = ()
+    """What the line before said."""
 
-def read_printed(lines: Sequence[str], source: str) -> LogTable:
-    """The table of a text; a text without figures gives a table without columns."""
-    builder, state = TableBuilder(source, "text"), _State()
-    for number, raw in enumerate(lines, 1):
-        line = _parse(raw)
-        if line is not None:
-            if line.batches is not None:
-                builder.batches.add(line.batches)
-            _take(builder, state, line, number)
-    return builder.build()
+    def take(self, raw: str, number: int) -> None:
+        """Take in a line."""
+        template, numbers, indent = lex(raw)
+        shape = shape_of(template)
+        if shape.is_ruler:
+            self._rule()
+        elif shape.section:
+            self.section = shape.section
+        elif shape.header and not shape.heading:
+            self.header, self.header_line = shape.header, number
+        elif self.header and shape.cells and self._take_cells(shape, numbers, number):
+            return
+        elif (shape.says_something or shape.heading) and not self._is_repeated(shape, numbers):
+            self._take_line(shape, numbers, indent, number)
 
+    def _rule(self) -> None:
+        """A ruler ends a table of names and values, which is one row."""
+        self.is_at_end = self.is_in_table
+        self.is_in_table, self.section = False, ""
 
-def _take(builder: TableBuilder, state: _State, line: _Line, number: int) -> None:
-    split = _heading_split(state, line)
-    keys = [(split, pair.name) for pair in line.pairs]
-    moved = _moved(line.step, state.step) or _moved(line.epoch, state.epoch)
-    if moved and _moved(line.epoch, state.epoch):
-        state.step = None
-    state.step = state.step if line.step is None else line.step
-    state.epoch = state.epoch if line.epoch is None else line.epoch
-    if moved or not builder.num_rows or any(key in state.seen for key in keys):
-        if not builder.num_rows or state.seen:
-            builder.start_row()
-        state.seen = set()
-    builder.place(step=state.step, epoch=state.epoch)
-    for key, pair in zip(keys, line.pairs, strict=True):
-        state.seen.add(key)
-        builder.add(pair.name, pair.value, line=number, half_unit=pair.half_unit, split=split, percent=pair.is_percent)
+    def _is_repeated(self, shape: Shape, numbers: list[str]) -> bool:
+        """Whether another process has written the same, or the same was written twice for one step."""
+        places = [numbers[at] for at in (shape.step, shape.epoch) if at is not None]
+        said = (*places, *(f"{pair.name} {numbers[pair.at]}" for pair in shape.pairs))
+        is_repeated = bool(shape.pairs) and (
+            (shape.is_of_node and said in self.recent) or (shape.step is not None and said == self.last)
+        )
+        self.last = said
+        if shape.is_of_node and not is_repeated:
+            self.recent.append(said)
+        return is_repeated
+
+    def _take_line(self, shape: Shape, numbers: list[str], indent: int, number: int) -> None:
+        if shape.batches is not None and numbers[shape.batches].isdecimal():
+            self.builder.batches.add(int(numbers[shape.batches]))
+        step, epoch = (None if at is None else value_of(numbers[at]) for at in (shape.step, shape.epoch))
+        self.is_in_table |= shape.is_cell
+        above = self._split_above(shape, indent, _moved(step, self.step) or _moved(epoch, self.epoch))
+        values = [
+            (_name(pair, numbers, self.section if shape.is_cell else ""), pair.split or above, pair)
+            for pair in shape.pairs
+        ]
+        keys = [("" if meaning_of(name).split else split, name) for name, split, _ in values]
+        if shape.unit:
+            self.builder.step_unit = shape.unit
+        self._place(step, epoch, keys)
+        for (split, name), (_, _, pair) in zip(keys, values, strict=True):
+            self._add(name, numbers[pair.at], number, split, pair.is_percent)
+
+    def _take_cells(self, shape: Shape, numbers: list[str], number: int) -> bool:
+        """Take a line in as a row under the header above it; False: it is none."""
+        if len(shape.cells) != len(self.header) or number - self.header_line > HEADER_HOLDS:
+            return False
+        cells = zip(self.header, shape.cells, strict=True)
+        told = [(name, numbers[cell.at]) for name, cell in cells if cell.at is not None]
+        if len(told) < max(2, len(self.header) / 2):
+            return False
+        self.header_line = number
+        kinds = {name: meaning_of(name).kind for name, _ in told}
+        places = {kinds[name]: value_of(text) for name, text in told if kinds[name] in (Kind.STEP, Kind.EPOCH)}
+        figures = [(name, text) for name, text in told if kinds[name] not in (Kind.STEP, Kind.EPOCH)]
+        self._place(places.get(Kind.STEP), places.get(Kind.EPOCH), [("", name) for name, _ in figures])
+        for name, text in figures:
+            self._add(name, text, number, "", False)
+        return True
+
+    def _place(self, step: float | None, epoch: float | None, keys: list[tuple[str, str]]) -> None:
+        """Go to the step and epoch that a line names, and begin a row where these or a name that comes again say so."""
+        moved = _moved(step, self.step) or _moved(epoch, self.epoch)
+        if _moved(epoch, self.epoch):
+            self.step = None
+        self.step = self.step if step is None else step
+        self.epoch = self.epoch if epoch is None else epoch
+        if moved or self.is_at_end or not self.builder.num_rows or any(key in self.seen for key in keys):
+            if not self.builder.num_rows or self.seen:
+                self.builder.start_row()
+            self.seen, self.is_at_end = set(), False
+        self.builder.place(step=self.step, epoch=self.epoch)
+        self.seen.update(keys)
+
+    def _add(self, name: str, text: str, line: int, split: str, percent: bool) -> None:
+        value = value_of(text)
+        self.builder.add(name, value, line=line, half_unit=half_unit(text), split=split, percent=percent)
+
+    def _split_above(self, shape: Shape, indent: int, moved: bool) -> str:
+        """The split of the heading that the line stands under; the line may be a heading itself."""
+        while self.headings and self.headings[-1][0] >= indent:
+            self.headings.pop()
+        if moved:
+            self.heading = ""
+        above = self.headings[-1][1] if self.headings else self.heading
+        if shape.heading:
+            self.headings.append((indent, shape.heading))
+            self.heading = self.heading if shape.has_figures else shape.heading
+        return above
 
 
 def _moved(new: float | None, old: float | None) -> bool:
     return new is not None and new != old
 
 
-def _heading_split(state: _State, line: _Line) -> str:
-    """The split of the heading that the line stands under; the line may be a heading itself."""
-    while state.headings and state.headings[-1][0] >= line.indent:
-        state.headings.pop()
-    above = state.headings[-1][1] if state.headings else ""
-    own = meaning_of(line.heading).split if line.heading else ""
-    if own:
-        state.headings.append((line.indent, own))
-    return above
-
-
-def _parse(raw: str) -> _Line | None:
-    """What a line says; None: nothing."""
-    text = raw[:LONGEST].rstrip("\r\n")
-    if "\r" in text:  # a progress bar drawn over itself: its last state counts
-        text = text.rpartition("\r")[2]
-    if not _INTERESTING.search(text):
-        return None
-    text = _COMMENT.sub("", _ESCAPES.sub("", text)).replace("：", ":").replace("'", "").replace('"', "")
-    indent = len(text) - len(text.lstrip())
-    batches = _BATCHES.search(text) if "/" in text or " of " in text else None
-    text = _BULLET.sub("", text)
-    epoch, text = _cut(_EPOCH, text)
-    step, text = _cut(_STEP, text)
-    pairs, text = _pairs(text)
-    heading = _HEADING.fullmatch(text.strip())
-    name = heading["name"] if heading else pairs[0].name if len(pairs) == 1 else ""
-    if not pairs and step is None and epoch is None and not heading:
-        return None
-    return _Line(indent, name, step, epoch, tuple(pairs), int(batches[1]) if batches else None)
-
-
-def _cut(pattern: re.Pattern[str], text: str) -> tuple[float | None, str]:
-    """The number that a pattern finds, and the text without it."""
-    found = pattern.search(text)
-    if found is None:
-        return None, text
-    number = found[1] or found[2]
-    return float(number), f"{text[: found.start()]} | {text[found.end() :]}"
-
-
-def _pairs(text: str) -> tuple[list[_Pair], str]:
-    """Names with their values in the order of the text, and what is left of it."""
-    found: list[tuple[int, _Pair]] = []
-    for pattern, hint in ((_PAIR, _SIGN), (_BARE, _STEM)):
-        if hint.search(text):
-            matches = list(pattern.finditer(text))
-            found += [(match.start(), _pair(match)) for match in matches]
-            for match in matches:
-                text = f"{text[: match.start()]}{'|' * len(match[0])}{text[match.end() :]}"
-    return [pair for _, pair in sorted(found, key=lambda entry: entry[0])], text
-
-
-def _pair(match: re.Match[str]) -> _Pair:
-    return _Pair(match["name"], float(match["value"]), half_unit(match["value"]), match["percent"] is not None)
+def _name(pair: Pair, numbers: list[str], section: str) -> str:
+    """The name as the log has it; in a table, with the section that it stands in."""
+    name = pair.name.replace(MARK, numbers[pair.inner]) if MARK in pair.name else pair.name
+    return section + name

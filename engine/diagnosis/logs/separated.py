@@ -1,67 +1,121 @@
 """Reads a table of values under a header of names: CSV, tab-separated, or columns of a terminal.
 
-Rows may be sparse, as Lightning's CSVLogger writes them: an empty field was not logged. Knows no meaning of a name
-but step and epoch.
+Rows may be sparse, as Lightning's CSVLogger writes them: an empty field was not logged. Whole columns are converted at
+once, a block of lines at a time. Knows no meaning of a name.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
-from trainctl.engine.diagnosis.logs.numbers import half_unit, parse_number
-from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
+import numpy as np
+
+from trainctl.engine.diagnosis.logs.content import first_lines, line_blocks
+from trainctl.engine.diagnosis.logs.numbers import half_units, parse_number
+from trainctl.engine.diagnosis.logs.table import BlockBuilder, Floats, Ints, LogTable
 
 DELIMITERS = (",", "\t", ";", "|")
 WORDS = {",": "CSV", "\t": "tab-separated values", ";": "CSV", "|": "a table", " ": "a table"}
+LOOKED_AT = 60
+"""Lines by which a table is recognised."""
+LATEST_HEADER = 30
+"""Lines before a header, at most: a configuration, comments."""
+FITTING = 0.9
+"""Share of the lines below a header that must be its rows."""
 
 
-def find_delimiter(lines: Sequence[str]) -> str | None:
-    """What separates the names of the header and the values below it; None: it is no such table."""
-    head = [line for line in lines if line.strip()][:2]
-    if len(head) < 2:
-        return None
+@dataclass(frozen=True)
+class Layout:
+    """The header of a table, and what separates its fields."""
+
+    delimiter: str
+    names: tuple[str, ...]
+
+
+def find_layout(text: str) -> Layout | None:
+    """How a text is a table of values under a header; None: it is none."""
+    head = first_lines(text, LOOKED_AT)
     for delimiter in (*DELIMITERS, " "):
-        names, values = _split(head[0], delimiter), _split(head[1], delimiter)
-        if len(names) == len(values) and _is_header(names) and _has_values(values, len(names)):
-            return delimiter if len(names) > 1 else ","
+        split = [_split(line, delimiter) for line in head]
+        for start, names in enumerate(split[: min(LATEST_HEADER, len(split) - 1)]):
+            if _is_header(names) and _fit(names, split[start + 1 :]):
+                return Layout(delimiter if len(names) > 1 else ",", tuple(names))
     return None
 
 
-def read_separated(lines: Sequence[str], source: str, delimiter: str) -> LogTable:
-    """The table of a file that `find_delimiter` recognised."""
-    rows = list(_rows(lines, delimiter))
-    names = rows[0][1]
-    kinds = [meaning_of(name).kind for name in names]
-    builder = TableBuilder(source, WORDS[delimiter])
-    for number, fields in rows[1:]:
-        if fields == names:  # another run appended to the same file
-            continue
-        builder.start_row()
-        for name, kind, field in zip(names, kinds, fields, strict=False):
-            _take(builder, name, kind, field, number)
+def read_separated(text: str, source: str, layout: Layout) -> LogTable:
+    """The table of a file that `find_layout` recognised."""
+    builder = BlockBuilder(source, WORDS[layout.delimiter])
+    names: tuple[str, ...] = ()
+    for first, lines in line_blocks(text):
+        numbers, rows = _rows(first, lines, layout.delimiter)
+        headers = [index for index, row in enumerate(rows) if row[0] == layout.names[0] and _is_header(row)]
+        for start, end in zip([0, *(index + 1 for index in headers)], [*headers, len(rows)], strict=True):
+            if start:  # another run appended to the same file, maybe with other names
+                names = tuple(rows[start - 1])
+            if names and end > start:  # what stands above the first header is no row
+                _take(builder, names, numbers[start:end], rows[start:end])
     return builder.build()
 
 
-def _take(builder: TableBuilder, name: str, kind: Kind, field: str, line: int) -> None:
-    found = parse_number(field)
-    if found is None or not name:
-        return
-    if kind is Kind.STEP:
-        builder.place(step=found[0])
-    elif kind is Kind.EPOCH:
-        builder.place(epoch=found[0])
-    else:
-        builder.add(name, found[0], line=line, half_unit=half_unit(field), percent=found[1])
+def _take(builder: BlockBuilder, names: Sequence[str], numbers: Ints, rows: list[list[str]]) -> None:
+    builder.start_rows(numbers)
+    is_full = min(map(len, rows)) >= len(names)
+    for index, name in enumerate(names):
+        if name:
+            cells = [row[index] if is_full or len(row) > index else "" for row in rows]
+            builder.add(name, *_figures(cells))
 
 
-def _rows(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
-    """Fields of each line that is not empty, with its number."""
+def _figures(cells: list[str]) -> tuple[Ints | None, Floats, Floats, bool]:
+    """Which cells hold a number (None: each does), the numbers, their half units, and whether any is in percent."""
+    values = _floats(cells)
+    if values is not None:
+        return None, values, half_units(cells, values), False
+    at = [index for index, cell in enumerate(cells) if cell]
+    told = [cells[index] for index in at]
+    values = _floats(told)
+    if values is not None:
+        return np.array(at, np.int64), values, half_units(told, values), False
+    parsed = [(index, found) for index in at if (found := parse_number(cells[index])) is not None]
+    values = np.array([found.value for _, found in parsed], np.float64)
+    units = half_units([found.digits for _, found in parsed], values)
+    is_percent = any(found.is_percent for _, found in parsed)
+    return np.array([index for index, _ in parsed], np.int64), values, units, is_percent
+
+
+def _floats(cells: list[str]) -> Floats | None:
+    """The cells as numbers; None: one of them is none, or is written so that only `parse_number` can tell."""
+    try:
+        values = np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        return None
+    return None if any("_" in cell for cell in cells) else values
+
+
+def _rows(first: int, lines: list[str], delimiter: str) -> tuple[Ints, list[list[str]]]:
+    """Fields of each line that is not empty, and the lines' numbers."""
+    rows, numbers = _all_rows(first, lines, delimiter)
+    if all(rows) and all(row[0] for row in rows):
+        return numbers, rows
+    kept = [index for index, row in enumerate(rows) if any(row)]
+    return numbers[kept], [rows[index] for index in kept]
+
+
+def _all_rows(first: int, lines: list[str], delimiter: str) -> tuple[list[list[str]], Ints]:
     if delimiter == " ":
-        return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+        return [line.split() for line in lines], np.arange(first, first + len(lines))
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        rows = []
+    if len(rows) == len(lines):
+        return rows, np.arange(first, first + len(lines))
     reader = csv.reader(map(_plain, lines), delimiter=delimiter, skipinitialspace=True)
-    return [(reader.line_num, [field.strip() for field in fields]) for fields in reader if any(fields)]
+    numbered = [(reader.line_num, row) for row in reader]
+    return [row for _, row in numbered], np.array([number for number, _ in numbered], np.int64) + (first - 1)
 
 
 def _plain(line: str) -> str:
@@ -77,15 +131,28 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 def _is_header(names: Sequence[str]) -> bool:
     told = [name for name in names if name]
-    return bool(told) and all(parse_number(name) is None and not _is_pair(name) for name in told)
+    return (
+        bool(told)
+        and len(set(told)) == len(told)
+        and all(parse_number(name) is None and not _is_pair(name) and any(map(str.isalpha, name)) for name in told)
+    )
+
+
+def _fit(names: Sequence[str], below: Sequence[list[str]]) -> bool:
+    """Whether the lines below a header are its rows, but for a last one that is still being written."""
+    whole = below[:-1] if len(below) > 1 and len(below[-1]) < len(names) else below
+    fitting = sum(fields == names or _is_row(fields, names) for fields in whole)
+    return bool(whole) and fitting >= FITTING * len(whole) and _is_row(whole[0], names)
+
+
+def _is_row(fields: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether there is a field for each name, numbers among them, and none that says its own name."""
+    if len(fields) != len(names) or any(_is_pair(field) for field in fields):
+        return False
+    return any(name and parse_number(field) is not None for name, field in zip(names, fields, strict=True))
 
 
 def _is_pair(field: str) -> bool:
     """Whether a field says its own name, as in `loss: 0.5`."""
     before, mark, after = field.rpartition(next((mark for mark in ":= " if mark in field), ":"))
     return bool(mark) and any(map(str.isalpha, before)) and parse_number(after) is not None
-
-
-def _has_values(fields: Sequence[str], num_names: int) -> bool:
-    numbers = sum(1 for field in fields if parse_number(field) is not None)
-    return numbers >= (1 if num_names > 1 else num_names) and not any(_is_pair(field) for field in fields)

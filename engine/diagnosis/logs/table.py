@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from array import array
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,17 @@ class Column:
     is_percent: bool = False
     """Whether the log prints a percent sign behind the value."""
 
+    @property
+    def full_name(self) -> str:
+        """As the log has it, with the split of the heading above it."""
+        return f"{self.name} ({self.split})" if self.split else self.name
+
+    def at_rows(self, num_rows: int) -> Floats:
+        """The values at their rows, shape (rows,); NaN: none."""
+        placed = np.full(num_rows, np.nan)
+        placed[self.rows] = self.values
+        return placed
+
 
 @dataclass(frozen=True)
 class LogTable:
@@ -48,11 +59,28 @@ class LogTable:
     """Epoch of each row, shape (rows,); NaN: unknown."""
     batches: int | None = None
     """Batches of an epoch, where the log says so and always the same; None: unknown."""
+    step_unit: str = "step"
+    """What `steps` counts: `step`, `iteration`, `round` (of boosting), `episode`, `timestep` (of an environment),
+    `sample` or `second`."""
+    step_name: str = ""
+    """The name in the log that `steps` is read from; empty: it is a part of the text, or unknown."""
+    epoch_name: str = ""
 
     @property
     def num_values(self) -> int:
         """Values of all columns."""
         return sum(len(column.values) for column in self.columns)
+
+
+@dataclass
+class _Cells:
+    """Values of one name, growing: 32 bytes each and no object."""
+
+    rows: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    lines: array[int] = field(default_factory=lambda: array("q"))
+    half_units: array[float] = field(default_factory=lambda: array("d"))
+    is_percent: bool = False
 
 
 class TableBuilder:
@@ -68,10 +96,10 @@ class TableBuilder:
         self.num_rows = 0
         self.batches: set[int] = set()
         """Numbers of batches of an epoch that the log names."""
-        self._cells: dict[tuple[str, str], list[tuple[int, float, int, float]]] = {}
-        self._percent: set[tuple[str, str]] = set()
-        self._steps: list[float] = []
-        self._epochs: list[float] = []
+        self.step_unit, self.step_name, self.epoch_name = "step", "", ""
+        self._cells: dict[tuple[str, str], _Cells] = {}
+        self._steps = array("d")
+        self._epochs = array("d")
 
     def start_row(self, step: float = np.nan, epoch: float = np.nan) -> None:
         """Begin a row; values go into it until the next one begins."""
@@ -91,9 +119,14 @@ class TableBuilder:
     ) -> None:
         """Add a value to the row that was begun."""
         assert self.num_rows, "no row was begun"
-        self._cells.setdefault((split, name), []).append((self.num_rows - 1, value, line, half_unit))
-        if percent:
-            self._percent.add((split, name))
+        cells = self._cells.get((split, name))
+        if cells is None:
+            cells = self._cells[split, name] = _Cells()
+        cells.rows.append(self.num_rows - 1)
+        cells.values.append(value)
+        cells.lines.append(line)
+        cells.half_units.append(half_unit)
+        cells.is_percent |= percent
 
     def build(self) -> LogTable:
         """The table of all that was added."""
@@ -101,21 +134,77 @@ class TableBuilder:
             source=self.source,
             format=self.format,
             num_rows=self.num_rows,
-            columns=tuple(self._column(key) for key in self._cells),
+            columns=tuple(_column(split, name, cells) for (split, name), cells in self._cells.items()),
             steps=np.array(self._steps, np.float64),
             epochs=np.array(self._epochs, np.float64),
             batches=next(iter(self.batches)) if len(self.batches) == 1 else None,
+            step_unit=self.step_unit,
+            step_name=self.step_name,
+            epoch_name=self.epoch_name,
         )
 
-    def _column(self, key: tuple[str, str]) -> Column:
-        split, name = key
-        cells: NDArray[Any] = np.array(self._cells[key], np.float64).reshape(-1, 4)
+
+class BlockBuilder:
+    """Gathers whole blocks of rows of a table whose names are known beforehand.
+
+    Args:
+        source: the file.
+        format: its format in words.
+    """
+
+    def __init__(self, source: str, format: str) -> None:
+        self.source, self.format = source, format
+        self.num_rows = 0
+        self._lines: list[Ints] = []
+        self._blocks: dict[str, list[tuple[int, Ints | None, Floats, Floats]]] = {}
+        self._percent: set[str] = set()
+
+    def start_rows(self, lines: Ints) -> None:
+        """Begin a block of rows, which stand in these lines."""
+        self._lines.append(lines)
+        self.num_rows += len(lines)
+
+    def add(self, name: str, at: Ints | None, values: Floats, half_units: Floats, is_percent: bool) -> None:
+        """Add a name's values to the block; `at`: their rows within the block, None: all."""
+        size = len(self._lines[-1])
+        if len(values):
+            self._blocks.setdefault(name, []).append((self.num_rows - size, at, values, half_units))
+        if is_percent:
+            self._percent.add(name)
+
+    def build(self) -> LogTable:
+        """The table of all that was added. Columns without gaps share the arrays of rows and lines."""
+        lines = np.concatenate([np.empty(0, np.int64), *self._lines])
+        every = np.arange(self.num_rows)
+        columns = [self._column(name, every, lines) for name in list(self._blocks)]
+        unknown = np.full(self.num_rows, np.nan)
+        return LogTable(self.source, self.format, self.num_rows, tuple(columns), unknown, unknown)
+
+    def _column(self, name: str, every: Ints, lines: Ints) -> Column:
+        blocks = self._blocks.pop(name)  # so that at most one column is held twice
+        rows = every
+        if any(at is not None for _, at, _, _ in blocks) or sum(len(block[2]) for block in blocks) < self.num_rows:
+            rows = np.concatenate(
+                [np.arange(start, start + len(values)) if at is None else start + at for start, at, values, _ in blocks]
+            )
         return Column(
             name=name,
-            split=split,
-            rows=cells[:, 0].astype(np.int64),
-            values=cells[:, 1],
-            lines=cells[:, 2].astype(np.int64),
-            half_units=cells[:, 3],
-            is_percent=key in self._percent,
+            split="",
+            rows=rows,
+            values=np.concatenate([block[2] for block in blocks]),
+            lines=lines if rows is every else lines[rows],
+            half_units=np.concatenate([block[3] for block in blocks]),
+            is_percent=name in self._percent,
         )
+
+
+def _column(split: str, name: str, cells: _Cells) -> Column:
+    return Column(
+        name=name,
+        split=split,
+        rows=np.array(cells.rows, np.int64),
+        values=np.array(cells.values, np.float64),
+        lines=np.array(cells.lines, np.int64),
+        half_units=np.array(cells.half_units, np.float64),
+        is_percent=cells.is_percent,
+    )

@@ -152,7 +152,7 @@ def test_rounding_is_within_half_a_unit(value: float, decimals: int) -> None:
     text = f"{value:.{decimals}f}"
     parsed = parse_number(text)
     assert parsed is not None
-    assert abs(parsed[0] - value) <= half_unit(text) * (1 + 1e-9) + 1e-9
+    assert abs(parsed.value - value) <= half_unit(text) * (1 + 1e-9) + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_rounding_is_within_half_a_unit(value: float, decimals: int) -> None:
         ("lr-AdamW", Kind.LR, ""),
         ("learning_rate", Kind.LR, ""),
         ("grad_norm.stem", Kind.GRAD_NORM, ""),
-        ("loss_scale", Kind.OTHER, ""),
+        ("loss_scale", Kind.LOSS_SCALE, ""),
         ("best_val_loss", Kind.OTHER, "val"),
         ("val_Acc@1", Kind.RATE, "val"),
         ("accumulation", Kind.OTHER, ""),
@@ -176,7 +176,7 @@ def test_rounding_is_within_half_a_unit(value: float, decimals: int) -> None:
         ("mean max-posterior", Kind.MAX_POSTERIOR, ""),
         ("global_step", Kind.STEP, ""),
         ("epoch", Kind.EPOCH, ""),
-        ("samples_per_s", Kind.OTHER, ""),
+        ("samples_per_s", Kind.TIME, ""),
     ],
 )
 def test_what_names_mean(name: str, kind: Kind, split: str) -> None:

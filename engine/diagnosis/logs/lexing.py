@@ -1,0 +1,80 @@
+"""Splits a printed line into its numbers and a template of all else, in which each number is a `MARK`.
+
+Time stamps, positions in a source file and progress bars are no numbers. Lines of one template mean the same, so that
+they need be understood only once. Knows no meaning of a word.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 4000
+"""Characters of a line that are looked at."""
+MARK = "\0"
+STAMP = "\1"
+"""Stands for a date, a time, or a position in a source file."""
+BAR = "\2"
+"""Stands for a progress bar."""
+
+_STATES = re.compile(r"[\r\b]+")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+_COMMENT = re.compile(r"\s#\s.*$")
+_CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(")
+_SOURCE = re.compile(
+    r"[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
+    r"|\b[\w.]+:[\w<>.]+:\d+(?=\s*[-\]|])|\bline \d+\b"
+)
+_STAMPS = re.compile(
+    r"\b\d{4}[-/.]\d\d?[-/.]\d\d?(?:T(?=\d))?|(?<![\d/.])\d\d?[-/]\d\d?(?:[-/]\d{2,4})?(?=\s+\d\d?:\d\d)"
+    r"|(?<![\d.:])\d{1,4}:[0-5]\d(?::[0-5]\d)?(?:[.,]\d+)?Z?(?![\d:])"
+)
+_BARS = re.compile(
+    r"\d[\d.]*%\s?\|[^|]*\|\s*(?:[\d.?]+[kKMG]?\s?/\s?[\d.?]+[kKMG]?)?"
+    r"|\[[=>.#*\s-]{4,}\]|[━─╸╺█▏▎▍▌▋▊▉#]{4,}"
+)
+_BAR_SIGNS = re.compile(r"%\s?\||\[[=>.#*]|[━█#]")
+_PLACES = re.compile(r"(@[\d.]+):([\d.]+)(?=\s*[:=|])")
+_FRAMES = str.maketrans(
+    {"│": "|", "┃": "|", "║": "|", "：": ":", "，": ",", '"': None, "\0": None, "\1": None, "\2": None}
+)
+_NUMBERS = re.compile(
+    r"(?<![\w.@])(?<!\w-)("
+    r"[-+]?\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"
+    r"|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+    r"|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:inity|INITY)?)(?!\w))"
+)
+
+
+def lex(raw: str) -> tuple[str, list[str], int]:
+    """The template of a line with single spaces, its numbers as printed, and how far it is indented."""
+    text = raw.rstrip("\r\n")
+    if "\r" in text or "\b" in text:  # drawn over itself: its last state counts
+        text = next((state for state in reversed(_STATES.split(text)) if state.strip()), "")
+    text = text[:LONGEST]
+    if "\x1b" in text:
+        text = _ESCAPES.sub("", text)
+    text = text.translate(_FRAMES) if not text.isascii() or '"' in text or not text.isprintable() else text
+    indent = len(text) - len(text.lstrip())
+    text = _without_decoration(text)
+    parts = _NUMBERS.split(" ".join(text.split()))
+    return MARK.join(parts[::2]), parts[1::2], indent
+
+
+def _without_decoration(text: str) -> str:
+    if "#" in text:
+        text = _COMMENT.sub("", text)
+    if "'" in text:
+        text = text.replace("'s ", "\u2019s ").replace("'", "")
+    if "(" in text:
+        text = _CALLS.sub("", text)
+    if _BAR_SIGNS.search(text):
+        text = _BARS.sub(f" {BAR} ", text)
+    if ":" in text or "line" in text:
+        text = _PLACES.sub(r"\1-\2", text) if "@" in text else text
+        text = _STAMPS.sub(f" {STAMP} ", _SOURCE.sub(f" {STAMP} ", text))
+    return text
+
+
+def value_of(number: str) -> float:
+    """The value of a number that `lex` found."""
+    return float(number.replace(",", ""))
