@@ -40,7 +40,7 @@ EVIDENCE = {
     "gates": "gates and saturating modules",
     "terms": "the recorded loss terms",
     "records": "the records of a run",
-    "log": "a log",
+    "log": "the course of a training: a log, or what a run recorded of it",
 }
 """Words for the parts of the evidence."""
 _ONLY_RECORDED = {"scores", "monitor", "terms", "records"}
@@ -88,6 +88,12 @@ class Explanation:
     def welcomes(self) -> tuple[str, ...]:
         """Evidence that it uses where there is some, in words."""
         return tuple(EVIDENCE.get(part, part) for part in self.rule.welcomes)
+
+    @property
+    def text(self) -> str:
+        """All of it but the evidence and the other rules, as one plain text."""
+        labelled = [("What it costs", self.costs), ("What to do", self.do)]
+        return " ".join([*self.test, *(f"{label}: {text}" for label, text in labelled if text)])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
@@ -159,6 +165,12 @@ def explain(code: str) -> list[Explanation]:
     return found
 
 
+def explain_one(code: str, *, of_log: bool) -> Explanation:
+    """What the rule of a code is that judges logs, or runs; where there is one only, that."""
+    found = explain(code)
+    return next((one for one in found if (LOG in one.judges) is of_log), found[0])
+
+
 @cache
 def _read(rule: Rule) -> tuple[tuple[str, ...], str, str, tuple[str, ...]]:
     """Of a rule's docstring: what it tests, what the fault costs, what to do, what it may follow from."""
@@ -172,15 +184,6 @@ def _labelled(text: str) -> tuple[list[str], list[str]]:
     """The labels of a text, and what stands behind each."""
     _, *pieces = _LABEL.split(text)
     return pieces[::2], pieces[1::2]
-
-
-def help_text(code: str) -> str:
-    """What the rules of a code test, what the fault costs and what to do, as one plain text."""
-    found = explain(code)
-    tests = [text for one in found for text in one.test]
-    costs = [f"Costs: {one.costs}" for one in found if one.costs]
-    todo = [f"What to do: {one.do}" for one in found if one.do]
-    return " ".join(dict.fromkeys([*tests, *costs, *todo]))
 
 
 def summary_of(rule: Rule, judges: Iterable[str]) -> dict[str, Any]:

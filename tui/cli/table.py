@@ -29,6 +29,8 @@ COMMANDS: dict[str, CommandEntry] = {
         "run": "Train: a preset, your file, or your own task.",
         "ui": "Open the cockpit on a new or an existing run.",
         "diagnose": "Say why a training does not work, before or after it ran.",
+        "explain": "Say what a rule of the diagnosis tests, and what to do.",
+        "rules": "List the rules of the diagnosis.",
         "presets": "List, show and compare presets.",
         "runs": "List runs, newest first.",
         "compare": "Set runs side by side: figures, configuration.",

@@ -65,13 +65,18 @@ def plan_fix(
         UserError: the run has no configuration yet, or the fix does not fit it.
     """
     values = read_document(run.config).values
-    overrides = tuple(f"{path}={format_value(value)}" for path, value in settings.items())
+    overrides = fix_overrides(settings)
     own = _own_request(run, values, meta, request)
     present = reading.load_resolved(run.config)
     if _is_started_like(run, meta, request):
         own = request
     new = replace(own, overrides=(*own.overrides, *overrides))
     return FixPlan(presets.changes(present, new), live_commands(settings, values, changes), new, overrides)
+
+
+def fix_overrides(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """`key=value` of each setting of a fix."""
+    return tuple(f"{path}={format_value(value)}" for path, value in settings.items())
 
 
 def live_commands(

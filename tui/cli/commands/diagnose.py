@@ -9,19 +9,23 @@ import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from trainctl.engine.errors import ExitCode, UserError
+from trainctl.engine.errors import UserError
+from trainctl.engine.files import is_file
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, chosen_scale, configured
-from trainctl.tui.cli.options import Json, RunOrConfigurationOptions, ScaleChoice
+from trainctl.tui.cli.options import Json, ScaleChoice
+from trainctl.tui.cli.outcome import STANDARD_OUTPUT, OutcomeOptions, Subject, without_fix_file
 from trainctl.tui.cli.output import print_json, print_meant
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.facts.evidence import Evidence
+    from trainctl.engine.diagnosis.finding import Report
     from trainctl.tui.cli.live.diagnosis_progress import Progress
+    from trainctl.tui.cli.past_run import PastRun
 
 
 class Part(StrEnum):
@@ -42,7 +46,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True)
-class DiagnoseOptions(RunOrConfigurationOptions):
+class DiagnoseOptions(OutcomeOptions):
     """The options of `trainctl diagnose`."""
 
     ONLY_ONE: ClassVar[str] = "one run or log at a time"
@@ -105,29 +109,64 @@ def command(options: DiagnoseOptions) -> int:
     """Say why a training does not work, before or after it ran.
 
     With a log, --preset, --config and KEY=VALUE name the configuration it is of: weights of loss terms, clusters.
-    Ends with 0 when nothing is wrong (warnings included), with 3 when an error was found.
+    Ends with 0 when nothing is wrong (warnings included), with 3 when an error was found; --fail-on says otherwise.
     """
     from trainctl.engine.diagnosis.catalogue import SECTIONS
     from trainctl.engine.diagnosis.differential import diagnose
-    from trainctl.engine.diagnosis.finding import Severity
 
     started = time.perf_counter()
-    only = options.only or []
-    sections = tuple(name for part in only for name in part.sections) or SECTIONS
+    options, fix_file = _checked(options)
+    sections = tuple(name for part in options.only or () for name in part.sections) or SECTIONS
     teller = _teller(sections) if options.progress else None
-    title, evidence = _gather(options, sections, teller)
-    report = diagnose(evidence, sections=sections, seconds=time.perf_counter() - started)
+    ignored = options.ignored
+    subject = _gather(options, sections, teller)
+    seconds = time.perf_counter() - started
+    report = diagnose(subject.evidence, sections=sections, seconds=seconds, ignore=ignored)
     if teller is not None:
-        teller.finish(title, report, evidence)
+        teller.finish(subject.title, report, subject.evidence)
+    _tell(options, subject, report, sections, fix_file)
+    return options.exit_code(report)
+
+
+def _checked(options: DiagnoseOptions) -> tuple[DiagnoseOptions, Path | None]:
+    """The options without the file that --fix writes, and that file; what cannot be is refused before all work."""
+    options.check(json=options.json)
+    if options.sarif is not None:
+        from trainctl.tui.cli.sarif_file import check_target
+
+        check_target(options.sarif)
+    if not options.fix:
+        return options, None
+    from trainctl.tui.cli.fix_file import check_free
+
+    words, fix_file = without_fix_file(options.words)
+    check_free(fix_file)
+    return replace(options, words=words), fix_file
+
+
+def _tell(
+    options: DiagnoseOptions, subject: Subject, report: Report, sections: tuple[str, ...], fix_file: Path | None
+) -> None:
+    """Print the report, and write what was asked for beside it."""
+    is_plain = not options.json and options.sarif != STANDARD_OUTPUT
+    if is_plain:
+        _print(subject.title, report, subject.evidence, sections, options.only or [])
+    if options.sarif is not None:
+        from trainctl.tui.cli.sarif_file import write_sarif
+
+        write_sarif(options.sarif, report, subject)
+    document = report.to_json()
+    if options.fix:
+        from trainctl.tui.cli.fix_file import plan_fixed_preset, write_fixed_preset
+
+        fixed = plan_fixed_preset(report, subject)
+        document["fixed"] = write_fixed_preset(fixed, fix_file, subject, is_quiet=not is_plain)
     if options.json:
-        print_json(report.to_json())
-    else:
-        _print(title, report, evidence, sections, only)
-    return ExitCode.FINDINGS if report.worst is Severity.ERROR else ExitCode.OK
+        print_json(document)
 
 
-def _gather(options: DiagnoseOptions, sections: tuple[str, ...], teller: Progress | None) -> tuple[str, Evidence]:
-    """What is diagnosed, in words, and what is known of it: of a log, a run's records, or a training to come."""
+def _gather(options: DiagnoseOptions, sections: tuple[str, ...], teller: Progress | None) -> Subject:
+    """What is diagnosed, and what is known of it: of a log, a run's records, or a training to come."""
     of_log = options.run is not None and _is_log(options.run, options.runs_dir)
     if not of_log and (options.num_classes or options.batch_size):
         raise UserError("--classes K and --batch-size go with a log", "a run or a configuration has its own")
@@ -137,12 +176,14 @@ def _gather(options: DiagnoseOptions, sections: tuple[str, ...], teller: Progres
         if options.preflight:
             raise UserError("--preflight goes with a run", "name one, or leave it out: without a run it is meant")
         wanted, recognised = _wanted(options)
-        title, evidence = _preflight(wanted, sections, teller)
-        return title + recognised, evidence
+        subject = _preflight(wanted, sections, teller)
+        named = None if options.scale is ScaleChoice.AUTO else str(options.scale)
+        return replace(subject, title=subject.title + recognised, task=options.task, scale=named)
     if of_log:
         return _logged(options.run, options)
     if options.preflight:
-        return _preflight(_of_run(options.run, options), sections, teller)
+        of_run = _of_run(options.run, options)
+        return replace(_preflight(of_run, sections, teller), run=of_run.paths)
     return _recorded(options.run, options)
 
 
@@ -171,7 +212,7 @@ def _refuse_with_run(options: DiagnoseOptions, *names: str) -> None:
     _refuse(options, names, "a run has its own configuration", "leave out {flag} or the run")
 
 
-def _logged(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
+def _logged(ref: str, options: DiagnoseOptions) -> Subject:
     from trainctl.engine.diagnosis.logs.evidence import read_log_evidence
 
     names = ("data", "device", "group_by", "skip_corrupt", "only", "preflight", "progress")
@@ -184,10 +225,11 @@ def _logged(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
         resolved = configured(replace(options, scale=ScaleChoice.FULL) if is_open else options, reading).resolved
     evidence = read_log_evidence(ref, resolved=resolved, num_classes=options.num_classes, batch_size=options.batch_size)
     source = evidence.log.table.source if evidence.log else ref
-    return source + (f", as of {resolved.preset}" if resolved else ""), evidence
+    title, path = source + (f", as of {resolved.preset}" if resolved else ""), Path(ref).expanduser()
+    return Subject(title, evidence, resolved, log=path if is_file(path) else None)
 
 
-def _recorded(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
+def _recorded(ref: str, options: DiagnoseOptions) -> Subject:
     from trainctl.engine.diagnosis.records.evidence import read_evidence
     from trainctl.engine.runs.index import find_run
 
@@ -197,10 +239,10 @@ def _recorded(ref: str, options: DiagnoseOptions) -> tuple[str, Evidence]:
     evidence = read_evidence(paths)
     facts = evidence.records
     stands = f", {facts.stands}, {facts.num_steps:,} steps" if facts else ""
-    return f"{paths.root}{stands}", evidence
+    return Subject(f"{paths.root}{stands}", evidence, run=paths)
 
 
-def _of_run(ref: str, options: DiagnoseOptions) -> Configured:
+def _of_run(ref: str, options: DiagnoseOptions) -> PastRun:
     """Configuration and data that a run was started with."""
     from trainctl.tui.cli.past_run import past_run
 
@@ -219,16 +261,17 @@ def _wanted(options: DiagnoseOptions) -> tuple[Configured, str]:
     return configured(replace(options, task=task, scale=scale)), words
 
 
-def _preflight(wanted: Configured, sections: tuple[str, ...], teller: Progress | None) -> tuple[str, Evidence]:
+def _preflight(wanted: Configured, sections: tuple[str, ...], teller: Progress | None) -> Subject:
     from trainctl.engine.diagnosis.probes.preflight import gather
 
     resolved = wanted.resolved
     task = wanted.task_type(resolved.config, wanted.data)
     title = f"{resolved.preset}, {resolved.scale} scale, {wanted.data_words}, before training"
-    return title, gather(task, sections=sections, tell=teller.tell if teller else None)
+    evidence = gather(task, sections=sections, tell=teller.tell if teller else None)
+    return Subject(title, evidence, resolved, data=wanted.data)
 
 
-def _print(title: str, report: Any, evidence: Evidence, sections: tuple[str, ...], only: list[Part]) -> None:
+def _print(title: str, report: Report, evidence: Evidence, sections: tuple[str, ...], only: list[Part]) -> None:
     from trainctl.engine.diagnosis.logs.evidence import log_lines
     from trainctl.engine.diagnosis.report import report_lines
     from trainctl.engine.diagnosis.sampler_check import sampler_check_lines

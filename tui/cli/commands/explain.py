@@ -1,0 +1,93 @@
+"""`trainctl explain CODE`: what a rule of the diagnosis tests, what the fault costs and what to do. Judges nothing.
+
+The words are the rules' own; where a fault can be seen is looked up among the presets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainctl.tui.cli.options import Json
+from trainctl.tui.cli.output import Cell, print_json, print_meant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trainctl.engine.diagnosis.explanation import Explanation, Named
+
+LABEL_WIDTH = 16
+
+
+def command(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="As a finding shows it: D101, or d101.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a rule tests, with which threshold, what the fault costs and what to do about it."""
+    from trainctl.engine.diagnosis.explanation import explain, find_code
+
+    found = find_code(code)
+    explanations, presets = explain(found), _presets_with(found)
+    if as_json:
+        print_json(_as_data(found, explanations, presets))
+        return
+    for index, one in enumerate(explanations):
+        print_meant([*([()] if index else []), *_lines(one, presets)])
+
+
+def _as_data(code: str, explanations: list[Explanation], presets: list[str]) -> dict[str, Any]:
+    rules = [{**one.to_json(), "try": [words for words, _ in _tries(one, presets)]} for one in explanations]
+    return {"code": code, "rules": rules, "presets": presets}
+
+
+def _lines(one: Explanation, presets: list[str]) -> list[tuple[Cell, ...]]:
+    rule = one.rule
+    told = [
+        ("judges", ", ".join(one.judges)),
+        *_paragraphs("tests", one.test),
+        ("needs", ", ".join(one.needs)),
+        ("welcomes", ", ".join(one.welcomes)),
+        ("told apart from", _names(one.rivals)),
+        ("costs", one.costs),
+        ("follows from", _names(one.follows_from)),
+        ("leads to", _names(one.leads_to)),
+        ("do", one.do),
+        *_paragraphs("try", [f"{words:<44}  {why}" for words, why in _tries(one, presets)]),
+    ]
+    head = ((f"{rule.code} {rule.name}", str(rule.severity)), (f"   {rule.severity} · {rule.section}", "dim"))
+    return [head, *(((f"  {label:<{LABEL_WIDTH}}", "dim"), (text, "")) for label, text in told if text)]
+
+
+def _paragraphs(label: str, texts: Iterable[str]) -> list[tuple[str, str]]:
+    return [(label if index == 0 else "", text) for index, text in enumerate(texts)]
+
+
+def _names(others: Iterable[Named]) -> str:
+    return ", ".join(f"{other.code} {other.name}" for other in others)
+
+
+def _tries(one: Explanation, presets: list[str]) -> list[tuple[str, str]]:
+    """Command lines that ask the rule, and what each does."""
+    from trainctl.engine.diagnosis.explanation import BEFORE, LOG, RECORDS
+    from trainctl.tui.cli.commands.diagnose import Part
+
+    part = next((part for part in Part if part.sections[0] == one.rule.section), None)
+    only = f" --only {part}" if part else ""
+    asks = {
+        BEFORE: (f"trainctl diagnose{only}", "your configuration and data, before training"),
+        RECORDS: ("trainctl diagnose RUN", "a run, alive, finished or crashed"),
+        LOG: ("trainctl diagnose LOG", "the log of any tool"),
+    }
+    tries = [asks[word] for word in one.judges]
+    if one.judges != (LOG,):
+        tries += [(f"trainctl diagnose --preset {name}", "a preset that has it") for name in presets]
+        tries.append(("trainctl diagnose ... --fix", "where a setting mends it: writes a preset with it"))
+    return tries
+
+
+def _presets_with(code: str) -> list[str]:
+    """Presets of which it is known that the rule speaks."""
+    from trainctl.engine.config.presets import load_preset, preset_names
+
+    return [name for name in preset_names() if code in load_preset(name).about.findings]
