@@ -18,7 +18,7 @@ LEAST_COURSE, LEAST_VALIDATIONS = 10, 3
 """Values of a training loss, and of what is measured now and then, below which nothing can be said of how it goes."""
 LEAST_EPOCHS = 5
 """Values of a training loss that are means of an epoch each."""
-FIGURES = (Kind.RATE, Kind.CORRELATION)
+FIGURES = (Kind.RATE, Kind.CORRELATION, Kind.SCORE, Kind.ERROR)
 
 
 def scope_of(evidence: Evidence, sections: Collection[str], judged: Collection[str]) -> Scope:
@@ -65,8 +65,8 @@ def _lacks_course(log: LogFacts) -> str:
 
 
 def _figure(log: LogFacts) -> Series | None:
-    """A metric that is not of the training data, the longest."""
-    figures = [one for one in log.of(*FIGURES) if one.meaning.split != TRAIN]
+    """A metric that is not of the training data, or what a policy earns; the longest."""
+    figures = [one for one in log.of(*FIGURES) if one.meaning.split != TRAIN] + log.of(Kind.REWARD)
     return max(figures, key=lambda one: len(one.finite), default=None)
 
 
