@@ -11,10 +11,10 @@ import numpy as np
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.diagnosis.facts.evidence import Evidence
-from trainctl.engine.diagnosis.logs.content import UNDERSTOOD
-from trainctl.engine.diagnosis.logs.events import event_files
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.readers.content import UNDERSTOOD
+from trainctl.engine.diagnosis.logs.readers.events import event_files
 from trainctl.engine.diagnosis.logs.reading import parse_log, read_log
 from trainctl.engine.diagnosis.logs.roles import parse_roles
 from trainctl.engine.errors import UserError
@@ -104,7 +104,7 @@ def log_lines(log: LogFacts) -> list[str]:
 
 def _extent(log: LogFacts) -> str:
     words: list[str] = []
-    for name, values in (("epochs", log.table.epochs), ("steps", log.table.steps)):
+    for name, values in (("epochs", log.table.epochs), (f"{log.table.step_unit}s", log.table.steps)):
         known = values[np.isfinite(values)]
         if len(known):
             words.append(f", {name} {known.min():g} to {known.max():g}")

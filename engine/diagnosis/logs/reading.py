@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainctl.engine.diagnosis.logs.content import BEGINNING, MOST_BYTES, UNDERSTOOD, text_of
-from trainctl.engine.diagnosis.logs.cut import without_cut_figure
-from trainctl.engine.diagnosis.logs.events import is_event_file, read_event_folder, read_events
-from trainctl.engine.diagnosis.logs.objects import read_objects
 from trainctl.engine.diagnosis.logs.places import settle_places
-from trainctl.engine.diagnosis.logs.printed import read_printed
-from trainctl.engine.diagnosis.logs.separated import find_layout, read_separated
+from trainctl.engine.diagnosis.logs.readers.content import BEGINNING, MOST_BYTES, UNDERSTOOD, text_of
+from trainctl.engine.diagnosis.logs.readers.cut import without_cut_figure
+from trainctl.engine.diagnosis.logs.readers.events import is_event_file, read_event_folder, read_events
+from trainctl.engine.diagnosis.logs.readers.objects import read_objects
+from trainctl.engine.diagnosis.logs.readers.printed import read_printed
+from trainctl.engine.diagnosis.logs.readers.separated import find_layout, read_separated
 from trainctl.engine.diagnosis.logs.table import LogTable
 from trainctl.engine.errors import UserError
 

@@ -75,6 +75,16 @@ class DiagnoseOptions(OutcomeOptions):
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, metavar="B", help="With a log: samples of a batch.")
     ] = None
+    columns: Annotated[
+        str,
+        typer.Option(
+            "--columns",
+            metavar="ROLE=NAME,...",
+            help="With a log: what its names are, where it was misread: train=loss_t,val=loss_v. "
+            "Roles: train, val, test, lr, grad_norm, step, epoch, ignore.",
+            show_default=False,
+        ),
+    ] = ""
     json: Json = False
     progress: Annotated[
         bool, typer.Option("--progress", help="Say each section on stderr when it is judged, as JSON lines.")
@@ -168,8 +178,8 @@ def _tell(
 def _gather(options: DiagnoseOptions, sections: tuple[str, ...], teller: Progress | None) -> Subject:
     """What is diagnosed, and what is known of it: of a log, a run's records, or a training to come."""
     of_log = options.run is not None and _is_log(options.run, options.runs_dir)
-    if not of_log and (options.num_classes or options.batch_size):
-        raise UserError("--classes K and --batch-size go with a log", "a run or a configuration has its own")
+    if not of_log and (options.num_classes or options.batch_size or options.columns):
+        raise UserError("--classes K, --batch-size and --columns go with a log", "a run has its own names and sizes")
     if of_log and options.classes and not options.num_classes:
         raise UserError("a log has no folders", "with a log, --classes is a number of classes or clusters")
     if options.run is None:
@@ -223,7 +233,13 @@ def _logged(ref: str, options: DiagnoseOptions) -> Subject:
 
         is_open = options.scale is ScaleChoice.AUTO  # no device has a say in a log
         resolved = configured(replace(options, scale=ScaleChoice.FULL) if is_open else options, reading).resolved
-    evidence = read_log_evidence(ref, resolved=resolved, num_classes=options.num_classes, batch_size=options.batch_size)
+    evidence = read_log_evidence(
+        ref,
+        resolved=resolved,
+        num_classes=options.num_classes,
+        batch_size=options.batch_size,
+        columns=options.columns,
+    )
     source = evidence.log.table.source if evidence.log else ref
     title, path = source + (f", as of {resolved.preset}" if resolved else ""), Path(ref).expanduser()
     return Subject(title, evidence, resolved, log=path if is_file(path) else None)

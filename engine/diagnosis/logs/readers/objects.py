@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainctl.engine.diagnosis.logs.content import line_blocks
 from trainctl.engine.diagnosis.logs.numbers import half_unit
+from trainctl.engine.diagnosis.logs.readers.content import line_blocks
 from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
 
 _WORDS = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}

@@ -7,6 +7,8 @@ they need be understood only once. Knows no meaning of a word.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 LONGEST = 4000
 """Characters of a line that are looked at."""
@@ -21,12 +23,12 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _COMMENT = re.compile(r"\s#\s.*$")
 _CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(")
 _SOURCE = re.compile(
-    r"[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
-    r"|\b[\w.]+:[\w<>.]+:\d+(?=\s*[-\]|])|\bline \d+\b"
+    r"(?<![\w./\\<>-])[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
+    r"|(?<![\w.])[\w.]+:[\w<>.]+:\d+(?=\s*[-\]|])|\bline \d+\b"
 )
 _STAMPS = re.compile(
     r"\b\d{4}[-/.]\d\d?[-/.]\d\d?(?:T(?=\d))?|(?<![\d/.])\d\d?[-/]\d\d?(?:[-/]\d{2,4})?(?=\s+\d\d?:\d\d)"
-    r"|(?<![\d.:])\d{1,4}:[0-5]\d(?::[0-5]\d)?(?:[.,]\d+)?Z?(?![\d:])"
+    r"|(?<![\d.:])\d{1,4}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?(?![\d:])"
 )
 _BARS = re.compile(
     r"\d[\d.]*%\s?\|[^|]*\|\s*(?:[\d.?]+[kKMG]?\s?/\s?[\d.?]+[kKMG]?)?"
@@ -45,8 +47,21 @@ _NUMBERS = re.compile(
 )
 
 
-def lex(raw: str) -> tuple[str, list[str], int]:
-    """The template of a line with single spaces, its numbers as printed, and how far it is indented."""
+@dataclass(frozen=True, slots=True)
+class Lexed:
+    """A line taken apart."""
+
+    template: str
+    """With single spaces."""
+    numbers: list[str]
+    """As printed."""
+    half_units: Sequence[float | None]
+    """Half a unit of the last digit of each, as `half_unit` says; None: not yet computed."""
+    indent: int
+
+
+def lex(raw: str) -> Lexed:
+    """Take a line apart. Which digits it has makes no difference, only where they are."""
     text = raw.rstrip("\r\n")
     if "\r" in text or "\b" in text:  # drawn over itself: its last state counts
         text = next((state for state in reversed(_STATES.split(text)) if state.strip()), "")
@@ -57,7 +72,8 @@ def lex(raw: str) -> tuple[str, list[str], int]:
     indent = len(text) - len(text.lstrip())
     text = _without_decoration(text)
     parts = _NUMBERS.split(" ".join(text.split()))
-    return MARK.join(parts[::2]), parts[1::2], indent
+    numbers = parts[1::2]
+    return Lexed(MARK.join(parts[::2]), numbers, [None] * len(numbers), indent)
 
 
 def _without_decoration(text: str) -> str:
@@ -77,4 +93,4 @@ def _without_decoration(text: str) -> str:
 
 def value_of(number: str) -> float:
     """The value of a number that `lex` found."""
-    return float(number.replace(",", ""))
+    return float(number.replace(",", "") if "," in number else number)

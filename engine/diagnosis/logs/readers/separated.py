@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainctl.engine.diagnosis.logs.content import first_lines, line_blocks
 from trainctl.engine.diagnosis.logs.numbers import half_units, parse_number
+from trainctl.engine.diagnosis.logs.readers.content import first_lines, line_blocks
 from trainctl.engine.diagnosis.logs.table import BlockBuilder, Floats, Ints, LogTable
 
 DELIMITERS = (",", "\t", ";", "|")

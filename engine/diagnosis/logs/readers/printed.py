@@ -8,19 +8,23 @@ Knows no meaning of a name but step, epoch and train/validation/test.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from trainctl.engine.diagnosis.logs.content import line_blocks
-from trainctl.engine.diagnosis.logs.lexing import MARK, lex, value_of
 from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
 from trainctl.engine.diagnosis.logs.numbers import half_unit
-from trainctl.engine.diagnosis.logs.shapes import Pair, Shape, shape_of
+from trainctl.engine.diagnosis.logs.readers.content import line_blocks
+from trainctl.engine.diagnosis.logs.readers.layouts import Lexer
+from trainctl.engine.diagnosis.logs.readers.lexing import MARK, Lexed, value_of
+from trainctl.engine.diagnosis.logs.readers.shapes import NOTHING, Pair, Shape, shape_of
 from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
 
 HEADER_HOLDS = 3
 """Lines below a header without a row after which it is none."""
 SAME_LINES = 64
 """Lines among which the same one of another process is looked for."""
+_PLACES = frozenset({Kind.STEP, Kind.EPOCH})
 
 
 def read_printed(text: str, source: str) -> LogTable:
@@ -59,23 +63,26 @@ class _Reader:
     recent: deque[tuple[str, ...]] = field(default_factory=lambda: deque[tuple[str, ...]](maxlen=SAME_LINES))
     """What processes that say their number wrote last."""
 
-    last: tuple[str, ...] = ()
-    """What the line before said."""
+    last: tuple[Shape, list[str]] = field(default_factory=lambda: (NOTHING, list[str]()))
+    """The line before."""
+    lexer: Lexer = field(default_factory=Lexer)
 
     def take(self, raw: str, number: int) -> None:
         """Take in a line."""
-        template, numbers, indent = lex(raw)
-        shape = shape_of(template)
+        lexed = self.lexer.lex(raw)
+        shape = shape_of(lexed.template)
+        if shape is NOTHING:
+            return
         if shape.is_ruler:
             self._rule()
         elif shape.section:
             self.section = shape.section
         elif shape.header and not shape.heading:
             self.header, self.header_line = shape.header, number
-        elif self.header and shape.cells and self._take_cells(shape, numbers, number):
+        elif self.header and shape.cells and self._take_cells(shape, lexed, number):
             return
-        elif (shape.says_something or shape.heading) and not self._is_repeated(shape, numbers):
-            self._take_line(shape, numbers, indent, number)
+        elif (shape.says_something or shape.heading) and not self._is_repeated(shape, lexed.numbers):
+            self._take_line(shape, lexed, number)
 
     def _rule(self) -> None:
         """A ruler ends a table of names and values, which is one row."""
@@ -84,51 +91,52 @@ class _Reader:
 
     def _is_repeated(self, shape: Shape, numbers: list[str]) -> bool:
         """Whether another process has written the same, or the same was written twice for one step."""
+        before, self.last = self.last, (shape, numbers)
+        if not shape.pairs or not (shape.is_of_node or shape.step is not None):
+            return False
+        if not shape.is_of_node:
+            return before == self.last
         places = [numbers[at] for at in (shape.step, shape.epoch) if at is not None]
         said = (*places, *(f"{pair.name} {numbers[pair.at]}" for pair in shape.pairs))
-        is_repeated = bool(shape.pairs) and (
-            (shape.is_of_node and said in self.recent) or (shape.step is not None and said == self.last)
-        )
-        self.last = said
-        if shape.is_of_node and not is_repeated:
+        is_repeated = said in self.recent
+        if not is_repeated:
             self.recent.append(said)
         return is_repeated
 
-    def _take_line(self, shape: Shape, numbers: list[str], indent: int, number: int) -> None:
+    def _take_line(self, shape: Shape, lexed: Lexed, number: int) -> None:
+        numbers = lexed.numbers
         if shape.batches is not None and numbers[shape.batches].isdecimal():
             self.builder.batches.add(int(numbers[shape.batches]))
-        step, epoch = (None if at is None else value_of(numbers[at]) for at in (shape.step, shape.epoch))
+        step = None if shape.step is None else value_of(numbers[shape.step])
+        epoch = None if shape.epoch is None else value_of(numbers[shape.epoch])
         self.is_in_table |= shape.is_cell
-        above = self._split_above(shape, indent, _moved(step, self.step) or _moved(epoch, self.epoch))
-        values = [
-            (_name(pair, numbers, self.section if shape.is_cell else ""), pair.split or above, pair)
-            for pair in shape.pairs
-        ]
-        keys = [("" if meaning_of(name).split else split, name) for name, split, _ in values]
+        above = self._split_above(shape, lexed.indent, _moved(step, self.step) or _moved(epoch, self.epoch))
         if shape.unit:
             self.builder.step_unit = shape.unit
+        section = self.section if shape.is_cell else ""
+        keys = _keys(shape, above, section) or tuple(_key(pair, above, section, numbers) for pair in shape.pairs)
         self._place(step, epoch, keys)
-        for (split, name), (_, _, pair) in zip(keys, values, strict=True):
-            self._add(name, numbers[pair.at], number, split, pair.is_percent)
+        for key, pair in zip(keys, shape.pairs, strict=True):
+            self._add(key, lexed, pair.at, number, pair.is_percent)
 
-    def _take_cells(self, shape: Shape, numbers: list[str], number: int) -> bool:
+    def _take_cells(self, shape: Shape, lexed: Lexed, number: int) -> bool:
         """Take a line in as a row under the header above it; False: it is none."""
         if len(shape.cells) != len(self.header) or number - self.header_line > HEADER_HOLDS:
             return False
         cells = zip(self.header, shape.cells, strict=True)
-        told = [(name, numbers[cell.at]) for name, cell in cells if cell.at is not None]
+        told = [(name, cell.at) for name, cell in cells if cell.at is not None]
         if len(told) < max(2, len(self.header) / 2):
             return False
         self.header_line = number
         kinds = {name: meaning_of(name).kind for name, _ in told}
-        places = {kinds[name]: value_of(text) for name, text in told if kinds[name] in (Kind.STEP, Kind.EPOCH)}
-        figures = [(name, text) for name, text in told if kinds[name] not in (Kind.STEP, Kind.EPOCH)]
-        self._place(places.get(Kind.STEP), places.get(Kind.EPOCH), [("", name) for name, _ in figures])
-        for name, text in figures:
-            self._add(name, text, number, "", False)
+        places = {kinds[name]: value_of(lexed.numbers[at]) for name, at in told if kinds[name] in _PLACES}
+        figures = [(("", name), at) for name, at in told if kinds[name] not in _PLACES]
+        self._place(places.get(Kind.STEP), places.get(Kind.EPOCH), [key for key, _ in figures])
+        for key, at in figures:
+            self._add(key, lexed, at, number, False)
         return True
 
-    def _place(self, step: float | None, epoch: float | None, keys: list[tuple[str, str]]) -> None:
+    def _place(self, step: float | None, epoch: float | None, keys: Sequence[tuple[str, str]]) -> None:
         """Go to the step and epoch that a line names, and begin a row where these or a name that comes again say so."""
         moved = _moved(step, self.step) or _moved(epoch, self.epoch)
         if _moved(epoch, self.epoch):
@@ -142,9 +150,10 @@ class _Reader:
         self.builder.place(step=self.step, epoch=self.epoch)
         self.seen.update(keys)
 
-    def _add(self, name: str, text: str, line: int, split: str, percent: bool) -> None:
-        value = value_of(text)
-        self.builder.add(name, value, line=line, half_unit=half_unit(text), split=split, percent=percent)
+    def _add(self, key: tuple[str, str], lexed: Lexed, at: int, line: int, percent: bool) -> None:
+        text, unit = lexed.numbers[at], lexed.half_units[at]
+        unit = half_unit(text) if unit is None else unit
+        self.builder.add(key[1], value_of(text), line=line, half_unit=unit, split=key[0], percent=percent)
 
     def _split_above(self, shape: Shape, indent: int, moved: bool) -> str:
         """The split of the heading that the line stands under; the line may be a heading itself."""
@@ -163,7 +172,15 @@ def _moved(new: float | None, old: float | None) -> bool:
     return new is not None and new != old
 
 
-def _name(pair: Pair, numbers: list[str], section: str) -> str:
-    """The name as the log has it; in a table, with the section that it stands in."""
-    name = pair.name.replace(MARK, numbers[pair.inner]) if MARK in pair.name else pair.name
-    return section + name
+@lru_cache(maxsize=4096)
+def _keys(shape: Shape, above: str, section: str) -> tuple[tuple[str, str], ...]:
+    """Split and name of each figure of a line; empty: a name has a number in it."""
+    if any(MARK in pair.name for pair in shape.pairs):
+        return ()
+    return tuple(_key(pair, above, section, []) for pair in shape.pairs)
+
+
+def _key(pair: Pair, above: str, section: str, numbers: list[str]) -> tuple[str, str]:
+    """Split and name of a figure: as the log has it, in a table with the section that it stands in."""
+    name = section + (pair.name.replace(MARK, numbers[pair.inner]) if MARK in pair.name else pair.name)
+    return ("" if meaning_of(name).split else pair.split or above), name

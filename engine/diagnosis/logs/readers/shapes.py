@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from trainctl.engine.diagnosis.logs.lexing import BAR, MARK, STAMP
 from trainctl.engine.diagnosis.logs.names import SPLITS, Kind, meaning_of, step_unit
+from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK, STAMP
 
 RUNTIME, SUMMARY = "train_runtime", {"train_loss": "train_loss (summary)"}
 """The closing row of a Hugging Face trainer sums up the whole training."""
@@ -85,7 +85,7 @@ class Cell:
     """Which number it is; None: it is a word."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=True)
 class Shape:
     """What lines of one template say; numbers are named by their place in the line."""
 
@@ -151,7 +151,7 @@ def _line(template: str) -> Shape:
         epoch = step = None
     places = _places(template, epoch, step, round_)
     heading, has_figures = _heading(text, pairs)
-    return Shape(
+    shape = Shape(
         pairs=tuple(pairs),
         heading=heading,
         has_figures=has_figures,
@@ -160,6 +160,7 @@ def _line(template: str) -> Shape:
         is_of_node=node is not None,
         **places,
     )
+    return NOTHING if shape == NOTHING else shape
 
 
 def _places(
