@@ -79,7 +79,7 @@ def write_fixed_preset(
     check_free(path)
     with disk_errors(path), path.open("x", encoding="utf-8") as file:
         file.write(fixed.text(path))
-    command = shlex.join(["trainctl", "run", "--preset", str(path), *_options(subject)])
+    command = shlex.join(["trainctl", "run", "--preset", str(path), *_options(subject, fixed)])
     if not is_quiet:
         say(f"written to {path}; train with it:", f"  {command}")
     changes = [{"key": c.key, "old": c.old, "new": c.new, "code": c.finding.code} for c in fixed.changes]
@@ -112,7 +112,7 @@ def _free_name(preset: str) -> Path:
     return path
 
 
-def _options(subject: Subject) -> list[str]:
+def _options(subject: Subject, fixed: FixedPreset) -> list[str]:
     """What the command line that trains with the preset has to say beside it."""
     data, scale = subject.data, subject.scale
     if subject.run is not None:
@@ -121,5 +121,5 @@ def _options(subject: Subject) -> list[str]:
 
         data = data or (read_meta(subject.run) or {}).get("data")
         scale = reading.load_resolved(subject.run.config).scale
-    pairs = [("--task", subject.task), ("--data", data), ("--scale", scale)]
+    pairs = [("--task", subject.task), ("--data", data), ("--scale", scale), ("--device", fixed.device)]
     return [word for name, value in pairs if value is not None for word in (name, str(value))]

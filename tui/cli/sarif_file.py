@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,9 @@ def _written_at(key: str, subject: Subject) -> tuple[Path | None, int | None]:
     from trainctl.engine.config.yamlfile import read_document
 
     if subject.config is not None:
-        return subject.config, read_document(subject.config).lines.get(tuple(key.split(".")))
+        with suppress(UserError):  # damaged: the records still speak
+            return subject.config, read_document(subject.config).lines.get(tuple(key.split(".")))
+        return subject.config, None
     source = subject.present.sources.get(key) if subject.present else None
     name, _, line = (source.where if source else "").rpartition(":")
     is_own = line.isdecimal() and name.endswith(PRESET_SUFFIXES) and Path(name).is_file()

@@ -21,6 +21,8 @@ from trainctl.engine.tasks.configured import with_overrides
 from trainctl.tui.health.fixes import fix_overrides
 
 SUFFIXES = (".yaml", ".yml")
+DEVICE = "runtime.device"
+"""Of the machine, not of the training: it belongs to the command line."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class FixedPreset:
         """Of the findings whose fixes these are."""
         return tuple(dict.fromkeys(change.finding.code for change in self.changes))
 
+    @property
+    def device(self) -> str | None:
+        """The device that was asked for beside what is extended; none: none was."""
+        own = self.fixed.values()[DEVICE]
+        base = "auto" if self.origin.base is None else self.origin.base.values().get(DEVICE)
+        return None if own == base else str(own)
+
     def text(self, path: Path) -> str:
         """The text of the preset file, as it is written to `path`."""
         name = format_value(self.origin.present.preset)
@@ -84,7 +93,7 @@ class FixedPreset:
         key = ".".join(path)
         if key in {change.key for change in self.changes}:
             return True
-        if self.fixed.sources[key].kind == "default":
+        if self.fixed.sources[key].kind == "default" or key == DEVICE:
             return False
         return self.origin.base is None or self.fixed.values()[key] != self.origin.base.values().get(key)
 

@@ -87,7 +87,7 @@ def test_what_is_written_is_the_fixed_configuration_and_has_the_finding_no_more(
     scale = "small" if "small" in subject else "full"
     preset = subject[1] if subject[0] == "--preset" else None
     task = None if preset else "mine.py:Healthy"
-    overrides = [*sets, f"{key}={json.dumps(change['new'])}", *(["runtime.device=cpu"] if task else [])]
+    overrides = [*sets, f"{key}={json.dumps(change['new'])}"]
     wanted = resolve(preset, scale=scale, overrides=overrides, task=task)
     written = resolve(str(here / "mended.yaml"), scale=scale, task=task)
     assert written.values() == wanted.values()
@@ -103,7 +103,9 @@ def test_the_difference_is_shown_and_the_command_runs_the_preset(
     lines = [line.strip() for line in out[out.index("\nfix\n") :].strip().splitlines()]
     assert lines[1].split() == ["train.epochs", "1", "->", "20", "D112", "too", "few", "steps"]
     assert lines[2] == "written to Healthy-fixed.yaml; train with it:"
-    assert shlex.split(lines[3])[1:] == ["run", "--preset", "Healthy-fixed.yaml", "--task", "mine.py:Healthy"]
+    assert shlex.split(lines[3])[1:] == [
+        *("run", "--preset", "Healthy-fixed.yaml", "--task", "mine.py:Healthy", "--device", "cpu")
+    ]
     text = (here / "Healthy-fixed.yaml").read_text()
     assert "  epochs: 20  # D112 too few steps; was 1\n" in text
     assert "  batch_size: 64\n" in text and "extends" not in text and "seed" not in text

@@ -299,4 +299,8 @@ def _print(title: str, report: Report, evidence: Evidence, sections: tuple[str, 
     if only == [Part.SAMPLER]:
         lines += sampler_check_lines(evidence)
     lines += report_lines(report, evidence, sections)
+    first = next((finding for finding in report.findings if finding.primary), None)
+    if first is not None:
+        mends = "; --fix writes a preset that mends it" if first.fix.set else ""
+        lines.append((("  more: ", "dim"), (f"trainctl explain {first.code}{mends}", "dim")))
     print_meant(lines)
