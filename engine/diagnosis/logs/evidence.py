@@ -13,7 +13,6 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
-from trainctl.engine.diagnosis.logs.readers.content import UNDERSTOOD
 from trainctl.engine.diagnosis.logs.readers.events import event_files
 from trainctl.engine.diagnosis.logs.reading import parse_log, read_log
 from trainctl.engine.diagnosis.logs.roles import parse_roles
@@ -79,7 +78,10 @@ def read_log_evidence(
     )
     if all(series.meaning.kind in UNJUDGED for series in facts.series):
         names = _names(list(facts.series))
-        raise UserError(f"{table.source} names no loss, rate or learning rate, only {names}", UNDERSTOOD)
+        raise UserError(
+            f"{table.source} names no loss, rate or learning rate, only {names}",
+            "say what they are: --columns train=NAME,val=NAME",
+        )
     return Evidence(log=facts)
 
 

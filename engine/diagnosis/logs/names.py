@@ -111,7 +111,7 @@ _NOT_REWARDS = _words("chosen rejected margins margin accuracies logps logits lo
 _SCORES = _words("psnr ssim bleu rouge rouge1 rouge2 rougel meteor cider objf objective likelihood loglikelihood elbo")
 _TIMES = _words(
     "time eta fps ips runtime elapsed seconds sec secs timestamp duration walltime speed throughput mfu mem memory"
-    " cost flos tokens"
+    " cost flos tokens wps ups wpb wall"
 )
 _PER_SECOND = _words("second sec s")
 _CORRELATIONS = _words("srcc srocc plcc krcc lcc spearman spearmanr pearson pearsonr kendall mcc matthews cosine cos")
@@ -212,7 +212,10 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
         return Kind.GRAD_NORM, ""
     if "update" in found and found & {"ratio", "weight", "weights", "data"}:
         return Kind.UPDATE_RATIO, ""
+    if found & {"ppl", "perplexity"}:
+        return Kind.ERROR, ""
     if found & {"loss", "losses"} or words[:1] == ["term"]:
+        words = words[:-1] if words[-2:] == ["loss", "value"] else words
         term = _term(words)
         return (Kind.TERM, term) if term else (Kind.TOTAL, "")
     if words == ["total"]:
@@ -258,7 +261,7 @@ def _of_policies(found: set[str], words: list[str]) -> Kind:
         return Kind.EXPLAINED_VARIANCE
     if {word.rstrip("0123456789") for word in words} & _REWARDS and not found & _NOT_REWARDS:
         return Kind.REWARD
-    if found & _SCORES:
+    if found & _SCORES or words == ["score"] or {"objective", "function"} <= found:
         return Kind.SCORE
     is_error = words == ["per"] or (found & _ERRORS and not found & _NOT_ERRORS)
     return Kind.ERROR if is_error else Kind.OTHER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b"
 """A decimal number, NaN or infinity, in any case."""
+
+LONGEST_EXPONENT = 6
+"""Characters of an exponent that are looked at; what has more is zero or infinite."""
 
 _WHOLE = re.compile(rf"\s*(?:tensor\()?({NUMBER})\)?\s*(%?)\s*")
 _PARTS = re.compile(r"[-+]?\d*\.?(\d*)(?:e([-+]?\d+))?", re.IGNORECASE)
@@ -37,7 +41,8 @@ def half_unit(text: str) -> float:
     found = _PARTS.match(text.strip().lstrip("+-"))
     if found is None or not found[0]:
         return 0.0
-    return 0.5 * 10.0 ** (int(found[2] or 0) - len(found[1]))
+    unit = float(f"1e{int((found[2] or '0')[:LONGEST_EXPONENT]) - len(found[1])}")
+    return 0.5 * unit if unit < math.inf else 0.0
 
 
 def half_units(texts: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,8 +58,8 @@ def half_units(texts: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.
     point = np.strings.find(written, ".")
     end = np.where(has_sign, sign, np.strings.str_len(written))
     power = -np.where(point >= 0, end - point - 1, 0)
-    powers = [int(text[text.lower().index("e") + 1 :]) for text in written[has_sign].tolist()]
+    powers = [int(text[text.lower().index("e") + 1 :][:LONGEST_EXPONENT]) for text in written[has_sign].tolist()]
     power[has_sign] += np.array(powers, np.int64)
     with np.errstate(over="ignore", under="ignore"):
         units = 0.5 * 10.0 ** power.astype(np.float64)
-    return np.where(np.isfinite(values), units, 0.0)
+    return np.where(np.isfinite(values) & np.isfinite(units), units, 0.0)

@@ -39,6 +39,8 @@ _SHORT = {"t": TRAIN, "v": VAL}
 _JUDGED_BY_SIZE = frozenset({Kind.TOTAL, Kind.TERM, Kind.RATE, Kind.ERROR, Kind.SCORE})
 _DETECTION = frozenset({"box", "obj", "cls", "dfl", "seg", "giou", "pose", "kobj"})
 """Names of the terms of a detector's loss where the word `loss` is left out."""
+_RIVALS = frozenset({"d", "g", "cycle", "idt"})
+"""So too of networks that play against each other."""
 
 
 def parse_roles(text: str) -> Roles:
@@ -79,7 +81,7 @@ def meanings(columns: Sequence[Column], roles: Roles = ()) -> list[Meaning]:
     """What each column means, beside the others and by what the user says."""
     found = [meaning_of(column.name, column.split) for column in columns]
     found = _short_splits(columns, found)
-    found = _detection_terms(columns, found)
+    found = _bare_terms(columns, found)
     found = _evaluation_sets(found)
     found = _main_course(columns, found)
     for role, name in roles:
@@ -123,15 +125,16 @@ def _short_splits(columns: Sequence[Column], found: list[Meaning]) -> list[Meani
     return result
 
 
-def _detection_terms(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
-    bare = {column.name.lower() for column in columns} & _DETECTION
-    if len(bare) < 2:
-        return found
+def _bare_terms(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
+    """Terms of a detector's or of two rivals' losses that are told without the word `loss`."""
+    first = [next(iter(words_of(column.name)), "") if "(" not in column.name else "" for column in columns]
+    detected, rivals = set(first) & _DETECTION, set(first) & _RIVALS
+    bare = (detected if len(detected) > 1 else set()) | (rivals if {"d", "g"} <= rivals else set())
     return [
-        replace(meaning, kind=Kind.TERM, term=column.name.lower())
-        if column.name.lower() in bare and meaning.kind is Kind.OTHER
+        replace(meaning, kind=Kind.TERM, term=" ".join(words_of(column.name)))
+        if word in bare and meaning.kind is Kind.OTHER and len(words_of(column.name)) <= 2
         else meaning
-        for column, meaning in zip(columns, found, strict=True)
+        for word, column, meaning in zip(first, columns, found, strict=True)
     ]
 
 

@@ -24,7 +24,7 @@ _COMMENT = re.compile(r"\s#\s.*$")
 _CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(")
 _SOURCE = re.compile(
     r"(?<![\w./\\<>-])[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
-    r"|(?<![\w.])[\w.]+:[\w<>.]+:\d+(?=\s*[-\]|])|\bline \d+\b"
+    r"|(?<![\w.])[\w.]+:[\w<>.]+:\d+(?=\s+[-|]|\s*\])|\(\w+:\d+\)|\bline \d+\b"
 )
 _STAMPS = re.compile(
     r"\b\d{4}[-/.]\d\d?[-/.]\d\d?(?:T(?=\d))?|(?<![\d/.])\d\d?[-/]\d\d?(?:[-/]\d{2,4})?(?=\s+\d\d?:\d\d)"

@@ -17,7 +17,8 @@ from trainctl.engine.diagnosis.logs.numbers import half_unit
 from trainctl.engine.diagnosis.logs.readers.content import line_blocks
 from trainctl.engine.diagnosis.logs.readers.layouts import Lexer
 from trainctl.engine.diagnosis.logs.readers.lexing import MARK, Lexed, value_of
-from trainctl.engine.diagnosis.logs.readers.shapes import NOTHING, Pair, Shape, shape_of
+from trainctl.engine.diagnosis.logs.readers.pairs import Pair
+from trainctl.engine.diagnosis.logs.readers.shapes import NOTHING, Shape, shape_of
 from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
 
 HEADER_HOLDS = 3

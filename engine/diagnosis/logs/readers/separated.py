@@ -134,7 +134,10 @@ def _is_header(names: Sequence[str]) -> bool:
     return (
         bool(told)
         and len(set(told)) == len(told)
-        and all(parse_number(name) is None and not _is_pair(name) and any(map(str.isalpha, name)) for name in told)
+        and all(
+            parse_number(name) is None and not _is_pair(name) and "=" not in name and any(map(str.isalpha, name))
+            for name in told
+        )
     )
 
 

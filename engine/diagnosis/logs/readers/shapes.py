@@ -1,4 +1,4 @@
-"""Understands the template of a printed line: which of its numbers is the epoch, the step, or the value of a name.
+"""Understands the template of a printed line: its step and epoch, its figures, whether it is a heading or of a table.
 
 Knows no numbers and no lines before it.
 """
@@ -6,75 +6,21 @@ Knows no numbers and no lines before it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from trainctl.engine.diagnosis.logs.names import SPLITS, Kind, meaning_of, step_unit
-from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK, STAMP
+from trainctl.engine.diagnosis.logs.names import Kind, meaning_of, step_unit
+from trainctl.engine.diagnosis.logs.readers import patterns
+from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK
+from trainctl.engine.diagnosis.logs.readers.pairs import Pair, blank, index_of, markers_in, pairs_in
 
-RUNTIME, SUMMARY = "train_runtime", {"train_loss": "train_loss (summary)"}
-"""The closing row of a Hugging Face trainer sums up the whole training."""
-
-_WORD = r"[^\W\d][\w./@\u2019-]*(?:\([\w()]*\)|\[\w*\])?"
-_NAME = rf"(?<![\w./-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: {MARK}(?=:)| \(\w+\)(?= ?[:=]))?)"
-_VALUE = rf"(?P<value>{MARK})(?P<percent>\s?%)?(?!\.?[\w{MARK}]|[:/])"
-_PAIR = re.compile(rf"{_NAME} ?[:=]+ ?\[?{_VALUE}")
-_IS = re.compile(rf"{_NAME}(?: so far| now| currently)? (?:is|was|are|were)(?: at| now)?:? {_VALUE}")
-_STEMS = (
-    "acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|iou|map|grad_norm|gnorm|objf|objective|wer|cer|ter|ler|ppl|perplexity"
-    "|reward|mse|mae|rmse|error|kl|logloss|psnr|ssim|bleu|elbo|nll|bce|precision|recall|learning rate"
-    "|err|auroc|l1|l2|ap"
-)
-_SPOKEN = rf"(?:[\w/@.-]*loss(?:@\d|[_-]\w+|es)?|(?:[\w@./-]*[_./@-])?(?:{_STEMS})(?:@\d|_\w+|\d)?)\.?"
-_BARE = re.compile(rf"(?<![\w./-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?{_VALUE}", re.IGNORECASE)
-_CELL = re.compile(rf"\|? ?(?P<name>[^\W\d][\w./ -]*?) \| ?(?P<value>{MARK}) ?\|?")
-_SECTION = re.compile(r"\|? ?(?P<name>[^\W\d][\w -]*/) ?\|(?: ?\|)?")
-_RULER = re.compile(r"[-=+|_ ]{5,}")
-_UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!best_)(?<![\w/])"
-_COUNT = rf" ?[:=#]* ?[\[(]? ?({MARK})(?: ?(?:/|of) ?({MARK}))?[\])]?(?!\.?\w|%)"
-_EPOCH = re.compile(
-    rf"{_UNLESS}(?:epoch|ep)(?:\((?P<split>\w+)\))?{_COUNT}(?:,? ?\[ ?(?P<step>{MARK}) ?/ ?(?P<batches>{MARK}) ?\])?"
-    rf"|(?P<last>{MARK}) ?epoch\b|第 ?(?P<chinese>{MARK}) ?轮",
-    re.IGNORECASE,
-)
-_STEP = re.compile(
-    rf"{_UNLESS}(?P<unit>global[_ ]step|step|iter|iteration|batch|round|episode)(?:\((?P<split>\w+)\))?{_COUNT}"
-    rf"|第 ?(?P<chinese>{MARK}) ?步",
-    re.IGNORECASE,
-)
-_ROUND = re.compile(rf"^[{STAMP} |\[\]-]*\[({MARK})\]:?(?= [^\W\d])")
-_NODE = re.compile(
-    r"^\W*(?:\[?(?:default|local_?rank|rank|node|worker|host|proc|process)"
-    rf"[ _:#-]?(?:\d+|{MARK})\]? ?[:|>\]-] ?|{MARK}: )"
-)
-_BULLET = re.compile(r"^[\s\-*•·├└─|>]+(?=[^\W\d]|\0|第)")
-_MARKERS = re.compile(
-    rf"(?<![\w./\\-])({'|'.join(word for words in SPLITS.values() for word in words if len(word) > 2)})(?![\w./\\-])",
-    re.IGNORECASE,
-)
-_CONFIGURATION = re.compile(
-    r"\b(?:namespace|\w*(?:config|args|arguments|hyperparameters|hparams|params)) ?[:=]? ?[({]", re.I
-)
 _BESIDE = (
     "epoch epochs result results phase set metrics stats statistics loop summary performance on running mode stage"
+    " error errors"
 )
 _HEADING_WORDS = frozenset(re.findall(r"\w+", _BESIDE))
 """Words that may stand in a heading beside the part of the training."""
-_HEADING = re.compile(r"[^\W\d_]+")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A name and which number is its value."""
-
-    name: str
-    """As printed; `MARK` stands for the number `inner`."""
-    at: int
-    split: str
-    """Of a word before it in the line; empty: none, or the name itself says it."""
-    is_percent: bool = False
-    inner: int = 0
+_WORDS = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -85,7 +31,7 @@ class Cell:
     """Which number it is; None: it is a word."""
 
 
-@dataclass(frozen=True, eq=True)
+@dataclass(frozen=True)
 class Shape:
     """What lines of one template say; numbers are named by their place in the line."""
 
@@ -118,117 +64,87 @@ class Shape:
 NOTHING = Shape()
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Which numbers of a line are its step and epoch."""
+
+    epoch: int | None = None
+    step: int | None = None
+    unit: str = ""
+    batches: int | None = None
+
+
 @lru_cache(maxsize=20_000)
 def shape_of(template: str) -> Shape:
     """What a line of this template says."""
     if not template:
         return NOTHING
-    if _RULER.fullmatch(template):
+    if patterns.RULER.fullmatch(template):
         return Shape(is_ruler=True)
-    section = _SECTION.fullmatch(template)
+    section = patterns.SECTION.fullmatch(template)
     if section:
         return Shape(section=section["name"])
-    cell = _CELL.fullmatch(template)
+    cell = patterns.CELL.fullmatch(template)
     if cell:
         return Shape(pairs=(Pair(cell["name"], 0, ""),), is_cell=True)
     return _line(template)
 
 
 def _line(template: str) -> Shape:
-    text, node = _cut(_NODE, template)
-    text, _ = _cut(_BULLET, text)
-    text, epoch = _cut(_EPOCH, text)
-    text, step = _cut(_STEP, text)
-    markers = [(found.start(), meaning_of(found[1]).split) for found in _MARKERS.finditer(text)]
-    for found in (epoch, step):
-        if found is not None and found["split"]:
-            markers.append((found.start("split"), meaning_of(found["split"]).split))
-    pairs = _pairs(template, text, sorted(markers))
-    round_ = _ROUND.match(text) if step is None and pairs else None
-    is_configuration = _CONFIGURATION.search(template) is not None and len(pairs) > 1
-    if is_configuration:
-        pairs = [pair for pair in pairs if meaning_of(pair.name).kind is Kind.WEIGHT]
-        epoch = step = None
-    places = _places(template, epoch, step, round_)
+    text, node = _cut(patterns.NODE, template)
+    text, _ = _cut(patterns.BULLET, text)
+    markers = markers_in(text)
+    text, epoch = _cut(patterns.EPOCH, text)
+    if epoch is None:
+        text, epoch = _cut(patterns.EPOCH_AFTER, text)
+    if epoch is None:
+        text, epoch = _cut(patterns.EPOCH_BARE, text)
+    text, step = _cut(patterns.STEP, text)
+    pairs = pairs_in(template, text, markers)
+    places = _places(template, epoch, step or (patterns.ROUND.match(text) if pairs else None))
+    if len(pairs) > 1 and patterns.CONFIGURATION.search(template):
+        pairs, places = [pair for pair in pairs if meaning_of(pair.name).kind is Kind.WEIGHT], _Places()
     heading, has_figures = _heading(text, pairs)
     shape = Shape(
         pairs=tuple(pairs),
+        epoch=places.epoch,
+        step=places.step,
+        unit=places.unit,
+        batches=places.batches,
         heading=heading,
         has_figures=has_figures,
-        header=() if pairs or MARK in template else _header(template),
+        header=() if pairs else _header(template),
         cells=() if pairs else _cells(template),
         is_of_node=node is not None,
-        **places,
     )
     return NOTHING if shape == NOTHING else shape
 
 
-def _places(
-    template: str, epoch: re.Match[str] | None, step: re.Match[str] | None, round_: re.Match[str] | None
-) -> dict[str, Any]:
-    places: dict[str, Any] = {}
-    if epoch is not None:
-        group = next(name for name in (2, "last", "chinese") if epoch[name])
-        places["epoch"] = _index(template, epoch.start(group))
-        if epoch["step"]:
-            places |= {"step": _index(template, epoch.start("step")), "unit": "batch"}
-            places["batches"] = _index(template, epoch.start("batches"))
-    if step is not None:
-        places["step"] = _index(template, step.start("chinese" if step["chinese"] else 3))
-        places["unit"] = step_unit(step["unit"] or "step")
-        if step[4]:
-            places["batches"] = _index(template, step.start(4))
-    elif round_ is not None:
-        places |= {"step": _index(template, round_.start(1)), "unit": "round"}
-    return places
+def _places(template: str, epoch: re.Match[str] | None, step: re.Match[str] | None) -> _Places:
+    """Which numbers are the epoch and the step; a step of its own goes before the place within an epoch."""
+    at_epoch, at_step = _at(template, epoch, "count", "other"), _at(template, step, "count", "other")
+    if at_step is not None and step is not None:
+        unit = "round" if "unit" not in step.re.groupindex else step_unit(step["unit"] or "step")
+        return _Places(at_epoch, at_step, unit, _at(template, step, "all"))
+    within = _at(template, epoch, "step", "inner")
+    if within is None:
+        return _Places(at_epoch)
+    is_of_samples = epoch is not None and "share" in epoch.re.groupindex and bool(epoch["share"])
+    return _Places(at_epoch, within, "batch", None if is_of_samples else _at(template, epoch, "batches", "size"))
 
 
-def _index(template: str, at: int) -> int:
-    """Which number of the line stands at a place of the template."""
-    return template.count(MARK, 0, at)
+def _at(template: str, found: re.Match[str] | None, *groups: str) -> int | None:
+    """Which number the first of some groups is that was found."""
+    if found is None:
+        return None
+    known = [group for group in groups if group in found.re.groupindex and found[group]]
+    return index_of(template, found.start(known[0])) if known else None
 
 
 def _cut(pattern: re.Pattern[str], text: str) -> tuple[str, re.Match[str] | None]:
     """The text with what a pattern finds blanked out, of the same length, and what was found."""
     found = pattern.search(text)
-    return (text if found is None else _blank(text, found)), found
-
-
-def _blank(text: str, found: re.Match[str]) -> str:
-    return text[: found.start()] + "|" * len(found[0]) + text[found.end() :]
-
-
-def _pairs(template: str, text: str, markers: list[tuple[int, str]]) -> list[Pair]:
-    """Names with their values in the order of the line."""
-    matches: list[re.Match[str]] = []
-    for pattern in (_IS, _PAIR, _BARE):
-        found = list(pattern.finditer(text))
-        matches += found
-        for match in found:
-            text = _blank(text, match)
-    pairs = [_pair(template, match, markers) for match in sorted(matches, key=lambda match: match.start())]
-    if any(pair.name == RUNTIME for pair in pairs):
-        pairs = [replace(pair, name=SUMMARY.get(pair.name, pair.name)) for pair in pairs]
-    return pairs
-
-
-def _pair(template: str, match: re.Match[str], markers: list[tuple[int, str]]) -> Pair:
-    name = match["name"].replace("\u2019", "'").rstrip(".")
-    before = [split for at, split in markers if at < match.start("value")]
-    meaning = meaning_of(name)
-    carries = before and not meaning.split and meaning.kind not in _OF_NO_PART
-    return Pair(
-        name=name,
-        at=_index(template, match.start("value")),
-        split=before[-1] if carries else "",
-        is_percent=match["percent"] is not None,
-        inner=_index(template, match.start("name")),
-    )
-
-
-_OF_NO_PART = frozenset(
-    {Kind.LR, Kind.GRAD_NORM, Kind.WEIGHT, Kind.TIME, Kind.STEP, Kind.EPOCH, Kind.LOSS_SCALE, Kind.UPDATE_RATIO}
-)
+    return (text if found is None else blank(text, found)), found
 
 
 def _heading(text: str, pairs: list[Pair]) -> tuple[str, bool]:
@@ -236,7 +152,7 @@ def _heading(text: str, pairs: list[Pair]) -> tuple[str, bool]:
     if len(pairs) == 1:
         meaning = meaning_of(pairs[0].name, pairs[0].split)
         return ("" if meaning.kind is Kind.OTHER else meaning.split), True
-    words = [word.lower() for word in _HEADING.findall(text)]
+    words = [word.lower() for word in _WORDS.findall(text)]
     splits = {split for word in words if (split := _spoken_split(word))}
     is_heading = not pairs and len(splits) == 1 and all(word in _HEADING_WORDS or _spoken_split(word) for word in words)
     return (splits.pop() if is_heading else ""), False
@@ -249,17 +165,18 @@ def _spoken_split(word: str) -> str:
 def _header(template: str) -> tuple[str, ...]:
     """The fields of a line without numbers, if it can be the header of a table."""
     names = _fields(template)
-    if not 2 <= len(names) <= 64 or len(set(names)) < len(names) or any(name[-1] in ".!?=:" for name in names):
+    if not 2 <= len(names) <= 64 or len(set(names)) < len(names) or any(map(_is_no_name, names)):
         return ()
     return tuple(names) if any(meaning_of(name).kind is not Kind.OTHER for name in names) else ()
+
+
+def _is_no_name(field: str) -> bool:
+    return not field or MARK in field or field[-1] in ".!?=:"
 
 
 def _fields(template: str) -> list[str]:
     line = template.partition(BAR)[0].strip().removesuffix(":").strip("| ")
     return [field.strip() for field in line.split("|")] if "|" in line else line.split()
-
-
-_FIGURE = re.compile(rf"{MARK}(?:[a-zA-Z%]{{0,3}}|/{MARK})")
 
 
 def _cells(template: str) -> tuple[Cell, ...]:
@@ -268,6 +185,6 @@ def _cells(template: str) -> tuple[Cell, ...]:
     cells: list[Cell] = []
     seen = 0
     for text in _fields(template):
-        cells.append(Cell(seen if _FIGURE.fullmatch(text) else None))
+        cells.append(Cell(seen if patterns.FIGURE.fullmatch(text) else None))
         seen += text.count(MARK)
     return tuple(cells)

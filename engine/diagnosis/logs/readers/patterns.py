@@ -1,0 +1,73 @@
+"""How printed lines are written: patterns over the template of a line, in which each number is a `MARK`."""
+
+from __future__ import annotations
+
+import re
+
+from trainctl.engine.diagnosis.logs.names import SPLITS
+from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK, STAMP
+
+_WORD = r"[^\W\d][\w./@\u2019-]*(?:\([\w()]*\)|\[\w*\])?"
+_NAME = rf"(?<![\w./-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: {MARK}(?=:)| \(\w+\)(?= ?[:=]))?)"
+_VALUE = rf"(?P<value>{MARK})(?P<percent>\s?%)?(?!\.?[\w{MARK}]|/|:(?! ?{BAR}))"
+_STEMS = (
+    "acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|iou|map|grad_norm|gnorm|objf|objective|wer|cer|ter|ler|ppl|perplexity"
+    "|reward|mse|mae|rmse|error|kl|logloss|psnr|ssim|bleu|elbo|nll|bce|precision|recall|learning rate"
+    "|err|auroc|l1|l2|ap"
+)
+_SPOKEN = rf"(?:[\w/@.-]*loss(?:@\d|[_-]\w+|es)?|(?:[\w@./-]*[_./@-])?(?:{_STEMS})(?:@\d|_\w+|\d)?)\.?"
+
+RATIO = re.compile(rf"{_NAME} ?[:=]+ ?{MARK} ?/ ?{MARK} \((?P<value>{MARK})(?P<percent>\s?%)\)")
+"""`Accuracy: 9843/10000 (98%)`."""
+IS = re.compile(rf"{_NAME}(?: so far| now| currently)? (?:is|was|are|were)(?: at| now)?:? {_VALUE}")
+PAIR = re.compile(rf"{_NAME} ?[:=]+ ?\[?{_VALUE}")
+BARE = re.compile(rf"(?<![\w./-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?{_VALUE}", re.IGNORECASE)
+"""A name of which it is known that a figure follows, without a sign between."""
+BEFORE = re.compile(rf"(?P<value>{MARK})(?P<percent>) (?P<name>avg loss)\b")
+"""Darknet's `800.1 avg loss`."""
+OBJECTIVE = re.compile(
+    rf"(?P<name>objective function|objf)\b[^|]*? is (?P<value>{MARK})(?P<percent>)(?= over)", re.IGNORECASE
+)
+"""Kaldi's `objective function for output for minibatches 0-9 is -0.25 over ...`."""
+COCO = re.compile(
+    rf".*\((?P<name>A[PR])\) @\[ ?IoU={MARK}:{MARK} \| area= ?all \| maxDets= ?(?P<most>{MARK}) ?\] = (?P<value>{MARK})"
+    r"(?P<percent>)"
+)
+IS_COCO = re.compile(r"Average (?:Precision|Recall)\b.*@\[")
+
+CELL = re.compile(rf"\|? ?(?P<name>[^\W\d][\w./ -]*?) \| ?(?P<value>{MARK}) ?\|?")
+SECTION = re.compile(r"\|? ?(?P<name>[^\W\d][\w -]*/) ?\|(?: ?\|)?")
+RULER = re.compile(r"[-=+|_ ]{5,}")
+FIGURE = re.compile(rf"{MARK}(?:[a-zA-Z%]{{0,3}}|/{MARK})")
+"""A cell of a table: a number, with a unit, or of how many."""
+
+_UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!best_)(?<![\w/])"
+_COUNT = rf" ?[:=#]* ?[\[(]? ?(?P<count>{MARK})(?: ?(?:/|of) ?(?P<all>{MARK}))?[\])]?(?!\.?\w|%)"
+_WITHIN = rf"(?:[,:]? ?[\[(] ?| ?[:-] )(?P<step>{MARK}) ?/ ?(?P<batches>{MARK})(?P<share> \( ?{MARK} ?%\))? ?[\])]?"
+EPOCH = re.compile(rf"{_UNLESS}(?:epoch|ep)(?:\(\w+\))?{_COUNT}(?:{_WITHIN}(?![\w.]))?", re.IGNORECASE)
+EPOCH_AFTER = re.compile(rf"(?P<count>{MARK}) ?epoch\b|第 ?(?P<other>{MARK}) ?轮", re.IGNORECASE)
+EPOCH_BARE = re.compile(
+    rf"(?:^|[{STAMP} |-])(?:train|val|valid|test)\w*:? (?P<count>{MARK}){_WITHIN}"
+    rf"|^[{STAMP} |-]*\[(?P<other>{MARK})/{MARK}\] ?\[(?P<inner>{MARK})/(?P<size>{MARK})\]",
+    re.IGNORECASE,
+)
+"""`Train: 0 [50/1251 (4%)]`, `[0/5][50/1583]`."""
+STEP = re.compile(
+    rf"{_UNLESS}(?P<unit>global[_ ]step|step|iter|iteration|batch|round|episode)(?:\(\w+\))?{_COUNT}"
+    rf"|第 ?(?P<other>{MARK}) ?步",
+    re.IGNORECASE,
+)
+ROUND = re.compile(rf"^[{STAMP} |\[\]-]*(?:\[(?P<count>{MARK})\]:?|(?P<other>{MARK}):)(?= [^\W\d])")
+"""`[10] train-logloss: ...`, as boosting prints its rounds."""
+NODE = re.compile(
+    r"^\W*\[?(?:default|local_?rank|rank|node|worker|host|proc|process)"
+    rf"[ _:#-]?(?:\d+|{MARK})\]? ?[:|>\]-] ?|^{MARK}: (?=.*(?:epoch|step|iter))",
+    re.IGNORECASE,
+)
+BULLET = re.compile(rf"^[\s\-*•·├└─|>]+(?=[^\W\d]|{MARK}|第)")
+_PARTS = "|".join(word for words in SPLITS.values() for word in words if len(word) > 2)
+MARKER = re.compile(rf"(?<![\w./\\-])(?:(?P<word>{_PARTS})(?![\w./\\-])|(?P<set>(?:{_PARTS})[-_]\w+)(?= \w))", re.I)
+"""A word of its own that says the part of the training: `train`, or of which set: `dev-clean`."""
+CONFIGURATION = re.compile(
+    r"\b(?:namespace|\w*(?:config|args|arguments|hyperparameters|hparams|params)) ?[:=]? ?[({]", re.IGNORECASE
+)
