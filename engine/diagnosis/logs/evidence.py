@@ -13,6 +13,7 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.readers.content import UNDERSTOOD
 from trainctl.engine.diagnosis.logs.readers.events import event_files
 from trainctl.engine.diagnosis.logs.reading import parse_log, read_log
 from trainctl.engine.diagnosis.logs.roles import parse_roles
@@ -80,7 +81,7 @@ def read_log_evidence(
         names = _names(list(facts.series))
         raise UserError(
             f"{table.source} names no loss, rate or learning rate, only {names}",
-            "say what they are: --columns train=NAME,val=NAME",
+            f"say what they are by --columns; {UNDERSTOOD}",
         )
     return Evidence(log=facts)
 

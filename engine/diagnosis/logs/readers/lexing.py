@@ -21,10 +21,10 @@ BAR = "\2"
 _STATES = re.compile(r"[\r\b]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _COMMENT = re.compile(r"\s#\s.*$")
-_CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(")
+_CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(|, ?(?:device|dtype|grad_fn|requires_grad)=[^,)]*")
 _SOURCE = re.compile(
     r"(?<![\w./\\<>-])[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
-    r"|(?<![\w.])[\w.]+:[\w<>.]+:\d+(?=\s+[-|]|\s*\])|\(\w+:\d+\)|\bline \d+\b"
+    r"|(?<![\w.])[\w.]+:[\w<>.]+:\d+(?=\s+[-|]|\s*\])|\(\w+:\d+\)|\bline \d+\b|\b(?:cuda|mps|xpu|npu):\d+"
 )
 _STAMPS = re.compile(
     r"\b\d{4}[-/.]\d\d?[-/.]\d\d?(?:T(?=\d))?|(?<![\d/.])\d\d?[-/]\d\d?(?:[-/]\d{2,4})?(?=\s+\d\d?:\d\d)"

@@ -8,7 +8,7 @@ from trainctl.engine.diagnosis.logs.names import SPLITS
 from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK, STAMP
 
 _WORD = r"[^\W\d][\w./@\u2019-]*(?:\([\w()]*\)|\[\w*\])?"
-_NAME = rf"(?<![\w./-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: {MARK}(?=:)| \(\w+\)(?= ?[:=]))?)"
+_NAME = rf"(?<![\w./{MARK}-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: {MARK}(?=:)| \(\w+\)(?= ?[:=]))?)"
 _VALUE = rf"(?P<value>{MARK})(?P<percent>\s?%)?(?!\.?[\w{MARK}]|/|:(?! ?{BAR}))"
 _STEMS = (
     "acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|iou|map|grad_norm|gnorm|objf|objective|wer|cer|ter|ler|ppl|perplexity"
@@ -21,7 +21,7 @@ RATIO = re.compile(rf"{_NAME} ?[:=]+ ?{MARK} ?/ ?{MARK} \((?P<value>{MARK})(?P<p
 """`Accuracy: 9843/10000 (98%)`."""
 IS = re.compile(rf"{_NAME}(?: so far| now| currently)? (?:is|was|are|were)(?: at| now)?:? {_VALUE}")
 PAIR = re.compile(rf"{_NAME} ?[:=]+ ?\[?{_VALUE}")
-BARE = re.compile(rf"(?<![\w./-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?{_VALUE}", re.IGNORECASE)
+BARE = re.compile(rf"(?<![\w./{MARK}-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?{_VALUE}", re.IGNORECASE)
 """A name of which it is known that a figure follows, without a sign between."""
 BEFORE = re.compile(rf"(?P<value>{MARK})(?P<percent>) (?P<name>avg loss)\b")
 """Darknet's `800.1 avg loss`."""

@@ -31,7 +31,8 @@ _PLACES = frozenset({Kind.STEP, Kind.EPOCH})
 def read_printed(text: str, source: str) -> LogTable:
     """The table of a text; a text without figures gives a table without columns."""
     reader = _Reader(TableBuilder(source, "text"))
-    if text.count("\n") <= 2 < text.count("\r"):  # one progress bar is the whole log: each state of it counts
+    if text.count("\n") <= 2 <= text.count("\r") - text.count("\r\n"):
+        # One progress bar is the whole log: each state of it counts.
         text = text.replace("\r", "\n")
     for first, lines in line_blocks(text):
         for number, raw in enumerate(lines, first):

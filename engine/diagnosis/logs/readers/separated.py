@@ -1,7 +1,7 @@
 """Reads a table of values under a header of names: CSV, tab-separated, or columns of a terminal.
 
 Rows may be sparse, as Lightning's CSVLogger writes them: an empty field was not logged. Whole columns are converted at
-once, a block of lines at a time. Knows no meaning of a name.
+once, a block of lines at a time. Of the meaning of names it asks only whether there is one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
 from trainctl.engine.diagnosis.logs.numbers import half_units, parse_number
 from trainctl.engine.diagnosis.logs.readers.content import first_lines, line_blocks
 from trainctl.engine.diagnosis.logs.table import BlockBuilder, Floats, Ints, LogTable
@@ -40,7 +41,8 @@ def find_layout(text: str) -> Layout | None:
     for delimiter in (*DELIMITERS, " "):
         split = [_split(line, delimiter) for line in head]
         for start, names in enumerate(split[: min(LATEST_HEADER, len(split) - 1)]):
-            if _is_header(names) and _fit(names, split[start + 1 :]):
+            is_plain = delimiter != " " and start == 0
+            if _is_header(names) and (is_plain or _is_known(names)) and _fit(names, split[start + 1 :]):
                 return Layout(delimiter if len(names) > 1 else ",", tuple(names))
     return None
 
@@ -138,6 +140,13 @@ def _is_header(names: Sequence[str]) -> bool:
             parse_number(name) is None and not _is_pair(name) and "=" not in name and any(map(str.isalpha, name))
             for name in told
         )
+    )
+
+
+def _is_known(names: Sequence[str]) -> bool:
+    """Whether the words of a header can be names: what is spaced apart, or stands below other lines, may be prose."""
+    return all(name[-1:] not in ".:,!?" for name in names if name) and any(
+        meaning_of(name).kind is not Kind.OTHER for name in names
     )
 
 

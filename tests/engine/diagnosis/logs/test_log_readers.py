@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_files import FORMATS, Row
 
+from trainctl.engine.diagnosis.logs.evidence import is_log
 from trainctl.engine.diagnosis.logs.facts import LogFacts, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
 from trainctl.engine.diagnosis.logs.numbers import half_unit, parse_number
@@ -168,6 +169,36 @@ def test_rounding_is_within_half_a_unit(value: float, decimals: int) -> None:
         ("learning_rate", Kind.LR, ""),
         ("grad_norm.stem", Kind.GRAD_NORM, ""),
         ("loss_scale", Kind.LOSS_SCALE, ""),
+        ("train-logloss", Kind.TERM, "train"),
+        ("valid_0's l2", Kind.TERM, "val"),
+        ("valid_1 binary_logloss", Kind.TERM, "val"),
+        ("eval-error", Kind.ERROR, "val"),
+        ("dev-clean WER", Kind.ERROR, "val"),
+        ("train_perplexity_step", Kind.ERROR, "train"),
+        ("PER", Kind.ERROR, ""),
+        ("rollout/ep_rew_mean", Kind.REWARD, ""),
+        ("Total_Reward", Kind.REWARD, ""),
+        ("ep_rewmean", Kind.REWARD, ""),
+        ("rewards/margins", Kind.OTHER, ""),
+        ("reward_std", Kind.OTHER, ""),
+        ("rewards/accuracies", Kind.RATE, ""),
+        ("train/approx_kl", Kind.KL, "train"),
+        ("clipfrac", Kind.CLIP_FRACTION, ""),
+        ("train/clip_range", Kind.OTHER, "train"),
+        ("explained_variance", Kind.EXPLAINED_VARIANCE, ""),
+        ("val_psnr", Kind.SCORE, "val"),
+        ("average objf", Kind.SCORE, ""),
+        ("errD", Kind.TERM, ""),
+        ("total", Kind.TOTAL, ""),
+        ("metrics/mAP50-95(B)", Kind.RATE, ""),
+        ("lr/pg0", Kind.LR, ""),
+        ("optim0_lr0", Kind.LR, ""),
+        ("returning lr", Kind.OTHER, ""),
+        ("update_ratio", Kind.UPDATE_RATIO, ""),
+        ("eval_samples_per_second", Kind.TIME, "val"),
+        ("time/total_timesteps", Kind.STEP, ""),
+        ("iter_time", Kind.TIME, ""),
+        ("train_loss (summary)", Kind.OTHER, "train"),
         ("best_val_loss", Kind.OTHER, "val"),
         ("val_Acc@1", Kind.RATE, "val"),
         ("accumulation", Kind.OTHER, ""),
@@ -183,7 +214,7 @@ def test_what_names_mean(name: str, kind: Kind, split: str) -> None:
     assert (meaning_of(name).kind, meaning_of(name).split) == (kind, split)
 
 
-def write_events(folder: Path) -> Path:
+def write_events(folder: Path, *names: str) -> Path:
     pytest.importorskip("tensorboard")
     event, summary_type, record_writer = (
         getattr(importlib.import_module(f"tensorboard.{module}"), name)
@@ -193,12 +224,13 @@ def write_events(folder: Path) -> Path:
             ("summary.writer.record_writer", "RecordWriter"),
         )
     )
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "events.out.tfevents.1.host"
     with path.open("wb") as file:
         writer = record_writer(file)
         writer.write(event(wall_time=1.0, file_version="brain.Event:2").SerializeToString())
         for step in (0, 10, 20):
-            pairs = {"loss/train": 1.5 - step / 40, "loss/val": 2.0}
+            pairs = dict.fromkeys(names, 1.5) or {"loss/train": 1.5 - step / 40, "loss/val": 2.0}
             summary = summary_type(
                 value=[summary_type.Value(tag=tag, simple_value=value) for tag, value in pairs.items()]
             )
@@ -212,6 +244,37 @@ def test_tensorboard_events_are_rows_by_step(by_folder: bool, tmp_path: Path) ->
     table = read_log(tmp_path if by_folder else path)
     assert table.steps.tolist() == [0, 10, 20]
     assert values(read_facts(table)) == {"loss/train": [1.5, 1.25, 1.0], "loss/val": [2.0, 2.0, 2.0]}
+
+
+def test_folders_of_train_and_validation_are_one_training(tmp_path: Path) -> None:
+    write_events(tmp_path / "train", "epoch_loss", "epoch_accuracy")
+    write_events(tmp_path / "validation", "epoch_loss")
+    assert is_log(str(tmp_path), tmp_path / "runs")
+    log = read_facts(read_log(tmp_path))
+    assert {series.name: series.meaning.split for series in log.of(Kind.TOTAL)} == {
+        "epoch_loss (train)": "train",
+        "epoch_loss (val)": "val",
+    }
+    assert log.table.steps.tolist() == [0, 10, 20]
+
+
+def test_folders_of_several_values_of_one_chart(tmp_path: Path) -> None:
+    write_events(tmp_path, "lr")
+    write_events(tmp_path / "Loss_train", "Loss")
+    write_events(tmp_path / "Loss_val", "Loss")
+    log = read_facts(read_log(tmp_path))
+    assert {series.name: series.meaning.split for series in log.series} == {
+        "lr": "",
+        "Loss_train/Loss (train)": "train",
+        "Loss_val/Loss (val)": "val",
+    }
+
+
+def test_several_trainings_in_one_folder_are_refused(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_events(tmp_path / name, "loss")
+    with pytest.raises(UserError, match="several trainings: first and second both have loss; name one"):
+        read_log(tmp_path)
 
 
 def test_an_event_file_is_known_by_its_first_bytes(tmp_path: Path) -> None:
