@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import jitter
 from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
 
@@ -14,6 +15,9 @@ LEAST_STEPS, LEAST_EPOCHS = 60, 10
 """Values from which on standing still can be told: of single steps, and of means over epochs."""
 IMPROVED = 0.02
 """Share of the first tenth's median by which the last tenth's must be lower for it not to stand still."""
+BLOWN_UP, RISEN, LEVEL = 10.0, 2.0, 5
+"""How often the last value, and how often the last level, lies above what was before where a loss was rising; and the
+values of a level."""
 ADVERSARIAL = frozenset({"gan", "generator", "discriminator", "critic", "policy", "value", "actor", "adv", "g", "d"})
 
 
@@ -79,3 +83,30 @@ def closed_form(value: float, tolerance: float, num_classes: int | None, *, gues
     if guess and num_classes is None and 3 <= nearest <= 20 and abs(value - math.log(nearest)) <= tolerance:
         return f"ln {nearest} = {math.log(nearest):.4f}: {nearest} classes held equally likely"
     return ""
+
+
+def first_bad(series: Series) -> int | None:
+    """Index of the first value that is not finite; None: all are."""
+    bad = ~np.isfinite(series.values)
+    return int(bad.argmax()) if bad.any() else None
+
+
+def rise_before_end(series: Series) -> float | None:
+    """How often a loss lay above its lowest level when it ceased to be finite; None: it was calm, or it never did.
+
+    Levels are medians of five values, the last of three. Risen is twice the lowest and more than four deviations of its
+    noise above it, or a last value that is ten times the median before it.
+    """
+    index = first_bad(series)
+    if index is None or index < 3:
+        return None
+    before = series.values[:index]
+    if before.min() <= 0:
+        return None
+    if before[-1] > BLOWN_UP * np.median(before[:-1]):
+        return float(before[-1] / np.median(before[:-1]))
+    if index < LEVEL + 3:
+        return None
+    lowest = float(np.median(np.lib.stride_tricks.sliding_window_view(before[:-3], LEVEL), axis=1).min())
+    late, noise = float(np.median(before[-3:])), jitter(before)
+    return late / lowest if late > RISEN * lowest and late - lowest > 4 * noise else None

@@ -1,4 +1,4 @@
-"""N901, C305, E1007, E1011, E1013: figures of a log that cannot be, each by itself or two of them together.
+"""C305, E1011, E1013: figures of a log that cannot be, each by itself or two of them together.
 
 Pure functions of a log.
 """
@@ -25,8 +25,6 @@ PERCENT_FROM, FRACTION_FLOOR, FEW_CLASSES = 1.5, 0.2, 50
 """A rate above 1.5 is in percent. One just above 1 is a fraction where nine tenths lie in [.2, 1], or where chance
 would be above 2 percent."""
 MANY_CLUSTERS = 1000
-UNDEFINED = 3
-"""Last values of a correlation that are NaN from which on it is a finding."""
 
 
 @dataclass(frozen=True)
@@ -250,62 +248,6 @@ def _few(number: float) -> str:
 
 
 @rule(
-    "N901",
-    "loss not finite",
-    section="loss",
-    severity=Severity.ERROR,
-    precedence=Precedence.DATA,
-    cost=Cost.RECORDS,
-    of_log=True,
-)
-def not_finite(log: LogFacts) -> Answer:
-    """NaN or infinity in a loss or one of its terms (a term alone, with a finite total: a warning).
-
-    Costs: from then on nothing is learned.
-    Do: look for log(0), sqrt(0), a division by zero or NaN in the data; then a lower rate, clipping.
-    """
-    losses = log.of(Kind.TOTAL, Kind.TERM)
-    if not losses:
-        return Unchecked("no loss is named")
-    bad = [series for series in losses if not np.isfinite(series.values).all()]
-    if not bad:
-        return None
-    first = min(bad, key=lambda series: (series.meaning.kind is not Kind.TOTAL, _first_bad(series)))
-    index, values = _first_bad(first), first.values
-    after = np.isfinite(values[index:])
-    is_total = first.meaning.kind is Kind.TOTAL or not log.of(Kind.TOTAL)
-    before = f"{values[index - 1]:.4g} before it" if index else "so from its first value: the data or an operation"
-    return Hit(
-        severity=Severity.ERROR if is_total else Severity.WARNING,
-        confidence=Confidence.PROVEN,
-        summary=f"{first.name} is {values[index]:g}",
-        where=f"{log.where(first, index)}; {int((~after).sum()):,} of {len(values):,} values"
-        + ("" if len(bad) == 1 else f"; also {', '.join(series.name for series in bad if series is not first)}"),
-        why=before + ("" if after.any() else "; it never became finite again") + _norms_before(log, first, index),
-        fix=Fix(
-            "look for log(0), sqrt(0), a division by zero or NaN in the data; else a lower learning rate, clipping"
-        ),
-        figures={
-            "values_nonfinite": int((~after).sum()),
-            "value_before": float(values[index - 1]) if index else "none",
-        },
-    )
-
-
-def _first_bad(series: Series) -> int:
-    return int((~np.isfinite(series.values)).argmax())
-
-
-def _norms_before(log: LogFacts, series: Series, index: int) -> str:
-    row = int(series.rows[index])
-    for norm in log.of(Kind.GRAD_NORM):
-        before = norm.values[(norm.rows < row) & np.isfinite(norm.values)]
-        if len(before) > 5:
-            return f"; {norm.name} before it {before[-1]:.3g}, median {float(np.median(before)):.3g}"
-    return ""
-
-
-@rule(
     "C305",
     "wrong sign",
     section="loss",
@@ -338,40 +280,4 @@ def wrong_sign(log: LogFacts) -> Answer:
         why=f"{first.series.meaning.term}: a sum of squares, absolute values or −ln of probabilities is never below 0",
         fix=Fix("look for a minus too many, and for targets outside [0, 1]"),
         figures={"value": float(first.series.values[first.index]), "values_negative": first.count},
-    )
-
-
-@rule(
-    "E1007",
-    "undefined correlation",
-    section="evaluation",
-    severity=Severity.WARNING,
-    precedence=Precedence.CAPACITY,
-    cost=Cost.RECORDS,
-    of_log=True,
-)
-def undefined_correlation(log: LogFacts) -> Answer:
-    """The last three values of a correlation are NaN: one side of it does not vary.
-
-    Costs: the network answers the same whatever it sees; no best checkpoint can be chosen by it.
-    Do: look at the predictions themselves, then at the loss and the learning rate.
-    Follows from: N901.
-    """
-    series = log.of(Kind.CORRELATION)
-    if not series:
-        return Unchecked("no correlation is named")
-    bad = [one for one in series if len(one.values) >= UNDEFINED and np.isnan(one.values[-UNDEFINED:]).all()]
-    if not bad:
-        return None
-    first = bad[0]
-    return Hit(
-        severity=Severity.WARNING,
-        confidence=Confidence.LIKELY,
-        summary=f"{first.name} is NaN at the end",
-        where=f"{log.where(first, len(first.values) - 1)}: {int(np.isnan(first.values).sum()):,} of "
-        f"{len(first.values):,} values",
-        why="a correlation divides by the spread of both sides: the network gives every sample the same answer",
-        fix=Fix("look at the predictions themselves, then at the loss and the learning rate"),
-        figures={"values_undefined": int(np.isnan(first.values).sum())},
-        because=("N901",),
     )

@@ -1,0 +1,63 @@
+"""Which figures of a log say how well the network does, which way is better, and how much they jump about. No rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.table import Floats
+
+ACCURACIES = frozenset({"acc", "accuracy", "acc1", "top1", "top", "1"})
+AREAS = frozenset({"auc", "auroc", "roc"})
+_MAIN_REWARD = frozenset(
+    ("reward", "rewards", "rew", "rewmean", "return", "returns", "ep", "episode", "episodic", "rollout", "total")
+    + ("cumulative", "100", "env", "last")
+)
+_SINGLE = frozenset({"step", "batch", "iter"})
+
+
+def accuracies(log: LogFacts, split: str | None = None) -> list[Series]:
+    """Shares of the samples that are answered rightly; not of sequences, boxes or pixels."""
+    return [one for one in log.of(Kind.RATE, split=split) if one.meaning.words <= ACCURACIES]
+
+
+def main_reward(log: LogFacts) -> Series | None:
+    """What a policy earns altogether, with the most values; not a part of it."""
+    whole = [one for one in log.of(Kind.REWARD) if one.meaning.words <= _MAIN_REWARD]
+    return max(whole, key=lambda one: len(one.values), default=None)
+
+
+def is_of_policy(log: LogFacts) -> bool:
+    """Whether a policy is trained by what it earns: its loss is no measure of its progress, and may be 0 by design."""
+    return bool(log.of(Kind.REWARD, Kind.KL, Kind.CLIP_FRACTION, Kind.EXPLAINED_VARIANCE))
+
+
+def is_of_batches(series: Series) -> bool:
+    """Whether a name says that each value is of a single batch."""
+    name = series.column.name.lower().replace("/", "_").split("_")
+    return bool(_SINGLE & set(name))
+
+
+def jitter(values: Floats) -> float:
+    """Deviation of single values about their course: robust, from the differences of neighbours."""
+    if len(values) < 3:
+        return 0.0
+    jumps = np.diff(values)
+    return 1.4826 * float(np.median(np.abs(jumps - np.median(jumps)))) / float(np.sqrt(2))
+
+
+def rank_correlation(values: Floats) -> float:
+    """Spearman's correlation of a series with its order; 0 where nothing varies."""
+    if len(values) < 3 or np.ptp(values) == 0:
+        return 0.0
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return float(np.corrcoef(ranks, np.arange(len(values)))[0, 1])
+
+
+def smallest_denominator(value: float, half_unit: float, most: int) -> int | None:
+    """The least n for which a value is k/n to its last digit; None: more than `most`."""
+    for count in range(1, most + 1):
+        if abs(value - round(value * count) / count) <= half_unit + 1e-7:
+            return count
+    return None

@@ -1,0 +1,165 @@
+"""N902, G701 of a log: gradients and loss scales that half precision has made useless, and gradients of exactly zero.
+
+Pure functions of a log. The loss may look well all the while: some trainers print 0 where it is NaN.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.logs.course import ends, first_bad, is_long, stands_still, training_loss
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import is_of_policy
+from trainctl.engine.diagnosis.logs.names import Kind
+
+LATELY = 5
+"""Newest values that must all say the same: a scale that is being found skips the first 10 to 20 steps."""
+FALLEN, LEAST_SCALE = 256.0, 1.0
+"""A loss scale that came down by so much to at most so much; healthy ones stay above 100."""
+HUGE_NORM = 100.0
+"""Gradient norm beside a loss that prints as 0 that no loss near 0 gives."""
+STILL = 10
+FIXED = Fix(
+    "bfloat16 where the GPU has it, else float32: if it holds, it was float16; then a lower learning rate, and no "
+    "filter that prints NaN as 0 (logging_nan_inf_filter=False)"
+)
+
+
+@rule(
+    "N902",
+    "half precision overflows",
+    section="loss",
+    severity=Severity.ERROR,
+    precedence=Precedence.DATA,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def overflow(log: LogFacts) -> Answer:
+    """The five newest gradient norms are not finite while the loss is; or the loss is exactly 0 in the five newest
+    values beside norms above 100; or the loss scale came down by 256 or more, to 1 or less.
+
+    A scale that is being found skips the first steps of a healthy training: only what lasts to the end counts. Losses
+    of reinforcement learning are 0 by construction and are judged by their norms not being finite alone.
+
+    Costs: updates are skipped, or of zeros and NaN: nothing is learned, whatever the loss prints.
+    Do: bfloat16 or float32; then find the operation that overflows.
+    Follows from: N901.
+    """
+    norms, scales = [one for one in log.of(Kind.GRAD_NORM) if len(one.values)], log.of(Kind.LOSS_SCALE)
+    if not norms and not scales:
+        return Unchecked("no gradient norm and no loss scale is named")
+    hits = [hit for one in norms if (hit := _of_norm(log, one)) is not None]
+    hits += [hit for one in scales if (hit := _of_scale(log, one)) is not None]
+    return hits[0] if hits else None
+
+
+def _of_norm(log: LogFacts, norm: Series) -> Hit | None:
+    late, loss = norm.values[-LATELY:], training_loss(log)
+    if len(late) < LATELY:
+        return None
+    newest = np.array([]) if loss is None else loss.values[-LATELY:]
+    is_zero = len(newest) == LATELY and bool((newest == 0).all())
+    is_bad = not np.isfinite(late).any()
+    is_huge = is_zero and not is_of_policy(log) and bool((np.abs(late) > HUGE_NORM).all())
+    if not (is_bad or is_huge):
+        return None
+    index = (first_bad(norm) or 0) if is_bad else len(norm.values) - LATELY
+    said = f"{loss.name} prints 0 beside it: some trainers print NaN so" if loss is not None and is_zero else ""
+    if loss is not None and not said:
+        finite = np.isfinite(newest).all()
+        said = f"{loss.name} is finite beside it" if finite else f"{loss.name} is not finite either"
+    count = int((~np.isfinite(norm.values)).sum()) if is_bad else int((np.abs(norm.values) > HUGE_NORM).sum())
+    is_after = loss is not None and (at := first_bad(loss)) is not None and loss.rows[at] <= norm.rows[index]
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.LIKELY,
+        summary=f"{norm.name} is {norm.values[index]:.4g}"
+        + (f", {loss.name} 0" if loss is not None and is_zero else ""),
+        where=f"from {log.where(norm, index)} to the end; {count:,} of {len(norm.values):,} values",
+        why=f"{said or 'no loss is named'}; such a gradient comes of values beyond float16's 65,504, "
+        + "or of sqrt(0), log(0), 0/0 on the way back"
+        + _rate(log),
+        fix=FIXED,
+        figures={"values": count, "newest": float(late[-1])},
+        because=("N901",) if is_after else (),
+    )
+
+
+def _of_scale(log: LogFacts, scale: Series) -> Hit | None:
+    values = scale.finite
+    if len(values) < LATELY or values[-1] > LEAST_SCALE or values.max() < FALLEN * abs(values[-1]):
+        return None
+    if (np.diff(values[-LATELY:]) > 0).any():
+        return None
+    top = int(np.flatnonzero(scale.values == values.max())[-1])
+    halvings = np.log2(values.max() / values[-1]) if values[-1] > 0 else np.inf
+    loss = training_loss(log)
+    at = None if loss is None else first_bad(loss)
+    fell_first = loss is None or at is None or scale.rows[top] < loss.rows[at]
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.LIKELY,
+        summary=f"{scale.name} fell from {values.max():g} to {values[-1]:.4g}",
+        where=f"from {log.where(scale, top)} to the end",
+        why=f"each of {halvings:.0f} halvings is a step whose gradient was not finite, and was skipped"
+        + ("" if loss is None or at is None else f"; {loss.name} is not finite from {log.where(loss, at)}")
+        + _rate(log),
+        fix=FIXED,
+        figures={"highest": float(values.max()), "last": float(values[-1])},
+        because=() if fell_first else ("N901",),
+    )
+
+
+def _rate(log: LogFacts) -> str:
+    rates = [float(one.finite.max()) for one in log.of(Kind.LR) if len(one.finite)]
+    return f"; learning rate up to {max(rates):.3g}" if rates else ""
+
+
+@rule(
+    "G701",
+    "no gradient at all",
+    section="gradient flow",
+    severity=Severity.ERROR,
+    precedence=Precedence.MECHANICS,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def zero_gradient(log: LogFacts) -> Answer:
+    """The newest half of the gradient norms, at least ten, is exactly 0 while the loss is not 0 and stands still.
+
+    A norm that rounds to 0 in print is none: it counts where the log prints four digits or more behind the point, or
+    where the loss stands still.
+
+    Costs: no update changes a weight.
+    Do: look for detach, no_grad and requires_grad=False between loss and weights; for saturated or dead units.
+    Follows from: N902.
+    """
+    norms = [one for one in log.of(Kind.GRAD_NORM) if len(one.finite) >= STILL]
+    if not norms:
+        return Unchecked(f"needs {STILL} values of a gradient norm")
+    loss = training_loss(log)
+    if loss is None:
+        return Unchecked(log.without_loss)
+    norm = max(norms, key=lambda one: len(one.values))
+    late = norm.values[-max(len(norm.values) // 2, STILL) :]
+    newest = loss.finite[-max(len(loss.finite) // 2, 1) :]
+    if late.any() or not len(newest) or not newest.any() or is_of_policy(log):
+        return None
+    is_fine = float(norm.column.half_units.min()) < 1e-4 and len(norm.values) > len(late)
+    is_still = is_long(log, loss) and stands_still(loss.finite)
+    first, last = ends(newest)
+    if not (is_still or (is_fine and abs(first - last) < 0.02 * abs(first))):
+        return None
+    index = len(norm.values) - len(late)
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.LIKELY,
+        summary=f"{norm.name} is exactly 0 in the newest {len(late):,} values",
+        where=f"from {log.where(norm, index)} to the end",
+        why=f"{loss.name} stands at {float(np.median(newest)):.4g}: it does not depend on what is trained",
+        fix=Fix("look for detach, no_grad or requires_grad=False between loss and weights, and for dead units"),
+        figures={"values_zero": len(late), "loss": float(np.median(newest))},
+        because=("N902",),
+    )
