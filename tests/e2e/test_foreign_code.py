@@ -26,6 +26,8 @@ RUNS_IT = [
     "data -p PRESET",
     "lr-find -c PRESET",
     "diagnose -c PRESET",
+    "verify -c PRESET",
+    "verify RUN",
     "ui -c PRESET",
     "evaluate RUN/best_model.pth",
 ]

@@ -31,6 +31,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "diagnose": "Say why a training does not work, before or after it ran.",
         "explain": "Say what a rule of the diagnosis tests, and what to do.",
         "rules": "List the rules of the diagnosis.",
+        "verify": "Train briefly without and with a fix, and say whether it helps.",
         "presets": "List, show and compare presets.",
         "runs": "List runs, newest first.",
         "compare": "Set runs side by side: figures, configuration.",

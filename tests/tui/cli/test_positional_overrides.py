@@ -51,6 +51,7 @@ def test_diagnose_takes_them_with_a_log(tmp_path: Path, capsys: pytest.CaptureFi
         (["diagnose", "no.such=1"], "unknown key no.such"),
         (["data", "no.such=1"], "unknown key no.such"),
         (["lr-find", "no.such=1"], "unknown key no.such"),
+        (["verify", "no.such=1"], "unknown key no.such"),
         (["ui", "no.such=1"], "unknown key no.such"),
         (["diagnose", "a", "b"], "one run or log at a time"),
         (["evaluate", "a", "b"], "one run at a time"),
