@@ -144,60 +144,6 @@ class TableBuilder:
         )
 
 
-class BlockBuilder:
-    """Gathers whole blocks of rows of a table whose names are known beforehand.
-
-    Args:
-        source: the file.
-        format: its format in words.
-    """
-
-    def __init__(self, source: str, format: str) -> None:
-        self.source, self.format = source, format
-        self.num_rows = 0
-        self._lines: list[Ints] = []
-        self._blocks: dict[str, list[tuple[int, Ints | None, Floats, Floats]]] = {}
-        self._percent: set[str] = set()
-
-    def start_rows(self, lines: Ints) -> None:
-        """Begin a block of rows, which stand in these lines."""
-        self._lines.append(lines)
-        self.num_rows += len(lines)
-
-    def add(self, name: str, at: Ints | None, values: Floats, half_units: Floats, is_percent: bool) -> None:
-        """Add a name's values to the block; `at`: their rows within the block, None: all."""
-        size = len(self._lines[-1])
-        if len(values):
-            self._blocks.setdefault(name, []).append((self.num_rows - size, at, values, half_units))
-        if is_percent:
-            self._percent.add(name)
-
-    def build(self) -> LogTable:
-        """The table of all that was added. Columns without gaps share the arrays of rows and lines."""
-        lines = np.concatenate([np.empty(0, np.int64), *self._lines])
-        every = np.arange(self.num_rows)
-        columns = [self._column(name, every, lines) for name in list(self._blocks)]
-        unknown = np.full(self.num_rows, np.nan)
-        return LogTable(self.source, self.format, self.num_rows, tuple(columns), unknown, unknown)
-
-    def _column(self, name: str, every: Ints, lines: Ints) -> Column:
-        blocks = self._blocks.pop(name)  # so that at most one column is held twice
-        rows = every
-        if any(at is not None for _, at, _, _ in blocks) or sum(len(block[2]) for block in blocks) < self.num_rows:
-            rows = np.concatenate(
-                [np.arange(start, start + len(values)) if at is None else start + at for start, at, values, _ in blocks]
-            )
-        return Column(
-            name=name,
-            split="",
-            rows=rows,
-            values=np.concatenate([block[2] for block in blocks]),
-            lines=lines if rows is every else lines[rows],
-            half_units=np.concatenate([block[3] for block in blocks]),
-            is_percent=name in self._percent,
-        )
-
-
 def _column(split: str, name: str, cells: _Cells) -> Column:
     return Column(
         name=name,

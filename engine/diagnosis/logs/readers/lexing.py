@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LONGEST = 4000
 """Characters of a line that are looked at."""
@@ -47,8 +47,7 @@ _NUMBERS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Lexed:
+class Lexed(NamedTuple):
     """A line taken apart."""
 
     template: str

@@ -14,8 +14,9 @@ import numpy as np
 
 from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
 from trainctl.engine.diagnosis.logs.numbers import half_units, parse_number
+from trainctl.engine.diagnosis.logs.readers.blocks import BlockBuilder
 from trainctl.engine.diagnosis.logs.readers.content import first_lines, line_blocks
-from trainctl.engine.diagnosis.logs.table import BlockBuilder, Floats, Ints, LogTable
+from trainctl.engine.diagnosis.logs.table import Floats, Ints, LogTable
 
 DELIMITERS = (",", "\t", ";", "|")
 WORDS = {",": "CSV", "\t": "tab-separated values", ";": "CSV", "|": "a table", " ": "a table"}
