@@ -94,7 +94,7 @@ def _change_lines(fixed: FixedPreset) -> list[list[Cell]]:
             (change.key, ""),
             (f"{format_value(change.old)} ->", "red"),
             (format_value(change.new), "green"),
-            (f"{change.finding.code} {change.finding.name}", "dim"),
+            (change.cause, "dim"),
         ]
         for change in fixed.changes
     ]

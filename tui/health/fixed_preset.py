@@ -46,6 +46,11 @@ class Change:
     new: Any
     finding: Finding
 
+    @property
+    def cause(self) -> str:
+        """What it is for, on one line."""
+        return " ".join(f"{self.finding.code} {self.finding.name}".split())
+
 
 @dataclass(frozen=True)
 class FixedPreset:
@@ -54,11 +59,6 @@ class FixedPreset:
     changes: tuple[Change, ...]
     origin: Origin
     fixed: Resolved
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Of the findings whose fixes these are."""
-        return tuple(dict.fromkeys(change.finding.code for change in self.changes))
 
     @property
     def device(self) -> str | None:
@@ -70,11 +70,10 @@ class FixedPreset:
     def text(self, path: Path) -> str:
         """The text of the preset file, as it is written to `path`."""
         name = format_value(self.origin.present.preset)
-        mended = ", ".join(f"{c.finding.code} {c.finding.name}" for c in self._first_changes())
+        mended = ", ".join(dict.fromkeys(change.cause for change in self.changes))
         values = {path: value for path, value in leaves(self.fixed.config).items() if self._is_written(path)}
         comments = {
-            tuple(change.key.split(".")): f"{change.finding.code} {change.finding.name}; was {format_value(change.old)}"
-            for change in self.changes
+            tuple(change.key.split(".")): f"{change.cause}; was {format_value(change.old)}" for change in self.changes
         }
         lines = [
             f"# {name} with what mends {mended}; written by `trainctl diagnose --fix`.",
@@ -84,9 +83,6 @@ class FixedPreset:
             *_written(values, comments),
         ]
         return "\n".join(lines) + "\n"
-
-    def _first_changes(self) -> list[Change]:
-        return [next(change for change in self.changes if change.finding.code == code) for code in self.codes]
 
     def _is_written(self, path: KeyPath) -> bool:
         """What is set by a fix, and what the user set beyond what is extended; whatever is a default is left out."""
