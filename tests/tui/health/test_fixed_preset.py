@@ -15,10 +15,8 @@ from trainctl.tui.health.fixed_preset import Origin, chosen_fixes, plan_preset
 
 
 def found(code: str, settings: dict[str, Any] | None, **more: Any) -> Finding:
-    known: dict[str, Any] = {
-        **{"severity": Severity.WARNING, "confidence": Confidence.LIKELY, "figures": {}, "ruled_out": ()},
-        **{"name": "n", "section": "loss", "summary": "s", "where": "w", "why": "y"},
-    }
+    known: dict[str, Any] = dict.fromkeys(("name", "section", "summary", "where", "why"), "w")
+    known |= {"severity": Severity.WARNING, "confidence": Confidence.LIKELY, "figures": {}, "ruled_out": ()}
     return Finding(code, fix=Fix("f", settings), **(known | more))
 
 
