@@ -34,7 +34,7 @@ def test_the_documents_sample_log_ends_with_three_and_names_both(
     assert "the terms add to -0.2286, Train Loss says 0.0234" in out
     assert "✗ E1013 contradicting posteriors" in out
     assert "at most 0.7146 is possible" in out
-    assert "not checked" in out
+    assert "– not looked at  rate: no learning rate is named" in out
 
 
 def test_the_number_of_clusters_alone_proves_one_of_them(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,9 +52,10 @@ def test_a_log_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_a_healthy_log_ends_with_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "log.csv").write_text("epoch,loss\n" + "".join(f"{k},{2 * 0.9**k}\n" for k in range(40)))
+    rows = "".join(f"{k},{2 * 0.9**k},{2.1 * 0.9**k}\n" for k in range(40))
+    (tmp_path / "log.csv").write_text("epoch,loss,val_loss\n" + rows)
     assert ask(tmp_path / "log.csv") == 0
-    assert "✓ clean" in capsys.readouterr().out
+    assert "✓ nothing wrong in what was looked at" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\1\2", b"no figures at all", b"height: 3\n"])

@@ -102,7 +102,7 @@ async def test_the_configuration_shows_only_what_differs(
         await shows(pilot, "optimizer.lr")
         text = screen_text(pilot)
         assert "0.0002" in text and "0.0003" in text and "4096" in text and "2048" in text
-        assert "seed" not in text and "early_stopping" not in text
+        assert "seed" not in text and "early_stopping.patience" in text and "early_stopping.min_delta" not in text
 
 
 async def test_a_run_without_a_configuration_is_named(pair: tuple[SyntheticRun, SyntheticRun]):

@@ -84,7 +84,8 @@ def test_there_are_exactly_two_checkpoints_and_a_summary(tmp_path: Path) -> None
     assert sorted(p.name for p in (tmp_path / "run").glob("*.pth")) == ["best_model.pth", "latest_model.pth"]
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     wanted = {"schema", "state", "steps", "epochs", "seconds", "samples_per_s", "metrics", "best", "findings"}
-    assert wanted | {"num_checks", "not_judged", "checkpoint", "exit_reason"} == set(summary)
+    judged = {"num_checks", "not_judged", "verdict", "looked_at"}
+    assert wanted | judged | {"checkpoint", "exit_reason"} == set(summary)
     best = max(event.data["raw"]["accuracy"] for event in events(tmp_path / "run", EventKind.VALIDATION))
     assert summary["best"]["value"] == pytest.approx(best)
     assert summary["steps"] == 3 * (NUM_TRAIN // 16)
