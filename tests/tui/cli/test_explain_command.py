@@ -33,7 +33,7 @@ def test_a_rule_is_explained_with_all_its_parts(capsys: pytest.CaptureFixture[st
     assert "K401 contrastive loss at its floor" in told["leads to"]
     assert told["costs"] and told["do"]
     assert told["try"].startswith("trainctl diagnose --only sampler ")
-    assert "trainctl diagnose --preset weld/stuck " in out
+    assert "trainctl diagnose --preset weld/stuck " in out and "trainctl verify D101 " in out
 
 
 def test_a_code_for_runs_and_one_for_logs_are_both_explained(capsys: pytest.CaptureFixture[str]) -> None:

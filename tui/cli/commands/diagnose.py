@@ -301,6 +301,6 @@ def _print(title: str, report: Report, evidence: Evidence, sections: tuple[str, 
     lines += report_lines(report, evidence, sections)
     first = next((finding for finding in report.findings if finding.primary), None)
     if first is not None:
-        mends = "; --fix writes a preset that mends it" if first.fix.set else ""
-        lines.append((("  more: ", "dim"), (f"trainctl explain {first.code}{mends}", "dim")))
+        tries = f"; --fix writes a preset with the fix, trainctl verify {first.code} tries it" if first.fix.set else ""
+        lines.append((("  more: ", "dim"), (f"trainctl explain {first.code}{tries}", "dim")))
     print_meant(lines)

@@ -82,7 +82,8 @@ def _tries(one: Explanation, presets: list[str]) -> list[tuple[str, str]]:
     tries = [asks[word] for word in one.judges]
     if one.judges != (LOG,):
         tries += [(f"trainctl diagnose --preset {name}", "a preset that has it") for name in presets]
-        tries.append(("trainctl diagnose ... --fix", "where a setting mends it: writes a preset with it"))
+        tries.append(("trainctl diagnose ... --fix", "where a setting mends it: a preset with it"))
+        tries.append((f"trainctl verify {one.rule.code}", "where a setting mends it: trains without and with it"))
     return tries
 
 
