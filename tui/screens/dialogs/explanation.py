@@ -72,7 +72,18 @@ def explanation(finding: Finding, findings: Sequence[Finding]) -> list[ReportLin
         cause = next((f for f in findings if f.code == finding.consequence_of), None)
         words = f"{finding.consequence_of} {cause.name if cause else ''}".strip()
         lines.append((("  follows    ", "dim"), (f"from {words}: deal with that first", "")))
-    return lines
+    return lines + _rule_lines(finding)
+
+
+def _rule_lines(finding: Finding) -> list[ReportLine]:
+    """What the rule itself says, as `trainctl explain` does; nothing of a finding that no rule made."""
+    from trainctl.engine.diagnosis.explanation import explain
+
+    rule = next((one for one in explain(finding.code) if one.rule.name == finding.name), None)
+    if rule is None:
+        return []
+    told = [("tests" if index == 0 else "", text) for index, text in enumerate(rule.test)] + [("costs", rule.costs)]
+    return [((f"  {label:<11}", "dim"), (text, "")) for label, text in told if text]
 
 
 def figure_words(finding: Finding) -> str:
