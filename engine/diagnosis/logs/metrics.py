@@ -11,8 +11,8 @@ from trainctl.engine.diagnosis.logs.table import Floats
 ACCURACIES = frozenset({"acc", "accuracy", "acc1", "top1", "top", "1"})
 AREAS = frozenset({"auc", "auroc", "roc"})
 _MAIN_REWARD = frozenset(
-    ("reward", "rewards", "rew", "rewmean", "return", "returns", "ep", "episode", "episodic", "rollout", "total")
-    + ("cumulative", "100", "env", "last")
+    {"reward", "rewards", "rew", "rewmean", "return", "returns", "ep", "episode", "episodic", "rollout", "total", "env"}
+    | {"cumulative", "100", "last"}
 )
 _SINGLE = frozenset({"step", "batch", "iter"})
 
@@ -20,6 +20,11 @@ _SINGLE = frozenset({"step", "batch", "iter"})
 def accuracies(log: LogFacts, split: str | None = None) -> list[Series]:
     """Shares of the samples that are answered rightly; not of sequences, boxes or pixels."""
     return [one for one in log.of(Kind.RATE, split=split) if one.meaning.words <= ACCURACIES]
+
+
+def qualities(log: LogFacts) -> list[Series]:
+    """Shares and correlations that say how good the answers are; a cosine says how alike embeddings are."""
+    return [one for one in log.of(Kind.RATE, Kind.CORRELATION) if not one.meaning.words & {"cosine", "cos"}]
 
 
 def main_reward(log: LogFacts) -> Series | None:
@@ -61,3 +66,27 @@ def smallest_denominator(value: float, half_unit: float, most: int) -> int | Non
         if abs(value - round(value * count) / count) <= half_unit + 1e-7:
             return count
     return None
+
+
+WIDTH = 3
+"""Values of the least level: the luckiest of many is none."""
+
+
+def levels(values: Floats) -> Floats:
+    """Medians over a tenth of the values, at least three, at each place; shape (n − width + 1,)."""
+    width = min(max(len(values) // 10, WIDTH), len(values))
+    return np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+
+
+def collapse(series: Series) -> tuple[float, float] | None:
+    """Best and last level of a metric that should rise and has come down for good; None: it has not.
+
+    By 30 % of the best and six deviations of its noise, over at least ten values, and in all of the last levels.
+    """
+    values = series.finite
+    if len(values) < 10:
+        return None
+    level = levels(values)
+    best, late = float(level.max()), level[-max(len(level) // 10, WIDTH) :]
+    has_fallen = best > 0 and late.max() <= 0.7 * best and best - late.max() > 6 * jitter(values)
+    return (best, float(late[-1])) if has_fallen else None

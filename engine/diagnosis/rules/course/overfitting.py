@@ -6,6 +6,7 @@ Pure functions of a log. Nothing is judged by an absolute size, and nothing at a
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ends, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.names import VAL, Kind
+from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
 
 OVERFIT, SINCE_BEST, NOISES = 0.2, 3, 4.0
+FEWEST, CLEARLY = 4, 0.3
+"""Validations from which on a turn can be told, and how far above its best the last of so few must be."""
 
 
 @rule(
@@ -31,39 +34,97 @@ OVERFIT, SINCE_BEST, NOISES = 0.2, 3, 4.0
 def overfitting(log: LogFacts) -> Answer:
     """Validation loss 20 % and 4 deviations of its noise above its best, while training loss fell by 20 % since.
 
-    Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with.
+    Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with. Of four
+    or five each of the last three must be above the one before, and the last 30 % above the best. Where a log has no
+    total but terms, those that both splits have are judged pair by pair, and half of them must say so.
 
-    Information only where a validation metric held: then the network is overconfident rather than wrong.
+    Information only where a validation metric moved and held: then the network is overconfident rather than wrong.
 
     Costs: the network learns its samples by heart; its newest weights are worse than earlier ones.
     Do: keep the weights of the best validation; more augmentation or weight decay, a smaller network.
+    Follows from: N901.
     """
-    train, val = training_loss(log), validation_loss(log)
-    if train is None or val is None:
+    pairs = _pairs(log)
+    if not pairs:
         return Unchecked("needs a training and a validation loss")
-    values = val.finite
-    if len(values) < 2 * SINCE_BEST or len(train.finite) < 2 * SINCE_BEST:
-        return Unchecked(f"needs {2 * SINCE_BEST} validations")
-    best, lowest, late, noise = _turning(values)
-    has_risen = late >= (1 + OVERFIT) * lowest and late - lowest > NOISES * noise
-    if len(values) - 1 - best < SINCE_BEST or lowest <= 0 or not has_risen:
+    judged = [(train, val) for train, val in pairs if min(len(train.finite), len(val.finite)) >= FEWEST]
+    if not judged:
+        return Unchecked(f"needs {FEWEST} validations")
+    turned = [(train, val, turn) for train, val in judged if (turn := _turn(train, val)) is not None]
+    if len(turned) * 2 < len(judged) or not turned:
         return None
-    index = int(np.flatnonzero(np.isfinite(val.values))[best])
-    then, now = _around(train, int(val.rows[index])), ends(train.finite)[1]
-    if not now < (1 - OVERFIT) * then:
-        return None
+    train, val, turn = turned[0]
     held = _held_metric(log)
+    others = f"; so did {len(turned) - 1} more of {len(judged)} pairs" if len(turned) > 1 else ""
     return Hit(
         severity=Severity.INFO if held else Severity.WARNING,
         confidence=Confidence.LIKELY,
-        summary=f"{val.name} rose from {lowest:.4g} to {late:.4g} while {train.name} fell",
-        where=f"best at {log.where(val, index)}; {train.name} {then:.4g} then, {now:.4g} at the end",
-        why=f"{held} held: the network is overconfident rather than wrong"
-        if held
-        else "it learns its samples by heart",
-        fix=Fix(f"keep the weights of {log.where(val, index)}; more augmentation or weight decay, a smaller network"),
-        figures={"best": lowest, "last": late, "noise": noise, "train_then": then, "train_last": now},
+        summary=f"{val.name} rose from {turn.lowest:.4g} to {turn.late:.4g} while {train.name} fell",
+        where=f"best at {log.where(val, turn.index)}; {train.name} {turn.then:.4g} then, {turn.now:.4g} at the end",
+        why=(
+            f"{held} held: the network is overconfident rather than wrong" if held else "it learns its samples by heart"
+        )
+        + others,
+        fix=Fix(
+            f"keep the weights of {log.where(val, turn.index)}; more augmentation or weight decay, a smaller network"
+        ),
+        figures={
+            "best": turn.lowest,
+            "last": turn.late,
+            "noise": turn.noise,
+            "train_then": turn.then,
+            "train_last": turn.now,
+        },
+        because=("N901",),
     )
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Where a validation loss turned, and what the training loss was there and at the end."""
+
+    index: int
+    lowest: float
+    late: float
+    noise: float
+    then: float
+    now: float
+
+
+def _pairs(log: LogFacts) -> list[tuple[Series, Series]]:
+    """Training and validation of the same loss: the totals, else each term that both have."""
+    train, val = training_loss(log), validation_loss(log)
+    if train is not None and val is not None:
+        return [(train, val)]
+    validated = log.of(Kind.TERM, split=VAL)
+    if train is not None:
+        return [(train, one) for one in validated]
+    trained = {one.meaning.term: one for one in log.of(Kind.TERM) if one.meaning.split not in (VAL, TEST)}
+    return [(trained[one.meaning.term], one) for one in validated if one.meaning.term in trained]
+
+
+def _turn(train: Series, val: Series) -> _Turn | None:
+    values = val.finite
+    if len(values) < 2 * SINCE_BEST:
+        best, lowest, late, noise = int(values.argmin()), float(values.min()), float(values[-1]), 0.0
+        is_risen = bool((np.diff(values[-SINCE_BEST:]) > 0).all()) and late >= (1 + CLEARLY) * lowest
+        is_over = len(values) - 1 - best >= SINCE_BEST - 1
+    else:
+        best, lowest, late, noise = _turning(values)
+        is_risen = late >= (1 + OVERFIT) * lowest and late - lowest > NOISES * noise
+        is_over = len(values) - 1 - best >= SINCE_BEST
+    if not is_over or not is_risen or lowest <= 0:
+        return None
+    index = int(np.flatnonzero(np.isfinite(val.values))[best])
+    then, now = _around(train, int(val.rows[index])), ends(train.finite)[1]
+    if len(values) < 2 * SINCE_BEST:
+        then = _nearest(train, int(val.rows[index]))
+    return _Turn(index, lowest, late, noise, then, now) if now < (1 - OVERFIT) * then else None
+
+
+def _nearest(series: Series, row: int) -> float:
+    finite = np.isfinite(series.values)
+    return float(series.values[finite][int(np.abs(series.rows[finite] - row).argmin())])
 
 
 def _turning(values: Floats) -> tuple[int, float, float, float]:
@@ -84,9 +145,13 @@ def _around(series: Series, row: int) -> float:
 
 
 def _held_metric(log: LogFacts) -> str:
-    """A validation metric that is as good at the end as ever, within 2 %; empty: there is none."""
+    """A validation metric that moved and is as good at the end as ever, within 2 %; empty: there is none."""
     for series in log.of(Kind.RATE, Kind.CORRELATION, split=VAL) or log.of(Kind.CORRELATION, Kind.RATE, split=""):
         values = series.finite
-        if len(values) >= 2 * SINCE_BEST and np.median(values[-SINCE_BEST:]) >= 0.98 * values.max():
+        if (
+            len(values) >= 2 * SINCE_BEST
+            and np.ptp(values) > 0
+            and np.median(values[-SINCE_BEST:]) >= 0.98 * values.max()
+        ):
             return series.name
     return ""

@@ -9,6 +9,7 @@ import numpy as np
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.facts import LogFacts, say
+from trainctl.engine.diagnosis.logs.metrics import is_of_policy
 from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
 from trainctl.engine.diagnosis.logs.sums import Sum, find_sums, find_weight, match_weights
 
@@ -34,6 +35,8 @@ def terms_do_not_add_up(log: LogFacts) -> Answer:
     Costs: the total that is minimised is not the one that was meant, or a figure is not what it is called.
     Do: find which weights or terms were really used; do not compare this total with other runs.
     """
+    if is_of_policy(log) or {"policy", "value"} & {word for one in log.of(Kind.TERM) for word in one.meaning.words}:
+        return Unchecked("a policy's loss is printed of its last minibatch, its terms as means over all of them")
     sums = find_sums(log)
     if not sums:
         return Unchecked("needs a total loss and its terms, logged at once")
