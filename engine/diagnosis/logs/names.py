@@ -70,8 +70,10 @@ def _words(text: str) -> frozenset[str]:
 SPLITS = {
     TRAIN: ("train", "training", "trainings", "tr", "trn"),
     VAL: ("val", "valid", "validation", "eval", "evaluation", "dev"),
-    TEST: ("test", "testing"),
+    TEST: ("test", "testing", "te"),
 }
+DEEP = 3
+"""Slashes in a name from which on only the last part of it says what it is."""
 _SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 _AVERAGES = _words("avg average mean running epoch step batch current cur meter smoothed raw ema final global so far")
 _FILLERS = _words(
@@ -138,7 +140,7 @@ _SECONDS = ({"runtime"}, {"elapsed"}, {"time", "elapsed"}, {"wall", "time"}, {"w
 _EPOCHS = frozenset({"epoch", "epochs", "ep"})
 _KNOWN_LOSSES = _words(
     "bce ce mse mae rmse nll kl kld supcon infonce ntxent contrastive focal hinge huber smoothl1 l1 l2"
-    " crossentropy triplet logloss mlogloss"
+    " crossentropy triplet logloss mlogloss xent"
 )
 _LOSS_FORMS = _words("cross entropy smooth binary multi categorical sparse")
 
@@ -151,6 +153,9 @@ def meaning_of(name: str, split: str = "") -> Meaning:
         name: as the log has it.
         split: of the heading above it; used where the name itself names none.
     """
+    if name.endswith(("__MIN", "__MAX")):
+        return Meaning(Kind.OTHER, split, frozenset())
+    name = name.rpartition(" - ")[2]  # a chart of W&B is exported with the name of the run before
     all_words = words_of(name)
     at = next((index for index, word in enumerate(all_words) if word in _SPLIT_OF), None)
     own, part = split, ""
@@ -158,6 +163,8 @@ def meaning_of(name: str, split: str = "") -> Meaning:
         own = _SPLIT_OF[all_words[at]]
         if all_words[at + 1 : at + 2] and all_words[at + 1].isdecimal():  # valid_1
             part = all_words.pop(at + 1)
+    if name.count("/") >= DEEP:
+        all_words = words_of(name.rpartition("/")[2])
     words = [word for word in all_words if word not in _SPLIT_OF and word not in _FILLERS]
     place = _place(name, words)
     if place is not None:

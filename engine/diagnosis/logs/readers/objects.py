@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainctl.engine.diagnosis.logs.numbers import half_unit
+from trainctl.engine.diagnosis.logs.numbers import half_unit, parse_number
 from trainctl.engine.diagnosis.logs.readers.content import line_blocks
 from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
 
@@ -104,6 +104,8 @@ def _flat(entry: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, floa
             yield from _flat(value, f"{name}/")
         elif isinstance(value, str) and value.strip().lower() in _WORDS:
             yield name, float(_WORDS[value.strip().lower()])
+        elif isinstance(value, str) and (found := parse_number(value)) is not None and not found.is_percent:
+            yield name, _Printed(found.digits)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield name, value
 

@@ -9,7 +9,7 @@ from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK, STAMP
 
 _WORD = r"[^\W\d][\w./@\u2019-]*(?:\([\w()]*\)|\[\w*\])?"
 _NAME = rf"(?<![\w./{MARK}-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: {MARK}(?=:)| \(\w+\)(?= ?[:=]))?)"
-_VALUE = rf"(?P<value>{MARK})(?P<percent>\s?%)?(?!\.?[\w{MARK}]|/|:(?! ?{BAR}))"
+_VALUE = rf"(?P<value>{MARK})(?P<percent>\s?%)?(?!\.?[\w{MARK}]|/|-[a-z]|:(?! ?{BAR}))"
 _STEMS = (
     "acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|iou|map|grad_norm|gnorm|objf|objective|wer|cer|ter|ler|ppl|perplexity"
     "|reward|mse|mae|rmse|error|kl|logloss|psnr|ssim|bleu|elbo|nll|bce|precision|recall|learning rate"
@@ -19,7 +19,7 @@ _SPOKEN = rf"(?:[\w/@.-]*loss(?:@\d|[_-]\w+|es)?|(?:[\w@./-]*[_./@-])?(?:{_STEMS
 
 RATIO = re.compile(rf"{_NAME} ?[:=]+ ?{MARK} ?/ ?{MARK} \((?P<value>{MARK})(?P<percent>\s?%)\)")
 """`Accuracy: 9843/10000 (98%)`."""
-IS = re.compile(rf"{_NAME}(?: so far| now| currently)? (?:is|was|are|were)(?: at| now)?:? {_VALUE}")
+IS = re.compile(rf"{_NAME}(?: so far| now| currently)? (?:is|was|are|were|reached)(?: at| now)?:? {_VALUE}")
 PAIR = re.compile(rf"{_NAME} ?[:=]+ ?\[?{_VALUE}")
 BARE = re.compile(rf"(?<![\w./{MARK}-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?{_VALUE}", re.IGNORECASE)
 """A name of which it is known that a figure follows, without a sign between."""
@@ -66,7 +66,7 @@ NODE = re.compile(
 )
 BULLET = re.compile(rf"^[\s\-*•·├└─|>]+(?=[^\W\d]|{MARK}|第)")
 _PARTS = "|".join(word for words in SPLITS.values() for word in words if len(word) > 2)
-MARKER = re.compile(rf"(?<![\w./\\-])(?:(?P<word>{_PARTS})(?![\w./\\-])|(?P<set>(?:{_PARTS})[-_]\w+)(?= \w))", re.I)
+MARKER = re.compile(rf"(?<![\w./\\-])(?:(?P<word>{_PARTS})(?![\w./\\-])|(?P<set>(?:{_PARTS})-\w+)(?= \w))", re.I)
 """A word of its own that says the part of the training: `train`, or of which set: `dev-clean`."""
 CONFIGURATION = re.compile(
     r"\b(?:namespace|\w*(?:config|args|arguments|hyperparameters|hparams|params)) ?[:=]? ?[({]", re.IGNORECASE

@@ -7,6 +7,7 @@ once, a block of lines at a time. Of the meaning of names it asks only whether t
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,9 @@ from trainctl.engine.diagnosis.logs.readers.content import first_lines, line_blo
 from trainctl.engine.diagnosis.logs.table import Floats, Ints, LogTable
 
 DELIMITERS = (",", "\t", ";", "|")
-WORDS = {",": "CSV", "\t": "tab-separated values", ";": "CSV", "|": "a table", " ": "a table"}
+COLUMNS = "  "
+"""Two spaces or more, between columns of a terminal whose names may hold one."""
+WORDS = {COLUMNS: "a table", ",": "CSV", "\t": "tab-separated values", ";": "CSV", "|": "a table", " ": "a table"}
 LOOKED_AT = 60
 """Lines by which a table is recognised."""
 LATEST_HEADER = 30
@@ -39,12 +42,18 @@ class Layout:
 def find_layout(text: str) -> Layout | None:
     """How a text is a table of values under a header; None: it is none."""
     head = first_lines(text, LOOKED_AT)
-    for delimiter in (*DELIMITERS, " "):
+    for delimiter in (*DELIMITERS, COLUMNS, " "):
         split = [_split(line, delimiter) for line in head]
         for start, names in enumerate(split[: min(LATEST_HEADER, len(split) - 1)]):
-            is_plain = delimiter != " " and start == 0
-            if _is_header(names) and (is_plain or _is_known(names)) and _fit(names, split[start + 1 :]):
+            is_plain = delimiter in DELIMITERS and start == 0
+            if not _is_header(names) or not (is_plain or _is_known(names)):
+                continue
+            if (not start or len(split) - start > 2) and _fit(names, split[start + 1 :]):
                 return Layout(delimiter if len(names) > 1 else ",", tuple(names))
+            below = [row for row in split[start + 1 :] if row[0].isdecimal()]
+            if delimiter == COLUMNS and 2 * len(below) > len(split) - start and _fit(["", *names], below):
+                # The rows are numbered, as pandas prints them.
+                return Layout(delimiter, ("", *names))
     return None
 
 
@@ -54,10 +63,11 @@ def read_separated(text: str, source: str, layout: Layout) -> LogTable:
     names: tuple[str, ...] = ()
     for first, lines in line_blocks(text):
         numbers, rows = _rows(first, lines, layout.delimiter)
-        headers = [index for index, row in enumerate(rows) if row[0] == layout.names[0] and _is_header(row)]
+        told = next(name for name in layout.names if name)
+        headers = [index for index, row in enumerate(rows) if told in row[:2] and _is_header(row)]
         for start, end in zip([0, *(index + 1 for index in headers)], [*headers, len(rows)], strict=True):
             if start:  # another run appended to the same file, maybe with other names
-                names = tuple(rows[start - 1])
+                names = ("",) * (not layout.names[0]) + tuple(rows[start - 1])
             if names and end > start:  # what stands above the first header is no row
                 _take(builder, names, numbers[start:end], rows[start:end])
     return builder.build()
@@ -108,8 +118,10 @@ def _rows(first: int, lines: list[str], delimiter: str) -> tuple[Ints, list[list
 
 
 def _all_rows(first: int, lines: list[str], delimiter: str) -> tuple[list[list[str]], Ints]:
-    if delimiter == " ":
-        return [line.split() for line in lines], np.arange(first, first + len(lines))
+    if delimiter not in DELIMITERS:
+        return [_split(line, delimiter) for line in lines], np.arange(first, first + len(lines))
+    if delimiter == ";":
+        lines = [line.replace(",", ".") for line in lines]
     try:
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error:
@@ -127,8 +139,10 @@ def _plain(line: str) -> str:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    if delimiter == " ":
-        return line.split()
+    if delimiter not in DELIMITERS:
+        return re.split(r"\s{2,}|\t", line.strip()) if delimiter == COLUMNS else line.split()
+    if delimiter == ";":  # where the decimal sign is a comma
+        line = line.replace(",", ".")
     return [field.strip() for field in next(csv.reader([_plain(line)], delimiter=delimiter, skipinitialspace=True), [])]
 
 
@@ -138,7 +152,10 @@ def _is_header(names: Sequence[str]) -> bool:
         bool(told)
         and len(set(told)) == len(told)
         and all(
-            parse_number(name) is None and not _is_pair(name) and "=" not in name and any(map(str.isalpha, name))
+            parse_number(name) is None
+            and not _is_pair(name)
+            and "=" not in name
+            and (name == "#" or any(map(str.isalpha, name)))
             for name in told
         )
     )
@@ -146,21 +163,22 @@ def _is_header(names: Sequence[str]) -> bool:
 
 def _is_known(names: Sequence[str]) -> bool:
     """Whether the words of a header can be names: what is spaced apart, or stands below other lines, may be prose."""
-    return all(name[-1:] not in ".:,!?" for name in names if name) and any(
+    return all(name[-1:] not in ".:,!?" and "%|" not in name for name in names if name) and any(
         meaning_of(name).kind is not Kind.OTHER for name in names
     )
 
 
 def _fit(names: Sequence[str], below: Sequence[list[str]]) -> bool:
     """Whether the lines below a header are its rows, but for a last one that is still being written."""
+    below = [fields for fields in below if set("".join(fields)) - set("-=+|")]  # but for rulers
     whole = below[:-1] if len(below) > 1 and len(below[-1]) < len(names) else below
     fitting = sum(fields == names or _is_row(fields, names) for fields in whole)
     return bool(whole) and fitting >= FITTING * len(whole) and _is_row(whole[0], names)
 
 
 def _is_row(fields: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether there is a field for each name, numbers among them, and none that says its own name."""
-    if len(fields) != len(names) or any(_is_pair(field) for field in fields):
+    """Whether there is a field for each name, numbers among them, and none that says its own name or is a bar."""
+    if len(fields) != len(names) or any(_is_pair(field) or "%|" in field for field in fields):
         return False
     return any(name and parse_number(field) is not None for name, field in zip(names, fields, strict=True))
 

@@ -81,6 +81,30 @@ def test_a_run_that_was_appended_with_other_names() -> None:
     assert table.steps.tolist() == [1, 2, 1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Epoch   Train Loss   Valid Loss\n  1       2.5          2.25\n  2       1.5          1.25\n",
+        "   epoch  Train Loss  Valid Loss\n0      1        2.50        2.25\n1      2        1.50        1.25\n",
+        "epoch;Train Loss;Valid Loss\n1;2,5;2,25\n2;1,5;1,25\n",
+        "epoch  Train Loss  Valid Loss\n-----  ----------  ----------\n    1         2.5   2.25\n    2   1.5  1.25\n",
+    ],
+)
+def test_tables_as_people_print_them(text: str) -> None:
+    table = parse_log(text.encode(), "log")
+    assert {column.name: column.values.tolist() for column in table.columns} == {
+        "Train Loss": [2.5, 1.5],
+        "Valid Loss": [2.25, 1.25],
+    }
+    assert [epoch for epoch in table.epochs.tolist() if epoch == epoch] == [1, 2]
+
+
+def test_numbers_that_json_holds_as_text() -> None:
+    assert columns(b'{"epoch": 1, "loss": "6.5", "host": "a1"}\n{"epoch": 2, "loss": "5.5", "host": "a1"}\n') == {
+        "loss": [6.5, 5.5]
+    }
+
+
 def test_blocks_of_lines_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     text = CSV.replace(",0.001\n", ",\n", 3).encode()
     whole = parse_log(text, "log")

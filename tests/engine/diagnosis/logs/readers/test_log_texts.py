@@ -43,6 +43,7 @@ def splits(log: LogFacts) -> dict[str, str]:
         ("mAP@0.50:0.95: 0.25\n", {"mAP@0.50-0.95": [0.25]}),
         ("avg loss so far is 0.03\n", {"avg loss so far": [0.03]}),
         ("Loss is 1.25. Current learning rate is 0.04.\n", {"Loss": [1.25], "Current learning rate": [0.04]}),
+        ("'val_loss' reached 1.5 (best 1.5), saving 'x/epoch=0-step=100.ckpt'\n", {"val_loss": [1.5]}),
         ("Loss is Infinity.\n", {"Loss": [math.inf]}),
         ("700.5 avg loss, 0.001 rate\n", {"avg loss": [700.5]}),
         (
