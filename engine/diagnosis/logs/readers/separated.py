@@ -27,6 +27,7 @@ LOOKED_AT = 60
 """Lines by which a table is recognised."""
 LATEST_HEADER = 30
 """Lines before a header, at most: a configuration, comments."""
+_RULERS = frozenset("-=+|")
 FITTING = 0.9
 """Share of the lines below a header that must be its rows."""
 
@@ -37,6 +38,8 @@ class Layout:
 
     delimiter: str
     names: tuple[str, ...]
+    is_numbered: bool = False
+    """Whether the rows begin with their number, which the header has no name for."""
 
 
 def find_layout(text: str) -> Layout | None:
@@ -53,7 +56,7 @@ def find_layout(text: str) -> Layout | None:
             below = [row for row in split[start + 1 :] if row[0].isdecimal()]
             if delimiter == COLUMNS and 2 * len(below) > len(split) - start and _fit(["", *names], below):
                 # The rows are numbered, as pandas prints them.
-                return Layout(delimiter, ("", *names))
+                return Layout(delimiter, ("", *names), is_numbered=True)
     return None
 
 
@@ -67,7 +70,8 @@ def read_separated(text: str, source: str, layout: Layout) -> LogTable:
         headers = [index for index, row in enumerate(rows) if told in row[:2] and _is_header(row)]
         for start, end in zip([0, *(index + 1 for index in headers)], [*headers, len(rows)], strict=True):
             if start:  # another run appended to the same file, maybe with other names
-                names = ("",) * (not layout.names[0]) + tuple(rows[start - 1])
+                header = rows[start - 1]
+                names = ("",) * (layout.is_numbered and header[0] != "") + tuple(header)
             if names and end > start:  # what stands above the first header is no row
                 _take(builder, names, numbers[start:end], rows[start:end])
     return builder.build()
@@ -169,10 +173,11 @@ def _is_known(names: Sequence[str]) -> bool:
 
 
 def _fit(names: Sequence[str], below: Sequence[list[str]]) -> bool:
-    """Whether the lines below a header are its rows, but for a last one that is still being written."""
-    below = [fields for fields in below if set("".join(fields)) - set("-=+|")]  # but for rulers
+    """Whether the lines below a header are its rows, up to another header, but for one that is still being written."""
+    others = [index for index, fields in enumerate(below) if fields[:1] == [*names[:1]] and _is_header(fields)]
+    below = [fields for fields in below[: others[0] if others else None] if set("".join(fields)) - _RULERS]
     whole = below[:-1] if len(below) > 1 and len(below[-1]) < len(names) else below
-    fitting = sum(fields == names or _is_row(fields, names) for fields in whole)
+    fitting = sum(_is_row(fields, names) for fields in whole)
     return bool(whole) and fitting >= FITTING * len(whole) and _is_row(whole[0], names)
 
 
