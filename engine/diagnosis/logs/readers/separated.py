@@ -67,11 +67,11 @@ def read_separated(text: str, source: str, layout: Layout) -> LogTable:
     for first, lines in line_blocks(text):
         numbers, rows = _rows(first, lines, layout.delimiter)
         told = next(name for name in layout.names if name)
-        headers = [index for index, row in enumerate(rows) if told in row[:2] and _is_header(row)]
+        headers = [index for index, row in enumerate(rows) if (told in row[0] or told in row[1:2]) and _is_header(row)]
         for start, end in zip([0, *(index + 1 for index in headers)], [*headers, len(rows)], strict=True):
             if start:  # another run appended to the same file, maybe with other names
                 header = rows[start - 1]
-                names = ("",) * (layout.is_numbered and header[0] != "") + tuple(header)
+                names = ("",) * (layout.is_numbered and header[0] != "") + tuple(map(str.strip, header))
             if names and end > start:  # what stands above the first header is no row
                 _take(builder, names, numbers[start:end], rows[start:end])
     return builder.build()
@@ -126,6 +126,8 @@ def _all_rows(first: int, lines: list[str], delimiter: str) -> tuple[list[list[s
         return [_split(line, delimiter) for line in lines], np.arange(first, first + len(lines))
     if delimiter == ";":
         lines = [line.replace(",", ".") for line in lines]
+    if delimiter == "|":
+        return [[field.strip() for field in line.split("|")] for line in lines], np.arange(first, first + len(lines))
     try:
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error:

@@ -87,6 +87,7 @@ def test_a_run_that_was_appended_with_other_names() -> None:
         "Epoch   Train Loss   Valid Loss\n  1       2.5          2.25\n  2       1.5          1.25\n",
         "   epoch  Train Loss  Valid Loss\n0      1        2.50        2.25\n1      2        1.50        1.25\n",
         "| epoch | Train Loss | Valid Loss |\n|---|---|---|\n| 1 | 2.5 | 2.25 |\n| 2 | 1.5 | 1.25 |\n",
+        "epoch , Train Loss , Valid Loss\n1 , 2.5 , 2.25\n2 , 1.5 , 1.25\n",
         "epoch;Train Loss;Valid Loss\n1;2,5;2,25\n2;1,5;1,25\n",
         "epoch  Train Loss  Valid Loss\n-----  ----------  ----------\n    1         2.5   2.25\n    2   1.5  1.25\n",
     ],
