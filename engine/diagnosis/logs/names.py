@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-TRAIN, VAL, TEST = "train", "val", "test"
+from trainctl.engine.diagnosis.logs import vocabulary
+from trainctl.engine.diagnosis.logs.vocabulary import SPLITS, TEST, TRAIN, VAL
+
+__all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Kind", "Meaning", "is_plain_place", "meaning_of", "step_unit", "words_of"]
 
 
 class Kind(StrEnum):
@@ -63,88 +66,6 @@ class Meaning:
     """Of several evaluation sets: which one, as in `valid_1`, `dev-clean` or `eval_a_loss`; empty: there is one."""
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-SPLITS = {
-    TRAIN: ("train", "training", "trainings", "tr", "trn"),
-    VAL: ("val", "valid", "validation", "eval", "evaluation", "dev"),
-    TEST: ("test", "testing", "te"),
-}
-DEEP = 3
-"""Slashes in a name from which on only the last part of it says what it is."""
-_SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
-_AVERAGES = _words("avg average mean running epoch step batch current cur meter smoothed raw ema final global so far")
-_FILLERS = _words(
-    "the of at is in with on for and after info debug warning finished end ended done result results metrics"
-)
-_CHINESE = {
-    "训练": " train ",
-    "验证": " val ",
-    "测试": " test ",
-    "学习率": " lr ",
-    "准确率": " accuracy ",
-    "精度": " accuracy ",
-    "损失": " loss ",
-    "总": " total ",
-    "聚类": " cluster ",
-    "质量": " quality ",
-    "均衡": " balance ",
-    "平衡": " balance ",
-    "熵": " entropy ",
-    "轮": " epoch ",
-    "步": " step ",
-}
-_NO_FIGURE = _words(
-    "best min delta target std var scale patience summary threshold"
-    " returning reducing reduced changing setting adjusting"
-)
-_TOTALS = frozenset({"total", "all", "sum", "overall", "combined"})
-_RATES = _words(
-    "acc accuracy accuracies acc1 acc5 top1 top5 precision recall f1 auc auroc auprc roc iou miou dice sensitivity"
-    " specificity map map50 map75 ap ap50 ap75 pck"
-)
-_NOT_RATES = _words("error err floating time speed threshold num count grad memory mem mixed fp16 bf16 amp loss")
-_ERRORS = _words("error err errors merror wer cer ter ler ppl perplexity eer nme mape smape")
-_NOT_ERRORS = _words("num count time bar std errd errg")
-_REWARDS = _words("reward rewards rew rewmean return returns")
-_NOT_REWARDS = _words("chosen rejected margins margin accuracies logps logits loss len norm batch running")
-_SCORES = _words("psnr ssim bleu rouge rouge1 rouge2 rougel meteor cider objf objective likelihood loglikelihood elbo")
-_TIMES = _words(
-    "time eta fps ips runtime elapsed seconds sec secs timestamp duration walltime speed throughput mfu mem memory"
-    " cost flos tokens wps ups wpb wall"
-)
-_PER_SECOND = _words("second sec s")
-_CORRELATIONS = _words("srcc srocc plcc krcc lcc spearman spearmanr pearson pearsonr kendall mcc matthews cosine cos")
-_NOT_CORRELATIONS = _words(
-    "loss distance dist lr annealing schedule scheduler pvalue p rate restart grad num count alpha bar ine"
-)
-_STEP_UNITS = {
-    "step": "step",
-    "steps": "step",
-    "iter": "iteration",
-    "iters": "iteration",
-    "iteration": "iteration",
-    "iterations": "iteration",
-    "it": "iteration",
-    "batch_idx": "batch",
-    "round": "round",
-    "rounds": "round",
-    "timestep": "timestep",
-    "timesteps": "timestep",
-    "episode": "episode",
-    "episodes": "episode",
-}
-_SECONDS = ({"runtime"}, {"elapsed"}, {"time", "elapsed"}, {"wall", "time"}, {"walltime"}, {"seconds"})
-_EPOCHS = frozenset({"epoch", "epochs", "ep"})
-_KNOWN_LOSSES = _words(
-    "bce ce mse mae rmse nll kl kld supcon infonce ntxent contrastive focal hinge huber smoothl1 l1 l2"
-    " crossentropy triplet logloss mlogloss xent"
-)
-_LOSS_FORMS = _words("cross entropy smooth binary multi categorical sparse")
-
-
 @lru_cache(maxsize=4096)
 def meaning_of(name: str, split: str = "") -> Meaning:
     """What a name means.
@@ -157,32 +78,36 @@ def meaning_of(name: str, split: str = "") -> Meaning:
         return Meaning(Kind.OTHER, split, frozenset())
     name = name.rpartition(" - ")[2]  # a chart of W&B is exported with the name of the run before
     all_words = words_of(name)
-    at = next((index for index, word in enumerate(all_words) if word in _SPLIT_OF), None)
+    at = next((index for index, word in enumerate(all_words) if word in vocabulary.SPLIT_OF), None)
     own, part = split, ""
     if at is not None:
-        own = _SPLIT_OF[all_words[at]]
+        own = vocabulary.SPLIT_OF[all_words[at]]
         if all_words[at + 1 : at + 2] and all_words[at + 1].isdecimal():  # valid_1
             part = all_words.pop(at + 1)
-    if name.count("/") >= DEEP:
+    if name.count("/") >= vocabulary.DEEP:
         all_words = words_of(name.rpartition("/")[2])
-    words = [word for word in all_words if word not in _SPLIT_OF and word not in _FILLERS]
+    words = [word for word in all_words if word not in vocabulary.SPLIT_OF and word not in vocabulary.FILLERS]
     place = _place(name, words)
     if place is not None:
         return Meaning(place, own, frozenset(words))
-    told = [word for word in words if word not in _AVERAGES]
+    told = [word for word in words if word not in vocabulary.AVERAGES]
     kind, term = _kind(told)
     return Meaning(kind, own, frozenset(told), term, part)
 
 
 def step_unit(name: str) -> str:
     """What a counter of this name counts: `step`, `iteration`, `episode` ...; empty: it is no counter."""
-    words = [word for word in words_of(name.removeprefix("time/")) if word not in _FILLERS | set(_SPLIT_OF)]
-    if set(words_of(name)) in _SECONDS:
+    words = [
+        word
+        for word in words_of(name.removeprefix("time/"))
+        if word not in vocabulary.FILLERS | set(vocabulary.SPLIT_OF)
+    ]
+    if set(words_of(name)) in vocabulary.SECONDS:
         return "second"
     counted = [word for word in words if word not in {"global", "current", "total", "trainer"}]
     if {"samples", "seen"} == set(counted):
         return "sample"
-    return _STEP_UNITS.get(counted[0], "") if len(counted) == 1 else ""
+    return vocabulary.STEP_UNITS.get(counted[0], "") if len(counted) == 1 else ""
 
 
 def is_plain_place(name: str) -> bool:
@@ -192,7 +117,7 @@ def is_plain_place(name: str) -> bool:
 
 def words_of(name: str) -> list[str]:
     """The words of a name in lower case: `valLoss`, `val_loss` and `val/loss` have the same."""
-    for chinese, english in _CHINESE.items():
+    for chinese, english in vocabulary.CHINESE.items():
         name = name.replace(chinese, english)
     name = re.sub(r"'s\b", " ", name).replace("mAP", "map").replace("IoU", "iou")
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name)
@@ -200,7 +125,7 @@ def words_of(name: str) -> list[str]:
 
 
 def _place(name: str, words: list[str]) -> Kind | None:
-    if words and set(words) <= _EPOCHS:
+    if words and set(words) <= vocabulary.EPOCHS:
         return Kind.EPOCH
     return Kind.STEP if step_unit(name) not in ("", "second") else None
 
@@ -209,7 +134,7 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
     found = set(words)
     if found & {"scale", "scaler"} and found & {"loss", "grad", "scaler", "amp"}:
         return Kind.LOSS_SCALE, ""
-    if found & _NO_FIGURE and "posterior" not in found:
+    if found & vocabulary.NO_FIGURE and "posterior" not in found:
         return Kind.OTHER, ""
     if words[:1] == ["weight"] or (words[-1:] == ["weight"] and len(words) > 1):
         return Kind.WEIGHT, _term([word for word in words if word != "weight"])
@@ -238,7 +163,7 @@ def _is_rate(words: list[str]) -> bool:
 
 def _term(words: list[str]) -> str:
     """Name of the term in a loss's words; empty for the total."""
-    return " ".join(word for word in words if word not in {"loss", "losses", "term", "mean"} | _TOTALS)
+    return " ".join(word for word in words if word not in {"loss", "losses", "term", "mean"} | vocabulary.TOTALS)
 
 
 def _metric(found: set[str], words: list[str]) -> tuple[Kind, str]:
@@ -246,15 +171,15 @@ def _metric(found: set[str], words: list[str]) -> tuple[Kind, str]:
         return Kind.MAX_POSTERIOR, ""
     if "entropy" in found and found <= {"entropy", "posterior", "posteriors", "cluster", "assignment"}:
         return Kind.ENTROPY, ""
-    if found & _TIMES or ("per" in found and found & _PER_SECOND) or words[-1:] in (["s"], ["ms"]):
+    if found & vocabulary.TIMES or ("per" in found and found & vocabulary.PER_SECOND) or words[-1:] in (["s"], ["ms"]):
         return Kind.TIME, ""
-    if found & _CORRELATIONS and not found & _NOT_CORRELATIONS:
+    if found & vocabulary.CORRELATIONS and not found & vocabulary.NOT_CORRELATIONS:
         return Kind.CORRELATION, ""
-    if found & _RATES and not found & _NOT_RATES:
+    if found & vocabulary.RATES and not found & vocabulary.NOT_RATES:
         return Kind.RATE, ""
     if words in (["err", "d"], ["err", "g"]):  # of a discriminator and a generator
         return Kind.TERM, words[1]
-    if found <= _KNOWN_LOSSES | _LOSS_FORMS and found & (_KNOWN_LOSSES | {"cross"}):
+    if found <= vocabulary.KNOWN_LOSSES | vocabulary.LOSS_FORMS and found & (vocabulary.KNOWN_LOSSES | {"cross"}):
         return Kind.TERM, " ".join(words)
     return _of_policies(found, words), ""
 
@@ -266,9 +191,9 @@ def _of_policies(found: set[str], words: list[str]) -> Kind:
         return Kind.CLIP_FRACTION
     if {"explained", "variance"} <= found:
         return Kind.EXPLAINED_VARIANCE
-    if {word.rstrip("0123456789") for word in words} & _REWARDS and not found & _NOT_REWARDS:
+    if {word.rstrip("0123456789") for word in words} & vocabulary.REWARDS and not found & vocabulary.NOT_REWARDS:
         return Kind.REWARD
-    if found & _SCORES or words == ["score"] or {"objective", "function"} <= found:
+    if found & vocabulary.SCORES or words == ["score"] or {"objective", "function"} <= found:
         return Kind.SCORE
-    is_error = words == ["per"] or (found & _ERRORS and not found & _NOT_ERRORS)
+    is_error = words == ["per"] or (found & vocabulary.ERRORS and not found & vocabulary.NOT_ERRORS)
     return Kind.ERROR if is_error else Kind.OTHER
