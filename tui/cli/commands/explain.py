@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainctl.tui.cli.options import Json
-from trainctl.tui.cli.output import Cell, print_json, print_meant
+from trainctl.tui.cli.output import GAP, Cell, print_json, print_meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,10 +53,19 @@ def _lines(one: Explanation, presets: list[str]) -> list[tuple[Cell, ...]]:
         ("follows from", _names(one.follows_from)),
         ("leads to", _names(one.leads_to)),
         ("do", one.do),
-        *_paragraphs("try", [f"{words:<44}  {why}" for words, why in _tries(one, presets)]),
     ]
     head = ((f"{rule.code} {rule.name}", str(rule.severity)), (f"   {rule.severity} · {rule.section}", "dim"))
-    return [head, *(((f"  {label:<{LABEL_WIDTH}}", "dim"), (text, "")) for label, text in told if text)]
+    lines = [((f"  {label:<{LABEL_WIDTH}}", "dim"), (text, "")) for label, text in told if text]
+    return [head, *lines, *_try_lines(_tries(one, presets))]
+
+
+def _try_lines(tries: list[tuple[str, str]]) -> list[tuple[Cell, ...]]:
+    width = max(len(words) for words, _ in tries) + GAP
+    labelled = _paragraphs("try", [words for words, _ in tries])
+    return [
+        ((f"  {label:<{LABEL_WIDTH}}", "dim"), (f"{words:<{width}}", ""), (why, "dim"))
+        for (label, words), (_, why) in zip(labelled, tries, strict=True)
+    ]
 
 
 def _paragraphs(label: str, texts: Iterable[str]) -> list[tuple[str, str]]:
