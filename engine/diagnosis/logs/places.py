@@ -13,7 +13,7 @@ import numpy as np
 from trainctl.engine.diagnosis.logs.names import Kind, is_plain_place, meaning_of, step_unit
 from trainctl.engine.diagnosis.logs.table import Column, Floats, LogTable
 
-UNITS = ("step", "iteration", "round", "batch", "timestep", "sample", "episode", "second")
+UNITS = ("step", "iteration", "round", "timestep", "sample", "episode", "second")
 """What may be counted, the best first."""
 
 

@@ -70,7 +70,6 @@ STEP_UNITS = {
     "iteration": "iteration",
     "iterations": "iteration",
     "it": "iteration",
-    "batch_idx": "batch",
     "round": "round",
     "rounds": "round",
     "timestep": "timestep",

@@ -54,7 +54,7 @@ EPOCH_BARE = re.compile(
 """`Train: 0 [50/1251 (4%)]`, `[0/5][50/1583]`."""
 STEP = re.compile(
     rf"{_UNLESS}(?P<unit>global[_ ]step|step|iter|iteration|batch|round|episode)(?:\(\w+\))?{_COUNT}"
-    rf"|第 ?(?P<other>{MARK}) ?步",
+    rf"|第 ?(?P<other>{MARK}) ?步|(?P<batch>{MARK}) ?/ ?(?P<batches>{MARK}) batches\b",
     re.IGNORECASE,
 )
 ROUND = re.compile(rf"^[{STAMP} |\[\]-]*(?:\[(?P<count>{MARK})\]:?|(?P<other>{MARK}):)(?= [^\W\d])")

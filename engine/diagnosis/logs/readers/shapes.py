@@ -122,15 +122,22 @@ def _line(template: str) -> Shape:
 
 def _places(template: str, epoch: re.Match[str] | None, step: re.Match[str] | None) -> _Places:
     """Which numbers are the epoch and the step; a step of its own goes before the place within an epoch."""
-    at_epoch, at_step = _at(template, epoch, "count", "other"), _at(template, step, "count", "other")
+    at_epoch, at_step = _at(template, epoch, "count", "other"), _at(template, step, "count", "other", "batch")
     if at_step is not None and step is not None:
-        unit = "round" if "unit" not in step.re.groupindex else step_unit(step["unit"] or "step")
-        return _Places(at_epoch, at_step, unit, _at(template, step, "all"))
+        unit = _unit(step)
+        return _Places(at_epoch, at_step, unit, _at(template, step, "all", "batches"))
     within = _at(template, epoch, "step", "inner")
     if within is None:
         return _Places(at_epoch)
     is_of_samples = epoch is not None and "share" in epoch.re.groupindex and bool(epoch["share"])
     return _Places(at_epoch, within, "batch", None if is_of_samples else _at(template, epoch, "batches", "size"))
+
+
+def _unit(step: re.Match[str]) -> str:
+    """What a step counts."""
+    if "unit" not in step.re.groupindex:
+        return "round"
+    return step_unit(step["unit"] or "step" * bool(step["other"])) or "batch"
 
 
 def _at(template: str, found: re.Match[str] | None, *groups: str) -> int | None:

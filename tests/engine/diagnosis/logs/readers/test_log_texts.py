@@ -114,6 +114,9 @@ def test_prose_that_speaks_of_training_is_no_heading() -> None:
         ("[3/5][10/90]\tLoss_D: 1.5\tLoss_G: 4.5\n", [3], [10], "batch"),
         ("Episode 10\tAverage reward: 1.5\nEpisode 20\tAverage reward: 2.5\n", [], [10, 20], "episode"),
         ("iterations:57, loss:1.5\niterations:58, loss:1.25\n", [], [57, 58], "iteration"),
+        ("| epoch   3 |    10/   90 batches | loss  6.5\n", [3], [10], "batch"),
+        ("[Epoch 3/9] [Batch 10/90] [D loss: 0.5] [G loss: 1.5]\n", [3], [10], "batch"),
+        ("第 3 轮 第 10 步 损失：0.5\n", [3], [10], "step"),
         ("3epoch results: loss=1.5\n", [3], [], "step"),
     ],
 )
