@@ -37,7 +37,7 @@ def command(
 
 
 def _as_data(code: str, explanations: list[Explanation], presets: list[str]) -> dict[str, Any]:
-    rules = [{**one.to_json(), "try": [words for words, _ in _tries(one, presets)]} for one in explanations]
+    rules = [{**one.to_json(), "try": [words for words, _ in _tries(one)]} for one in explanations]
     return {"code": code, "rules": rules, "presets": presets}
 
 
@@ -53,10 +53,11 @@ def _lines(one: Explanation, presets: list[str]) -> list[tuple[Cell, ...]]:
         ("follows from", _names(one.follows_from)),
         ("leads to", _names(one.leads_to)),
         ("do", one.do),
+        ("seen in", f"presets {', '.join(presets)}" if presets and not _is_of_logs(one) else ""),
     ]
     head = ((f"{rule.code} {rule.name}", str(rule.severity)), (f"   {rule.severity} · {rule.section}", "dim"))
     lines = [((f"  {label:<{LABEL_WIDTH}}", "dim"), (text, "")) for label, text in told if text]
-    return [head, *lines, *_try_lines(_tries(one, presets))]
+    return [head, *lines, *_try_lines(_tries(one))]
 
 
 def _try_lines(tries: list[tuple[str, str]]) -> list[tuple[Cell, ...]]:
@@ -76,7 +77,13 @@ def _names(others: Iterable[Named]) -> str:
     return ", ".join(f"{other.code} {other.name}" for other in others)
 
 
-def _tries(one: Explanation, presets: list[str]) -> list[tuple[str, str]]:
+def _is_of_logs(one: Explanation) -> bool:
+    from trainctl.engine.diagnosis.explanation import LOG
+
+    return LOG in one.judges
+
+
+def _tries(one: Explanation) -> list[tuple[str, str]]:
     """Command lines that ask the rule, and what each does."""
     from trainctl.engine.diagnosis.explanation import BEFORE, LOG, RECORDS
     from trainctl.tui.cli.commands.diagnose import Part
@@ -89,11 +96,11 @@ def _tries(one: Explanation, presets: list[str]) -> list[tuple[str, str]]:
         LOG: ("trainctl diagnose LOG", "the log of any tool"),
     }
     tries = [asks[word] for word in one.judges]
-    if one.judges != (LOG,):
-        tries += [(f"trainctl diagnose --preset {name}", "a preset that has it") for name in presets]
-        tries.append(("trainctl diagnose ... --fix", "where a setting mends it: a preset with it"))
-        tries.append((f"trainctl verify {one.rule.code}", "where a setting mends it: trains without and with it"))
-    return tries
+    return [
+        *tries,
+        ("trainctl diagnose ... --fix", "where a setting mends it: a preset with it"),
+        (f"trainctl verify {one.rule.code}", "where a setting mends it: trains without and with it"),
+    ]
 
 
 def _presets_with(code: str) -> list[str]:
