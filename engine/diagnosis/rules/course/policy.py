@@ -1,4 +1,4 @@
-"""O619, E1014 of a log: a policy that is not changed by its updates, and rewards that are never told.
+"""O619, E1016 of a log: a policy that is not changed by its updates, and rewards that are never told.
 
 Pure functions of a log.
 """
@@ -95,7 +95,7 @@ def _unexplained(log: LogFacts) -> str:
 
 
 @rule(
-    "E1014",
+    "E1016",
     "rewards are not told",
     section="evaluation",
     severity=Severity.WARNING,

@@ -255,7 +255,7 @@ def test_rewards_that_rise_or_wander_are_left_alone_and_ones_that_fall_are_not(s
     assert not grave(steps(ep_rew_mean=noise(80, 20, seed)))
 
 
-# O619, E1014, C318, C319, C303, E1012
+# O619, E1016, C318, C319, C303, E1012
 
 
 def test_a_policy_that_its_updates_do_not_move() -> None:
@@ -267,8 +267,8 @@ def test_a_policy_that_its_updates_do_not_move() -> None:
 
 
 def test_rewards_that_are_nan_after_many_updates() -> None:
-    assert "E1014" in found(steps(ep_rew_mean=[NAN] * 5, fps=[900] * 5))
-    assert "E1014" not in found(steps(ep_rew_mean=[NAN, NAN, 3.0, 4.0, 5.0], fps=[900] * 5))
+    assert "E1016" in found(steps(ep_rew_mean=[NAN] * 5, fps=[900] * 5))
+    assert "E1016" not in found(steps(ep_rew_mean=[NAN, NAN, 3.0, 4.0, 5.0], fps=[900] * 5))
 
 
 def test_losses_of_a_policy_are_not_added_up() -> None:
