@@ -32,15 +32,15 @@ def diagnose(
         ignore: reasons by the codes of findings that are left out of the verdict; they explain no other finding.
     """
     known = all_rules(of_log=evidence.log is not None)
-    rules = {code: rule for code, rule in known.items() if rule.section in sections}
+    rules = {code: rule for code, rule in known.items() if _is_asked(rule, evidence, sections)}
     answers = {code: rule.apply(evidence) for code, rule in rules.items()}
     if evidence.course is not None:
-        course = Evidence(log=evidence.course)
+        course = Evidence(log=evidence.course, reference=evidence.reference)
         for code, one in course_rules().items():
             # A rule over records sees every step, one over the course the means of many. The second speaks where the
             # first does not exist, or has nothing to look at: what it will not judge yet is not for another to judge.
             is_new = code not in rules or any(getattr(evidence, part) is None for part in rules[code].needs)
-            if one.section in sections and is_new:
+            if is_new and _is_asked(one, evidence, sections):
                 answers[code], rules[code] = one.apply(course), one
     not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
     found = [answer for answer in answers.values() if isinstance(answer, Finding)]
@@ -57,6 +57,11 @@ def diagnose(
         scope=scope_of(evidence, [name for name in SECTIONS if name in sections], judged),
         ignored=tuple(ignored),
     )
+
+
+def _is_asked(rule: Rule, evidence: Evidence, sections: Collection[str]) -> bool:
+    """Whether a rule has a say: those against a good training only where one is named, for it is the user's to name."""
+    return rule.section in sections and (evidence.reference is not None or "reference" not in rule.needs)
 
 
 def order_causes(found: Sequence[Finding], rules: Mapping[str, Rule], checked: Collection[str]) -> list[Finding]:

@@ -40,6 +40,7 @@ EVIDENCE = {
     "gates": "gates and saturating modules",
     "terms": "the recorded loss terms",
     "records": "the records of a run",
+    "reference": "a run or log that is known to be good (--against)",
     "log": "the course of a training: a log, or what a run recorded of it",
 }
 """Words for the parts of the evidence."""

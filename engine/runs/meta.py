@@ -6,13 +6,14 @@ Versions come from package metadata, so that nothing heavy is imported. No user 
 from __future__ import annotations
 
 import contextlib
+import math
 import platform
 import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from trainctl.engine.runs.atomic import DamagedFileError, read_json, write_json_atomic
 from trainctl.engine.runs.layout import RunPaths
@@ -20,6 +21,9 @@ from trainctl.engine.runs.states import SCHEMA
 
 PACKAGES = ("trainctl-cockpit", "torch", "numpy", "scikit-learn", "pydantic", "textual", "pillow")
 GIT_TIMEOUT_S = 3.0
+CLOSE = 0.05
+"""Of the standard error of an average: as far apart may two be of the same samples, decoded by different libraries."""
+ROUNDING = 1e-5
 
 
 def collect_meta(
@@ -64,6 +68,25 @@ def read_meta(paths: RunPaths) -> dict[str, Any] | None:
         UserError: damaged, or written by a newer version.
     """
     return read_json(paths.meta)
+
+
+def same_samples(one: Any, other: Any) -> bool | None:
+    """Whether two fingerprints (`data_id` of a split) are of the same samples; None: they cannot tell, as old ones.
+
+    Where it was known, the content decides: a folder that was moved, files that were renamed and another order are the
+    same samples, other pictures under the same names are not. Else names and labels do.
+    """
+    if not one or not other or type(one) is not type(other):
+        return None
+    if not isinstance(one, dict):
+        return bool(one == other)
+    first, second = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+    if any(first.get(name) != second.get(name) for name in ("num", "classes")):
+        return False
+    sketches = _sketch(first), _sketch(second)
+    if first.get("shape") == second.get("shape") and all(sketches):
+        return _are_close(*sketches, first.get("num"))
+    return first.get("names") == second.get("names")
 
 
 def refuse_newer(paths: RunPaths) -> None:
@@ -117,3 +140,23 @@ def _git(folder: Path, *words: str) -> str | None:
 def _without_home(text: str) -> str:
     home = str(Path.home())
     return text.replace(home, "~") if len(home) > 1 else text
+
+
+def _sketch(about: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Every average with its deviation, in the order of the tensors' names; empty where it makes no sense."""
+    found = about.get("sketch")
+    try:
+        tensors = sorted(cast("dict[str, Any]", found).items()) if isinstance(found, dict) else []
+        return [(float(mean), float(deviation)) for _, pairs in tensors for mean, deviation in pairs]
+    except (TypeError, ValueError):
+        return []
+
+
+def _are_close(one: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]], num: Any) -> bool:
+    if len(one) != len(other):
+        return False
+    root = math.sqrt(max(num, 1)) if isinstance(num, int) else 1.0
+    return all(
+        abs(a - b) <= CLOSE * max(s, t) / root + ROUNDING * max(abs(a), abs(b), s)
+        for (a, s), (b, t) in zip(one, other, strict=True)
+    )

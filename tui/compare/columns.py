@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainctl.engine.runs.meta import same_samples
 from trainctl.tui.compare.comparison import (
     OTHER_LOSSES,
     OTHER_TRAINING,
@@ -19,7 +20,6 @@ from trainctl.tui.compare.comparison import (
     monitored_metrics,
 )
 from trainctl.tui.compare.facts import RunFacts
-from trainctl.tui.compare.samples import same_samples
 
 SAME_RUN = ("seed", "runtime.threads", "preset")
 """Options in which two runs of one column may differ."""

@@ -14,6 +14,7 @@ from trainctl.engine.diagnosis.facts.gates import GateFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, ScoreFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
+from trainctl.engine.diagnosis.facts.reference import ReferenceFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
@@ -50,6 +51,8 @@ class Evidence:
     """How a run went, in the form of a log: for the rules over logs, beside those over records."""
     log: LogFacts | None = None
     """A log of any tool: judged by rules of its own, and then the only part there is."""
+    reference: ReferenceFacts | None = None
+    """How a run or a log differs from one that is known to be good, where one is named."""
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     """Why a part is None, by its name."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.fingerprint import fingerprints
-from trainctl.tui.compare.samples import same_samples
+from trainctl.engine.runs.meta import same_samples
 
 NUM = 60
 LABELS = torch.arange(NUM) % 2

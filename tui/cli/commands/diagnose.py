@@ -85,6 +85,12 @@ class DiagnoseOptions(OutcomeOptions):
             show_default=False,
         ),
     ] = ""
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="GOOD", help="With a run or log: one of the same task that is known to be good."
+        ),
+    ] = None
     json: Json = False
     progress: Annotated[
         bool, typer.Option("--progress", help="Say each section on stderr when it is judged, as JSON lines.")
@@ -130,6 +136,10 @@ def command(options: DiagnoseOptions) -> int:
     teller = _teller(sections) if options.progress else None
     ignored = options.ignored
     subject = _gather(options, sections, teller)
+    if options.against is not None:
+        from trainctl.tui.cli.against import against
+
+        subject = against(subject, options.against, options.runs_dir)
     seconds = time.perf_counter() - started
     report = diagnose(subject.evidence, sections=sections, seconds=seconds, ignore=ignored)
     if teller is not None:
@@ -141,6 +151,10 @@ def command(options: DiagnoseOptions) -> int:
 def _checked(options: DiagnoseOptions) -> tuple[DiagnoseOptions, Path | None]:
     """The options without the file that --fix writes, and that file; what cannot be is refused before all work."""
     options.check(json=options.json)
+    if options.against is not None:
+        from trainctl.tui.cli.against import check_against
+
+        check_against(has_run=options.run is not None, is_preflight=options.preflight)
     if options.sarif is not None:
         from trainctl.tui.cli.sarif_file import check_target
 
