@@ -68,12 +68,18 @@ def smallest_denominator(value: float, half_unit: float, most: int) -> int | Non
     return None
 
 
+MOST_LEVELS = 2048
 WIDTH = 3
 """Values of the least level: the luckiest of many is none."""
 
 
 def levels(values: Floats) -> Floats:
-    """Medians over a tenth of the values, at least three, at each place; shape (n − width + 1,)."""
+    """Medians over a tenth of the values, at least three, at each place; shape (n − width + 1,).
+
+    Of more than `MOST_LEVELS` values the medians of equal parts stand for them: else the memory grows with n².
+    """
+    if len(values) > MOST_LEVELS:
+        values = np.array([np.median(part) for part in np.array_split(values, MOST_LEVELS)])
     width = min(max(len(values) // 10, WIDTH), len(values))
     return np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
 

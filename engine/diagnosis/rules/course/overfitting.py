@@ -17,6 +17,8 @@ from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
 
+MOST_STRETCHES = 100
+"""Stretches that are compared, at most about; one is a tenth of the values long."""
 OVERFIT, SINCE_BEST, NOISES = 0.2, 3, 4.0
 FEWEST, CLEARLY = 4, 0.3
 """Validations from which on a turn can be told, and how far above its best the last of so few must be."""
@@ -130,11 +132,14 @@ def _nearest(series: Series, row: int) -> float:
 def _turning(values: Floats) -> tuple[int, float, float, float]:
     """Index of the lowest stretch, its median, that of the last stretch, and the noise of single values."""
     width = max(len(values) // 10, SINCE_BEST)
-    level = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
-    at = int(level.argmin())
+    # Stretches that begin at every value are needed of few only; of many they would take width times the memory.
+    apart = max(len(values) // MOST_STRETCHES, 1)
+    level = np.median(np.lib.stride_tricks.sliding_window_view(values, width)[::apart], axis=1)
+    level[-1] = np.median(values[-width:])
+    at = int(level.argmin()) * apart
     jumps = np.diff(values)
     noise = 1.4826 * float(np.median(np.abs(jumps - np.median(jumps)))) / math.sqrt(2)
-    return at + int(values[at : at + width].argmin()), float(level[at]), float(level[-1]), noise
+    return at + int(values[at : at + width].argmin()), float(level.min()), float(level[-1]), noise
 
 
 def _around(series: Series, row: int) -> float:
