@@ -72,11 +72,11 @@ def difference(of: Mapping[int, float], to: Mapping[int, float]) -> Difference:
     return Difference(found.mean, found.half, found.n, _p(pairs))
 
 
-def holm(differences: Sequence[Difference]) -> list[Difference]:
-    """The same with p adjusted after Holm, where at least `HOLM_FROM` of them have one."""
+def holm(differences: Sequence[Difference], least: int = HOLM_FROM) -> list[Difference]:
+    """The same with p adjusted after Holm, where at least `least` of them have one."""
     known = sorted((k for k, one in enumerate(differences) if math.isfinite(one.p)), key=lambda k: differences[k].p)
     adjusted = list(differences)
-    if len(known) < HOLM_FROM:
+    if len(known) < least:
         return adjusted
     largest = 0.0
     for rank, k in enumerate(known):

@@ -138,7 +138,7 @@ def trial_figures(trial: Trial) -> list[TrialFigure]:
     found = [_validated(label, one, present, fixed) for label, one in asked]
     found.append(_trained(trial, present, fixed))
     found = [one for one in found if _has_value(one.present) or _has_value(one.fixed)]
-    adjusted = holm([one.difference for one in found])
+    adjusted = holm([one.difference for one in found], least=2)  # any of them may decide
     return [replace(one, difference=known) for one, known in zip(found, adjusted, strict=True)]
 
 
