@@ -9,11 +9,15 @@ import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import is_long, stands_still, training_loss
-from trainctl.engine.diagnosis.logs.facts import LogFacts
+from trainctl.engine.diagnosis.logs.course import is_long, stands_still, training_loss, validation_loss
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.names import Kind
 
 TINY_RATE, DEAD_RATE = 1e-7, 1e-3
+SMALL_UPDATE = 2e-5
+"""Size of an update relative to the weights that moves nothing; healthy ones are near 1e-3."""
+OVER = 0.3
+"""Share of a log at whose end a rate is 0."""
 FEWEST = 10
 """Values of a rate whose course is judged."""
 
@@ -28,21 +32,27 @@ FEWEST = 10
     of_log=True,
 )
 def no_learning_rate(log: LogFacts) -> Answer:
-    """Every learning rate that was logged is 0 (error), or none is above 1e-7 and the loss stands still.
+    """Every learning rate that was logged is 0 (error), or none is above 1e-7 and the loss stands still; or half of the
+    updates are below 2e-5 of the weights while it does.
+
+    The loss of a network that is tuned falls at such updates too, and then they are no fault.
 
     Costs: no update changes a weight by what could be seen.
     Do: look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find.
     """
     rates = [one for one in log.of(Kind.LR) if len(one.finite)]
-    if not rates:
+    small = _small_updates(log)
+    if not rates and small is None:
         return Unchecked("no learning rate is named")
+    if not rates:
+        return small
     series = max(rates, key=lambda one: float(one.finite.max()))
     highest, loss = float(series.finite.max()), training_loss(log)
     is_still = loss is not None and is_long(log, loss) and stands_still(loss.finite)
     # A rate that is printed with few digits looks like 0 without being it.
     is_zero = highest == 0 and (len(series.finite) > 2) and (float(series.column.half_units.max()) < 1e-6 or is_still)
     if not is_zero and (highest > TINY_RATE or highest == 0 or not is_still):
-        return None
+        return small
     return Hit(
         severity=Severity.ERROR if is_zero else Severity.WARNING,
         confidence=Confidence.PROVEN if is_zero and is_still else Confidence.LIKELY,
@@ -52,6 +62,25 @@ def no_learning_rate(log: LogFacts) -> Answer:
         fix=Fix("look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find"),
         figures={"highest": highest},
     )
+
+
+def _small_updates(log: LogFacts) -> Hit | None:
+    loss = training_loss(log)
+    if loss is None or not is_long(log, loss) or not stands_still(loss.finite) or log.early:
+        return None
+    for series in log.of(Kind.UPDATE_RATIO):
+        if len(series.finite) >= FEWEST and float(np.median(series.finite)) < SMALL_UPDATE:
+            ratio = float(np.median(series.finite))
+            return Hit(
+                severity=Severity.WARNING,
+                confidence=Confidence.LIKELY,
+                summary=f"{series.name} {ratio:.2g}: updates hardly touch the weights",
+                where=f"median of {len(series.finite):,} values from {log.where(series, 0)}",
+                why=f"healthy ones are near 1e-3; {loss.name} stands still",
+                fix=Fix("find a rate: trainctl lr-find; then look at clipping, and at what the optimiser holds"),
+                figures={"ratio": ratio},
+            )
+    return None
 
 
 @rule(
@@ -64,7 +93,9 @@ def no_learning_rate(log: LogFacts) -> Answer:
     of_log=True,
 )
 def spent_rate(log: LogFacts) -> Answer:
-    """The whole second half of the log below a thousandth of the highest learning rate.
+    """The whole second half of the log below a thousandth of the highest learning rate, or its last 30 % exactly 0.
+
+    A schedule that ends at 0 does so in its last values; a rate that rounds to 0 in print is none.
 
     Costs: half of the run changes next to nothing.
     Do: step the schedule by the epoch if it counts epochs; make its length that of the run.
@@ -74,16 +105,45 @@ def spent_rate(log: LogFacts) -> Answer:
         return Unchecked(f"needs {FEWEST} values of a learning rate")
     highest = np.array([float(one.finite.max()) for one in rates])
     late = np.array([float(one.finite[len(one.finite) // 2 :].max()) for one in rates])
-    if not (highest > 0).any() or (late >= DEAD_RATE * highest).any():
-        return None
     series = rates[int(highest.argmax())]
+    is_over = highest.max() > 0 and _is_over(rates, float(highest.max()))
+    if not (highest > 0).any() or ((late >= DEAD_RATE * highest).any() and not is_over):
+        return None
     index = int(np.flatnonzero(series.values >= DEAD_RATE * highest.max())[-1])
     return Hit(
         severity=Severity.WARNING,
         confidence=Confidence.LIKELY,
         summary=f"{series.name} is below a thousandth of its highest from {index / len(series.values):.0%} of the log",
         where=f"after {log.where(series, index)}: {highest.max():.3g} before, {late.max():.3g} in the second half",
-        why="what is left of such a run changes next to nothing",
+        why="what is left of such a run changes next to nothing" + _cuts(log, series),
         fix=Fix("step the schedule by the epoch if it counts epochs; make its length that of the run"),
         figures={"highest": float(highest.max()), "second_half": float(late.max())},
+    )
+
+
+def _is_over(rates: list[Series], highest: float) -> bool:
+    """Whether every rate is 0 in the last 30 % of the log, and no rounding of something that matters."""
+    for one in rates:
+        late = one.finite[-max(int(OVER * len(one.finite)), 1) :]
+        if late.any() or float(one.column.half_units.min(initial=np.inf)) > DEAD_RATE * highest:
+            return False
+    return True
+
+
+def _cuts(log: LogFacts, series: Series) -> str:
+    """Whether the rate came down in steps, each while the validation was at its best: a plateau in the wrong mode."""
+    validated = validation_loss(log)
+    values = series.values
+    cuts = np.flatnonzero(values[1:] < 0.95 * values[:-1]) + 1
+    if validated is None or not 3 <= len(cuts) <= len(values) // 2 or len(validated.finite) < FEWEST:
+        return ""
+    improving = 0
+    for row in series.rows[cuts]:
+        before = validated.values[validated.rows < row]
+        improving += bool(len(before) > 1 and np.isfinite(before).all() and before[-2:].min() <= before.min())
+    if improving < 0.8 * len(cuts):
+        return ""
+    return (
+        f"; at {improving} of its {len(cuts)} cuts {validated.name} was at its best: a plateau with the wrong mode "
+        "(`min` for a loss) would cut so"
     )

@@ -61,7 +61,8 @@ CONSTANT = 10
     of_log=True,
 )
 def divergence(log: LogFacts) -> Answer:
-    """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error).
+    """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error),
+    unless one of its terms fell by a fifth: then another is what rose, and the network learns.
 
     The same is said of a loss that rose to twice its lowest level, or in one step tenfold, before it ceased to be
     finite; of one at 87.3365 = −ln(FLT_MIN), where the right class has a probability of 0; of updates larger than the
@@ -99,7 +100,7 @@ def _risen(log: LogFacts, series: Series) -> Hit | None:
         return None
     first, last = ends(values)
     start = max(first, math.log(log.num_classes) if log.num_classes else 0.0)
-    if not start or last <= DIVERGED * start:
+    if not start or last <= DIVERGED * start or (last <= FAR * start and _falling_term(log)):
         return None
     index = int(np.nanargmin(np.where(np.isfinite(series.values), series.values, np.nan)))
     return Hit(
@@ -112,6 +113,16 @@ def _risen(log: LogFacts, series: Series) -> Hit | None:
         figures={"first": first, "last": last, "lowest": float(values.min())},
         because=("N901", "N902", "C313"),
     )
+
+
+def _falling_term(log: LogFacts) -> bool:
+    """Whether a term of the training loss fell by a fifth: weights that are driven away from any answer lower none."""
+    for term in log.of(Kind.TERM):
+        if term.meaning.split != VAL and len(term.finite) >= CONSTANT and term.finite.min() >= 0:
+            first, last = ends(term.finite)
+            if last < 0.8 * first:
+                return True
+    return False
 
 
 def _before_the_end(log: LogFacts, series: Series) -> Hit | None:
