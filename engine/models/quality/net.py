@@ -55,9 +55,10 @@ class QualityNet(nn.Module):
     Args:
         model: options of the network.
         image_size: height and width of the pictures, which must leave something after all strides; None: not looked at.
-        piece: height and width of what it is trained on. In evaluation mode a larger picture is cut into as few pieces
-            of that size as cover it, and the answer is their mean: a network that knows small pieces has seen a border
-            near everything, and the middle of a larger picture, which has none, is strange to it. None: as they are.
+        piece: height and width of what it is trained on. In evaluation mode larger pictures are cut into as few pieces
+            of that size as cover them, and the answer is their mean: a network that knows small pieces has seen a
+            border near everything, and the middle of a larger picture, which has none, is strange to it. None: as
+            they are.
 
     Raises:
         UserError: pictures that are too small.
@@ -65,12 +66,13 @@ class QualityNet(nn.Module):
 
     def __init__(self, model: QualityModel, image_size: int | None = None, piece: int | None = None) -> None:
         super().__init__()
-        self.piece = piece
         if image_size is not None and image_size < LEAST_IMAGE_SIZE:
             raise UserError(
                 f"data.image_size: {image_size} is too small for a network that reduces it {STRIDE} times",
                 f"take {LEAST_IMAGE_SIZE} or more",
             )
+        self.piece = piece
+        self._corners = corners(image_size, piece) if image_size and piece and image_size > piece else ()
         self.mixture_gradient = model.mixture_gradient
         self.contrast = LocalContrast() if model.mscn else None
         channels = LocalContrast.channels if model.mscn else 3
@@ -87,9 +89,10 @@ class QualityNet(nn.Module):
 
     def forward(self, images_NCHW: Tensor) -> QualityOutput:
         """Normalised pictures (B, 3, H, W) to scores (B,), log-posteriors (B, K) and, where asked for, kinds (B, C)."""
-        if self.training or self.piece is None or max(images_NCHW.shape[2:]) <= self.piece:
+        if self.training or not self._corners:
             return self._of_pieces(images_NCHW)
-        pieces = cover(images_NCHW, self.piece)
+        size = self.piece
+        pieces = [images_NCHW[:, :, top:, left:][:, :, :size, :size] for top, left in self._corners]
         score, log_posteriors, log_kinds = self._of_pieces(torch.cat(pieces))
         num = len(pieces)
         told = None if log_kinds is None else _mean(log_kinds, num)
@@ -153,18 +156,11 @@ def batch_statistics(network: nn.Module) -> Generator[None]:
             norm.track_running_stats = tracks
 
 
-def cover(images_NCHW: Tensor, size: int) -> list[Tensor]:
-    """As few pieces of `size` × `size` as cover pictures (B, C, H, W), evenly spaced: views (B, C, size, size).
-
-    A side that is shorter stays as it is.
-    """
-    rows, columns = (_starts(side, size) for side in images_NCHW.shape[2:])
-    return [images_NCHW[:, :, top : top + size, left : left + size] for top in rows for left in columns]
-
-
-def _starts(side: int, size: int) -> list[int]:
-    gaps = -(-side // size) - 1
-    return [k * (side - size) // gaps for k in range(gaps + 1)] if gaps > 0 else [0]
+def corners(side: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Top and left of as few squares of `size` as cover one of `side`, at least as large, evenly spaced."""
+    gaps = max(1, -(-side // size) - 1)
+    starts = sorted({k * (side - size) // gaps for k in range(gaps + 1)})
+    return tuple((top, left) for top in starts for left in starts)
 
 
 def _mean(parts: Tensor, num: int) -> Tensor:

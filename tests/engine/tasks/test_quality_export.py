@@ -22,6 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "learned": {"temper": "learned", "projection": 6},
     "detached": {"projection": 6, "mixture_gradient": False, "dropout": 0.5},
     "wide": {"stem": "imagenet", "features": 32},
+    "contrast": {"mscn": True, "tells_kinds": True},
 }
 
 
@@ -43,6 +44,19 @@ def test_the_score_is_that_of_torch_for_any_number_of_pictures(name: str, tmp_pa
             expected = task.predict(model, {"images": images})["score"]
         torch.testing.assert_close(torch.from_numpy(score), expected, atol=1e-5, rtol=1e-4)
     assert expected.std() > 1e-4
+
+
+def test_a_network_of_pieces_takes_whole_pictures(tmp_path: Path) -> None:
+    task, model, _ = built(data={"image_size": 2 * SIZE}, augment={"crop": SIZE}, model={"mscn": True})
+    task.export_onnx(model, tmp_path / "quality.onnx")
+    images = torch.rand(3, 3, 2 * SIZE, 2 * SIZE)
+    (score,) = onnxruntime.InferenceSession(tmp_path / "quality.onnx").run(["score"], {"images": images.numpy()})
+    alone = built(model={"mscn": True})[1]
+    alone.load_state_dict(model.state_dict())
+    parts = [images[:, :, y : y + SIZE, x : x + SIZE] for y in (0, SIZE) for x in (0, SIZE)]
+    with torch.inference_mode():
+        pieces = torch.stack([alone.eval()(part).score_B for part in parts])
+    torch.testing.assert_close(torch.from_numpy(score), pieces.mean(0), atol=1e-5, rtol=1e-4)
 
 
 def test_the_posteriors_are_part_of_what_is_exported(tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.models.quality.gmm_fit import fit_mixture, parameters_of
-from trainctl.engine.models.quality.net import QualityNet, batch_statistics, cover
+from trainctl.engine.models.quality.net import QualityNet, batch_statistics, corners
 from trainctl.engine.models.quality.options import QualityModel
+
+SMALL: dict[str, Any] = {"width": 4, "stem": "small", "features": 24, "clusters": 3, "hidden": (16, 8)}
 
 
 def network(**options: Any) -> QualityNet:
     torch.manual_seed(0)
-    small: dict[str, Any] = {"width": 4, "stem": "small", "features": 24, "clusters": 3, "hidden": (16, 8)}
-    return QualityNet(QualityModel(**{**small, **options}), 32)
+    return QualityNet(QualityModel(**{**SMALL, **options}), 32)
 
 
 def pictures(num: int, seed: int = 1, size: int = 32) -> Tensor:
@@ -45,28 +46,28 @@ def test_kinds_are_told_where_asked_for() -> None:
 
 @torch.no_grad()
 def test_a_larger_picture_gets_the_mean_of_its_pieces_in_evaluation_only() -> None:
-    net, images = network(tells_kinds=True), pictures(3, size=48)
-    net.piece = 32
-    assert [piece.shape[2:] for piece in cover(images, 32)] == [(32, 32)] * 4
-    trained = net(images)
-    net.eval()
-    mean = net(images)
-    parts = [net(images[:, :, top : top + 32, left : left + 32]) for top in (0, 16) for left in (0, 16)]
+    alone, images = network(tells_kinds=True).eval(), pictures(3, size=48)
+    net = QualityNet(QualityModel(**SMALL, tells_kinds=True), 48, 32)
+    net.load_state_dict(alone.state_dict())
+    assert not torch.allclose(net.train()(images).score_B, alone.train()(images[:, :, :32, :32]).score_B)
+    net.load_state_dict(alone.state_dict())
+    mean = net.eval()(images)
+    parts = [alone.eval()(images[:, :, top : top + 32, left : left + 32]) for top in (0, 16) for left in (0, 16)]
     torch.testing.assert_close(mean.score_B, torch.stack([part.score_B for part in parts]).mean(0))
     posteriors = torch.stack([part.log_posteriors_BK.exp() for part in parts]).mean(0)
     torch.testing.assert_close(mean.log_posteriors_BK.exp(), posteriors)
     assert mean.log_kinds_BC is not None and mean.log_kinds_BC.shape == (3, 126)
-    assert trained.score_B.shape == (3,)
-    net.piece = None
-    assert not torch.allclose(net(images).score_B, mean.score_B)
+    assert not torch.allclose(alone(images).score_B, mean.score_B)
 
 
-@pytest.mark.parametrize(("height", "width", "corners"), [(8, 8, 1), (9, 8, 2), (16, 24, 6), (5, 17, 3)])
-def test_few_pieces_cover_all_of_a_picture(height: int, width: int, corners: int) -> None:
-    image = torch.arange(height * width).view(1, 1, height, width)
-    pieces = cover(image, 8)
-    assert len(pieces) == corners
-    assert torch.cat([piece.flatten() for piece in pieces]).unique().numel() == height * width
+@pytest.mark.parametrize(("side", "per_side"), [(8, 1), (9, 2), (16, 2), (17, 3), (30, 4)])
+def test_few_pieces_cover_all_of_a_picture(side: int, per_side: int) -> None:
+    image = torch.arange(side * side).view(side, side)
+    places = corners(side, 8)
+    pieces = [image[top : top + 8, left : left + 8] for top, left in places]
+    assert len(places) == per_side**2
+    assert {piece.shape for piece in pieces} == {(8, 8)}
+    assert torch.cat([piece.flatten() for piece in pieces]).unique().numel() == side * side
 
 
 def test_the_parts_have_the_names_that_freezing_and_gradient_norms_use() -> None:
