@@ -1,4 +1,4 @@
-"""D102, D113 of a log: what the place in an epoch says of the loss, and how short epochs are. No more than a log."""
+"""D102, D113 of a log: what the place in an epoch says of the loss, and how short epochs are. Pure functions."""
 
 from __future__ import annotations
 

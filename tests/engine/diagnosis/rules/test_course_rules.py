@@ -348,6 +348,22 @@ def test_a_total_that_rises_by_one_term_while_another_falls_has_not_diverged() -
     assert "O601" in found(epochs(loss=2.5 * helper, main_loss=helper, balance_loss=1.5 * helper))
 
 
+def test_a_validation_that_stays_at_chance() -> None:
+    chance = 0.2 + noise(30, 0.008)
+    assert "L201" in found(epochs(train_loss=falling(30), val_loss=math.log(5) + noise(30, 0.01), val_acc=chance))
+    assert "L201" in found(epochs(train_loss=falling(30), val_acc=chance), num_classes=5)
+    assert "L201" not in found(epochs(train_loss=falling(30), val_acc=chance), num_classes=50)
+    assert not grave(epochs(train_loss=falling(30), val_acc=np.linspace(0.2, 0.5, 30)), num_classes=5)
+    assert "L201" not in found(epochs(train_loss=falling(8), val_acc=chance[:8]), num_classes=5), "too early"
+
+
+def test_losses_on_boxes_of_exactly_zero() -> None:
+    some = 0.02 + noise(10, 1e-3)
+    assert "C302" in found(epochs(iou_loss=[0.0] * 10, dfl_loss=[0.0] * 10, cls_loss=some))
+    assert "C302" not in found(epochs(iou_loss=some, dfl_loss=[0.0] * 10, cls_loss=some)), "one is switched off"
+    assert "C302" not in found(epochs(iou_loss=some, l1_loss=[0.0] * 10, cls_loss=some))
+
+
 # All of them
 
 

@@ -1,0 +1,130 @@
+"""L201, C302 of a log: a validation that knows nothing, and boxes that match no label. Pure functions of a log."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.logs.course import ends, is_by_epoch, training_loss
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import accuracies, is_of_batches, jitter, levels
+from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
+
+EPOCHS = 15
+"""Validations after which a network that learns is no longer at chance."""
+MOST_CLASSES = 100
+NEAR_SHARE, NEAR_LOSS = 0.15, 0.03
+"""How near to 1/C, relative to it, an accuracy stays, and to ln C a loss, where C is read off both."""
+BOXES = frozenset({"box", "bbox", "iou", "giou", "ciou", "diou", "dfl", "reg"})
+FEW = 4
+
+
+@rule(
+    "L201",
+    "validation at chance",
+    section="labels",
+    severity=Severity.WARNING,
+    precedence=Precedence.SAMPLER,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def at_chance(log: LogFacts) -> Answer:
+    """The accuracy of the validation never leaves 1/C by more than three deviations of its noise, and at most by 15 %
+    of itself, over 15 epochs or more.
+
+    C is the one that was given; else it is read off, where a loss stands within .03 of ln C too: two witnesses.
+
+    Costs: the network has learned nothing that holds outside of its samples, or nothing at all.
+    Do: where the training loss falls, compare inputs and labels of the validation with those of the training (order,
+    ids, normalisation); else look at labels, gradient and rate.
+    Follows from: N901, N902, O601, O602, G701.
+    """
+    judged = [one for one in accuracies(log) if one.meaning.split != TRAIN and not is_of_batches(one)]
+    judged = [one for one in judged if len(one.finite) >= EPOCHS and is_by_epoch(log, one)]
+    if not judged:
+        return Unchecked(f"needs the accuracies of {EPOCHS} epochs")
+    series = max(judged, key=lambda one: one.meaning.split == VAL)
+    values = series.finite / (100 if series.column.is_percent or series.finite.max() > 1.5 else 1)
+    classes = log.num_classes or _classes(log, float(np.median(values)))
+    if classes is None or classes < 2:
+        return Unchecked("the number of classes is not known: --classes K names it")
+    level, chance = levels(values), 1 / classes
+    width = min(NEAR_SHARE * chance, max(3 * jitter(values), 0.02 * chance))
+    if np.abs(level - chance).max() > width:
+        return None
+    train = training_loss(log)
+    told = ""
+    if train is not None and len(train.finite) > 1:
+        first, last = ends(train.finite)
+        told = f"; {train.name} {first:.4g} to {last:.4g}" + (": it learns its samples" if last < 0.9 * first else "")
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} stays at {float(np.median(values)):.3f}, chance is 1/{classes} = {chance:.3f}",
+        where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}; {len(values)} epochs",
+        why=f"a network that guesses answers one in {classes} rightly{told}",
+        fix=Fix(
+            "compare inputs and labels of validation and training by hand (order, class ids, normalisation, eval()); "
+            "then the labels' order in training, gradient and rate"
+        ),
+        figures={"accuracy": float(np.median(values)), "chance": chance, "epochs": len(values)},
+        because=("N901", "N902", "O601", "O602", "G701"),
+    )
+
+
+def _classes(log: LogFacts, share: float) -> int | None:
+    """The number of classes that both an accuracy and a loss tell; None: they do not agree."""
+    if not 1 / MOST_CLASSES <= share <= 0.6:
+        return None
+    count = round(1 / share)
+    losses = [one.finite for one in log.of(Kind.TOTAL) if len(one.finite) >= FEW]
+    is_told = any(abs(float(np.median(one)) - math.log(count)) <= NEAR_LOSS for one in losses)
+    return count if is_told and abs(share - 1 / count) <= NEAR_SHARE / count else None
+
+
+@rule(
+    "C302",
+    "no box is matched",
+    section="labels",
+    severity=Severity.WARNING,
+    precedence=Precedence.SAMPLER,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def no_boxes(log: LogFacts) -> Answer:
+    """Every term of a detector's loss on boxes is exactly 0 in each of four rows or more while another term is not.
+
+    Terms of another name may be 0 because they are switched off, and are not judged.
+
+    Costs: the detector learns that there is nothing to detect.
+    Do: check that labels are found and read (paths, format, class ids), and that their boxes lie inside the image.
+    Follows from: N901.
+    """
+    terms = [one for one in log.of(Kind.TERM) if one.meaning.split not in (VAL, TEST)]
+    boxes = [one for one in terms if one.meaning.words & BOXES]
+    if not boxes:
+        return Unchecked("no loss on boxes is named")
+    others = [one for one in terms if one not in boxes and _is_something(one)]
+    judged = [one for one in boxes if len(one.values) >= FEW]
+    if len(judged) < len(boxes) or not others or not any(one.meaning.words & BOXES - {"reg"} for one in boxes):
+        return None
+    if any(np.nan_to_num(one.values, nan=1.0).any() for one in boxes):
+        return None
+    first = boxes[0]
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{', '.join(one.name for one in boxes)} {'are' if len(boxes) > 1 else 'is'} exactly 0",
+        where=f"{log.where(first, 0)} to {log.where(first, len(first.values) - 1)}; {len(first.values):,} values",
+        why=f"{others[0].name} is {others[0].finite[-1]:.4g}: only a batch without any matched box has none of theirs",
+        fix=Fix("check that label files are found and read: paths, format, class ids, boxes relative to the image"),
+        figures={"values": len(first.values)},
+        because=("N901",),
+    )
+
+
+def _is_something(series: Series) -> bool:
+    return len(series.finite) >= FEW and bool((series.finite != 0).all())
