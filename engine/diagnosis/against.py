@@ -53,11 +53,11 @@ def with_reference(evidence: Evidence, good: Evidence, source: str, runs: tuple[
         runs: that and the good one; None: not both are runs.
 
     Raises:
-        UserError: the two have no series in common.
+        UserError: not both are runs, and the two have no series in common.
     """
     here, there = evidence.log or evidence.course, good.log or good.course
     partings, together = _compared(here, there) if here and there else ([], [])
-    if not partings and not together:
+    if not partings and not together and runs is None:
         raise UserError(f"--against {source}: no series of it and of this training can be compared", "name another")
     data = [] if runs is None else list(_other_data(*runs))
     facts = ReferenceFacts(

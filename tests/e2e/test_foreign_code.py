@@ -40,7 +40,7 @@ ONLY_READS = [
     "compare RUN GOOD",
     "export RUN --to csv -o OUT",
     "diagnose RUN",
-    "diagnose GOOD --against LOG",
+    "diagnose RUN --against GOOD",
     "tail RUN",
     "runs",
 ]

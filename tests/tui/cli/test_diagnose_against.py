@@ -107,6 +107,17 @@ def test_a_log_may_stand_on_either_side(runs: Path, found: Found, capsys: pytest
     assert "E1021" not in capsys.readouterr().out
 
 
+def test_of_two_runs_that_share_no_course_the_settings_are_still_compared(
+    runs: Path, found: Found, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "short").mkdir()
+    words = ["--task", f"{runs / 'mine.py'}:Good", "--device", "cpu", "train.max_steps=2", "train.batch_size=16"]
+    assert run_command_line(["run", "--run-dir", str(runs / "short"), *words]) == ExitCode.OK
+    capsys.readouterr()
+    findings = found("short")
+    assert "E1021" not in findings and "optimizer.lr 0.001, 0.003 in the good one" in findings["E1022"]["where"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

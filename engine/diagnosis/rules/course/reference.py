@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.reference import Parting, ReferenceFacts, Role
-from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.facts import say
 
 AT_ONCE, BEGINNING = 0.1, 0.15
@@ -37,6 +37,8 @@ def worse_than_the_good_one(reference: ReferenceFacts) -> Answer:
     Do: look first at what parts first, and at what is configured or fed otherwise (E1022).
     """
     outcomes = [one for one in reference.partings if one.role.is_outcome]
+    if not reference.partings and not reference.together:
+        return Unchecked("no series has values enough in both")
     if not outcomes:
         return None
     first, *others = reference.partings
