@@ -10,7 +10,7 @@ ORIGINAL, BALANCED, REPAIRED = "quality/original", "quality/balanced", "quality/
 
 COLOURS_ALONE = (
     *("data.image_size=64", "data.references=500", "augment.crop=null"),
-    *("model.mscn=false", "model.tells_kinds=false"),
+    *("model.mscn=false", "model.tells_kinds=false", "model.initialisation=sklearn"),
 )
 """The data and the network that the document's presets have, so that only their mixtures differ."""
 PRESETS = (
