@@ -120,7 +120,7 @@ def read_trial(plan: TrialPlan, trained: Trained) -> Trial:
         arm: {seed: _read_arm(plan.code, outcome) for seed, outcome in of.items()}
         for arm, of in trained.outcomes.items()
     }
-    return Trial(arms[PRESENT], arms[FIXED], plan.pace)
+    return Trial(arms[PRESENT], arms[FIXED], plan.pace, plan.has_own_lengths)
 
 
 def length_words(plan: TrialPlan, trial: Trial) -> str:

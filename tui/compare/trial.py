@@ -64,6 +64,8 @@ class Trial:
     pace: float = 1.0
     """Steps of the fixed training that see as many samples as one of the present one's, where they are compared by
     that; else 1."""
+    has_own_lengths: bool = False
+    """Whether the fix is about how long it trains: then each is judged by its own end, else by what both have."""
 
     @property
     def seeds(self) -> list[int]:
@@ -165,9 +167,14 @@ def _trained(trial: Trial, present: Column, fixed: Column) -> TrialFigure:
     def curve(arm: Arm) -> Floats:
         return arm.losses if label == "training loss" else arm.terms.get(term, np.empty(0))
 
-    to = {seed: _late(curve(arm)) for seed, arm in trial.present.items()}
-    of = {seed: _late(curve(arm)) for seed, arm in trial.fixed.items()}
-    spreads = [_late_noise(curve(arm)) for arms in (trial.present, trial.fixed) for arm in arms.values()]
+    ours, theirs = ({seed: curve(arm) for seed, arm in arms.items()} for arms in (trial.present, trial.fixed))
+    for seed in () if trial.has_own_lengths else trial.seeds:
+        shared = min(len(ours[seed]), round(len(theirs[seed]) / trial.pace))
+        if shared:  # one of them may have been stopped by the clock
+            ours[seed], theirs[seed] = ours[seed][:shared], theirs[seed][: round(shared * trial.pace)]
+    to = {seed: _late(losses) for seed, losses in ours.items()}
+    of = {seed: _late(losses) for seed, losses in theirs.items()}
+    spreads = [_late_noise(losses) for losses in (*ours.values(), *theirs.values())]
     return TrialFigure(label, to, of, _difference(of, to, why), True, _noise(spreads), why)
 
 

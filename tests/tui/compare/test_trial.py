@@ -97,6 +97,14 @@ def test_what_the_fix_makes_another_thing_is_not_compared() -> None:
     assert verdict.word is Word.CANNOT and "validated on different samples" in verdict.why
 
 
+def test_one_that_the_clock_stopped_is_judged_by_the_steps_that_both_have() -> None:
+    cut = replace(arm(2), losses=arm(2).losses[:80])
+    for stopped in (Trial({1: cut}, {1: arm()}), Trial({1: arm()}, {1: cut})):
+        assert trial_figures(stopped)[-1].direction == 0
+    own = Trial({1: cut}, {1: arm()}, has_own_lengths=True)
+    assert trial_figures(own)[-1].direction == 1
+
+
 def test_curves_are_laid_by_steps_or_by_samples() -> None:
     short = replace(arm(), losses=arm().losses[:100])
     rows = curve_rows(Trial({1: arm()}, {1: short}))
