@@ -237,17 +237,17 @@ def _is_nothing(loss: Series) -> bool:
 def few_samples(log: LogFacts) -> Answer:
     """Accuracies of the validation that are all multiples of 1/n for an n of at most 24 (50: information).
 
-    Asked of five evaluations with four different values or more; and only if values of any size would come to lie on
-    such multiples, to their last digit, less than once in 10,000 cases. The standard error of such a share is
-    sqrt(p(1 − p)/n).
+    Asked of ten evaluations with four different values or more (fewer may all be even by chance); and only if values of
+    any size would come to lie on such multiples, to their last digit, less than once in 10,000 cases. The standard
+    error of such a share is sqrt(p(1 − p)/n).
 
     Costs: neither the best checkpoint nor any comparison means much: one sample more or less is several percent.
     Do: a larger validation split, or cross-validation over all samples.
     """
     judged = [one for one in accuracies(log, VAL) if not is_of_batches(one)]
-    judged = [one for one in judged if len(one.finite) >= EQUAL and len(np.unique(one.finite)) >= 4]
+    judged = [one for one in judged if len(one.finite) >= 2 * EQUAL and len(np.unique(one.finite)) >= 4]
     if not judged:
-        return Unchecked(f"needs {EQUAL} validations with an accuracy of four different values")
+        return Unchecked(f"needs {2 * EQUAL} validations with an accuracy of four different values")
     for series in judged:
         values, half_units = _distinct(series)
         count = _samples(values, half_units)

@@ -16,6 +16,8 @@ from trainctl.engine.diagnosis.logs.names import Kind
 
 LATELY = 5
 """Newest values that must all say the same: a scale that is being found skips the first 10 to 20 steps."""
+MOST_SKIPPED = 20
+"""Steps that are skipped at the start while a scale is found."""
 FALLEN, LEAST_SCALE = 256.0, 1.0
 """A loss scale that came down by so much to at most so much; healthy ones stay above 100."""
 HUGE_NORM = 100.0
@@ -40,7 +42,8 @@ def overflow(log: LogFacts) -> Answer:
     """The five newest gradient norms are not finite while the loss is; or the loss is exactly 0 in the five newest
     values beside norms above 100; or the loss scale came down by 256 or more, to 1 or less.
 
-    A scale that is being found skips the first steps of a healthy training: only what lasts to the end counts. Losses
+    A scale that is being found skips up to 20 first steps of a healthy training: norms that were never finite count
+    only beyond that, or beside a loss of 0. Losses
     of reinforcement learning are 0 by construction and are judged by their norms not being finite alone.
 
     Costs: updates are skipped, or of zeros and NaN: nothing is learned, whatever the loss prints.
@@ -61,7 +64,9 @@ def _of_norm(log: LogFacts, norm: Series) -> Hit | None:
         return None
     newest = np.array([]) if loss is None else loss.values[-LATELY:]
     is_zero = len(newest) == LATELY and bool((newest == 0).all())
-    is_bad = not np.isfinite(late).any()
+    # Only what began after finite ones, or lasts, is more than the search for a scale at the start.
+    is_past = len(norm.values) > MOST_SKIPPED or bool(np.isfinite(norm.values).any())
+    is_bad = not np.isfinite(late).any() and (is_zero or is_past)
     is_huge = is_zero and not is_of_policy(log) and bool((np.abs(late) > HUGE_NORM).all())
     if not (is_bad or is_huge):
         return None

@@ -24,7 +24,7 @@ from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
 
 FEW, SOME = 5, 20
 WORSE, FAR_WORSE, TWICE = 1.1, 1.5, 2.0
-FALLING, STEADILY = 0.8, 0.95
+FALLING, STEADILY = 0.9, 0.95
 """Rank correlation of a reward with time, over 50 values and over 20."""
 WHOLE = 100.0
 """All of a reference, in percent: a rate of errors above says that more is wrong than there is."""
@@ -45,7 +45,7 @@ def worse_than_it_was(log: LogFacts) -> Answer:
     A validation loss whose last three values are 10 % above its very first one, and four deviations. A rate of errors
     whose last level is 1.5 times and four deviations above its best, over five values; of fewer, one that doubled to
     100 % or more. A metric that lost 30 % of its best level and six deviations for good, over ten values; of several of
-    a kind at least half must agree. A reward that falls with a rank correlation of −.8 over 50 values, or −.95 over 20,
+    a kind at least half must agree. A reward that falls with a rank correlation of −.9 over 50 values, or −.95 over 20,
     by more than three deviations.
 
     Costs: the newest weights are worse than earlier ones, or than none.

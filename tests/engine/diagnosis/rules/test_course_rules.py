@@ -112,6 +112,9 @@ def test_gradients_that_are_no_numbers_while_the_loss_is_one(loss: float) -> Non
 def test_a_scale_that_is_being_found_and_a_loss_of_zero_by_design_are_no_overflow() -> None:
     skipped = steps(loss=falling(100), grad_norm=[INF] * 12 + [1.0] * 88, loss_scale=[2.0**24] * 6 + [4096.0] * 94)
     assert not grave(skipped)
+    begun = steps(loss=falling(14), grad_norm=[INF] * 14)
+    assert not grave(begun)
+    assert "N902" in found(steps(loss=falling(40), grad_norm=[INF] * 40))
     policy = steps(loss=[0.0] * 30, grad_norm=[0.1] * 30, reward=np.linspace(0, 1, 30), kl=[5e-4] * 30)
     assert not grave(policy)
 
@@ -172,6 +175,10 @@ def test_accuracies_in_steps_of_one_sample(count: int, severity: Severity | None
     rows = epochs(loss=falling(16), val_acc=right / count, val_loss=falling(16) + 0.1)
     assert (found(rows)["E1005"].severity if severity else None) == severity
     assert ("E1005" in found(rows)) == (severity is not None)
+
+
+def test_few_evaluations_of_sixty_samples_may_all_be_multiples_of_a_twentieth() -> None:
+    assert "E1005" not in found(epochs(loss=falling(6), val_acc=np.array([36, 39, 42, 45, 48, 51]) / 60))
 
 
 def test_two_digits_are_no_steps() -> None:
