@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from trainctl.engine.config.resolve import diff
-from trainctl.engine.diagnosis.facts.data import LabelFacts
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.facts.reference import Parting, ReferenceFacts, Role
 from trainctl.engine.diagnosis.logs.course import is_by_epoch, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
+from trainctl.engine.diagnosis.logs.names import TRAIN, Kind, meaning_of
 from trainctl.engine.diagnosis.parting import Curve, are_comparable, parting
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
@@ -39,8 +38,8 @@ TWICE, RATES = math.log(2), math.log(1.1)
 UNLIKE = frozenset({"seed", "task"})
 BESIDE = ("runtime.", "record.", "checkpoint.", "health.", "fit_to_data")
 """Beginnings of settings that do not decide how a training goes."""
-FEW = 3.0
-"""Deviations of a count beyond which, and a tenth beyond which, class counts are others."""
+FEW, UNEVEN, UNEVEN_SPLITS = 3.0, 0.1, 0.7
+"""Deviations of a count beyond which class counts are others, and shares of it: under one seed, and under two."""
 
 
 def with_reference(evidence: Evidence, good: Evidence, source: str, runs: tuple[RunPaths, RunPaths] | None) -> Evidence:
@@ -59,13 +58,13 @@ def with_reference(evidence: Evidence, good: Evidence, source: str, runs: tuple[
     partings, together = _compared(here, there) if here and there else ([], [])
     if not partings and not together and runs is None:
         raise UserError(f"--against {source}: no series of it and of this training can be compared", "name another")
-    data = [] if runs is None else list(_other_data(*runs))
+    data = [] if runs is None else [*_other_data(*runs), *_other_classes(evidence, good, *runs)]
     facts = ReferenceFacts(
         source,
         tuple(sorted(partings, key=lambda one: one.share)),
         tuple(together),
         {} if runs is None else _other_settings(*runs),
-        (*data, *_other_classes(evidence.labels, good.labels)),
+        tuple(data),
     )
     return replace(evidence, reference=facts)
 
@@ -108,8 +107,14 @@ def _pairs(here: LogFacts, there: LogFacts) -> Iterator[tuple[Role, Series, Seri
     for role, kinds in ((Role.METRIC, tuple(BETTER)), (Role.TERM, (Kind.TERM,))):
         others = {_key(one): one for one in reversed(there.of(*kinds))}
         for ours in here.of(*kinds):
-            if _key(ours) in others and id(ours) not in taken:
+            if _key(ours) in others and id(ours) not in taken and not _is_of_a_class(ours):
                 yield role, ours, others[_key(ours)]
+
+
+def _is_of_a_class(series: Series) -> bool:
+    """Whether it is one of a metric's parts, as `f1.happy`: of few samples, and told by the whole of it."""
+    whole = series.column.name.rpartition(".")[0]
+    return meaning_of(whole).kind in BETTER
 
 
 def _key(series: Series) -> object:
@@ -187,11 +192,15 @@ def _meta(run: RunPaths) -> dict[str, Any]:
         return {}
 
 
-def _other_classes(here: LabelFacts | None, good: LabelFacts | None) -> list[str]:
-    if here is None or good is None:
+def _other_classes(evidence: Evidence, good: Evidence, run: RunPaths, good_run: RunPaths) -> list[str]:
+    """Classes, and the training samples of each. Groups that stay together make a split under another seed uneven."""
+    here, there = evidence.labels, good.labels
+    if here is None or there is None:
         return []
-    if here.classes != good.classes:
-        return [f"classes {', '.join(here.classes[:6])}; {', '.join(good.classes[:6])} in the good one"]
-    pairs = zip(here.classes, here.train.counts, good.train.counts, strict=True)
-    others = [(name, a, b) for name, a, b in pairs if abs(a - b) > max(FEW * math.sqrt(max(a, b)), 0.1 * max(a, b))]
+    if here.classes != there.classes:
+        return [f"classes {', '.join(here.classes[:6])}; {', '.join(there.classes[:6])} in the good one"]
+    has_one_seed = _meta(run).get("seed") == _meta(good_run).get("seed")
+    share = UNEVEN if has_one_seed else UNEVEN_SPLITS
+    pairs = zip(here.classes, here.train.counts, there.train.counts, strict=True)
+    others = [(name, a, b) for name, a, b in pairs if abs(a - b) > max(FEW * math.sqrt(max(a, b)), share * max(a, b))]
     return [f"{a:,} training samples of {name}, {b:,} in the good one" for name, a, b in others[:4]]

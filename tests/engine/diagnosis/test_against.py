@@ -117,6 +117,14 @@ def test_another_rate_alone_is_no_worse_training() -> None:
     assert not found(course(1) | {"lr": 3 * course(0)["lr"]}, course(0))
 
 
+def test_the_parts_of_a_metric_are_told_by_the_whole_of_it() -> None:
+    def with_parts(curves: Curves, by: float) -> Curves:
+        return curves | {f"val_f1.{name}": curves["val_accuracy"] + by for name in ("happy", "sad")}
+
+    facts = reference(with_parts(course(1), -0.4), with_parts(course(0), 0.0))
+    assert not facts.partings and not any(name.startswith("val_f1") for name in facts.together)
+
+
 def test_without_a_good_one_the_rules_are_not_asked_and_with_nothing_in_common_it_is_refused() -> None:
     report = diagnose(evidence(course(1)))
     assert not {"E1021", "E1022"} & {*report.checked, *(entry.code for entry in report.not_checked)}
