@@ -1,0 +1,199 @@
+"""O601: a training that comes apart, as its loss, its updates or its metrics show it.
+
+Pure functions of a log. Nothing is judged by an absolute size, and nothing at all where too few values were logged.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.logs.course import IMPROVED, ends, first_bad, rise_before_end, training_loss
+from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import WIDTH, collapse, is_of_policy, qualities
+from trainctl.engine.diagnosis.logs.names import VAL, Kind
+
+FEWEST = 10
+DIVERGED, FAR = 1.5, 10.0
+UNDERFLOWN, UNDERFLOWN_BY = 87.3365, 1e-3
+"""−ln of the smallest normal number of single precision."""
+FIRST_UPDATES = 50
+
+
+@rule(
+    "O601",
+    "divergence",
+    section="optimiser and schedule",
+    severity=Severity.ERROR,
+    precedence=Precedence.SCHEDULE,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def divergence(log: LogFacts) -> Answer:
+    """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error),
+    unless one of its terms fell by a fifth: then another is what rose, and the network learns.
+
+    The same is said of a loss that rose to twice its lowest level, or in one step tenfold, before it ceased to be
+    finite; of one at 87.3365 = −ln(FLT_MIN), where the right class has a probability of 0; of updates larger than the
+    weights themselves in half of the first fifty steps; and of a metric that lost 30 % of its best level for good while
+    the training loss did not fall either.
+
+    Costs: the weights are driven away from any answer.
+    Do: a tenth of the learning rate, a warmup, and clip the gradient.
+    Follows from: N901, N902, C313.
+    """
+    series = training_loss(log)
+    told = [*log.of(Kind.UPDATE_RATIO), *qualities(log)]
+    if series is None and not any(len(one.finite) >= FEWEST for one in told):
+        return Unchecked(log.without_loss)
+    hits = [_of_updates(log), _of_metrics(log, series)]
+    if series is not None:
+        hits = [_before_the_end(log, series), _underflown(log, series), _risen(log, series), *hits]
+    hit = next((hit for hit in hits if hit is not None), None)
+    if hit is None and series is not None and (len(series.finite) < FEWEST or series.finite.min() < 0):
+        return Unchecked(f"needs {FEWEST} values of a training loss that is not negative")
+    return hit
+
+
+LOWER_RATE = Fix("a tenth of the learning rate, a warmup, and clip the gradient")
+
+
+def _highest_rate(log: LogFacts) -> str:
+    rates = [one for one in log.of(Kind.LR) if len(one.finite)]
+    return f"; learning rate up to {max(float(one.finite.max()) for one in rates):.3g}" if rates else ""
+
+
+def _risen(log: LogFacts, series: Series) -> Hit | None:
+    values = series.finite
+    if len(values) < FEWEST or values.min() < 0 or is_of_policy(log):
+        return None
+    first, last = ends(values)
+    start = max(first, math.log(log.num_classes) if log.num_classes else 0.0)
+    if not start or last <= DIVERGED * start or (last <= FAR * start and _falling_term(log)):
+        return None
+    index = int(np.nanargmin(np.where(np.isfinite(series.values), series.values, np.nan)))
+    return Hit(
+        severity=Severity.ERROR if last > FAR * start else Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} rose from {first:.4g} to {last:.4g}",
+        where=f"lowest at {log.where(series, index)}: {series.say(index)}; {len(values):,} values",
+        why=f"medians of the first and the last tenth, a factor of {last / start:.3g}{_highest_rate(log)}",
+        fix=LOWER_RATE,
+        figures={"first": first, "last": last, "lowest": float(values.min())},
+        because=("N901", "N902", "C313"),
+    )
+
+
+def _falling_term(log: LogFacts) -> bool:
+    """Whether a term of the training loss fell by a fifth: weights that are driven away from any answer lower none."""
+    for term in log.of(Kind.TERM):
+        if term.meaning.split != VAL and len(term.finite) >= FEWEST and term.finite.min() >= 0:
+            first, last = ends(term.finite)
+            if last < 0.8 * first:
+                return True
+    return False
+
+
+def _before_the_end(log: LogFacts, series: Series) -> Hit | None:
+    """A loss that was rising when it ceased to be finite: the divergence is the cause."""
+    rise, index = rise_before_end(series), first_bad(series)
+    if rise is None or index is None or np.isfinite(series.values[index:]).any():
+        return None
+    last = float(series.values[index - 1])
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} had risen to {last:.4g} when it became {series.values[index]:g}",
+        where=f"{log.where(series, index)}; {index:,} finite values before it",
+        why=f"{rise:.3g} times its level before: it diverged first{_highest_rate(log)}",
+        fix=LOWER_RATE,
+        figures={"last": last, "rise": rise},
+    )
+
+
+def _underflown(log: LogFacts, series: Series) -> Hit | None:
+    late = series.finite[-max(len(series.finite) // 10, WIDTH) :]
+    if len(late) < WIDTH or np.median(np.abs(late - UNDERFLOWN)) > UNDERFLOWN_BY:
+        return None
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.PROVEN,
+        summary=f"{series.name} stands at {float(np.median(late)):.4f} = −ln(FLT_MIN)",
+        where=f"to {log.where(series, len(series.values) - 1)}; {len(series.values):,} values",
+        why="the right class has a probability of 0 to single precision: the scores are huge, or NaN"
+        + _highest_rate(log),
+        fix=Fix(
+            "a tenth of the learning rate; where it is so from the start, look for NaN and huge values in the data"
+        ),
+        figures={"last": float(np.median(late))},
+    )
+
+
+def _of_updates(log: LogFacts) -> Hit | None:
+    for series in log.of(Kind.UPDATE_RATIO):
+        early = series.finite[:FIRST_UPDATES]
+        if len(early) >= FEWEST and float(np.median(early)) > 1:
+            return Hit(
+                severity=Severity.WARNING,
+                confidence=Confidence.LIKELY,
+                summary=f"{series.name} {float(np.median(early)):.3g}: updates are larger than the weights",
+                where=f"median of {len(early)} values from {log.where(series, 0)}",
+                why="each of these steps overwrites what was there; healthy ones are near 1e-3" + _highest_rate(log),
+                fix=LOWER_RATE,
+                figures={"ratio": float(np.median(early))},
+                because=("N901", "N902"),
+            )
+    return None
+
+
+def _of_metrics(log: LogFacts, loss: Series | None) -> Hit | None:
+    """A metric that came down for good, while the training loss did not fall."""
+    if is_of_policy(log):
+        return None
+    metrics = qualities(log)
+    found = [(one, fallen) for one in metrics if (fallen := _printed_best(log, one) or collapse(one)) is not None]
+    if 2 * len(found) < len(metrics):
+        return None  # of many metrics, each of a class, some always fall
+    for series, fallen in found:
+        trained = [loss] if loss is not None else [one for one in log.of(Kind.TERM) if one.meaning.split != VAL]
+        if not trained or any(_has_fallen_since(series, one) for one in trained):
+            continue
+        best, last = fallen
+        return Hit(
+            severity=Severity.WARNING,
+            confidence=Confidence.LIKELY,
+            summary=f"{series.name} fell from {best:.4g} to {last:.4g}",
+            where=f"to {log.where(series, len(series.values) - 1)}; {len(series.values):,} values",
+            why=("" if loss is None else f"{loss.name} is {ends(loss.finite)[1]:.4g} at the end and did not fall: ")
+            + "the training itself has come apart, not only what it generalises to"
+            + _highest_rate(log),
+            fix=Fix("go back to the best weights; a tenth of the learning rate, clip the gradient"),
+            figures={"best": best, "last": last},
+            because=("N901", "N902"),
+        )
+    return None
+
+
+def _printed_best(log: LogFacts, series: Series) -> tuple[float, float] | None:
+    """Best so far, as the log prints it, of a metric that is constant and far below."""
+    values = series.values
+    if len(values) < 5 or not np.isfinite(values).all() or np.ptp(values) != 0 or values[0] <= 0:
+        return None
+    words = series.meaning.words | {"best"}
+    named = [one for one in log.series if one.meaning.words == words]
+    tops = [float(one.finite.max()) for one in named if len(one.finite)]
+    return (max(tops), float(values[0])) if tops and values[0] <= 0.7 * max(tops) <= 100 else None
+
+
+def _has_fallen_since(series: Series, loss: Series) -> bool:
+    """Whether the training loss is lower at the end than where a metric was best."""
+    if len(loss.finite) < WIDTH:
+        return False
+    row = int(series.rows[int(np.nanargmax(np.where(np.isfinite(series.values), series.values, np.nan)))])
+    finite = np.isfinite(loss.values)
+    nearest = np.argsort(np.abs(loss.rows[finite] - row), kind="stable")[:WIDTH]
+    then, now = float(np.median(loss.values[finite][nearest])), ends(loss.finite)[1]
+    return now < then - IMPROVED * abs(then)
