@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
+import numpy as np
+
 from trainctl.engine.diagnosis import rules as rules_package
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Finding, Hit, NotChecked, Severity, Unchecked
@@ -88,7 +90,8 @@ class Rule:
             if getattr(evidence, part) is None:
                 return NotChecked(self.code, evidence.why_missing(part))
         parts = {part: getattr(evidence, part) for part in (*self.needs, *self.welcomes)}
-        answer = self.judge(**parts)
+        with np.errstate(all="ignore"):  # what overflows or is no number is data here
+            answer = self.judge(**parts)
         if isinstance(answer, Unchecked):
             return NotChecked(self.code, answer.why)
         return None if answer is None else self._finding(answer)
