@@ -73,7 +73,8 @@ def assemble_run(
         splits = task.load()
     check_splits(splits)
     seed_everything(config.seed)  # the network does not depend on how many random numbers the data took
-    model = task.build_model(splits)
+    with made_on(device):
+        model = task.build_model(splits)
     _check_saved(task, model)
     freeze(model, config.freeze)
     model = place(model, config.precision, device)
