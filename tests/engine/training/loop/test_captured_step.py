@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from forks import TRAIN, assert_goes_on_like, fork_toy, sections
 from same_run import SCHEDULES, assert_same_run
 from tape import TapeRecording
 from torch import nn
@@ -148,12 +149,23 @@ def test_live_changes_are_heard_by_a_captured_step(
 
 @pytest.mark.parametrize("steps", [2, 3, 7, 10])
 def test_a_resumed_captured_run_is_the_uninterrupted_one(tmp_path: Path, tape: TapeRecording, steps: int) -> None:
-    sections: dict[str, Any] = {"ema": {"decay": 0.9}, "clip": {"grad_norm": 1.0}, "schedule": SCHEDULES["cosine"]}
-    run_toy(tmp_path / "whole", captured(**sections))
-    assert run_toy(tmp_path / "parts", captured(**sections, train={"max_steps": steps})).code == ExitCode.OK
-    run_toy(tmp_path / "parts", captured(**sections), resume=True)
+    more: dict[str, Any] = {"ema": {"decay": 0.9}, "clip": {"grad_norm": 1.0}, "schedule": SCHEDULES["cosine"]}
+    run_toy(tmp_path / "whole", captured(**more))
+    assert run_toy(tmp_path / "parts", captured(**more, train={"max_steps": steps})).code == ExitCode.OK
+    run_toy(tmp_path / "parts", captured(**more), resume=True)
     assert tape.num_recorded >= 2
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("steps", [3, 7])
+def test_a_fork_of_a_captured_run_takes_its_next_steps(tmp_path: Path, tape: TapeRecording, steps: int) -> None:
+    on = {"precision": {"capture": "on"}}
+    whole, part = sections(**on), sections(**on, train={**TRAIN, "max_steps": steps})
+    run_toy(tmp_path / "whole", resolved(**whole))
+    run_toy(tmp_path / "parent", resolved(**part))
+    assert fork_toy(tmp_path / "fork", tmp_path / "parent", part, whole).code == ExitCode.OK
+    assert tape.num_recorded >= 2
+    assert_goes_on_like(tmp_path / "whole", tmp_path / "fork", steps)
 
 
 def test_a_checkpoint_of_a_captured_run_is_that_of_an_eager_one(tmp_path: Path, tape: TapeRecording) -> None:
@@ -237,16 +249,16 @@ def test_a_task_that_waits_for_the_device_is_not_captured_and_one_line_says_why(
 
 
 @pytest.mark.parametrize(
-    ("sections", "words"),
+    ("options", "words"),
     [
         ({"optimizer": {"name": "rmsprop"}}, "RMSprop cannot skip a non-finite update"),
         ({"optimizer": {"name": "adagrad", "implementation": "foreach"}, "health": {"stop_on_nonfinite": False}}, "no"),
     ],
 )
 def test_an_optimiser_that_cannot_be_captured_is_named(
-    tmp_path: Path, tape: TapeRecording, sections: dict[str, Any], words: str
+    tmp_path: Path, tape: TapeRecording, options: dict[str, Any], words: str
 ) -> None:
-    run_toy(tmp_path / "run", captured("auto", **sections))
+    run_toy(tmp_path / "run", captured("auto", **options))
     said = [text for text in notes_of(tmp_path / "run") if "CUDA graph" in text]
     assert len(said) == 1
     assert words in said[0]
