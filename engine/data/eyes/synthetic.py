@@ -9,12 +9,15 @@ eye everywhere. What a device draws by itself is the texture of the skin and the
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
 from trainctl.engine.data.eyes.drawing import Canvas, draw_eyes, draw_noise
 from trainctl.engine.data.eyes.parameters import draw_labels, draw_parameters
 from trainctl.engine.data.progress import report
+from trainctl.engine.data.threads import one_thread
 
 DRAWING = "drawing eyes"
 """What is reported while eyes are drawn."""
@@ -55,8 +58,13 @@ class SyntheticEyes:
         Returns:
             `images`.
         """
-        device, count = device or images.device, len(self.labels)
-        is_cpu = device.type == "cpu"
+        device = device or images.device
+        # On a CPU many small operations: a second thread saves nothing, and is waited for where the machine is busy.
+        with one_thread() if device.type == "cpu" else nullcontext():
+            return self._draw(images, place, device)
+
+    def _draw(self, images: Tensor, place: Tensor | None, device: torch.device) -> Tensor:
+        count, is_cpu = len(self.labels), device.type == "cpu"
         chunk, tile = (CHUNK, TILE) if is_cpu else (DEVICE_CHUNK, DEVICE_CHUNK)
         generator = self._generator if is_cpu else _seeded(device, self._seed)
         parameters = {name: values.to(device).view(-1, 1, 1) for name, values in self._parameters.items()}
