@@ -9,8 +9,9 @@ from collections.abc import Collection
 
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Scope
-from trainctl.engine.diagnosis.logs.course import training_loss, validation_loss
+from trainctl.engine.diagnosis.logs.course import IMPROVED, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import levels
 from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
 
 COURSE, VALIDATION, METRICS, GRADIENTS, RATE = "course", "validation", "metrics", "gradients", "rate"
@@ -18,6 +19,9 @@ LEAST_COURSE, LEAST_VALIDATIONS = 10, 3
 """Values of a training loss, and of what is measured now and then, below which nothing can be said of how it goes."""
 LEAST_EPOCHS = 5
 """Values of a training loss that are means of an epoch each."""
+FEW = 6
+GOOD = 0.9
+"""Of a rate or a correlation: as good as much that is healthy ever gets."""
 FIGURES = (Kind.RATE, Kind.CORRELATION, Kind.SCORE, Kind.ERROR)
 
 
@@ -47,9 +51,32 @@ def _of_course(log: LogFacts, *, has_norms: bool) -> Scope:
         GRADIENTS: "" if has_norms else _lacks(_first(log.of(Kind.GRAD_NORM)), "norm of the gradient", "log it"),
         RATE: _lacks(_first(log.of(Kind.LR)), "learning rate", "log it"),
     }
+    measured = [name for name in (VALIDATION, METRICS) if not found[name]]
+    if measured and not _has_improved(log):
+        found |= dict.fromkeys(measured, "never better than at its beginning by 2 %, so nothing shows that it learns")
     seen = tuple(name for name, lack in found.items() if not lack)
     is_enough = COURSE in seen and (VALIDATION in seen or METRICS in seen)
     return Scope(seen, {name: lack for name, lack in found.items() if lack}, is_enough)
+
+
+def _has_improved(log: LogFacts) -> bool:
+    """Whether anything that was measured beside the training was ever 2 % better than at first, or began good."""
+    loss = validation_loss(log)
+    falling = [*log.of(Kind.ERROR), *([] if loss is None else [loss])]
+    rising = [one for one in log.of(*FIGURES, Kind.REWARD) if one.meaning.kind is not Kind.ERROR]
+    gains = [(one, 1.0) for one in rising] + [(one, -1.0) for one in falling]
+    measured = [(one, sign) for one, sign in gains if one.meaning.split != TRAIN and len(one.finite)]
+    # A name that says no part of the training is the training's where another one says validation.
+    named = [(one, sign) for one, sign in measured if one.meaning.split]
+    return any(_gains(one, sign) for one, sign in named or measured)
+
+
+def _gains(series: Series, sign: float) -> bool:
+    values = series.finite
+    # The luckiest of many is no gain; of few the last says more than a median.
+    level = levels(values) if len(values) >= FEW else values[[0, -1]]
+    is_good = series.meaning.kind in (Kind.RATE, Kind.CORRELATION) and values[0] >= GOOD
+    return bool(is_good or (sign * (level - level[0])).max() > IMPROVED * abs(level[0]))
 
 
 def _lacks_course(log: LogFacts) -> str:

@@ -54,6 +54,15 @@ def test_what_is_missing_is_named_with_how_to_get_it(
     assert not any("not checked  " in line for line in shown), "one by one they say nothing of somebody else's log"
 
 
+def test_a_validation_that_never_improved_is_no_sign_that_all_is_well(tmp_path: Path) -> None:
+    flat = [row | {"val_loss": 1.8, "val_accuracy": 0.2 + 0.001 * (k % 3)} for k, row in enumerate(course(9))]
+    report, _ = judged(tmp_path, flat)
+    assert report.verdict is not Verdict.NOTHING
+    assert report.scope.not_looked_at["validation"].startswith("never better than at its beginning")
+    good = [row | {"val_accuracy": 0.95 + 0.001 * (k % 3)} for k, row in enumerate(course(9))]
+    assert judged(tmp_path, good)[0].verdict is Verdict.NOTHING
+
+
 def test_the_verdict_is_said_in_json_and_read_back(tmp_path: Path) -> None:
     report, _ = judged(tmp_path, course(12))
     document = report.to_json()
