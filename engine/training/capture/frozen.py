@@ -75,7 +75,9 @@ def _tensors(holders: Iterable[object], optimizer: Optimizer) -> Iterator[Tensor
             yield from (value for value in vars(holder).values() if isinstance(value, Tensor))
     for group in optimizer.param_groups:
         for param in group["params"]:
-            yield from (value for value in optimizer.state[param].values() if isinstance(value, Tensor))
+            # Looked up by `get`: asking for the state of a parameter that has none would make one, and save it.
+            state: dict[str, Any] = optimizer.state.get(param, {})
+            yield from (value for value in state.values() if isinstance(value, Tensor))
 
 
 _MISSING = object()

@@ -406,7 +406,8 @@ def test_no_rule_raises_whatever_the_shape(code: str, shape: str) -> None:
     for known in (None, 10):
         table = parse_log(as_csv(rows).encode(), "log")
         facts = read_facts(table, num_classes=known, num_clusters=known, batch_size=known)
-        all_rules(of_log=True)[code].apply(Evidence(log=facts))
+        answer = all_rules(of_log=True)[code].apply(Evidence(log=facts))
+        assert answer is None or (answer.code == code and answer.why), "nothing wrong, a reason, or a finding with one"
 
 
 @given(
@@ -419,4 +420,8 @@ def test_whatever_a_course_holds_it_is_judged(rows: list[Row]) -> None:
         facts = read_facts(parse_log(text.encode(), "log"))
     except UserError:
         return
-    json.dumps(diagnose(Evidence(log=facts)).to_json(), allow_nan=False)
+    report = diagnose(Evidence(log=facts))
+    document = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert document["verdict"] == str(report.verdict)
+    asked = {code for code, rule in all_rules(of_log=True).items() if "reference" not in rule.needs}
+    assert {*report.checked, *(entry.code for entry in report.not_checked)} == asked

@@ -203,6 +203,20 @@ class LateTrouble(ToyTask):
     last: ClassVar[nn.Module]
 
 
+def test_a_parameter_that_no_step_uses_has_no_state_in_the_checkpoint(tmp_path: Path, tape: TapeRecording) -> None:
+    class WithSpare(Blobs):
+        def build_model(self, splits: Splits) -> nn.Module:
+            model = super().build_model(splits)
+            model.register_parameter("spare", nn.Parameter(torch.ones(3)))
+            return model
+
+    for mode in ("off", "on"):
+        run_toy(tmp_path / mode, captured(mode), task_type=WithSpare)
+    assert tape.num_recorded > 0
+    kept = [load_checkpoint(RunPaths(tmp_path / mode).latest)["state"]["optimizer"]["state"] for mode in ("off", "on")]
+    assert kept[0].keys() == kept[1].keys()
+
+
 def test_an_update_that_is_not_finite_is_skipped_within_the_recording(tmp_path: Path, tape: TapeRecording) -> None:
     ending = run_toy(tmp_path / "run", captured(), task_type=LateTrouble)
     assert ending.code == ExitCode.RUN_FAILED
