@@ -15,11 +15,12 @@ from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.commands import Command, Verb
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
-from trainctl.engine.training.desk.control import EXIT_OF_SIGNAL, POLL_S, apply_setting
+from trainctl.engine.training.desk.control import EXIT_OF_SIGNAL, POLL_S
 from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.loop.examination import Examination
 from trainctl.engine.training.loop.keeping import Keeping
+from trainctl.engine.training.loop.settings import apply_setting
 from trainctl.engine.training.state.state import TrainState
 
 MOST_AT_ONCE = 8
