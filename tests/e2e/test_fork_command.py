@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kills import OPTIONS, TASK, only_run
+from shells import Shell, snapshot
 from sittings import Sittings
-from test_wrong_input import Shell, snapshot
 
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
