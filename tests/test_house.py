@@ -20,6 +20,8 @@ MOST_LINES = 50
 """Of a function."""
 MOST_FILES = 20
 """In a folder."""
+FRONT = {"trainctl.engine.front": "trainctl"}
+"""What is installed under another name than its place has."""
 FLAT = {"tui/widgets"}
 """Lists of like things, one a file, may be longer."""
 
@@ -28,7 +30,8 @@ def modules() -> dict[str, Path]:
     """Every module by the name under which it is imported."""
     paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
     names = ("trainctl." + ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
-    return {name.removesuffix(".__init__"): path for name, path in zip(names, paths, strict=True)}
+    found = {name.removesuffix(".__init__"): path for name, path in zip(names, paths, strict=True)}
+    return {FRONT.get(name, name): path for name, path in found.items()}
 
 
 def tree_of(path: Path) -> ast.Module:

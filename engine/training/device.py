@@ -6,12 +6,15 @@ import ctypes
 import platform
 import random
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from trainctl.engine.config.schema import RuntimeConfig
 from trainctl.engine.errors import UserError
+
+if TYPE_CHECKING:
+    from trainctl.engine.config.schema import RuntimeConfig
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES = 1 << 30

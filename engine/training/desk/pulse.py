@@ -42,6 +42,10 @@ class Pulse:
         """Seconds and samples of the newest steps, oldest first."""
         self._lock = threading.Lock()
 
+    def describe(self, device: str) -> None:
+        """Say in words where it trains, once that is known."""
+        self._device = device
+
     def hear(self, records: Records) -> None:
         """Take note of a block of new records."""
         last = records[-1]

@@ -5,7 +5,7 @@ What can be computed here is not computed in the loop: group norms, the weighted
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -36,7 +36,8 @@ class HostRow(NamedTuple):
 
 @dataclass(frozen=True)
 class RowPlan:
-    """Which column of a device row is what: terms, parameter norms, AMP scale (if any), scalars, update ratio."""
+    """Which column of a device row is what: terms, parameter norms, loss and AMP scale (if any), scalars, rates that are
+    tensors, update ratio."""
 
     layout: RecordLayout
     group_of: tuple[int, ...]
@@ -44,6 +45,12 @@ class RowPlan:
     has_amp_scale: bool
     labels: Array | None
     """Class of each training sample, int64, or none."""
+    has_own_loss: bool = False
+    """Whether the loss is a column of its own, behind the norms, because nobody says how the terms make it up."""
+    device_rates: tuple[int, ...] = ()
+    """Parameter groups whose learning rate is a tensor: columns behind the scalars."""
+    weigh: Callable[[Array, Array], Array] | None = None
+    """Tells the weights of the terms, shape (n, k), from the terms and the loss, where the notes have none."""
 
     @property
     def num_guarded(self) -> int:
@@ -53,7 +60,8 @@ class RowPlan:
     @property
     def width(self) -> int:
         """Scalars in a device row, the extra column not counted."""
-        return self.num_guarded + int(self.has_amp_scale) + len(self.layout.scalars)
+        extra = int(self.has_own_loss) + int(self.has_amp_scale) + len(self.device_rates)
+        return self.num_guarded + extra + len(self.layout.scalars)
 
 
 def assemble(plan: RowPlan, rows: Array, notes: Sequence[HostRow]) -> Array:
@@ -70,18 +78,23 @@ def assemble(plan: RowPlan, rows: Array, notes: Sequence[HostRow]) -> Array:
     num_terms = len(layout.terms)
     terms, norms = rows[:, :num_terms], rows[:, num_terms : plan.num_guarded]
     weights = np.array([note.weights for note in notes], np.float32).reshape(len(notes), num_terms)
-    records["loss"] = (terms * weights).sum(1)
+    next_column = plan.num_guarded + int(plan.has_own_loss)
+    records["loss"] = rows[:, plan.num_guarded] if plan.has_own_loss else (terms * weights).sum(1)
+    if plan.weigh is not None:
+        weights = plan.weigh(terms, records["loss"])
     for column, name in enumerate(layout.terms):
         records[f"term.{name}"] = terms[:, column]
         records[f"weight.{name}"] = weights[:, column]
     _fill_norms(records, norms, plan)
     measured = np.array([note.ratio_measured for note in notes])
     records["update_ratio"] = np.where(measured, rows[:, plan.width], np.nan)
-    next_column = plan.num_guarded
     records["amp_scale"] = rows[:, next_column] if plan.has_amp_scale else np.nan
     next_column += int(plan.has_amp_scale)
     for column, name in enumerate(layout.scalars):
         records[f"scalar.{name}"] = rows[:, next_column + column]
+    next_column += len(layout.scalars)
+    for column, group in enumerate(plan.device_rates):
+        records["lr"][:, group] = rows[:, next_column + column]
     _fill_classes(records, notes, plan)
     return records
 

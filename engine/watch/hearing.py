@@ -1,0 +1,186 @@
+"""Who listens to which optimiser: gives each moment of this process to the watch whose loop it belongs to.
+
+One for the process, as torch's hooks are. Knows hooks and boundaries, no rows and no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader
+from torch.utils.hooks import RemovableHandle
+
+from trainctl.engine.watch.boundary import Boundary, with_closure
+from trainctl.engine.watch.heard import Ears, Heard, Loaders, Seen, labels_of
+from trainctl.engine.watch.moments import is_here, listen, stop_listening
+
+
+class Loop(Protocol):
+    """A watch, as the hooks see it."""
+
+    def claim(self, optimizer: Optimizer) -> Boundary | None:
+        """An optimiser that nobody has is about to step: its boundary, or None if it is none of this loop's."""
+        ...
+
+    def labels(self, batch: Any) -> Any:
+        """See `Heard`; raises AttributeError-like errors for a batch of another kind."""
+        ...
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether `labels` was given."""
+        ...
+
+    def begin(self, boundary: Boundary, heard: Heard) -> None:
+        """Gradients of a step are there and are about to be measured."""
+        ...
+
+    def after(self, boundary: Boundary) -> None:
+        """A step is done, or was left out by a scaler; what was measured of it stands in the boundary."""
+        ...
+
+
+class Hearing:
+    """The watches of this process and the optimisers that they hear."""
+
+    def __init__(self) -> None:
+        self.loaders = Loaders()
+        self._ears = Ears()
+        self._loops: list[Loop] = []
+        self._of: dict[int, tuple[Boundary, Loop]] = {}
+        self._strangers: set[int] = set()
+        self._handles: list[RemovableHandle] = []
+
+    def join(self, loop: Loop, boundaries: Sequence[Boundary]) -> None:
+        """Tell `loop` of its optimisers from now on."""
+        if not self._loops:
+            listen(self)
+            self._handles = [
+                register_optimizer_step_pre_hook(self._before_step),
+                register_optimizer_step_post_hook(self._after_step),
+            ]
+        self._loops.append(loop)
+        self._strangers.clear()
+        for boundary in boundaries:
+            self.know(boundary, loop)
+
+    def leave(self, loop: Loop) -> None:
+        """Tell it no more; again is harmless. After the last one torch is as it was."""
+        self._of = {key: entry for key, entry in self._of.items() if entry[1] is not loop}
+        if loop in self._loops:
+            self._loops.remove(loop)
+        if not self._loops:
+            stop_listening(self)
+            for handle in self._handles:
+                handle.remove()
+            self._handles = []
+
+    def know(self, boundary: Boundary, loop: Loop) -> None:
+        """An optimiser belongs to a loop."""
+        optimizer = boundary.optimizer
+        if optimizer is not None:
+            self._of[id(optimizer)] = boundary, loop
+
+    def _entry(self, optimizer: Optimizer) -> tuple[Boundary, Loop] | None:
+        entry = self._of.get(id(optimizer))
+        if entry is not None and entry[0].optimizer is optimizer:
+            return entry
+        if id(optimizer) in self._strangers:
+            return None
+        for loop in self._loops:
+            boundary = loop.claim(optimizer)
+            if boundary is not None:
+                self._of[id(optimizer)] = boundary, loop
+                return boundary, loop
+        self._strangers.add(id(optimizer))
+        return None
+
+    def _before_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not is_here():
+            return None
+        entry = self._entry(optimizer)
+        if entry is None:
+            return None
+        boundary, loop = entry
+
+        def measure() -> None:
+            if not boundary.is_stepping:  # a closure may be called again within its step
+                loop.begin(boundary, self._ears.heard)
+                boundary.before(optimizer, self._ears.heard)
+
+        changed = with_closure(args, kwargs, measure)
+        if changed is None:
+            measure()
+        return changed
+
+    def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        del args, kwargs
+        if not is_here():
+            return
+        self._ears.heard = Heard()
+        entry = self._of.get(id(optimizer))
+        if entry is not None and entry[0].is_stepping and entry[0].optimizer is optimizer:
+            boundary, loop = entry
+            boundary.after(optimizer)
+            loop.after(boundary)
+
+    def scaled(self, scaler: GradScaler, loss: Tensor, scaled: Tensor) -> None:
+        """See `moments.Listener`."""
+        heard = self._ears.heard
+        heard.scaler, heard.scaled = scaler, (scaled, loss.detach())
+
+    def backward(self, loss: Tensor) -> None:
+        """See `moments.Listener`."""
+        heard = self._ears.heard
+        value = loss.detach()
+        if heard.scaled is not None and heard.scaled[0] is loss:
+            value = heard.scaled[1]
+        heard.scaled = None  # it would keep the graph alive
+        heard.losses.append(value)
+        heard.graph = heard.graph or loss.grad_fn
+        if heard.newest is not None:
+            heard.batches.append(heard.newest)
+            heard.newest = None
+
+    def before_clipping(self, params: list[Tensor]) -> None:
+        """See `moments.Listener`."""
+        for boundary, _ in list(self._of.values()):
+            optimizer = boundary.optimizer
+            if optimizer is not None:
+                boundary.before_clipping(params, self._ears.heard, optimizer)
+
+    def scaler_stepped(self, scaler: GradScaler, optimizer: Optimizer) -> None:
+        """See `moments.Listener`."""
+        entry = self._of.get(id(optimizer))
+        if entry is None or entry[0].optimizer is not optimizer:
+            return
+        boundary, loop = entry
+        heard = self._ears.heard
+        heard.scaler = scaler
+        if heard.losses:  # no step came between: it was left out, with gradients that are not finite
+            self._ears.heard = Heard()
+            loop.begin(boundary, heard)
+            boundary.before(optimizer, heard)
+            boundary.after(optimizer)
+            loop.after(boundary)
+
+    def loader_begun(self, loader: DataLoader[Any], iterator: object) -> None:
+        """See `moments.Listener`."""
+        self.loaders.begun(loader, iterator)
+
+    def fetched(self, iterator: object, batch: object, seconds: float) -> None:
+        """See `moments.Listener`."""
+        heard = self._ears.heard
+        heard.wait_s += seconds
+        given = next((loop.labels for loop in self._loops if loop.has_labels), None)
+        size, labels = labels_of(batch, given)
+        heard.newest = Seen(self.loaders.of(iterator), size, labels)
+
+
+HEARING = Hearing()
+"""Of this process."""

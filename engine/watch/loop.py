@@ -1,0 +1,229 @@
+"""One watched loop: gathers what its hooks tell of a step, and hands it on when the step is complete.
+
+With several optimisers a step is a round: each of them once, or some of them left out. Knows hooks and rows, no files.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainctl.engine.watch import groups
+from trainctl.engine.watch.boundary import Boundary, Measured
+from trainctl.engine.watch.columns import Step
+from trainctl.engine.watch.heard import Heard, Seen
+from trainctl.engine.watch.hearing import HEARING
+from trainctl.engine.watch.rows import Note, Rows
+
+DENSE_STEPS, RATIO_EVERY = 50, 20
+"""The update ratio is measured at each of the first so many steps, then at every so manieth."""
+
+
+@dataclass
+class Gathered:
+    """What has come together for a step that is not complete."""
+
+    measured: dict[str, Measured | None] = field(default_factory=dict[str, "Measured | None"])
+    logged: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
+    in_graph: set[str] = field(default_factory=set[str])
+    batches: list[Seen] = field(default_factory=list[Seen])
+    wait_s: float = 0.0
+    ratio: Tensor | None = None
+    ended: float = 0.0
+    """When its last optimiser was done."""
+
+
+class WatchedLoop:
+    """Hears one loop.
+
+    Args:
+        optimizers: by name; empty: those that step before one of them steps again.
+        model: the network; None: looked for around the parameters.
+        rows: where steps go.
+        take_labels: takes the classes out of a batch of the loader; None: they are looked for.
+        after_step: called between two steps, with the number of steps.
+        epoch_over: called with an epoch that is over and the number of steps, before the next one's first step is kept.
+
+    Attributes:
+        step: steps so far.
+        epoch: the present one, 1 for the first.
+        told_epoch: as the loop says; None: as its loader is begun anew.
+        loader: the one whose batches are trained on; None: none is known.
+        graph: last function of the first loss's graph; None: there was no loss.
+    """
+
+    def __init__(
+        self,
+        optimizers: Mapping[str, Optimizer],
+        model: nn.Module | None,
+        rows: Rows,
+        take_labels: Callable[[Any], Any] | None,
+        after_step: Callable[[int], None],
+        epoch_over: Callable[[int, int], None],
+    ) -> None:
+        self.model = groups.inner(model)
+        self.boundaries = [Boundary(name, one, self._network(one)) for name, one in optimizers.items()]
+        self._is_open = not optimizers
+        """Whether further optimisers may join: none was named, and none has stepped twice."""
+        self._lead = self.boundaries[0] if len(self.boundaries) == 1 else None
+        """With its steps a step of the loop is complete; None: not known yet."""
+        self._order: list[Boundary] = []
+        """Those that have stepped, in order, until one does so again."""
+        self.rows, self._take_labels = rows, take_labels
+        self._after, self._epoch_over = after_step, epoch_over
+        self._now, self._first = Gathered(), Gathered()
+        """The step under way; and the first, until it is known who leads."""
+        self._before: list[Tensor] | None = None
+        self._ended = time.perf_counter()
+        self.step, self.epoch = 0, 1
+        self.told_epoch: int | None = None
+        self.loader: Any = None
+        self.graph: Any = None
+
+    @property
+    def has_labels(self) -> bool:
+        """See `hearing.Loop`."""
+        return self._take_labels is not None
+
+    def labels(self, batch: Any) -> Any:
+        """See `hearing.Loop`."""
+        assert self._take_labels is not None
+        return self._take_labels(batch)
+
+    def claim(self, optimizer: Optimizer) -> Boundary | None:
+        """See `hearing.Loop`."""
+        if not self._is_open:
+            return None
+        name = type(optimizer).__name__.lower()
+        taken = sum(1 for boundary in self.boundaries if boundary.name.rstrip("0123456789") == name)
+        boundary = Boundary(f"{name}{taken + 1}" if taken else name, optimizer, self._network(optimizer))
+        self.boundaries.append(boundary)
+        return boundary
+
+    def _network(self, optimizer: Optimizer) -> nn.Module | None:
+        """The network that an optimiser trains: the one that was named, else what is found around its parameters."""
+        first = next(iter(groups.trained(optimizer)), None)
+        if self.model is not None and any(p is first for p in self.model.parameters()):
+            return self.model
+        found = groups.find_model(optimizer)
+        self.model = self.model or found
+        return found
+
+    def log(self, values: Mapping[str, Any]) -> None:
+        """Figures of the step under way; of one that is given several times the mean is kept."""
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                if value.requires_grad:
+                    self._now.in_graph.add(name)
+                    value = value.detach()
+            else:
+                value = torch.tensor(float(value))
+            self._now.logged.setdefault(name, []).append(value)
+
+    def begin(self, boundary: Boundary, heard: Heard) -> None:
+        """See `hearing.Loop`."""
+        if self._lead is None and boundary in self._order:  # the second round begins: the first ended with the last
+            self._lead, self._is_open = self._order[-1], False
+            coming, self._now = self._now, self._first
+            self._complete()
+            self._now = coming
+        self._now.batches += heard.batches
+        self._now.wait_s += heard.wait_s
+        self.graph = self.graph or heard.graph
+        if self._is_lead(boundary) and self._measures_ratio():
+            with torch.no_grad():
+                self._before = boundary.meter.weights_before()
+
+    def after(self, boundary: Boundary) -> None:
+        """See `hearing.Loop`."""
+        self._now.measured[boundary.name] = boundary.measured
+        boundary.forget()
+        self._now.ended = time.perf_counter()
+        if self._before is not None and self._is_lead(boundary):
+            with torch.no_grad():
+                self._now.ratio = boundary.meter.update_ratio(self._before)
+            self._before = None
+        if self._lead is None:
+            self._order.append(boundary)
+            self._first, self._now = _joined(self._first, self._now), Gathered()
+        elif boundary is self._lead:
+            self._complete()
+
+    def end(self) -> None:
+        """No further step comes: count the one that waited to see who steps next, and open what is not open yet."""
+        if self._lead is None and self._order:
+            self._lead, self._now = self._order[-1], self._first
+            self._complete()
+        self.rows.open()
+
+    def _is_lead(self, boundary: Boundary) -> bool:
+        """Whether it leads, or will if it stays alone."""
+        return boundary is self._lead or (self._lead is None and not self._order)
+
+    def _measures_ratio(self) -> bool:
+        return self.step < DENSE_STEPS or (self.step + 1) % RATIO_EVERY == 0
+
+    def _complete(self) -> None:
+        now, self._now = self._now, Gathered()
+        before = self.epoch
+        self._count_epoch(now.batches)
+        if self.epoch != before and self.step:
+            self.rows.open()
+            self._epoch_over(before, self.step)
+        self.step += 1
+        assert self._lead is not None
+        clip = self._lead.clip
+        step = Step(
+            measured=now.measured,
+            logged={name: _mean(values) for name, values in now.logged.items()} if now.logged else {},
+            in_graph=frozenset(now.in_graph),
+            labels=[seen.labels for seen in now.batches if seen.labels is not None],
+        )
+        note = Note(
+            step=self.step,
+            epoch=self.epoch,
+            time=time.time(),
+            data_s=now.wait_s,
+            step_s=now.ended - self._ended,
+            clip=math.nan if clip is None else clip,
+            batch_size=sum(seen.size for seen in now.batches),
+        )
+        self._ended = now.ended
+        self.rows.add(step, note, now.ratio)
+        self._after(self.step)
+
+    def _count_epoch(self, batches: Sequence[Seen]) -> None:
+        """The epoch that the loop says, else as often as its loader was begun."""
+        loader = next((seen.loader for seen in reversed(batches) if seen.loader is not None), None)
+        if loader is not None:
+            self.loader = loader
+        if self.told_epoch is not None:
+            self.epoch = self.told_epoch
+        elif self.loader is not None:
+            self.epoch = max(self.epoch, HEARING.loaders.passes(self.loader))
+
+
+def _joined(one: Gathered, other: Gathered) -> Gathered:
+    logged = {name: [*one.logged.get(name, ()), *other.logged.get(name, ())] for name in {**one.logged, **other.logged}}
+    return Gathered(
+        measured={**one.measured, **other.measured},
+        logged=logged,
+        in_graph=one.in_graph | other.in_graph,
+        batches=[*one.batches, *other.batches],
+        wait_s=one.wait_s + other.wait_s,
+        ratio=other.ratio if one.ratio is None else one.ratio,
+        ended=other.ended,
+    )
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    if len(values) == 1:
+        return values[0]
+    return torch.stack([value.float() for value in values]).mean()

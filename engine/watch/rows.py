@@ -1,0 +1,164 @@
+"""Steps of a watched loop become rows of the recorder; the first few wait until it is known what a row holds.
+
+Nothing waits for the device. Knows recorder and columns, no hooks and no run directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainctl.engine.training.record.assemble import HostRow
+from trainctl.engine.training.record.recorder import Recorder
+from trainctl.engine.watch.columns import Columns, Step
+
+WARM_STEPS = 16
+"""Steps that are looked at before it is decided what a record holds."""
+WARM_S = 2.0
+"""Seconds after which it is decided all the same."""
+
+
+@dataclass
+class Note:
+    """What the host knows of a step; see `HostRow`."""
+
+    step: int
+    epoch: int
+    time: float
+    data_s: float
+    step_s: float
+    clip: float
+    batch_size: int
+
+
+class Rows:
+    """Writes steps as rows.
+
+    Args:
+        open_recorder: decides the columns from the first steps, and opens the recorder for them.
+    """
+
+    def __init__(self, open_recorder: Callable[[Sequence[Step]], tuple[Columns, Recorder]]) -> None:
+        self._open_recorder = open_recorder
+        self._waiting: list[tuple[Step, Note, Tensor | None]] = []
+        self._began = 0.0
+        self._columns: Columns | None = None
+        self.recorder: Recorder | None = None
+        self.late: set[str] = set()
+        """Names that were logged too late to have a column."""
+        self._device = torch.device("cpu")
+        self._missing = torch.zeros(())
+
+    def add(self, step: Step, note: Note, ratio: Tensor | None) -> None:
+        """Keep a step.
+
+        Args:
+            step: what was heard of it.
+            note: what the host knows of it.
+            ratio: |update| / |weights|, a scalar on the device; None: not measured.
+        """
+        if self._columns is None:
+            self._began = self._began or note.time
+            # Until it is written the loop may go on computing with what it logged, in place.
+            step.logged = {name: value.clone() for name, value in step.logged.items()}
+            for part in step.measured.values():
+                if part is not None:
+                    part.losses = [loss.clone() for loss in part.losses]
+            self._waiting.append((step, note, ratio))
+            if len(self._waiting) >= WARM_STEPS or note.time - self._began > WARM_S:
+                self.open()
+            return
+        self._write(step, note, ratio)
+
+    def open(self) -> None:
+        """Decide what a record holds, from the steps so far; harmless where that is done, or nothing has come."""
+        if self._columns is not None or not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        self._columns, self.recorder = self._open_recorder([step for step, _, _ in waiting])
+        self._device = self._columns.boundaries[0].meter.device
+        self._missing = torch.full((), float("nan"), device=self._device)
+        for step, note, ratio in waiting:
+            self._write(step, note, ratio)
+
+    def _write(self, step: Step, note: Note, ratio: Tensor | None) -> None:
+        assert self._columns is not None and self.recorder is not None
+        columns, plan = self._columns, self._columns.plan
+        with torch.no_grad():
+            self.recorder.write(self._values(step, columns))
+            if ratio is not None:
+                self.recorder.annotate(ratio)
+        rates = [part for boundary in columns.boundaries for part in self._rates(step, boundary.name)]
+        self.recorder.commit(
+            HostRow(
+                step=note.step,
+                epoch=note.epoch,
+                time=note.time,
+                data_s=note.data_s,
+                step_s=note.step_s,
+                lr=tuple(rates) or (float("nan"),) * plan.layout.lr_groups,
+                weights=(1.0,) * len(plan.layout.terms),
+                clip=note.clip,
+                batch_size=note.batch_size,
+                ratio_measured=ratio is not None,
+                indices=self._labels(step),
+            )
+        )
+        if len(step.logged) != len(columns.logged.terms) + len(columns.logged.scalars):
+            self.late |= step.logged.keys() - {*columns.logged.terms, *columns.logged.scalars}
+
+    def _rates(self, step: Step, name: str) -> list[float]:
+        part = step.measured.get(name)
+        if part is None:
+            return []
+        return [float("nan") if isinstance(rate, Tensor) else float(rate) for rate in part.rates]
+
+    def _values(self, step: Step, columns: Columns) -> list[Tensor]:
+        """The row, in the order of the plan."""
+        plan, values = columns.plan, list[Tensor]()
+        parts = [step.measured.get(boundary.name) for boundary in columns.boundaries]
+        totals = [self._total(part.losses) if part and part.losses else self._missing for part in parts]
+        values += totals if columns.has_total else [self._logged(step, name) for name in columns.logged.terms]
+        for boundary, part in zip(columns.boundaries, parts, strict=True):
+            values += part.norms if part is not None else [self._missing] * len(boundary.meter.params)
+        if plan.has_own_loss:
+            values.append(totals[0])
+        if plan.has_amp_scale:
+            scales = [part.amp_scale for part in parts if part is not None and part.amp_scale is not None]
+            values.append(self._here(scales[0]) if scales else self._missing)
+        values += [self._logged(step, name) for name in columns.logged.scalars]
+        if plan.device_rates:
+            rates: list[Any] = [rate for part in parts if part is not None for rate in part.rates]
+            values += [self._here(rates[place]) if place < len(rates) else self._missing for place in plan.device_rates]
+        return values
+
+    def _total(self, losses: Sequence[Tensor]) -> Tensor:
+        total = self._here(losses[0])
+        for loss in losses[1:]:
+            total = total + self._here(loss)
+        return total
+
+    def _logged(self, step: Step, name: str) -> Tensor:
+        value = step.logged.get(name)
+        return self._missing if value is None else self._here(value)
+
+    def _here(self, value: Tensor) -> Tensor:
+        """A float32 scalar on the row's device."""
+        if value.dim():
+            value = value.float().mean()
+        if value.dtype is torch.float32 and value.device == self._device:
+            return value
+        return value.to(self._device, torch.float32, non_blocking=True)
+
+    def _labels(self, step: Step) -> Sequence[np.ndarray[Any, np.dtype[np.int64]]]:
+        assert self._columns is not None
+        labels = self._columns.plan.labels
+        if labels is None:
+            return ()
+        empty = np.zeros(0, np.int64)
+        return [part[part < len(labels)] for part in step.labels] or [empty]

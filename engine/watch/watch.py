@@ -1,0 +1,334 @@
+"""`trainctl.watch`: three lines in any loop, and it has a run directory.
+
+What users hold. Puts loop, run and hooks together; a failure of ours is said once and never ends their training.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from torch import nn
+from torch.optim import Optimizer
+
+from trainctl.engine.errors import kind_and_words
+from trainctl.engine.ranks import present_ranks
+from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.index import runs_root
+from trainctl.engine.runs.summary import Judgement
+from trainctl.engine.runs.term_kinds import TermKind
+from trainctl.engine.training.record.recorder import Recorder
+from trainctl.engine.watch import about, groups
+from trainctl.engine.watch.columns import Columns, Step, decide
+from trainctl.engine.watch.hearing import HEARING
+from trainctl.engine.watch.loop import WatchedLoop
+from trainctl.engine.watch.moments import is_here
+from trainctl.engine.watch.obeying import Orders, StopTraining, log_traceback, obeyed
+from trainctl.engine.watch.rows import Rows
+from trainctl.engine.watch.run import WatchedRun, ending_of, say
+
+ALIVE: list[Watch] = []
+"""Watches of this process whose run is not over."""
+_hooked: list[Callable[..., Any]] = []
+
+
+class Watch:
+    """Records the loop around it. Made by `watch`; see there for the arguments.
+
+    Attributes:
+        path: the run directory; None: another rank writes it, or it could not be opened.
+    """
+
+    def __init__(
+        self,
+        optimizers: Mapping[str, Optimizer],
+        model: nn.Module | None,
+        labels: Callable[[Any], Any] | None,
+        config: Mapping[str, Any],
+        run: WatchedRun,
+        kinds: Mapping[str, TermKind],
+        epochs: int,
+        total_steps: int,
+    ) -> None:
+        self._run, self._config, self._kinds = run, config, dict(kinds)
+        self._epochs, self._total_steps = epochs, total_steps
+        self._pid = os.getpid()
+        rows = Rows(self._open)
+        self._loop = WatchedLoop(optimizers, model, rows, labels, self._after_step, run.epoch_ended)
+        self._orders = Orders(run.desk, lambda: self._loop.boundaries)
+        self._said_late, self._first_epoch = False, 1
+        self._is_over = False
+        self._validated_at = time.monotonic()
+        HEARING.join(self._loop, self._loop.boundaries)
+        ALIVE.append(self)
+        _hook_endings()
+
+    @property
+    def path(self) -> Path | None:
+        """The run directory."""
+        return self._run.paths.root
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps so far."""
+        return self._loop.step
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether somebody asked the run to stop. A loop that looks here ends itself; any other is ended."""
+        self._orders.asks_to_stop = True
+        return self._orders.should_stop
+
+    def log(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """Figures of the step under way: numbers, or tensors, which stay where they are.
+
+        What has a gradient, or is called a loss, is shown as a term of the loss, and its weight is found by itself.
+
+        Args:
+            values: by name.
+            more: the same, as keywords.
+        """
+        if not self._is_over:
+            self._loop.log({**(values or {}), **more})
+
+    def validation(self, metrics: Mapping[str, Any], epoch: int | None = None) -> None:
+        """What a validation came to.
+
+        Args:
+            metrics: numbers or scalar tensors by name, e.g. `{"loss": .3, "f1": .9}`.
+            epoch: at whose end, counted from 1 or from 0; default: the present one.
+        """
+        if self._is_over or not is_here():
+            return
+        now = time.monotonic()
+        if epoch == 0:
+            self._first_epoch = 0  # this loop counts from 0
+        at = self._loop.epoch if epoch is None else epoch + 1 - self._first_epoch
+        self._run.validated(metrics, at, self._loop.step, now - self._validated_at)
+        self._validated_at = now
+        if self._loop.loader is None:
+            self._loop.told_epoch = at + 1  # nothing else tells: what comes now is of the next
+
+    def epoch(self, number: int) -> None:
+        """Say which epoch begins, 1 for the first. Only needed where no DataLoader does."""
+        self._loop.told_epoch = number
+
+    def on_checkpoint(self, save: Callable[[], object]) -> None:
+        """Name the loop's own way to save itself: it is called between two steps when a checkpoint is asked for."""
+        self._orders.on_checkpoint = save
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the run: by itself at the end of the process, by this before. Again is harmless."""
+        if self._is_over or os.getpid() != self._pid:
+            return
+        self._is_over = True
+        ALIVE.remove(self)
+        try:
+            self._loop.end()
+            HEARING.leave(self._loop)
+            if self._loop.step:
+                self._run.epoch_ended(self._loop.epoch, self._loop.step)
+            if error is not None and not isinstance(error, (KeyboardInterrupt, StopTraining)):
+                log_traceback(self._run.paths, "".join(traceback.format_exception(error)))
+            ending = ending_of(error, is_asked=self._orders.should_stop)
+            self._run.end(ending, self._loop.step, lambda: self._judge(ending.state))
+        except Exception as err:
+            say(f"the end of {self._run.paths.root} could not be written: {kind_and_words(err)}")
+
+    def _judge(self, state: Any) -> Judgement:
+        from trainctl.engine.diagnosis.conclusion import conclude
+
+        try:
+            return conclude(self._run.paths, state)
+        except Exception as err:
+            return Judgement(not_judged=kind_and_words(err))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(error)
+
+    def _open(self, steps: Sequence[Step]) -> tuple[Columns, Recorder]:
+        """It is known what a record holds."""
+        loop = self._loop
+        labels = about.dataset_labels(loop.loader)
+        seen = max((int(part.max()) + 1 for step in steps for part in step.labels if len(part)), default=0)
+        classes = about.class_names(loop.loader, labels, seen) if seen else ()
+        columns = decide(loop.boundaries, steps, classes, loop.graph, self._kinds)
+        optimizer = loop.boundaries[0].optimizer
+        first = next((part for part in steps[0].measured.values() if part is not None), None)
+        config = about.configuration(
+            optimizer,
+            loop.loader,
+            self._config,
+            epochs=self._epochs,
+            accumulation=max(len(first.losses), 1) if first else 1,
+            amp=columns.plan.has_amp_scale,
+            batch_size=int(getattr(loop.loader, "batch_size", None) or 0),
+        )
+        recorder = self._run.open(columns.plan, loop.boundaries[0].meter.device, config, self._meta(classes, labels))
+        accumulation = int(config["train"]["accumulation"])
+        batches = about.loader_about(loop.loader).get("num_batches") or 0
+        per_epoch = -(-batches // accumulation)
+        self._run.planned(per_epoch, self._epochs, self._total_steps or per_epoch * self._epochs)
+        return columns, recorder
+
+    def _meta(self, classes: Sequence[str], labels: np.ndarray[Any, Any] | None) -> dict[str, Any]:
+        loop = self._loop
+        found: dict[str, Any] = {"watched": {"loader": about.loader_about(loop.loader), "obeys": obeyed(self._orders)}}
+        if loop.model is not None:
+            found["num_parameters"] = sum(p.numel() for p in loop.model.parameters())
+            optimizer = loop.boundaries[0].optimizer
+            if optimizer is not None:
+                left, wanting = groups.unoptimised(optimizer, loop.model)
+                found["watched"]["unoptimised"] = [left, wanting]
+        if classes and labels is not None:
+            found |= {"classes": list(classes)}
+            found["class_counts"] = {"train": np.bincount(labels, minlength=len(classes)).tolist()}
+        return found
+
+    def _after_step(self, step: int) -> None:
+        loop = self._loop
+        if loop.rows.late and not self._said_late:
+            self._said_late = True
+            names = ", ".join(sorted(loop.rows.late))
+            text = f"{names}: first logged at step {step}, too late for a column; log it from the first step on"
+            self._run.note(EventKind.WARNING, step, text)
+        if self._run.desk.inbox or self._orders.should_stop:
+            self._orders.listen(step)
+
+
+def watch(
+    *optimizers: Optimizer | Mapping[str, Optimizer],
+    model: nn.Module | None = None,
+    labels: Callable[[Any], Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    name: str = "",
+    runs_dir: str | os.PathLike[str] | None = None,
+    monitor: str = "",
+    kinds: Mapping[str, TermKind] | None = None,
+    epochs: int = 0,
+    total_steps: int = 0,
+) -> Watch:
+    """Record the training loop that follows, step by step, without changing it.
+
+    Args:
+        optimizers: one or several, or a mapping by name; none: those that step first.
+        model: its parts name the gradient norms; default: found around the optimiser's parameters.
+        labels: takes the classes, shape (B,), out of a batch of the DataLoader; default: its integer tensor of that
+            shape.
+        config: plain values of the user's, kept with the run.
+        name: of the run; default: that of the script.
+        runs_dir: the folder of runs; default: `TRAINCTL_RUNS_DIR`, else `./runs`.
+        monitor: metric that says which validation is the best; default: the first one that is given.
+        kinds: what terms of the loss are, see docs/tasks.md.
+        epochs, total_steps: how long the loop goes on, where it is known.
+
+    Returns:
+        What the loop may talk to. It ends with the process, with `close()`, or as a context manager.
+
+    Raises:
+        TypeError: an optimiser is none.
+        UserError: the run directory cannot be made.
+    """
+    named = _named(optimizers)
+    if not present_ranks().leads:
+        return _silent()
+    for old in [one for one in ALIVE if _is_same(one, named)]:
+        old.close()
+    root = runs_root(None if runs_dir is None else Path(runs_dir), os.environ)
+    run = WatchedRun(root, name or about.script_name(sys.argv), monitor)
+    return Watch(named, model, labels, config or {}, run, kinds or {}, epochs, total_steps)
+
+
+def _is_same(old: Watch, named: Mapping[str, Optimizer]) -> bool:
+    """Whether an older watch hears one of these optimisers, or all of its own are gone: its training is over."""
+    mine = [boundary.optimizer for boundary in old._loop.boundaries]  # pyright: ignore[reportPrivateUsage]
+    return any(one is other for one in mine for other in named.values() if one is not None) or (
+        bool(mine) and all(one is None for one in mine)
+    )
+
+
+def _named(given: Sequence[Any]) -> dict[str, Optimizer]:
+    """The optimisers by name, out of what Lightning and Accelerate wrap around theirs."""
+    named: dict[str, Optimizer] = {}
+    for one in given:
+        entries: Mapping[str, Any] = one if isinstance(one, Mapping) else {"": one}
+        for name, optimizer in entries.items():
+            inner: Any = getattr(optimizer, "optimizer", None)
+            inner = inner if isinstance(inner, Optimizer) else optimizer
+            if not isinstance(inner, Optimizer):
+                raise TypeError(f"watch: {type(optimizer).__name__} is no torch optimiser")
+            named[str(name) or _free(type(inner).__name__.lower(), named)] = inner
+    return named
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, with a number where it is taken."""
+    free = (f"{name}{number + 1 if number else ''}" for number in range(len(taken) + 1))
+    return next(one for one in free if one not in taken)
+
+
+class _Silent:
+    """Stands where another rank writes: has all that a watch has, and does nothing."""
+
+    path: Path | None = None
+    step = 0
+    should_stop = False
+
+    def log(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """Nothing."""
+
+    def validation(self, metrics: Mapping[str, Any], epoch: int | None = None) -> None:
+        """Nothing."""
+
+    def epoch(self, number: int) -> None:
+        """Nothing."""
+
+    def on_checkpoint(self, save: Callable[[], object]) -> None:
+        """Nothing."""
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+def _silent() -> Any:
+    return _Silent()
+
+
+def _hook_endings() -> None:
+    """See to it that every run of this process ends with its last words, whatever ends the process."""
+    if _hooked:
+        return
+    previous = sys.excepthook
+
+    def ended_by(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        for one in list(ALIVE):
+            one.close(error)
+        previous(kind, error, trace)
+
+    _hooked.append(ended_by)
+    sys.excepthook = ended_by
+    atexit.register(_close_all)
+
+
+def _close_all() -> None:
+    for one in list(ALIVE):
+        one.close()
