@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from trainctl.engine.diagnosis.catalogue import SECTIONS, Rule, all_rules, course_rules
 from trainctl.engine.diagnosis.facts.evidence import Evidence
-from trainctl.engine.diagnosis.finding import Confidence, Finding, Ignored, NotChecked, Report, Severity
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
+from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Ignored, NotChecked, Report, Severity
 from trainctl.engine.diagnosis.scope import scope_of
 
 SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
@@ -35,7 +36,7 @@ def diagnose(
     rules = {code: rule for code, rule in known.items() if _is_asked(rule, evidence, sections)}
     answers = {code: rule.apply(evidence) for code, rule in rules.items()}
     if evidence.course is not None:
-        course = Evidence(log=evidence.course, reference=evidence.reference)
+        course = Evidence(log=evidence.course, reference=evidence.reference, plan=evidence.plan)
         for code, one in course_rules().items():
             # A rule over records sees every step, one over the course the means of many. The second speaks where the
             # first does not exist, or has nothing to look at: what it will not judge yet is not for another to judge.
@@ -43,7 +44,7 @@ def diagnose(
             if is_new and _is_asked(one, evidence, sections):
                 answers[code], rules[code] = one.apply(course), one
     not_checked = [answer for answer in answers.values() if isinstance(answer, NotChecked)]
-    found = [answer for answer in answers.values() if isinstance(answer, Finding)]
+    found = [_mendable(answer, evidence.plan) for answer in answers.values() if isinstance(answer, Finding)]
     checked = [code for code, answer in answers.items() if not isinstance(answer, NotChecked)]
     judged = {rules[code].section for code in checked}
     ignored = [Ignored(finding, ignore[finding.code]) for finding in found if ignore and finding.code in ignore]
@@ -64,14 +65,22 @@ def _is_asked(rule: Rule, evidence: Evidence, sections: Collection[str]) -> bool
     return rule.section in sections and (evidence.reference is not None or "reference" not in rule.needs)
 
 
+def _mendable(finding: Finding, plan: PlanFacts | None) -> Finding:
+    """The finding without settings that this configuration does not have, or that are in force already."""
+    settings = finding.fix.set
+    if not settings or plan is None or not plan.settings.values or plan.settings.would_change(settings):
+        return finding
+    return replace(finding, fix=Fix(finding.fix.text))
+
+
 def order_causes(found: Sequence[Finding], rules: Mapping[str, Rule], checked: Collection[str]) -> list[Finding]:
     """The findings with one primary cause, each cause followed by its consequences.
 
-    Consequences are what a rule itself names (`because`); information is no cause of a warning or an error. Among
-    the causes that remain, errors come before warnings, and within a severity the earlier class of causes comes first.
-    Information and hints are never primary.
+    Consequences are what a rule itself names (`because`); information is no cause of a warning or an error. A cause is
+    as grave as the gravest of what follows from it. Among the causes that remain, errors come before warnings, and
+    within a severity the earlier class of causes comes first. Information and hints are never primary.
     """
-    placed = [_place(finding, found, rules, checked) for finding in found]
+    placed = _as_grave(_without_circles([_place(finding, found, rules, checked) for finding in found], rules))
     causes = sorted(
         (finding for finding in placed if finding.consequence_of is None),
         key=lambda finding: (SEVERITY_ORDER.index(finding.severity), rules[finding.code].precedence, finding.code),
@@ -92,6 +101,29 @@ def _place(finding: Finding, found: Sequence[Finding], rules: Mapping[str, Rule]
     clean = [code for code in rules[finding.code].rivals if code in checked and code not in codes]
     ruled_out = (*finding.ruled_out, *(f"{code} {rules[code].name}" for code in clean))
     return replace(finding, consequence_of=cause, ruled_out=ruled_out)
+
+
+def _without_circles(placed: Sequence[Finding], rules: Mapping[str, Rule]) -> list[Finding]:
+    """The findings, where two name each other as the cause: the earlier class of causes then is one."""
+    kept = {finding.code: finding for finding in placed}
+    for finding in sorted(placed, key=lambda one: (rules[one.code].precedence, one.code)):
+        code, passed = finding.consequence_of, {finding.code}
+        while code is not None and code not in passed:
+            passed.add(code)
+            code = kept[code].consequence_of
+        if code == finding.code:
+            kept[finding.code] = replace(finding, consequence_of=None)
+    return list(kept.values())
+
+
+def _as_grave(placed: Sequence[Finding]) -> list[Finding]:
+    """The findings, each cause as grave as its gravest consequence: who reads the first reads how bad it is."""
+    worst = {finding.code: SEVERITY_ORDER.index(finding.severity) for finding in placed}
+    for finding in placed:
+        root = _root(finding, placed)
+        if root is not None:
+            worst[root] = min(worst[root], worst[finding.code])
+    return [replace(finding, severity=SEVERITY_ORDER[worst[finding.code]]) for finding in placed]
 
 
 def _root(finding: Finding, placed: Sequence[Finding]) -> str | None:

@@ -326,5 +326,22 @@ def _built_in(options: WeldData, seed: int) -> Splits:
 
     used = CLASSES[: len(IMBALANCED)] if options.variant == "550-10-8" else CLASSES
     note = f"built-in welds ({options.variant}): {sum(train)} for training, {sum(val)} for validation, seed {seed}"
-    splits = drawn("training", train, 2 * seed), drawn("validation", val, 2 * seed + 1)
-    return Splits(*splits, used, (note,))
+    drawn_train, drawn_val = drawn("training", train, 2 * seed), drawn("validation", val, 2 * seed + 1)
+    if options.split == "stratified":
+        return _split_anew(drawn_train, drawn_val, used, note, options, seed)
+    return Splits(drawn_train, drawn_val, used, (note,))
+
+
+def _split_anew(
+    train: Split, val: Split, classes: tuple[str, ...], note: str, options: WeldData, seed: int
+) -> Splits:
+    """Built-in welds of both sides, divided at random within each class."""
+    labels_N = torch.cat([part["labels"] for part in (train.tensors, val.tensors)])
+    whole = Split(
+        {name: torch.cat([tensor, val.tensors[name]]) for name, tensor in train.tensors.items()},
+        labels_N,
+        [*train.names, *val.names],
+    )
+    in_val = torch.from_numpy(stratified_split(labels_N.cpu().numpy(), options.val_fraction, seed))
+    anew = f"{note}; split anew: {options.val_fraction:.0%} of both held out at random within each class"
+    return Splits(_rows(whole, (~in_val).nonzero()[:, 0]), _rows(whole, in_val.nonzero()[:, 0]), classes, (anew,))

@@ -53,8 +53,8 @@ class WeldData(Section):
     missing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Built-in data: probability that a modality of a sample is missing; one is always there."""
     split: Literal["given", "stratified", "grouped"] = "given"
-    """Sides as the data names them (at random where it names none), all samples anew at random within each class, or
-    anew with the samples of one recording on one side."""
+    """Sides as the data names them (at random where it names none), all samples anew at random within each class (the
+    built-in ones too), or anew with the samples of one recording on one side."""
     group_by: str | None = None
     """What tells the recording of a sample: a column of the manifest (an array of the .npz), or a regular expression
     over `SUBDIRS` (key: its first group, or the whole match). With it the split is made anew, by recording. None: the

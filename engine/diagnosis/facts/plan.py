@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trainctl.engine.config.yamlfile import read_document
+from trainctl.engine.diagnosis.facts.settings import Settings, settings_of
 from trainctl.engine.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,17 +49,25 @@ class PlanFacts:
     """Between which they are then kept."""
     focal_gamma: float | None = None
     """Exponent of a focal loss; None: the configuration names none."""
+    focal_option: str = "loss.gamma"
+    """The option that is that exponent."""
     gate: str = ""
     """Form of the network's gates, as its option `model.gate` says; empty: there is no such option."""
     useful_weights: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, "tuple[float, float]"])
     """Range within which the task keeps the weight of a term; the configuration does not say it."""
     regularise: str = ""
     """What a term that keeps gates from their ends looks at, as `loss.regularise` says: `value` or `raw`."""
+    ema_decay: float | None = None
+    """Of an average of the weights, per step; None: none is kept."""
+    ema_ramp: bool = True
+    """Whether that average forgets its beginning soon."""
+    settings: Settings = field(default_factory=Settings, compare=False)
+    """Every option with its value."""
 
 
 def plan_facts(config: RunConfig) -> PlanFacts:
     """The plan of a run."""
-    return _facts(config.model_dump(mode="json"))
+    return _facts(config.model_dump(mode="json"), type(config))
 
 
 def recorded_plan(path: Path) -> PlanFacts:
@@ -76,7 +85,7 @@ def recorded_plan(path: Path) -> PlanFacts:
         raise UserError(f"{path} is not the config.yaml of a run: {err!r}") from err
 
 
-def _facts(values: Mapping[str, Any]) -> PlanFacts:
+def _facts(values: Mapping[str, Any], config_type: type[RunConfig] | None = None) -> PlanFacts:
     train, optimizer, schedule = values["train"], values["optimizer"], values["schedule"]
     return PlanFacts(
         epochs=int(train["epochs"]),
@@ -94,11 +103,20 @@ def _facts(values: Mapping[str, Any]) -> PlanFacts:
         seed=int(values["seed"]),
         temperature=_temperature(values.get("loss")),
         focal_gamma=_focal_gamma(values.get("loss")),
+        focal_option=_focal_option(values.get("loss")),
         gate=_word(values.get("model"), "gate"),
         regularise=_word(values.get("loss"), "regularise"),
+        settings=settings_of(values, config_type),
+        **_average(values.get("ema")),
         **_weighting(values.get("weighting")),
         **_mixture(values.get("model"), values.get("refit")),
     )
+
+
+def _average(section: Any) -> dict[str, Any]:
+    options = cast("Mapping[str, Any]", section) if isinstance(section, Mapping) else {}
+    decay: Any = options.get("decay")
+    return {"ema_decay": None if decay is None else float(decay), "ema_ramp": bool(options.get("ramp", True))}
 
 
 def _word(section: Any, name: str) -> str:
@@ -121,6 +139,10 @@ def _focal_gamma(loss: Any) -> float | None:
     options = cast("Mapping[str, Any]", loss)
     gamma = options.get("gamma", options.get("focal_gamma"))
     return float(gamma) if _is_focal(options) and isinstance(gamma, int | float) else None
+
+
+def _focal_option(loss: Any) -> str:
+    return "loss.focal_gamma" if isinstance(loss, Mapping) and "gamma" not in loss else "loss.gamma"
 
 
 def _is_focal(options: Mapping[str, Any]) -> bool:

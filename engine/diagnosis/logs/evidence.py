@@ -11,6 +11,7 @@ import numpy as np
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.diagnosis.facts.evidence import Evidence
+from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
 from trainctl.engine.diagnosis.logs.readers.content import UNDERSTOOD
@@ -83,7 +84,7 @@ def read_log_evidence(
             f"{table.source} names no loss, rate or learning rate, only {names}",
             f"say what they are by --columns; {UNDERSTOOD}",
         )
-    return Evidence(log=facts)
+    return Evidence(log=facts, plan=plan_facts(config) if config else None)
 
 
 def _clusters(config: RunConfig | None) -> int | None:

@@ -52,6 +52,25 @@ def jitter(values: Floats) -> float:
     return 1.4826 * float(np.median(np.abs(jumps - np.median(jumps)))) / float(np.sqrt(2))
 
 
+FEW_NORMS = 5
+USUAL = 90
+"""Percentile of the gradient norms that a clip lets through."""
+
+
+def usual_norm(log: LogFacts, until: int | None = None) -> float:
+    """The gradient norm that nine of ten stay below; NaN where fewer than five are known.
+
+    Args:
+        log: has them.
+        until: last row that counts, where what came after is no measure; None: all do.
+    """
+    for one in log.of(Kind.GRAD_NORM):
+        is_known = np.isfinite(one.values) & ((one.rows <= until) if until is not None else True)
+        if is_known.sum() >= FEW_NORMS:
+            return float(np.percentile(one.values[is_known], USUAL))
+    return float("nan")
+
+
 def rank_correlation(values: Floats) -> float:
     """Spearman's correlation of a series with its order; 0 where nothing varies."""
     if len(values) < 3 or np.ptp(values) == 0:

@@ -85,6 +85,34 @@ def test_a_chain_of_consequences_stands_under_its_cause() -> None:
     }
 
 
+def test_a_cause_is_as_grave_as_what_follows_from_it() -> None:
+    found = [
+        finding("D103", Severity.WARNING),
+        finding("D101", because=("D103",)),
+        finding("L203"),
+        finding("C306", Severity.WARNING),
+    ]
+    placed = order_causes(found, all_rules(), [f.code for f in found])
+    assert [(f.code, f.severity) for f in placed] == [
+        ("D103", Severity.ERROR),
+        ("D101", Severity.ERROR),
+        ("L203", Severity.ERROR),
+        ("C306", Severity.WARNING),
+    ]
+    assert placed[0].primary
+
+
+def test_two_that_follow_from_each_other_are_a_cause_and_its_consequence() -> None:
+    assert ordered(finding("N901", because=("G701",)), finding("G701", because=("N901",))) == [
+        ("N901", True, None),
+        ("G701", False, "N901"),
+    ]
+    three = ordered(
+        finding("D101", because=("D103",)), finding("D102", because=("D101",)), finding("D103", because=("D102",))
+    )
+    assert [code for code, _, cause in three if cause is None] == ["D103"] and len(three) == 3
+
+
 def test_information_is_never_the_primary_cause() -> None:
     assert ordered(finding("D111", Severity.INFO)) == [("D111", False, None)]
 

@@ -9,12 +9,15 @@ import math
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ADVERSARIAL, ends, is_long, stands_still, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import accuracies, is_of_batches, is_of_policy, levels
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
+from trainctl.engine.diagnosis.logs.sums import find_weight
 
 RECONSTRUCTIONS = frozenset(
     {"recon", "reconstruction", "rec", "r", "recons", "nll", "mse", "bce", "decoder", "reconst"}
@@ -29,6 +32,8 @@ MAY_RISE = frozenset(
 )
 """Terms that rise in healthy trainings: what they hold back is used."""
 SPENT, GROWN, SHARE, LEAST = 0.1, 1.5, 0.3, 30
+TIMES = (3.0, 100.0)
+"""By how much a term is weighed more: as much as would make both of one size at the start, within these."""
 DOUBLE_BY, GOOD = 0.03, 0.9
 """How near to its floor a loss over a softmax of a softmax comes, and an accuracy that no other loss so high has."""
 
@@ -42,7 +47,7 @@ DOUBLE_BY, GOOD = 0.03, 0.9
     cost=Cost.RECORDS,
     of_log=True,
 )
-def collapsed_posterior(log: LogFacts) -> Answer:
+def collapsed_posterior(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """The divergence of a variational network is at most 1e-5 while its reconstruction is above 1e-3.
 
     In every value of the newer half. Exactly 0 counts only over ten values: a weight that is warmed up makes it 0 at
@@ -70,7 +75,10 @@ def collapsed_posterior(log: LogFacts) -> Answer:
         where=f"to {log.where(series, len(series.values) - 1)}; {len(series.values):,} values",
         why=f"{recon.name} stands at {ends(recon.finite)[1]:.4g} without the code: KL = 0 only where it is the same "
         "for every input",
-        fix=Fix("a smaller or annealed weight of the divergence, free bits, a weaker decoder; check sum against mean"),
+        fix=Fix(
+            "a smaller or annealed weight of the divergence, free bits, a weaker decoder; check sum against mean",
+            _reweighed(log, series, 0.1, plan),
+        ),
         figures={"divergence": float(np.median(late)), "reconstruction": ends(recon.finite)[1]},
         because=("N901",),
     )
@@ -85,7 +93,7 @@ def collapsed_posterior(log: LogFacts) -> Answer:
     cost=Cost.RECORDS,
     of_log=True,
 )
-def paid_term(log: LogFacts) -> Answer:
+def paid_term(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """One term falls below a tenth of its beginning while another rises to 1.5 times its own and stays, and the total
     stands still over its newer half.
 
@@ -121,10 +129,20 @@ def paid_term(log: LogFacts) -> Answer:
         f"{fallen.finite[-1]:.4g}",
         where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}",
         why=f"the total stands at {total[-1]:.4g}, {course[-1] / whole:.0%} of it this term: a trivial answer",
-        fix=Fix("weigh the risen term more, or train it first; scale both to one size at the start"),
+        fix=Fix(
+            "weigh the risen term more, or train it first; scale both to one size at the start",
+            _reweighed(log, series, float(np.clip(_beginning(fallen) / max(_beginning(series), 1e-12), *TIMES)), plan),
+        ),
         figures={"risen": float(course[-1]), "fallen": float(fallen.finite[-1]), "share": float(course[-1] / whole)},
         because=("N901", "O601"),
     )
+
+
+def _reweighed(log: LogFacts, series: Series, factor: float, plan: PlanFacts | None) -> remedies.Settings | None:
+    """A term with so many times its weight; None: its name in the configuration is not known."""
+    weights = log.weights or {}
+    name = find_weight(series.meaning.term, weights)
+    return None if name is None or not weights[name] else remedies.weighing(plan, name, factor * weights[name])
 
 
 def _beginning(series: Series) -> float:

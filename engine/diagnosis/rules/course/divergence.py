@@ -9,11 +9,13 @@ import math
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import IMPROVED, ends, first_bad, rise_before_end, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import WIDTH, collapse, is_of_policy, qualities
+from trainctl.engine.diagnosis.logs.metrics import WIDTH, collapse, is_of_policy, qualities, usual_norm
 from trainctl.engine.diagnosis.logs.names import VAL, Kind
 
 FEWEST = 10
@@ -21,6 +23,8 @@ DIVERGED, FAR = 1.5, 10.0
 UNDERFLOWN, UNDERFLOWN_BY = 87.3365, 1e-3
 """−ln of the smallest normal number of single precision."""
 FIRST_UPDATES = 50
+CALM_UPDATE = 1e-2
+"""Size of an update relative to the weights that is as large as a healthy beginning has."""
 
 
 @rule(
@@ -32,7 +36,7 @@ FIRST_UPDATES = 50
     cost=Cost.RECORDS,
     of_log=True,
 )
-def divergence(log: LogFacts) -> Answer:
+def divergence(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error),
     unless one of its terms fell by a fifth: then another is what rose, and the network learns.
 
@@ -49,16 +53,19 @@ def divergence(log: LogFacts) -> Answer:
     told = [*log.of(Kind.UPDATE_RATIO), *qualities(log)]
     if series is None and not any(len(one.finite) >= FEWEST for one in told):
         return Unchecked(log.without_loss)
-    hits = [_of_updates(log), _of_metrics(log, series)]
+    hits = [_of_updates(log, plan), _of_metrics(log, series, plan)]
     if series is not None:
-        hits = [_before_the_end(log, series), _underflown(log, series), _risen(log, series), *hits]
+        hits = [_before_the_end(log, series, plan), _underflown(log, series, plan), _risen(log, series, plan), *hits]
     hit = next((hit for hit in hits if hit is not None), None)
     if hit is None and series is not None and (len(series.finite) < FEWEST or series.finite.min() < 0):
         return Unchecked(f"needs {FEWEST} values of a training loss that is not negative")
     return hit
 
 
-LOWER_RATE = Fix("a tenth of the learning rate, a warmup, and clip the gradient")
+def _lower_rate(log: LogFacts, plan: PlanFacts | None, calm: int | None) -> Fix:
+    """`calm`: the last row before it came apart."""
+    settings = remedies.slower(plan, clip=usual_norm(log, calm))
+    return Fix("a tenth of the learning rate, a warmup, and clip the gradient", settings)
 
 
 def _highest_rate(log: LogFacts) -> str:
@@ -66,7 +73,7 @@ def _highest_rate(log: LogFacts) -> str:
     return f"; learning rate up to {max(float(one.finite.max()) for one in rates):.3g}" if rates else ""
 
 
-def _risen(log: LogFacts, series: Series) -> Hit | None:
+def _risen(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
     values = series.finite
     if len(values) < FEWEST or values.min() < 0 or is_of_policy(log):
         return None
@@ -81,7 +88,7 @@ def _risen(log: LogFacts, series: Series) -> Hit | None:
         summary=f"{series.name} rose from {first:.4g} to {last:.4g}",
         where=f"lowest at {log.where(series, index)}: {series.say(index)}; {len(values):,} values",
         why=f"medians of the first and the last tenth, a factor of {last / start:.3g}{_highest_rate(log)}",
-        fix=LOWER_RATE,
+        fix=_lower_rate(log, plan, int(series.rows[index])),
         figures={"first": first, "last": last, "lowest": float(values.min())},
         because=("N901", "N902", "C313"),
     )
@@ -97,7 +104,7 @@ def _falling_term(log: LogFacts) -> bool:
     return False
 
 
-def _before_the_end(log: LogFacts, series: Series) -> Hit | None:
+def _before_the_end(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
     """A loss that was rising when it ceased to be finite: the divergence is the cause."""
     rise, index = rise_before_end(series), first_bad(series)
     if rise is None or index is None or np.isfinite(series.values[index:]).any():
@@ -109,12 +116,12 @@ def _before_the_end(log: LogFacts, series: Series) -> Hit | None:
         summary=f"{series.name} had risen to {last:.4g} when it became {series.values[index]:g}",
         where=f"{log.where(series, index)}; {index:,} finite values before it",
         why=f"{rise:.3g} times its level before: it diverged first{_highest_rate(log)}",
-        fix=LOWER_RATE,
+        fix=_lower_rate(log, plan, int(series.rows[index // 2])),
         figures={"last": last, "rise": rise},
     )
 
 
-def _underflown(log: LogFacts, series: Series) -> Hit | None:
+def _underflown(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
     late = series.finite[-max(len(series.finite) // 10, WIDTH) :]
     if len(late) < WIDTH or np.median(np.abs(late - UNDERFLOWN)) > UNDERFLOWN_BY:
         return None
@@ -126,30 +133,35 @@ def _underflown(log: LogFacts, series: Series) -> Hit | None:
         why="the right class has a probability of 0 to single precision: the scores are huge, or NaN"
         + _highest_rate(log),
         fix=Fix(
-            "a tenth of the learning rate; where it is so from the start, look for NaN and huge values in the data"
+            "a tenth of the learning rate; where it is so from the start, look for NaN and huge values in the data",
+            remedies.slower(plan),
         ),
         figures={"last": float(np.median(late))},
     )
 
 
-def _of_updates(log: LogFacts) -> Hit | None:
+def _of_updates(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
     for series in log.of(Kind.UPDATE_RATIO):
         early = series.finite[:FIRST_UPDATES]
         if len(early) >= FEWEST and float(np.median(early)) > 1:
+            ratio = float(np.median(early))
             return Hit(
                 severity=Severity.WARNING,
                 confidence=Confidence.LIKELY,
-                summary=f"{series.name} {float(np.median(early)):.3g}: updates are larger than the weights",
+                summary=f"{series.name} {ratio:.3g}: updates are larger than the weights",
                 where=f"median of {len(early)} values from {log.where(series, 0)}",
                 why="each of these steps overwrites what was there; healthy ones are near 1e-3" + _highest_rate(log),
-                fix=LOWER_RATE,
-                figures={"ratio": float(np.median(early))},
+                fix=Fix(
+                    "a tenth of the learning rate, a warmup, and clip the gradient",
+                    remedies.by_update(plan, ratio, CALM_UPDATE),
+                ),
+                figures={"ratio": ratio},
                 because=("N901", "N902"),
             )
     return None
 
 
-def _of_metrics(log: LogFacts, loss: Series | None) -> Hit | None:
+def _of_metrics(log: LogFacts, loss: Series | None, plan: PlanFacts | None) -> Hit | None:
     """A metric that came down for good, while the training loss did not fall."""
     if is_of_policy(log):
         return None
@@ -170,7 +182,10 @@ def _of_metrics(log: LogFacts, loss: Series | None) -> Hit | None:
             why=("" if loss is None else f"{loss.name} is {ends(loss.finite)[1]:.4g} at the end and did not fall: ")
             + "the training itself has come apart, not only what it generalises to"
             + _highest_rate(log),
-            fix=Fix("go back to the best weights; a tenth of the learning rate, clip the gradient"),
+            fix=Fix(
+                "go back to the best weights; a tenth of the learning rate, clip the gradient",
+                remedies.slower(plan, clip=usual_norm(log)),
+            ),
             figures={"best": best, "last": last},
             because=("N901", "N902"),
         )

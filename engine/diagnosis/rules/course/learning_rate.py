@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import is_long, stands_still, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
@@ -31,7 +33,7 @@ FEWEST = 10
     cost=Cost.RECORDS,
     of_log=True,
 )
-def no_learning_rate(log: LogFacts) -> Answer:
+def no_learning_rate(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Every learning rate that was logged is 0 (error), or none is above 1e-7 and the loss stands still; or half of the
     updates are below 2e-5 of the weights while it does.
 
@@ -41,7 +43,7 @@ def no_learning_rate(log: LogFacts) -> Answer:
     Do: look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find.
     """
     rates = [one for one in log.of(Kind.LR) if len(one.finite)]
-    small = _small_updates(log)
+    small = _small_updates(log, plan)
     if not rates and small is None:
         return Unchecked("no learning rate is named")
     if not rates:
@@ -59,12 +61,21 @@ def no_learning_rate(log: LogFacts) -> Answer:
         summary=f"{series.name} is never above {highest:.3g}",
         where=f"{len(series.finite):,} values from {log.where(series, 0)}",
         why="no update changes a weight" + (f"; {loss.name} stands still" if loss is not None and is_still else ""),
-        fix=Fix("look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find"),
+        fix=Fix(
+            "look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find",
+            remedies.first_of(remedies.by_update(plan, _usual_update(log)), remedies.usual_rate(plan)),
+        ),
         figures={"highest": highest},
     )
 
 
-def _small_updates(log: LogFacts) -> Hit | None:
+def _usual_update(log: LogFacts) -> float:
+    """Median size of an update relative to the weights; NaN: it was not logged, or is 0."""
+    known = [one.finite[one.finite > 0] for one in log.of(Kind.UPDATE_RATIO)]
+    return next((float(np.median(values)) for values in known if len(values)), float("nan"))
+
+
+def _small_updates(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
     loss = training_loss(log)
     if loss is None or not is_long(log, loss) or not stands_still(loss.finite) or log.early:
         return None
@@ -77,7 +88,10 @@ def _small_updates(log: LogFacts) -> Hit | None:
                 summary=f"{series.name} {ratio:.2g}: updates hardly touch the weights",
                 where=f"median of {len(series.finite):,} values from {log.where(series, 0)}",
                 why=f"healthy ones are near 1e-3; {loss.name} stands still",
-                fix=Fix("find a rate: trainctl lr-find; then look at clipping, and at what the optimiser holds"),
+                fix=Fix(
+                    "find a rate: trainctl lr-find; then look at clipping, and at what the optimiser holds",
+                    remedies.first_of(remedies.by_update(plan, _usual_update(log)), remedies.usual_rate(plan)),
+                ),
                 figures={"ratio": ratio},
             )
     return None
@@ -92,7 +106,7 @@ def _small_updates(log: LogFacts) -> Hit | None:
     cost=Cost.RECORDS,
     of_log=True,
 )
-def spent_rate(log: LogFacts) -> Answer:
+def spent_rate(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """The whole second half of the log below a thousandth of the highest learning rate, or its last 30 % exactly 0.
 
     A schedule that ends at 0 does so in its last values; a rate that rounds to 0 in print is none.
@@ -116,7 +130,10 @@ def spent_rate(log: LogFacts) -> Answer:
         summary=f"{series.name} is below a thousandth of its highest from {index / len(series.values):.0%} of the log",
         where=f"after {log.where(series, index)}: {highest.max():.3g} before, {late.max():.3g} in the second half",
         why="what is left of such a run changes next to nothing" + _cuts(log, series),
-        fix=Fix("step the schedule by the epoch if it counts epochs; make its length that of the run"),
+        fix=Fix(
+            "step the schedule by the epoch if it counts epochs; make its length that of the run",
+            remedies.to_the_end(plan),
+        ),
         figures={"highest": float(highest.max()), "second_half": float(late.max())},
     )
 

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ends, is_by_epoch, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
@@ -32,6 +33,7 @@ FEW_WRONG, FINE = 10, 5e-4
 HARDLY = 1e-3
 """Share of its level by which a metric moves that does not move."""
 HARDLY_ANY = 0.02
+MOST_HELD_OUT = 1 / 3
 FEW_SAMPLES, SOME_SAMPLES = 24, 50
 """Samples of a validation below which it is a warning, and information."""
 BY_CHANCE = 1e-4
@@ -234,7 +236,7 @@ def _is_nothing(loss: Series) -> bool:
     cost=Cost.RECORDS,
     of_log=True,
 )
-def few_samples(log: LogFacts) -> Answer:
+def few_samples(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Accuracies of the validation that are all multiples of 1/n for an n of at most 24 (50: information).
 
     Asked of ten evaluations with four different values or more (fewer may all be even by chance); and only if values of
@@ -252,7 +254,7 @@ def few_samples(log: LogFacts) -> Answer:
         values, half_units = _distinct(series)
         count = _samples(values, half_units)
         if count is not None:
-            return _few(log, series, count)
+            return _few(log, series, count, plan)
     return None
 
 
@@ -276,7 +278,7 @@ def _samples(values: Floats, half_units: Floats) -> int | None:
     return None
 
 
-def _few(log: LogFacts, series: Series, count: int) -> Hit:
+def _few(log: LogFacts, series: Series, count: int, plan: PlanFacts | None) -> Hit:
     level = float(np.median(_distinct(series)[0]))
     error = math.sqrt(max(level * (1 - level), 0.25 / count) / count)
     return Hit(
@@ -285,6 +287,14 @@ def _few(log: LogFacts, series: Series, count: int) -> Hit:
         summary=f"{series.name} moves in steps of 1/{count}: the validation has {count} samples",
         where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}",
         why=f"one sample is {1 / count:.1%}, the standard error at {level:.2f} is {error:.1%}",
-        fix=Fix("a larger validation split (hundreds of samples), or cross-validation"),
+        fix=Fix("a larger validation split (hundreds of samples), or cross-validation", _held_out(plan, count)),
         figures={"samples": count, "standard_error": error},
     )
+
+
+def _held_out(plan: PlanFacts | None, count: int) -> dict[str, float] | None:
+    """A larger share held out: as much as makes a hundred samples, at most a third."""
+    share = plan.settings.get("data.val_fraction") if plan else None
+    if not isinstance(share, float) or not 0 < share < MOST_HELD_OUT:
+        return None
+    return {"data.val_fraction": round(min(share * MANY_SAMPLES / count, MOST_HELD_OUT), 2)}

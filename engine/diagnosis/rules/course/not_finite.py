@@ -10,14 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import first_bad, rise_before_end
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import usual_norm
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 
 FEW = 5
 """Values before the first that is not finite from which on calm and rising can be told apart."""
+AFTER_A_RISE, EARLY, HALF_PRECISION = "after a rise", "early", "half precision"
+CALM, FROM_THE_START = "out of a calm course", "from its first value"
 PASSING = 0.02
 """Share of the values up to which they are single ones that a training went through."""
 
@@ -42,7 +47,7 @@ class _Case:
     cost=Cost.RECORDS,
     of_log=True,
 )
-def not_finite(log: LogFacts) -> Answer:
+def not_finite(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """NaN or infinity in a loss or one of its terms; which one was first, by row, and what it did before tell why.
 
     Only in validation: its data. Only in a term, with a finite total: that term. From the first value on: the data, an
@@ -74,7 +79,7 @@ def not_finite(log: LogFacts) -> Answer:
         where=f"{log.where(first, index)}; {count:,} of {len(values):,} values"
         + (f"; also {', '.join(others[:4])}{' ...' if len(others) > 4 else ''}" if others else ""),
         why=case.why + _around(log, first, index),
-        fix=Fix(case.do),
+        fix=Fix(case.do, _settings(log, first, case, plan)),
         figures={
             "values_nonfinite": count,
             "value_before": float(values[index - 1]) if index else "none",
@@ -82,6 +87,15 @@ def not_finite(log: LogFacts) -> Answer:
         },
         because=case.because,
     )
+
+
+def _settings(log: LogFacts, first: Series, case: _Case, plan: PlanFacts | None) -> remedies.Settings | None:
+    """What the case asks for, as far as a setting can do it."""
+    if case.word in (AFTER_A_RISE, EARLY):
+        return remedies.slower(plan, clip=usual_norm(log, _row(first) // 2))
+    if case.word in (HALF_PRECISION, CALM, FROM_THE_START):
+        return remedies.fuller_precision(plan)
+    return None
 
 
 def _row(series: Series) -> int:
@@ -160,13 +174,13 @@ def _of_training(log: LogFacts, first: Series, index: int) -> _Case:
     never = "" if after.any() else "; it never became finite again"
     if _earlier_overflow(log, first, index):
         why = "gradient or loss scale had left their range before"
-        return _Case("half precision", why + never, "deal with half precision first", because=("N902",))
+        return _Case(HALF_PRECISION, why + never, "deal with half precision first", because=("N902",))
     if index == 0:
         return _from_the_start(log, first, rate, never)
     rise = rise_before_end(first)
     if rise is not None:
         return _Case(
-            "after a rise",
+            AFTER_A_RISE,
             f"it was rising: {rise:.3g} times its level at {values[index - 1]:.4g}{rate}{never}",
             "the divergence comes first: a tenth of the learning rate, a warmup, and clip the gradient",
             because=("O601",),
@@ -174,14 +188,14 @@ def _of_training(log: LogFacts, first: Series, index: int) -> _Case:
     told = f"{values[index - 1]:.4g} before it{rate}"
     if index < FEW:
         return _Case(
-            "early",
+            EARLY,
             f"{told}; so few values before it do not tell calm from rising{never}",
             "a tenth of the learning rate and a warmup first: so early it is the usual cause; then log every step, and "
             "look for log(0), sqrt(0), 0/0 and NaN in the data",
         )
     usual = float(np.median(values[max(index - 25, 0) : index]))
     return _Case(
-        "out of a calm course",
+        CALM,
         f"{told}, median {usual:.4g}: calm, so no divergence but half precision, one batch or one operation{never}",
         "train on from the last checkpoint in float32 or bfloat16: if it holds, it was float16; else stop at that "
         "batch and look for log(0), sqrt(0), 0/0 (torch.autograd.detect_anomaly)",
@@ -193,13 +207,13 @@ def _from_the_start(log: LogFacts, first: Series, rate: str, never: str) -> _Cas
     if step > 1 or (np.isnan(step) and np.isfinite(epoch)):
         place = f"which is of step {step:g}" if step > 1 else "the mean of an epoch"
         return _Case(
-            "from its first value",
+            FROM_THE_START,
             f"so from its first value, {place}: what the steps before it did is not logged{rate}{never}",
             "log each of the first steps: finite ones before say divergence (a tenth of the learning rate, a warmup; a "
             "rate for several GPUs is too high for one), none say data, an operation or half precision",
         )
     return _Case(
-        "from its first value",
+        FROM_THE_START,
         f"so from its first value: the data, an operation, half precision, or a rate far too high{rate}{never}",
         "compute the loss of one batch before any update, in float32: if it is NaN, look for NaN in inputs and labels "
         "and for log(0), sqrt(0), 0/0; if it is finite, a tenth of the learning rate",

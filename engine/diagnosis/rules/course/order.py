@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import is_by_epoch, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
@@ -15,6 +16,7 @@ EPOCHS, PLACES = 3, 12
 EXPLAINED, ALIKE = 0.5, 0.7
 SMOOTH = 0.9
 """Share of the steps of a mean epoch that go down where it begins anew with each."""
+LEAST_BATCH = 8
 SHORT = 20
 """Steps of an epoch below which means over it, and schedules that count epochs, are coarse."""
 
@@ -106,7 +108,7 @@ def _is_running_mean(profiles: Floats) -> bool:
     cost=Cost.RECORDS,
     of_log=True,
 )
-def short_epochs(log: LogFacts) -> Answer:
+def short_epochs(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Fewer than 20 steps an epoch, as the log tells its batches. Information: many short epochs add up.
 
     Costs: what counts epochs (warmup, patience, schedules) moves in coarse steps, and a mean is of few batches.
@@ -124,6 +126,12 @@ def short_epochs(log: LogFacts) -> Answer:
         summary=f"{batches} batches an epoch",
         where="as the log counts them",
         why="what counts epochs moves in coarse steps",
-        fix=Fix("count warmup, patience and schedules in steps; smaller batches"),
+        fix=Fix("count warmup, patience and schedules in steps; smaller batches", _smaller(plan, batches)),
         figures={"batches": batches},
     )
+
+
+def _smaller(plan: PlanFacts | None, batches: int) -> dict[str, int] | None:
+    """The batch size with which an epoch has `SHORT` batches; None where that would be hardly any samples."""
+    size = 0 if plan is None else plan.batch_size * batches // SHORT
+    return {"train.batch_size": size} if size >= LEAST_BATCH else None

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ends, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
@@ -33,7 +35,7 @@ FEWEST, CLEARLY = 4, 0.3
     cost=Cost.RECORDS,
     of_log=True,
 )
-def overfitting(log: LogFacts) -> Answer:
+def overfitting(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Validation loss 20 % and 4 deviations of its noise above its best, while training loss fell by 20 % since.
 
     Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with. Of four
@@ -68,7 +70,8 @@ def overfitting(log: LogFacts) -> Answer:
         )
         + others,
         fix=Fix(
-            f"keep the weights of {log.where(val, turn.index)}; more augmentation or weight decay, a smaller network"
+            f"keep the weights of {log.where(val, turn.index)}; more augmentation or weight decay, a smaller network",
+            remedies.regularised(plan, max(len(val.values) // 10, SINCE_BEST)),
         ),
         figures={
             "best": turn.lowest,

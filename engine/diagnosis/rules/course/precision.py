@@ -5,9 +5,13 @@ Pure functions of a log. The loss may look well all the while: some trainers pri
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ends, first_bad, is_long, stands_still, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
@@ -23,7 +27,7 @@ FALLEN, LEAST_SCALE = 256.0, 1.0
 HUGE_NORM = 100.0
 """Gradient norm beside a loss that prints as 0 that no loss near 0 gives."""
 STILL = 10
-FIXED = Fix(
+FIXED = (
     "bfloat16 where the GPU has it, else float32: if it holds, it was float16; then a lower learning rate, and no "
     "filter that prints NaN as 0 (logging_nan_inf_filter=False)"
 )
@@ -38,7 +42,7 @@ FIXED = Fix(
     cost=Cost.RECORDS,
     of_log=True,
 )
-def overflow(log: LogFacts) -> Answer:
+def overflow(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """The five newest gradient norms are not finite while the loss is; or the loss is exactly 0 in the five newest
     values beside norms above 100; or the loss scale came down by 256 or more, to 1 or less.
 
@@ -55,7 +59,7 @@ def overflow(log: LogFacts) -> Answer:
         return Unchecked("no gradient norm and no loss scale is named")
     hits = [hit for one in norms if (hit := _of_norm(log, one)) is not None]
     hits += [hit for one in scales if (hit := _of_scale(log, one)) is not None]
-    return hits[0] if hits else None
+    return replace(hits[0], fix=Fix(FIXED, remedies.fuller_precision(plan))) if hits else None
 
 
 def _of_norm(log: LogFacts, norm: Series) -> Hit | None:
@@ -86,7 +90,7 @@ def _of_norm(log: LogFacts, norm: Series) -> Hit | None:
         why=f"{said or 'no loss is named'}; such a gradient comes of values beyond float16's 65,504, "
         + "or of sqrt(0), log(0), 0/0 on the way back"
         + _rate(log),
-        fix=FIXED,
+        fix=Fix(FIXED),
         figures={"values": count, "newest": float(late[-1])},
         because=("N901",) if is_after else (),
     )
@@ -111,7 +115,7 @@ def _of_scale(log: LogFacts, scale: Series) -> Hit | None:
         why=f"each of {halvings:.0f} halvings is a step whose gradient was not finite, and was skipped"
         + ("" if loss is None or at is None else f"; {loss.name} is not finite from {log.where(loss, at)}")
         + _rate(log),
-        fix=FIXED,
+        fix=Fix(FIXED),
         figures={"highest": float(values.max()), "last": float(values[-1])},
         because=() if fell_first else ("N901",),
     )
@@ -131,7 +135,7 @@ def _rate(log: LogFacts) -> str:
     cost=Cost.RECORDS,
     of_log=True,
 )
-def zero_gradient(log: LogFacts) -> Answer:
+def zero_gradient(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """The newest half of the gradient norms, at least ten, is exactly 0 while the loss is not 0 and stands still.
 
     A norm that rounds to 0 in print is none: it counts where the log prints four digits or more behind the point, or
@@ -164,7 +168,10 @@ def zero_gradient(log: LogFacts) -> Answer:
         summary=f"{norm.name} is exactly 0 in the newest {len(late):,} values",
         where=f"from {log.where(norm, index)} to the end",
         why=f"{loss.name} stands at {float(np.median(newest)):.4g}: it does not depend on what is trained",
-        fix=Fix("look for detach, no_grad or requires_grad=False between loss and weights, and for dead units"),
+        fix=Fix(
+            "look for detach, no_grad or requires_grad=False between loss and weights, and for dead units",
+            {"freeze": []} if plan is not None and plan.freeze else None,
+        ),
         figures={"values_zero": len(late), "loss": float(np.median(newest))},
         because=("N902",),
     )

@@ -9,7 +9,9 @@ import math
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import is_by_epoch, is_long, stands_still
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
@@ -22,6 +24,8 @@ PINNED = 0.02
 FEWEST, MOST = 4, 1024
 """Batch sizes that are looked for where none is given."""
 SATURATED = 0.99
+FEW_DIMENSIONS = 16
+"""A mixture in as many has posteriors between uniform and one-hot."""
 
 
 @rule(
@@ -33,7 +37,7 @@ SATURATED = 0.99
     cost=Cost.RECORDS,
     of_log=True,
 )
-def pinned_contrast(log: LogFacts) -> Answer:
+def pinned_contrast(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """A contrastive loss that stands still at ln(B−1): of the given B, or of a near whole number from 4 to 1024.
 
     Costs: nothing is learned: every sample is as near to each other one as to its own class.
@@ -67,7 +71,10 @@ def pinned_contrast(log: LogFacts) -> Answer:
         where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}: deviation {late.std():.2g}",
         why="one class in each batch (its least possible loss), equal embeddings, or no positives"
         + ("" if log.batch_size else f"; B = {size} is read off the value, --batch-size B makes it sure"),
-        fix=Fix("print the classes of a few batches and the mean cosine of the embeddings; the learning rate can wait"),
+        fix=Fix(
+            "print the classes of a few batches and the mean cosine of the embeddings; the learning rate can wait",
+            remedies.warmer(plan),
+        ),
         figures={"loss": level, "gap": gap, "std": float(late.std()), "batch_size": size},
     )
 
@@ -88,7 +95,7 @@ def _is_contrastive(log: LogFacts, series: Series) -> bool:
     cost=Cost.RECORDS,
     of_log=True,
 )
-def saturated_posteriors(log: LogFacts) -> Answer:
+def saturated_posteriors(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Mean largest posterior above .99 over the last epoch that was logged, or the last tenth of the values.
 
     Costs: the terms on the posteriors have no gradient: the clusters stay what they are.
@@ -109,8 +116,15 @@ def saturated_posteriors(log: LogFacts) -> Answer:
                 where=f"above {SATURATED} first at {log.where(series, first)}",
                 why="one-hot posteriors have no gradient: no loss on them can move a sample to another cluster",
                 fix=Fix(
-                    "a mixture over fewer dimensions or log-densities × 1/D; a lower cluster weight, an entropy term"
+                    "a mixture over fewer dimensions or log-densities × 1/D; a lower cluster weight, an entropy term",
+                    _fewer_dimensions(plan),
                 ),
                 figures={"max_posterior": float(values[-1])},
             )
     return None
+
+
+def _fewer_dimensions(plan: PlanFacts | None) -> remedies.Settings | None:
+    if plan is None or plan.mixture_dim is None or plan.temper in ("dimension", "learned"):
+        return None
+    return {"model.projection": FEW_DIMENSIONS} if plan.mixture_dim > FEW_DIMENSIONS else {"model.temper": "dimension"}

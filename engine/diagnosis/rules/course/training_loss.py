@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import (
     IMPROVED,
@@ -20,7 +22,7 @@ from trainctl.engine.diagnosis.logs.course import (
     validation_loss,
 )
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import is_of_policy, jitter, levels, qualities
+from trainctl.engine.diagnosis.logs.metrics import is_of_policy, jitter, levels, qualities, usual_norm
 from trainctl.engine.diagnosis.logs.names import Kind, words_of
 from trainctl.engine.diagnosis.logs.table import Floats
 from trainctl.engine.diagnosis.rules.course.terms import CONTRASTIVE
@@ -52,7 +54,7 @@ CONSTANT = 10
     cost=Cost.RECORDS,
     of_log=True,
 )
-def spikes(log: LogFacts) -> Answer:
+def spikes(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Jumps of more than 8 robust deviations of the logarithm, to over 1.5 times the trend, that undo half of what was
     learned: the noise of a loss grows with it, and late in a run a hard batch is many times the trend.
 
@@ -87,7 +89,7 @@ def spikes(log: LogFacts) -> Answer:
         + (", not recovered from" if stays else ""),
         where=f"{log.where(series, index)}: {values[at]:.4g} over a trend of {level[at]:.4g}",
         why=f"{rest[at] / spread:.0f} deviations of ln(loss / trend), 1.4826·MAD = {spread:.3g}; half the gain lost",
-        fix=Fix("look at the batches of those steps; clip the gradient"),
+        fix=Fix("look at the batches of those steps; clip the gradient", remedies.clipped(plan, usual_norm(log))),
         figures={"spikes": len(starts), "value": float(values[at]), "trend": float(level[at])},
         because=("N901", "O601", "C313"),
     )

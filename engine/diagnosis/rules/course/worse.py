@@ -5,9 +5,13 @@ Says that something was lost, where no rule on the training loss says why.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ends, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
@@ -23,6 +27,8 @@ from trainctl.engine.diagnosis.logs.metrics import (
 from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
 
 FEW, SOME = 5, 20
+SLOWER = 3.0
+"""By how much the learning rate is lowered."""
 WORSE, FAR_WORSE, TWICE = 1.1, 1.5, 2.0
 FALLING, STEADILY = 0.9, 0.95
 """Rank correlation of a reward with time, over 50 values and over 20."""
@@ -39,7 +45,7 @@ WHOLE = 100.0
     cost=Cost.RECORDS,
     of_log=True,
 )
-def worse_than_it_was(log: LogFacts) -> Answer:
+def worse_than_it_was(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """What should improve is worse at the end than it was, beyond its noise.
 
     A validation loss whose last three values are 10 % above its very first one, and four deviations. A rate of errors
@@ -59,7 +65,8 @@ def worse_than_it_was(log: LogFacts) -> Answer:
         return Unchecked("no validation, metric or reward is named")
     hits = [*_most([_of_errors(log, one) for one in errors]), *_most([_of_metric(log, one) for one in metrics])]
     hits += [None if loss is None else _of_validation(log, loss), None if reward is None else _of_reward(log, reward)]
-    return next((hit for hit in hits if hit is not None), None)
+    hit = next((hit for hit in hits if hit is not None), None)
+    return hit if hit is None else replace(hit, fix=Fix(hit.fix.text, remedies.slower(plan, SLOWER)))
 
 
 def _most(hits: list[Hit | None]) -> list[Hit]:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.batches import drawn_in_an_epoch
 from trainctl.engine.diagnosis.facts.contrast import compares_pairs, not_collapsed, not_the_positives, not_the_sampler
@@ -61,8 +62,8 @@ def class_imbalance(
     if not present:
         return Unchecked("no label of the training split is valid, see L203")
     if len(present) == 1:
-        return _one_class(labels, present[0], sampler, contrast, is_contrastive)
-    absent = None if len(present) == len(counts) else _absent_classes(labels)
+        return _one_class(labels, present[0], sampler, contrast, plan, is_contrastive)
+    absent = None if len(present) == len(counts) else _absent_classes(labels, plan)
     unequal = _unequal_classes(labels, sampler, plan, is_contrastive)
     hits = [hit for hit in (absent, unequal) if hit is not None]
     return min(hits, key=lambda hit: tuple(Severity).index(hit.severity), default=None)
@@ -88,9 +89,15 @@ def _unequal_classes(
         summary=f"the largest class has {majority:.1%} of the samples, {ratio:.0f} times the smallest",
         where=f"train: {_counted(labels)}",
         why=f"always answering with the largest class is {majority:.1%} accurate{single}{answered}",
-        fix=Fix(_evened_out(is_contrastive)),
+        fix=Fix(_evened_out(is_contrastive), _weighted(plan) or remedies.equal_classes(plan, len(counts))),
         figures={"majority_share": majority, "ratio": ratio, "single_class_batch_probability": chance},
     )
+
+
+def _weighted(plan: PlanFacts | None) -> remedies.Settings | None:
+    """Weights of the classes that follow from their counts, where the loss has such an option and does not use it."""
+    is_used = plan is None or plan.focal_gamma is not None or plan.settings.get("loss.pos_weight") in (None, "auto")
+    return None if is_used else {"loss.pos_weight": "auto"}
 
 
 def _evened_out(is_contrastive: bool) -> str:
@@ -107,6 +114,7 @@ def _one_class(
     name: str,
     sampler: SamplerFacts | None,
     contrast: ContrastFacts | None,
+    plan: PlanFacts | None,
     is_contrastive: bool,
 ) -> Hit:
     counts = labels.train.counts
@@ -129,6 +137,7 @@ def _one_class(
         why="with one class there is nothing to tell apart" + _what_becomes_of_the_loss(is_contrastive, size),
         fix=Fix(
             "split the data anew, by class; a sampler alone cannot help: one class cannot be mixed",
+            remedies.split_by_class(plan) if strangers else None,
         ),
         figures={
             "classes_present": 1,
@@ -158,7 +167,7 @@ def _few(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _absent_classes(labels: LabelFacts) -> Hit:
+def _absent_classes(labels: LabelFacts, plan: PlanFacts | None) -> Hit:
     """Classes of the list that training lacks; those that validation has count first."""
     named, counts = labels.classes, labels.train.counts
     absent = [name for name, count in zip(named, counts, strict=True) if not count]
@@ -183,7 +192,7 @@ def _absent_classes(labels: LabelFacts) -> Hit:
         summary=f"{len(asked)} of {len(named)} classes have no training sample: {_few(asked, 5)}",
         where=f"train: {_counted(labels)}{where}",
         why="what is never seen in training is never predicted",
-        fix=Fix("split the data by class, so that each class is on both sides"),
+        fix=Fix("split the data by class, so that each class is on both sides", remedies.split_by_class(plan)),
         figures=figures,
     )
 

@@ -45,6 +45,6 @@ def focal_without_imbalance(labels: LabelFacts, plan: PlanFacts) -> Answer:
         where=f"γ = {gamma:g}; {', '.join(f'{share:.0%}' for share in shares(counts)[:6])}",
         why=f"it rescales the loss (by (1−1/{len(counts)})^{gamma:g} = {scale:.2f} where nothing is known), weighs "
         "hard samples, mislabelled ones included, higher, and leaves probabilities too close to the middle",
-        fix=Fix("cross-entropy, or γ = 0; judge both by the validation metric"),
+        fix=Fix("cross-entropy, or γ = 0; judge both by the validation metric", {plan.focal_option: 0.0}),
         figures={"gamma": gamma, "ratio": ratio, "scale": scale},
     )

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from trainctl.engine.data.samplers.short_epochs import short_epoch
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.batches import (
     LEAST_BATCH,
@@ -43,7 +44,7 @@ LEARNED = 0.1
     precedence=Precedence.SAMPLER,
     cost=Cost.DATA,
 )
-def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> Answer:
+def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None, plan: PlanFacts | None = None) -> Answer:
     """Batches with less than half of the classes that chance gives, or an order that never changes.
 
     Chance gives Σ 1 − (1 − p_c)^B different classes. Order shows in equal epochs, or in a correlation above .5
@@ -83,7 +84,10 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None) -> 
         summary=witnesses[0],
         where="; ".join([source_words(sampler), *witnesses[1:]]),
         why="neighbouring updates then pull the same way, and the loss swings with the order of the data",
-        fix=Fix("draw a fresh random order each epoch; with buckets, shuffle the buckets"),
+        fix=Fix(
+            "draw a fresh random order each epoch; with buckets, shuffle the buckets",
+            remedies.sampled_anew(plan, "random") or remedies.sampled_anew(plan, "stratified"),
+        ),
         figures=figures,
         because=("D101", "D103"),
     )

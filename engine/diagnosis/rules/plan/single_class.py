@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.batches import (
     LEAST_BATCH,
@@ -78,17 +79,17 @@ def single_class_batches(
     why = _why_single(size, compares_pairs(contrast, plan, sampler))
     is_likely = tail < P_CERTAIN or (num_single / num_batches > SHARE_SUSPICIOUS and tail < P_SUSPICIOUS)
     if len(seen) == 1 and (is_likely or _known_classes(labels) < 2):
-        return _always_the_same(sampler, seen[0], labels, figures, ruled_out, why)
+        return _always_the_same(sampler, seen[0], labels, figures, ruled_out, why, plan)
     if not is_likely:
         return None
-    cause, fix = _why_apart(sampler, of_split, size)
+    cause, fix = _why_apart(sampler, of_split, size, plan)
     return Hit(
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN if tail < P_CERTAIN else Confidence.LIKELY,
         summary=f"{num_single} of {num_batches} batches hold one class (expected {expected:.1f})",
         where=f"{source_words(sampler)}: batches of {size}, {len(seen)} classes in all{cause}",
         why=why,
-        fix=Fix(fix),
+        fix=fix,
         figures=figures,
         ruled_out=ruled_out,
         because=("D103",) if uses_up_small_classes(counts, of_split) else (),
@@ -111,20 +112,30 @@ def _known_classes(labels: LabelFacts | None) -> int:
     return sum(1 for count in labels.train.counts if count) if labels else 0
 
 
-def _why_apart(sampler: SamplerFacts, of_split: tuple[int, ...], size: int) -> tuple[str, str]:
+def _why_apart(sampler: SamplerFacts, of_split: tuple[int, ...], size: int, plan: PlanFacts | None) -> tuple[str, Fix]:
     """What keeps the classes apart, as far as the batches tell, and the fix."""
     counts = class_counts(sampler)
     assert counts is not None
     if size < LEAST_BATCH:
-        return "", ROOM
+        return "", _room(plan)
     if uses_up_small_classes(counts, of_split):
         return (
             "; in those of one class the largest is left alone, the others are used up",
-            "repeat the small classes (m samples of each class in every batch), or draw at random",
+            Fix(
+                "repeat the small classes (m samples of each class in every batch), or draw at random",
+                remedies.equal_classes(plan, sum(1 for count in of_split if count)),
+            ),
         )
     if (counts > 0).sum(1).max() > 1 or _stays_with_a_class(counts, of_split):
-        return "", SHUFFLE
-    return "; the class changes from batch to batch", "take samples of two or more classes into each batch"
+        return "", Fix(SHUFFLE, remedies.sampled_anew(plan, "stratified"))
+    return (
+        "; the class changes from batch to batch",
+        Fix("take samples of two or more classes into each batch", remedies.sampled_anew(plan, "stratified")),
+    )
+
+
+def _room(plan: PlanFacts | None) -> Fix:
+    return Fix(ROOM, None if plan is None else {"train.batch_size": LEAST_BATCH})
 
 
 def _stays_with_a_class(counts: Counts, of_split: tuple[int, ...]) -> bool:
@@ -141,6 +152,7 @@ def _always_the_same(
     figures: dict[str, Any],
     ruled_out: tuple[str, ...],
     why: str,
+    plan: PlanFacts | None,
 ) -> Hit:
     """Every batch holds the same one class: the split's fault, the sampler's, or (records alone) either's."""
     num_batches = figures["batches"]
@@ -149,27 +161,42 @@ def _always_the_same(
     summary = f"all {num_batches} batches hold only {name!r}"
     if labels is None:
         where = f"{source_words(sampler)}: no other class in any of them"
-        fix = "diagnose the data: either its training split holds one class, or the sampler draws only one"
+        fix = Fix("diagnose the data: either its training split holds one class, or the sampler draws only one")
     elif present == 1:
         where = "the training split itself holds this one class; the sampler is not to blame"
-        fix = "split by class; the sampler alone cannot help: one class cannot be mixed"
+        fix = Fix(
+            "split by class; the sampler alone cannot help: one class cannot be mixed",
+            remedies.split_by_class(plan) if _other_classes_in_val(labels, name) else None,
+        )
     elif num_in_epoch > num_batches:
         where = f"{source_words(sampler)}: the split holds {present} classes, none of these batches mixes them"
-        fix = ROOM if figures["batch_size"] < LEAST_BATCH else SHUFFLE
+        fix = (
+            _room(plan)
+            if figures["batch_size"] < LEAST_BATCH
+            else Fix(SHUFFLE, remedies.sampled_anew(plan, "stratified"))
+        )
     else:
         where = f"{source_words(sampler)}: the split holds {present} classes, the sampler draws one"
-        fix = "mend the sampler: each sample of the split must be drawn once an epoch"
+        fix = Fix(
+            "mend the sampler: each sample of the split must be drawn once an epoch",
+            remedies.sampled_anew(plan, "stratified"),
+        )
     return Hit(
         severity=Severity.ERROR,
         confidence=Confidence.LIKELY if labels is None else Confidence.PROVEN,
         summary=summary,
         where=where,
         why=why,
-        fix=Fix(fix),
+        fix=fix,
         figures=figures,
         ruled_out=ruled_out,
         because=("D103",) if present == 1 else (),
     )
+
+
+def _other_classes_in_val(labels: LabelFacts, name: str) -> bool:
+    counts = labels.val.counts if labels.val else ()
+    return any(count for other, count in zip(labels.classes, counts, strict=False) if other != name)
 
 
 def _why_single(batch_size: int, is_contrastive: bool) -> str:

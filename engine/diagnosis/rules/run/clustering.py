@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, RefitProbe, RefitSeen
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
@@ -17,6 +18,8 @@ from trainctl.engine.losses.clustering_bounds import best_max_posterior, ideal_b
 
 ONE_HOT = 0.99
 """Mean largest posterior above which nothing can be said to a posterior any more."""
+MEANT = 0.9
+"""A largest posterior that terms can still move."""
 FEW_DIMENSIONS = 16
 """A mixture in as many has posteriors between uniform and one-hot."""
 UNEVEN, COLLAPSED, EMPTY_SHARE, RATIO = 0.9, 0.7, 0.1, 10.0
@@ -128,7 +131,7 @@ def _fix_one_hot(clusters: ClusterFacts) -> Fix:
         else ""
     )
     if clusters.temper in ("dimension", "learned"):
-        return Fix(f"a smaller weight of the cluster term beside the entropy term's{more}")
+        return Fix(f"a smaller weight of the cluster term beside the entropy term's{more}", _calmer_weight(clusters))
     if clusters.dim is not None and clusters.dim <= FEW_DIMENSIONS:
         return Fix(f"multiply the log-densities by 1/{clusters.dim} (temper){more}", {"model.temper": "dimension"})
     return Fix(
@@ -136,6 +139,14 @@ def _fix_one_hot(clusters: ClusterFacts) -> Fix:
         f"quality loss stands still, no gradient from posteriors to the backbone (model.mixture_gradient: false){more}",
         {"model.projection": FEW_DIMENSIONS},
     )
+
+
+def _calmer_weight(clusters: ClusterFacts) -> remedies.Settings | None:
+    """The weight of the cluster term that asks for a largest posterior of .9 beside the entropy term as it is."""
+    entropy, count = clusters.weights.get("entropy", 0.0), clusters.clusters
+    meant = entropy * (math.log(count - 1) + math.log(MEANT / (1 - MEANT))) if count > 1 else 0.0
+    is_smaller = 0 < meant < clusters.weights.get("cluster", 0.0)
+    return {"loss_weights.cluster": remedies.rounded(meant)} if is_smaller else None
 
 
 @rule(
@@ -207,7 +218,7 @@ def _uneven_words(empty: Sequence[int], count: int, evenness: float, ratio: floa
 def _fix_uneven(clusters: ClusterFacts) -> Fix:
     weight = clusters.weights.get("balance", 0.0)
     if weight <= 0:
-        return Fix("a term for balance", {"loss_weights.balance": 1.0})
+        return Fix("a term for balance", {"loss_weights.balance": 1.0} if "balance" in clusters.weights else None)
     return Fix(
         f"a larger weight of the balance term (now {weight:g}), over a moving average instead of the batch",
         {"loss_weights.balance": 2 * weight},

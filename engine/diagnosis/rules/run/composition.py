@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
@@ -166,7 +167,7 @@ def _is_dead(term: TermGradient, main: TermGradient) -> bool:
     precedence=Precedence.LOSS,
     cost=Cost.RECORDS,
 )
-def standing_reconstruction(terms: TermsFacts) -> Answer:
+def standing_reconstruction(terms: TermsFacts, plan: PlanFacts | None = None) -> Answer:
     """A reconstruction that fell by less than 2 % from the first to the last tenth of at least 60 steps, or that is no
     better in all of the three newest validations than the best constant answer.
 
@@ -186,13 +187,13 @@ def standing_reconstruction(terms: TermsFacts) -> Answer:
     if terms.early or terms.num_steps < LEAST_STEPS:
         return Unchecked(terms.early or f"needs {LEAST_STEPS} steps")
     noisy = [term for term in known if term.noise > TOO_NOISY]
-    hits = [hit for term in known if term not in noisy and (hit := _standing(term, terms)) is not None]
+    hits = [hit for term in known if term not in noisy and (hit := _standing(term, terms, plan)) is not None]
     if not hits and noisy:
         return Unchecked(f"{noisy[0].name} jumps by a factor of e^{noisy[0].noise:.1f} from step to step, see C313")
     return hits[0] if hits else None
 
 
-def _standing(term: TermCourse, terms: TermsFacts) -> Hit | None:
+def _standing(term: TermCourse, terms: TermsFacts, plan: PlanFacts | None) -> Hit | None:
     is_known = len(term.validated) >= 3 and not math.isnan(term.constant)
     is_constant = is_known and all(value >= NO_BETTER * term.constant for value in term.validated)
     is_still = term.fell < STILL
@@ -209,7 +210,8 @@ def _standing(term: TermCourse, terms: TermsFacts) -> Hit | None:
         where=f"{terms.num_steps:,} steps, weight {term.weight:g}: fell by {term.fell:.1%}{against}",
         why="what should be made again is not learned: the code that the rest builds on carries nothing of it",
         fix=Fix(
-            f"check that its modules are trained and reached; then a larger weight of {term.name}, or a larger rate"
+            f"check that its modules are trained and reached; then a larger weight of {term.name}, or a larger rate",
+            _heavier(term, terms, plan),
         ),
         figures={
             "first": term.first,
@@ -221,6 +223,15 @@ def _standing(term: TermCourse, terms: TermsFacts) -> Hit | None:
         },
         because=("N901", "G701", "G702", "C313", "O601", "O602"),
     )
+
+
+def _heavier(term: TermCourse, terms: TermsFacts, plan: PlanFacts | None) -> remedies.Settings | None:
+    """Ten times the weight of a term, within what its task keeps it in; nothing where modules are frozen: see G702."""
+    if plan is None or plan.freeze:
+        return None
+    most = terms.useful.get(term.name, (0.0, math.inf))[1]
+    meant = min(10 * term.weight, most)
+    return remedies.weighing(plan, term.name, meant) if meant > term.weight * (1 + SINGLE) else None
 
 
 @rule(

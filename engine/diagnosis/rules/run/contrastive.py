@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts import contrast as causes
 from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts
@@ -72,7 +73,7 @@ def pinned_loss(
         where=f"newest {contrast.num_steps} steps: within {abs(contrast.gap):.1g} of it, "
         f"deviation {contrast.gap_std:.1g}",
         why=_why_pinned(is_single, least, contrast),
-        fix=Fix(_fix_pinned(is_single, least, contrast)),
+        fix=_fix_pinned(is_single, least, contrast, plan),
         figures={
             "loss": contrast.loss,
             "gap": contrast.gap,
@@ -107,12 +108,18 @@ def _why_pinned(is_single: bool, least: float | None, contrast: ContrastFacts) -
     return f"these batches allow {least:.4f}: the network has not begun to tell the classes apart"
 
 
-def _fix_pinned(is_single: bool, least: float | None, contrast: ContrastFacts) -> str:
+def _fix_pinned(is_single: bool, least: float | None, contrast: ContrastFacts, plan: PlanFacts | None) -> Fix:
     if is_single:
-        return "see which of split and sampler holds one class: diagnose the data"
+        return Fix("see which of split and sampler holds one class: diagnose the data")
     if _is_own(least, contrast):
-        return "more classes in a batch, more evenly drawn, or a lower temperature"
-    return "a warmup, a higher temperature (.1 to .2), or another learning rate"
+        return Fix(
+            "more classes in a batch, more evenly drawn, or a lower temperature",
+            remedies.sampled_anew(plan, "stratified"),
+        )
+    return Fix(
+        "a warmup, a higher temperature (.1 to .2), or another learning rate",
+        remedies.first_of(remedies.warmer(plan), remedies.warmed_up(plan), remedies.slower(plan)),
+    )
 
 
 @rule(
@@ -157,7 +164,7 @@ def too_few_positives(
         f"give 1 − Σp(1−p)^(B−1) = {chance:.2f}",
         why="an anchor without a positive teaches nothing; it only pushes the others away"
         + _least_words(least, lonely),
-        fix=_more_positives(least),
+        fix=_more_positives(least, plan),
         figures={
             "with_positive": share,
             "expected_with_positive": chance,
@@ -178,12 +185,12 @@ def _least_words(least: int | None, lonely: float) -> str:
     return f"; {lonely:.0%} of the samples are alone in their class" if lonely else ""
 
 
-def _more_positives(least: int | None) -> Fix:
+def _more_positives(least: int | None, plan: PlanFacts | None) -> Fix:
     if least is None:
         return Fix("merge classes or collect more of them: no batch size helps samples that are alone in their class")
     return Fix(
         f"several samples of each class in a batch (stratified, or P classes × K ≥ 4), or batches of {least}",
-        {"train.batch_size": least},
+        remedies.sampled_anew(plan, "stratified") or {"train.batch_size": least},
     )
 
 
@@ -197,7 +204,10 @@ def _more_positives(least: int | None) -> Fix:
     cost=Cost.BATCH,
 )
 def collapsed_embedding(
-    contrast: ContrastFacts, sampler: SamplerFacts | None = None, labels: LabelFacts | None = None
+    contrast: ContrastFacts,
+    sampler: SamplerFacts | None = None,
+    labels: LabelFacts | None = None,
+    plan: PlanFacts | None = None,
 ) -> Answer:
     """Cosines across classes above .95: of the newest steps of a run, or of a batch through an untrained network.
 
@@ -226,11 +236,7 @@ def collapsed_embedding(
         where=_where_collapsed(contrast, is_zero),
         why=f"equal embeddings make the loss {causes.collapsed_value(contrast.batch_size)} whatever the labels, with "
         f"gradient 0; here it is {contrast.loss:.4f}",
-        fix=Fix(
-            "look at the last layers (weights of 0, a saturated or dead activation, features that do not vary)"
-            if contrast.source == "batch"
-            else "a warmup, a lower learning rate, a higher temperature, normalisation before the last layer"
-        ),
+        fix=_fix_collapsed(contrast, plan),
         figures={
             "mean_cosine": contrast.mean_cosine,
             "across_cosine": contrast.across_cosine,
@@ -244,6 +250,21 @@ def collapsed_embedding(
             *causes.not_the_positives(sampler),
         ),
         because=("D107",),
+    )
+
+
+def _fix_collapsed(contrast: ContrastFacts, plan: PlanFacts | None) -> Fix:
+    normalised = (
+        None if plan is None or plan.settings.get("model.layer_norm") is not False else {"model.layer_norm": True}
+    )
+    if contrast.source == "batch":
+        return Fix(
+            "look at the last layers (weights of 0, a saturated or dead activation, features that do not vary)",
+            None if contrast.num_zero == contrast.batch_size else normalised,
+        )
+    return Fix(
+        "a warmup, a lower learning rate, a higher temperature, normalisation before the last layer",
+        remedies.first_of(remedies.warmer(plan), remedies.slower(plan)),
     )
 
 

@@ -6,6 +6,7 @@ import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.network import BatchFacts
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.terms import TermCourse, TermsFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
@@ -23,7 +24,7 @@ MEANS = frozenset({"reconstruction", "cross_entropy", "binary_cross_entropy"})
 NEITHER = "needs a batch through the network or the records of a run"
 WHY_SUM = "gradient and best learning rate then grow with the batch, and a smaller last batch weighs less"
 MEAN = Fix("take the mean over the samples (reduction='mean')")
-BEFORE_THE_LOOP = Fix("add up over all samples and divide by their number: the reset belongs before the loop")
+BEFORE_THE_LOOP = "add up over all samples and divide by their number: the reset belongs before the loop"
 NO_REDUCTION = "the step draws random numbers, has fewer than three samples, or does not work on other batches"
 
 
@@ -134,7 +135,9 @@ def _last(term: TermCourse) -> float:
     precedence=Precedence.LOSS,
     cost=Cost.BATCH,
 )
-def order_of_the_batch(batch: BatchFacts | None = None, terms: TermsFacts | None = None) -> Answer:
+def order_of_the_batch(
+    batch: BatchFacts | None = None, terms: TermsFacts | None = None, plan: PlanFacts | None = None
+) -> Answer:
     """A term that changes by more than a thousandth when the same samples stand in another order; of a run, one that
     is of the last sample alone.
 
@@ -150,7 +153,7 @@ def order_of_the_batch(batch: BatchFacts | None = None, terms: TermsFacts | None
     Follows from: N901.
     """
     if batch is None:
-        return _recorded_last(terms) if terms is not None else Unchecked(NEITHER)
+        return _recorded_last(terms, plan) if terms is not None else Unchecked(NEITHER)
     facts = batch.reduction
     if facts is None:
         return Unchecked(NO_REDUCTION)
@@ -165,12 +168,18 @@ def order_of_the_batch(batch: BatchFacts | None = None, terms: TermsFacts | None
         where="; ".join(f"{name} {batch.terms[name]:.4g}, changes by {change:.1%}" for name, change in moved.items()),
         why="it is taken over a part of the batch, such as the last sample of a loop that sets the loss to zero each "
         "time; from step to step it then jumps by as much, whatever the network does",
-        fix=BEFORE_THE_LOOP,
+        fix=_over_all(plan),
         figures={f"order_change.{name}": change for name, change in facts.order_change.items()},
     )
 
 
-def _recorded_last(terms: TermsFacts) -> Answer:
+def _over_all(plan: PlanFacts | None) -> Fix:
+    """The mean over all samples; where the task has an option for what a loss is taken over, that."""
+    has_option = plan is not None and plan.settings.takes("loss.over", "batch")
+    return Fix(BEFORE_THE_LOOP, {"loss.over": "batch"} if has_option else None)
+
+
+def _recorded_last(terms: TermsFacts, plan: PlanFacts | None) -> Answer:
     """Of a run: by the size of the last sample, else by the noise."""
     following = [term for term in terms.terms if term.by_last > FOLLOWS and term.noise > SEEN]
     noisy = [term for term in terms.terms if _is_of_one(term, terms)]
@@ -189,7 +198,7 @@ def _recorded_last(terms: TermsFacts) -> Answer:
         why=f"a mean over {terms.batch_size} samples of such a noise would need single ones that differ by "
         f"{worst.noise * math.sqrt(terms.batch_size):.1f} of their mean; a loop that sets the loss to zero each time "
         f"leaves the last sample alone",
-        fix=BEFORE_THE_LOOP,
+        fix=_over_all(plan),
         figures={
             **{f"noise.{term.name}": term.noise for term in told},
             **{f"by_last.{term.name}": term.by_last for term in told if not math.isnan(term.by_last)},

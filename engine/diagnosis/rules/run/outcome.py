@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
@@ -23,7 +25,7 @@ UNDEFINED = 2
     precedence=Precedence.SCHEDULE,
     cost=Cost.RECORDS,
 )
-def absurd_loss(records: RecordFacts) -> Answer:
+def absurd_loss(records: RecordFacts, plan: PlanFacts | None = None) -> Answer:
     """The newest losses above 1e18, or a thousand times the first (an error), or above 1e10 (a warning).
 
     Costs: the weights are far beyond any that answer; what follows is overflow.
@@ -45,7 +47,10 @@ def absurd_loss(records: RecordFacts) -> Answer:
         why="it blew up: the updates are larger than what they should correct"
         if is_blown
         else "inputs, targets or outputs are not scaled: squares of such values leave single precision",
-        fix=Fix("a tenth of the learning rate, a warmup, and clip the gradient; scale inputs and targets"),
+        fix=Fix(
+            "a tenth of the learning rate, a warmup, and clip the gradient; scale inputs and targets",
+            remedies.slower(plan) if is_blown else None,
+        ),
         figures={"first": first, "last": now},
         because=("N901", "O601"),
     )
@@ -81,7 +86,10 @@ def undefined_monitor(monitor: MonitorFacts, records: RecordFacts) -> Answer:
         where=f"newest at epoch {monitor.epochs[-1]}",
         why=f"{monitor.metric} chooses the best checkpoint"
         + (": there is none, and early stopping counts every validation as a bad one" if never else ", and cannot now"),
-        fix=Fix("look at predictions and labels of the validation split, or monitor another metric: train.monitor"),
+        fix=Fix(
+            "look at predictions and labels of the validation split, or monitor another metric: train.monitor",
+            None if monitor.metric == "loss" else {"train.monitor": "loss", "train.monitor_mode": "min"},
+        ),
         figures={"undefined": missing, "validations": monitor.num_validations},
         because=("N901", "E1007"),
     )

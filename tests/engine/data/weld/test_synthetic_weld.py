@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import RidgeClassifier
 
-from trainctl.engine.data.weld.load import shapes_of
+from trainctl.engine.data.weld.load import load_weld, shapes_of
 from trainctl.engine.data.weld.options import CLASSES, MODALITIES, WeldData
 from trainctl.engine.data.weld.synthetic import _pattern_of, synthetic_weld
 
@@ -69,3 +69,17 @@ def test_the_default_size_is_drawn_in_less_than_three_seconds() -> None:
     started = time.process_time()
     synthetic_weld([48] * 12, shapes_of(WeldData()), 0.1, 0)
     assert time.process_time() - started < 3
+
+
+def test_built_in_welds_of_one_class_split_by_class_are_of_all_classes_on_both_sides() -> None:
+    small = {"video": (2, 4), "image": (2, 4), "audio": (2, 4), "sensor": (8, 3)}
+    plain = WeldData(variant="one-class-train", samples=60, val_samples=48, **small)  # type: ignore[arg-type]
+    given, anew = (
+        load_weld(options, 3, None, val_batch_size=8)
+        for options in (plain, plain.model_copy(update={"split": "stratified", "val_fraction": 0.25}))
+    )
+    counts = [torch.bincount(part.labels, minlength=12).tolist() for part in (anew.train, anew.val)]
+    assert torch.bincount(given.train.labels).tolist() == [60]
+    assert counts == [[48, *[3] * 11], [16, *[1] * 11]]
+    assert sorted([*anew.train.names, *anew.val.names]) == sorted([*given.train.names, *given.val.names])
+    assert "split anew: 25%" in anew.notes[0]

@@ -246,10 +246,12 @@ def test_too_few_samples_for_a_batch_name_a_size_that_has_room_for_two_classes()
     assert finding.fix.set == {"train.batch_size": 4}
 
 
-def test_the_last_line_says_error_where_an_error_follows_from_a_warning() -> None:
+def test_the_cause_of_an_error_is_one_where_it_would_be_a_warning_by_itself() -> None:
     labels = sizes_of(990, *(10,) * 11)
     facts = drawn(labels, "stratified", 32)
     report = diagnose(Evidence(labels=measure_labels(labelled(labels)), sampler=facts))
-    assert (report.findings[0].code, report.findings[0].severity) == ("D103", Severity.WARNING)
-    assert report.verdict is Verdict.WRONG, "of D101, which follows from it"
+    assert (report.findings[0].code, report.findings[0].severity) == ("D103", Severity.ERROR)
+    alone = diagnose(Evidence(labels=measure_labels(labelled(labels)))).findings
+    assert [one.severity for one in alone] == [Severity.WARNING]
+    assert report.verdict is Verdict.WRONG
     assert "".join(text for text, _ in verdict_line(report)).startswith("✗ wrong: deal with D103 class imbalance first")

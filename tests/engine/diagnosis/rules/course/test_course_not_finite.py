@@ -73,3 +73,9 @@ def test_a_gradient_of_exactly_zero() -> None:
     assert found(still)["G701"].severity is Severity.ERROR
     assert "G701" not in found(steps(loss=falling(80), grad_norm=[0.0] * 80)), "rounded in print"
     assert "G701" not in found(steps(loss=[0.5] * 20 + [0.0] * 60, grad_norm=[1.0] * 20 + [0.0] * 60)), "all learned"
+
+
+def test_a_scale_that_fell_before_and_norms_that_are_bad_after_make_no_circle() -> None:
+    scale = [65536.0] * 20 + [65536.0 * 0.5**k for k in range(1, 11)] + [64.0] * 30
+    rows = steps(loss=with_bad(falling(60), 31), grad_norm=with_bad(np.ones(60), 32), loss_scale=scale)
+    assert {"N901", "N902"} <= set(found(rows))
