@@ -39,7 +39,7 @@ def conclude(paths: RunPaths, state: RunState, budget_s: float = BUDGET_S) -> Ju
         return Judgement(not_judged=err.message)
     except Exception as err:  # the rules' mistake, or a file that somebody changed: the run itself went as it went
         return Judgement(not_judged=f"the rules failed: {type(err).__name__}: {err}")
-    last = evidence.records.last_step if evidence.records else 0
+    last = source.records.last_step if source.records else 0
     reported = [finding for finding in report.findings if finding.confidence is not Confidence.HINT]
     codes = {finding.code for finding in reported}
     found = [_reported(finding, last) for finding in reported]

@@ -86,13 +86,13 @@ class EventWriter:
         self._path = paths.events
 
     @staticmethod
-    def made(kind: EventKind, step: int, data: dict[str, Any]) -> EventLine:
-        """An event that happens now, ready to be appended later.
+    def made(kind: EventKind, step: int, data: dict[str, Any], when: float | None = None) -> EventLine:
+        """An event ready to be appended later; it happened at `when`, none: now.
 
         Raises:
             ValueError: `data` holds what JSON cannot.
         """
-        return _line(Event(kind, step, time.time(), data))
+        return _line(Event(kind, step, time.time() if when is None else when, data))
 
     def append_all(self, lines: Sequence[EventLine]) -> None:
         """Append several events at once.

@@ -65,11 +65,10 @@ def create_run(root: Path, preset: str) -> RunPaths:
     Raises:
         UserError: the disk refuses.
     """
-    label = re.sub(r"[^A-Za-z0-9._-]+", "-", _short_name(preset)).strip("-.") or "run"
     with disk_errors(root):
-        _make_private(root)
+        make_private(root)
         while True:
-            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{label[:60]}-{os.urandom(2).hex()}"
+            name = new_name(preset)
             with contextlib.suppress(FileExistsError):
                 (root / name).mkdir(mode=0o700)
                 _give_us_rights(root / name)
@@ -78,7 +77,13 @@ def create_run(root: Path, preset: str) -> RunPaths:
     return RunPaths(root / name)
 
 
-def _make_private(root: Path) -> None:
+def new_name(preset: str) -> str:
+    """Name of a run that begins now: `<YYYYmmdd-HHMMSS>-<preset>-<id>`."""
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", _short_name(preset)).strip("-.") or "run"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{label[:60]}-{os.urandom(2).hex()}"
+
+
+def make_private(root: Path) -> None:
     """Make the folder of runs, with those above it: whatever the umask, nobody else writes there, and we do.
 
     Commands are obeyed from there, and who may write above it can put another folder in its place.

@@ -47,6 +47,8 @@ class RecordLayout:
     """What a term is, where its task says so."""
     frozen: tuple[str, ...] = ()
     """Module groups without a trainable parameter (shown as frozen)."""
+    unmeasured: tuple[str, ...] = ()
+    """Fields that a log of another tool has no figures for: NaN (a count: 0) in every record, and never a column."""
 
     @property
     def dtype(self) -> np.dtype[np.void]:
@@ -91,6 +93,7 @@ class RecordLayout:
             "scalars": list(self.scalars),
             "kinds": dict(self.kinds),
             "frozen": list(self.frozen),
+            "unmeasured": list(self.unmeasured),
         }
 
     @classmethod
@@ -105,6 +108,7 @@ class RecordLayout:
             scalars=_names(data["scalars"]),
             kinds=_kinds(data.get("kinds", {})),
             frozen=_names(data.get("frozen", ())),
+            unmeasured=_names(data.get("unmeasured", ())),
         )
 
 

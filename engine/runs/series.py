@@ -33,14 +33,15 @@ def series_names(dtype: np.dtype[np.void], layout: RecordLayout) -> tuple[str, .
     `update_ratio`, `num_classes`, `data_s`, `step_s`, `amp_scale`, `epoch`, `scalar.<name>`; for each loss term
     `raw.<term>`, `weight.<term>`, `weighted.<term>` (raw times weight) and `share.<term>` (its part of the sum of the
     weighted terms' magnitudes, NaN where that is 0 or not finite); `time` (seconds since the first record of the run).
-    A field the records lack has no column.
+    A field the records lack, or that nobody measured, has no column.
     """
-    fields = dtype.names or ()
+    fields = _measured(dtype, layout)
     names = [name for name in fields if name in PLAIN or name.startswith(PREFIXES)]
     names += [name for name in ("lr", "time") if name in fields]
     names += [f"lr.{name}" for name in _named_rates(fields, layout)]
-    terms = _terms(fields, layout)
-    return (*names, *(f"{kind}.{term}" for kind in ("raw", "weight", "weighted", "share") for term in terms))
+    names += [f"raw.{term}" for term in _terms(fields, layout)]
+    weighted = _weighted(fields, layout)
+    return (*names, *(f"{kind}.{term}" for kind in ("weight", "weighted", "share") for term in weighted))
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def derive_series(records: Records, layout: RecordLayout, start: float) -> Serie
     """
     names = series_names(records.dtype, layout)
     block = SeriesBlock(names, np.empty((len(names), len(records)), np.float32))
-    rows, rates = dict(block.items()), _named_rates(records.dtype.names or (), layout)
+    fields = _measured(records.dtype, layout)
+    rows, rates = dict(block.items()), _named_rates(fields, layout)
     with np.errstate(all="ignore"):  # a value that overflows float32 is data here: it shows as infinite
         for name, row in rows.items():
             if name == "lr":
@@ -83,8 +85,15 @@ def derive_series(records: Records, layout: RecordLayout, start: float) -> Serie
                 row[:] = records["time"] - start
             elif name in PLAIN or name.startswith(PREFIXES):
                 row[:] = records[name]
-        _fill_terms(rows, records, _terms(records.dtype.names or (), layout))
+        for term in _terms(fields, layout):
+            rows[f"raw.{term}"][:] = records[f"term.{term}"]
+        _fill_weighted(rows, records, _weighted(fields, layout))
     return block
+
+
+def _measured(dtype: np.dtype[np.void], layout: RecordLayout) -> tuple[str, ...]:
+    """Fields that hold figures."""
+    return tuple(name for name in dtype.names or () if name not in layout.unmeasured)
 
 
 def _named_rates(fields: tuple[str, ...], layout: RecordLayout) -> dict[str, int]:
@@ -95,13 +104,18 @@ def _named_rates(fields: tuple[str, ...], layout: RecordLayout) -> dict[str, int
 
 
 def _terms(fields: tuple[str, ...], layout: RecordLayout) -> list[str]:
-    return [term for term in layout.terms if f"term.{term}" in fields and f"weight.{term}" in fields]
+    known = {*fields, *layout.unmeasured}
+    return [term for term in layout.terms if f"term.{term}" in fields and f"weight.{term}" in known]
 
 
-def _fill_terms(rows: dict[str, Floats], records: Records, terms: list[str]) -> None:
+def _weighted(fields: tuple[str, ...], layout: RecordLayout) -> list[str]:
+    """Terms of which the weight is known too."""
+    return [term for term in _terms(fields, layout) if f"weight.{term}" in fields]
+
+
+def _fill_weighted(rows: dict[str, Floats], records: Records, terms: list[str]) -> None:
     total = np.zeros(len(records))
     for term in terms:
-        rows[f"raw.{term}"][:] = records[f"term.{term}"]
         rows[f"weight.{term}"][:] = records[f"weight.{term}"]
         np.multiply(rows[f"raw.{term}"], records[f"weight.{term}"], out=rows[f"weighted.{term}"])
         total += np.abs(rows[f"weighted.{term}"])

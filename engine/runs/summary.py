@@ -45,7 +45,7 @@ class Summary:
     epochs: int
     """Finished epochs."""
     seconds: float
-    """Time spent in training and validation."""
+    """Time spent in training and validation; NaN: a log of another tool does not tell."""
     samples_per_s: float
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     """Last validation, by name."""
@@ -93,7 +93,7 @@ def _from_json(data: dict[str, Any]) -> Summary:
         state=RunState(data["state"]),
         steps=int(data["steps"]),
         epochs=int(data["epochs"]),
-        seconds=float(data["seconds"]),
+        seconds=_number(data["seconds"]),
         samples_per_s=_number(data.get("samples_per_s")),
         metrics={name: _number(value) for name, value in data.get("metrics", {}).items()},
         best=_best(data.get("best")),

@@ -5,6 +5,7 @@ Imports none of them: `trainctl --help` is printed from this table alone.
 
 from __future__ import annotations
 
+import keyword
 from dataclasses import dataclass
 
 
@@ -20,7 +21,8 @@ class CommandEntry:
 
 
 def _entry(name: str, text: str) -> CommandEntry:
-    return CommandEntry(f"trainctl.tui.cli.commands.{name.replace('-', '_')}", text)
+    module = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
+    return CommandEntry(f"trainctl.tui.cli.commands.{module}", text)
 
 
 COMMANDS: dict[str, CommandEntry] = {
@@ -37,6 +39,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "compare": "Set runs side by side: figures, configuration.",
         "tail": "Follow a run in plain text.",
         "send": "Ask a running training to pause, stop, save or change a value.",
+        "import": "Make runs of other tools' logs.",
         "export": "Write records or the model in other formats.",
         "evaluate": "Measure a checkpoint on data.",
         "predict": "Apply a checkpoint to files.",

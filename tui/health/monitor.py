@@ -98,8 +98,8 @@ class Monitor:
             return Health(problem=str(err))
         self._hear()
         report = diagnose(evidence, seconds=time.perf_counter() - started)
-        facts = evidence.records
-        assert facts is not None, "the evidence of a run has its records"
+        facts = self._source().records
+        assert facts is not None, "a run that could be read has records"
         health = health_of(report, self._spoken, facts.last_step)
         warnings = tuple(str(event.data.get("text", "")) for event in self._warned)
         return replace(health, is_over=facts.is_over, warnings=warnings)

@@ -324,7 +324,8 @@ class RunView:
         self._times.extend(records["step"], records["time"] - self._start)
 
     def _note_nonfinite(self, records: Records) -> None:
-        if self.first_nonfinite is None and "loss" in (records.dtype.names or ()):
+        is_known = "loss" in (records.dtype.names or ()) and not (self.layout and "loss" in self.layout.unmeasured)
+        if self.first_nonfinite is None and is_known:
             wrong = np.flatnonzero(~np.isfinite(records["loss"]))
             if len(wrong):
                 self.first_nonfinite = int(records["step"][wrong[0]])

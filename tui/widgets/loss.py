@@ -60,6 +60,8 @@ def term_lines(view: RunView, mode: LossMode) -> Iterator[Line]:
         return
     for k, name in enumerate(terms):
         series = view.series.get(f"{mode}.{name}")
+        if series is None and mode is LossMode.WEIGHTED:
+            series = view.series.get(f"raw.{name}")  # of a log of another tool, whose weights nobody knows
         if series is not None:
             yield Line(name, series, part_ink(k))
 

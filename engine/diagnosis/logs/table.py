@@ -65,6 +65,8 @@ class LogTable:
     step_name: str = ""
     """The name in the log that `steps` is read from; empty: it is a part of the text, or unknown."""
     epoch_name: str = ""
+    times: Floats | None = None
+    """When each row was written, seconds since 1970, shape (rows,); NaN: unknown. None: the format does not tell."""
 
     @property
     def num_values(self) -> int:

@@ -27,6 +27,7 @@ from trainctl.engine.diagnosis.records.clusters import recorded_clusters
 from trainctl.engine.diagnosis.records.contrast import recorded_contrast
 from trainctl.engine.diagnosis.records.course import Extent, recorded_course
 from trainctl.engine.diagnosis.records.gates import recorded_gates
+from trainctl.engine.diagnosis.records.imported import ORIGIN, imported_log, imported_records
 from trainctl.engine.diagnosis.records.overlap import NOT_RECORDED, recorded_overlap
 from trainctl.engine.diagnosis.records.scan import RecordScan
 from trainctl.engine.diagnosis.records.terms import MOST_END, recorded_terms
@@ -96,6 +97,8 @@ class RunEvidence:
         self._warmup_steps = 0
         self._plan: PlanFacts | None = None
         self._meta: dict[str, Any] | None = None
+        self.records: RecordFacts | None = None
+        """What the records say as a whole, as of the last reading; none before."""
 
     def read(self, keep_going: Callable[[], bool] = lambda: True) -> Evidence:
         """What the run says of itself now. Where `keep_going` says no, it is that of fewer records.
@@ -104,20 +107,22 @@ class RunEvidence:
             UserError: a newer version wrote it, or it has no records.
         """
         self._read_events()
+        self._meta = self._meta or _tolerant(lambda: read_meta(self.paths))
+        if ORIGIN in (self._meta or {}):
+            return self._imported()
         self._scan.advance(keep_going)
         layout = self._scan.reader.layout
         if layout is None or not self._scan.count:
             raise UserError(
                 f"{self.paths.root} has no step records yet", "wait for its first step, or name another run"
             )
-        self._meta = self._meta or _tolerant(lambda: read_meta(self.paths))
         self._plan = self._plan or _plan(self.paths)
         meta, plan = self._meta or {}, self._plan
         stored = self._scan.reader.stored()
         newest, beginning = stored[-self._most_judged(layout) :], stored[:MOST_END]
         first = beginning[:1]
-        state, is_crashed = _state(self.paths) if self._ends_as is None else (self._ends_as, False)
-        records = self._scan.facts(str(state), is_crashed=is_crashed)
+        state, is_crashed = self._state()
+        self.records = records = self._scan.facts(str(state), is_crashed=is_crashed)
         labels = _labels(meta)
         contrast = recorded_contrast(newest, layout, records, plan, self._steps_per_epoch)
         parts: dict[str, Any] = {
@@ -139,6 +144,19 @@ class RunEvidence:
             environment=_environment(meta),
             missing={name: why for name, why in WHY_MISSING.items() if parts.get(name) is None},
         )
+
+    def _imported(self) -> Evidence:
+        """A run that was made of another tool's log is judged as that log."""
+        stored = self._scan.reader.stored()
+        if not len(stored):
+            raise UserError(f"{self.paths.root} has no step records yet", "wait for its first row")
+        state, is_crashed = self._state()
+        self.records = imported_records(stored, str(state), is_crashed=is_crashed)
+        events = self._history.validations()
+        return Evidence(log=imported_log(stored, events, self._meta or {}, self.paths.root.name))
+
+    def _state(self) -> tuple[RunState, bool]:
+        return _state(self.paths) if self._ends_as is None else (self._ends_as, False)
 
     def _terms(
         self, beginning: Records, newest: Records, layout: RecordLayout, records: RecordFacts

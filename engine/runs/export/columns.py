@@ -38,6 +38,8 @@ def flat_columns(dtype: np.dtype[np.void], layout: RecordLayout) -> list[Column]
     """Every column of the records, in the order of their fields: `lr[0]`, `classes.open`."""
     out: list[Column] = []
     for name in dtype.names or ():
+        if name in layout.unmeasured:
+            continue
         shape = dtype[name].shape
         if not shape:
             out.append(Column(name, name))

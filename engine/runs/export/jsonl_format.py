@@ -33,7 +33,7 @@ def write_validations(tables: Tables, path: Path) -> None:
 
 def step_objects(records: Records, layout: RecordLayout) -> Iterator[dict[str, Any]]:
     """Each record as plain data that strict JSON allows, by field; NaN and infinities are None."""
-    names = records.dtype.names or ()
+    names = [name for name in records.dtype.names or () if name not in layout.unmeasured]
     columns = [_plain(shortest(records[name])) for name in names]
     for values in zip(*columns, strict=True):
         step = dict(zip(names, values, strict=True))

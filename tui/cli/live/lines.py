@@ -21,7 +21,8 @@ LEAST_WIDTH = 20
 
 def term_figures(record: Record, layout: RecordLayout) -> dict[str, float]:
     """Loss and each raw term of a step."""
-    return {"loss": float(record["loss"])} | {name: float(record[f"term.{name}"]) for name in layout.terms}
+    total = {} if "loss" in layout.unmeasured else {"loss": float(record["loss"])}
+    return total | {name: float(record[f"term.{name}"]) for name in layout.terms}
 
 
 def class_line(record: Record, layout: RecordLayout, most: int = 8) -> str:
@@ -42,7 +43,8 @@ def class_line(record: Record, layout: RecordLayout, most: int = 8) -> str:
 def step_line(record: Record, layout: RecordLayout) -> str:
     """One step."""
     head = f"step {int(record['step'])}  epoch {int(record['epoch'])}"
-    rest = {"lr": float(record["lr"][0]), "grad norm": float(record["grad_norm"])}
+    known = {"lr": float(record["lr"][0]), "grad norm": float(record["grad_norm"])}
+    rest = {name: value for name, value in known.items() if name.replace(" ", "_") not in layout.unmeasured}
     text = f"{head}  {figures(term_figures(record, layout) | rest)}  {class_line(record, layout)}"
     return printable(text).rstrip()
 
