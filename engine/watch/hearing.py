@@ -5,7 +5,9 @@ One for the process, as torch's hooks are. Knows hooks and boundaries, no rows a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -32,6 +34,15 @@ class Loop(Protocol):
         ...
 
     @property
+    def is_gone(self) -> bool:
+        """Whether all of its optimisers are: its training is over."""
+        ...
+
+    def retire(self, error: Exception | None = None) -> None:
+        """Its training is over, or what it records failed with an error."""
+        ...
+
+    @property
     def has_labels(self) -> bool:
         """Whether `labels` was given."""
         ...
@@ -45,6 +56,23 @@ class Loop(Protocol):
         ...
 
 
+Method = Callable[..., Any]
+
+
+def _harmless(method: Method) -> Method:
+    """A method whose failure ends the recording, and not the training that is recorded."""
+
+    @functools.wraps(method)
+    def heard(self: Hearing, *args: Any) -> Any:
+        try:
+            return method(self, *args)
+        except Exception as err:
+            self.fail(err)
+            return None
+
+    return heard
+
+
 class Hearing:
     """The watches of this process and the optimisers that they hear."""
 
@@ -53,12 +81,13 @@ class Hearing:
         self._ears = Ears()
         self._loops: list[Loop] = []
         self._of: dict[int, tuple[Boundary, Loop]] = {}
-        self._strangers: set[int] = set()
+        self._strangers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._handles: list[RemovableHandle] = []
 
     def join(self, loop: Loop, boundaries: Sequence[Boundary]) -> None:
         """Tell `loop` of its optimisers from now on."""
         if not self._loops:
+            self._ears = Ears()  # what was heard of earlier loops is nothing of this one's
             listen(self)
             self._handles = [
                 register_optimizer_step_pre_hook(self._before_step),
@@ -90,16 +119,25 @@ class Hearing:
         entry = self._of.get(id(optimizer))
         if entry is not None and entry[0].optimizer is optimizer:
             return entry
-        if id(optimizer) in self._strangers:
+        if optimizer in self._strangers:
             return None
+        for loop in [one for one in self._loops if one.is_gone]:
+            loop.retire()
         for loop in self._loops:
             boundary = loop.claim(optimizer)
             if boundary is not None:
                 self._of[id(optimizer)] = boundary, loop
                 return boundary, loop
-        self._strangers.add(id(optimizer))
+        self._strangers.add(optimizer)
         return None
 
+    def fail(self, error: Exception) -> None:
+        """Record nothing more: it is not known whose fault it was."""
+        for loop in list(self._loops):
+            self.leave(loop)
+            loop.retire(error)
+
+    @_harmless
     def _before_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not is_here():
             return None
@@ -113,11 +151,16 @@ class Hearing:
                 loop.begin(boundary, self._ears.heard)
                 boundary.before(optimizer, self._ears.heard)
 
-        changed = with_closure(args, kwargs, measure)
+        changed = with_closure(args, kwargs, lambda: self._quietly(measure))
         if changed is None:
             measure()
         return changed
 
+    @_harmless
+    def _quietly(self, measure: Callable[[], None]) -> None:
+        measure()
+
+    @_harmless
     def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         del args, kwargs
         if not is_here():
@@ -129,11 +172,13 @@ class Hearing:
             boundary.after(optimizer)
             loop.after(boundary)
 
+    @_harmless
     def scaled(self, scaler: GradScaler, loss: Tensor, scaled: Tensor) -> None:
         """See `moments.Listener`."""
         heard = self._ears.heard
         heard.scaler, heard.scaled = scaler, (scaled, loss.detach())
 
+    @_harmless
     def backward(self, loss: Tensor) -> None:
         """See `moments.Listener`."""
         heard = self._ears.heard
@@ -147,6 +192,7 @@ class Hearing:
             heard.batches.append(heard.newest)
             heard.newest = None
 
+    @_harmless
     def before_clipping(self, params: list[Tensor]) -> None:
         """See `moments.Listener`."""
         for boundary, _ in list(self._of.values()):
@@ -154,6 +200,7 @@ class Hearing:
             if optimizer is not None:
                 boundary.before_clipping(params, self._ears.heard, optimizer)
 
+    @_harmless
     def scaler_stepped(self, scaler: GradScaler, optimizer: Optimizer) -> None:
         """See `moments.Listener`."""
         entry = self._of.get(id(optimizer))
@@ -169,10 +216,12 @@ class Hearing:
             boundary.after(optimizer)
             loop.after(boundary)
 
+    @_harmless
     def loader_begun(self, loader: DataLoader[Any], iterator: object) -> None:
         """See `moments.Listener`."""
         self.loaders.begun(loader, iterator)
 
+    @_harmless
     def fetched(self, iterator: object, batch: object, seconds: float) -> None:
         """See `moments.Listener`."""
         heard = self._ears.heard

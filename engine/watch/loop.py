@@ -50,6 +50,8 @@ class WatchedLoop:
         take_labels: takes the classes out of a batch of the loader; None: they are looked for.
         after_step: called between two steps, with the number of steps.
         epoch_over: called with an epoch that is over and the number of steps, before the next one's first step is kept.
+        retire: called when its training is over, or cannot be recorded any more.
+        may_begin: whether an optimiser that nobody named may be heard.
 
     Attributes:
         step: steps so far.
@@ -67,7 +69,10 @@ class WatchedLoop:
         take_labels: Callable[[Any], Any] | None,
         after_step: Callable[[int], None],
         epoch_over: Callable[[int, int], None],
+        retire: Callable[[Exception | None], None],
+        may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._retire, self._may_begin = retire, may_begin
         self.model = groups.inner(model)
         self.boundaries = [Boundary(name, one, self._network(one)) for name, one in optimizers.items()]
         self._is_open = not optimizers
@@ -88,6 +93,15 @@ class WatchedLoop:
         self.graph: Any = None
 
     @property
+    def is_gone(self) -> bool:
+        """See `hearing.Loop`."""
+        return bool(self.boundaries) and all(boundary.optimizer is None for boundary in self.boundaries)
+
+    def retire(self, error: Exception | None = None) -> None:
+        """See `hearing.Loop`."""
+        self._retire(error)
+
+    @property
     def has_labels(self) -> bool:
         """See `hearing.Loop`."""
         return self._take_labels is not None
@@ -99,7 +113,7 @@ class WatchedLoop:
 
     def claim(self, optimizer: Optimizer) -> Boundary | None:
         """See `hearing.Loop`."""
-        if not self._is_open:
+        if not self._is_open or not self._may_begin():
             return None
         name = type(optimizer).__name__.lower()
         taken = sum(1 for boundary in self.boundaries if boundary.name.rstrip("0123456789") == name)

@@ -30,7 +30,7 @@ class Orders:
     """What one watched loop is told.
 
     Args:
-        desk: the outside.
+        desk: gives the outside.
         boundaries: of its optimisers; may grow.
 
     Attributes:
@@ -39,10 +39,14 @@ class Orders:
         asks_to_stop: whether the loop looks at `should_stop`.
     """
 
-    def __init__(self, desk: Desk, boundaries: Callable[[], Sequence[Boundary]]) -> None:
-        self._desk, self._boundaries = desk, boundaries
+    def __init__(self, desk: Callable[[], Desk], boundaries: Callable[[], Sequence[Boundary]]) -> None:
+        self._find_desk, self._boundaries = desk, boundaries
         self.on_checkpoint: OwnCheckpoint | None = None
         self.should_stop = self.asks_to_stop = False
+
+    @property
+    def _desk(self) -> Desk:
+        return self._find_desk()
 
     def listen(self, step: int) -> None:
         """Obey what has arrived.

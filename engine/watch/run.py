@@ -22,6 +22,7 @@ from trainctl.engine.config.yamlfile import dump
 from trainctl.engine.errors import ExitCode, UserError, kind_and_words
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.index import create_run
+from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.record import Records
 from trainctl.engine.runs.states import RunState
@@ -46,15 +47,15 @@ class WatchedRun:
         root: the folder of runs.
         name: of the run.
         monitor: metric that says which validation is the best; empty: the first that is given.
+        made: directory that was made for this run; used where nothing is in it yet.
 
     Raises:
         UserError: the disk refuses.
     """
 
-    def __init__(self, root: Path, name: str, monitor: str) -> None:
+    def __init__(self, root: Path, name: str, monitor: str, made: Path | None = None) -> None:
         self.name, self._monitor = name, monitor
-        self.paths = create_run(root, name)
-        self.lock = RunLock(self.paths)
+        self.paths, self.lock = _opened(root, name, made)
         self.writer = RunWriter(self.paths)
         self._began = time.monotonic()
         self.desk: Desk = desk_of(self.writer, name, "", Signals())
@@ -164,6 +165,18 @@ class WatchedRun:
         )
         self.writer.end(ending, step, summary)
         self.lock.release()
+
+
+def _opened(root: Path, name: str, made: Path | None) -> tuple[RunPaths, RunLock]:
+    """The directory that was made for the run, unless another process has it or had it; else a new one."""
+    if made is not None and made.is_dir() and not RunPaths(made).meta.exists():
+        with contextlib.suppress(UserError):
+            lock = RunLock(RunPaths(made))
+            if not RunPaths(made).meta.exists():
+                return RunPaths(made), lock
+            lock.release()
+    paths = create_run(root, name)
+    return paths, RunLock(paths)
 
 
 def _number(value: Any) -> float:

@@ -19,12 +19,14 @@ import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 
-from trainctl.engine.errors import kind_and_words
+from trainctl.engine.errors import ExitCode, kind_and_words
 from trainctl.engine.ranks import present_ranks
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.index import runs_root
+from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Judgement
 from trainctl.engine.runs.term_kinds import TermKind
+from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.record.recorder import Recorder
 from trainctl.engine.watch import about, groups
 from trainctl.engine.watch.columns import Columns, Step, decide
@@ -53,17 +55,23 @@ class Watch:
         model: nn.Module | None,
         labels: Callable[[Any], Any] | None,
         config: Mapping[str, Any],
-        run: WatchedRun,
+        open_run: Callable[[], WatchedRun],
         kinds: Mapping[str, TermKind],
         epochs: int,
         total_steps: int,
+        *,
+        may_begin: Callable[[], bool] = lambda: True,
+        succeed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._run, self._config, self._kinds = run, config, dict(kinds)
+        self._succeed = succeed
+        self._open_run, self._config, self._kinds = open_run, config, dict(kinds)
+        self._opened: WatchedRun | None = None
         self._epochs, self._total_steps = epochs, total_steps
         self._pid = os.getpid()
         rows = Rows(self._open)
-        self._loop = WatchedLoop(optimizers, model, rows, labels, self._after_step, run.epoch_ended)
-        self._orders = Orders(run.desk, lambda: self._loop.boundaries)
+        told = (self._after_step, self._epoch_over, self._retire)
+        self._loop = WatchedLoop(optimizers, model, rows, labels, *told, may_begin=may_begin)
+        self._orders = Orders(lambda: self._run.desk, lambda: self._loop.boundaries)
         self._said_late, self._first_epoch = False, 1
         self._is_over = False
         self._validated_at = time.monotonic()
@@ -72,9 +80,31 @@ class Watch:
         _hook_endings()
 
     @property
+    def _run(self) -> WatchedRun:
+        """The run; its directory is made when it is first asked for.
+
+        Raises:
+            UserError: the disk refuses.
+        """
+        if self._opened is None:
+            self._opened = self._open_run()
+        return self._opened
+
+    @property
     def path(self) -> Path | None:
         """The run directory."""
         return self._run.paths.root
+
+    def hears(self, optimizers: Mapping[str, Optimizer]) -> bool:
+        """Whether one of these optimisers is its own, or all of its own are gone: its training is over then."""
+        mine = [boundary.optimizer for boundary in self._loop.boundaries]
+        is_named = any(one is other for one in mine for other in optimizers.values() if one is not None)
+        return is_named or self._loop.is_gone
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was to begin with the first optimiser step, and none was taken yet."""
+        return self._opened is None and not self._loop.step
 
     @property
     def step(self) -> int:
@@ -131,9 +161,11 @@ class Watch:
             return
         self._is_over = True
         ALIVE.remove(self)
+        HEARING.leave(self._loop)
+        if self._opened is None:
+            return  # it was to begin with the first step, and none was taken
         try:
             self._loop.end()
-            HEARING.leave(self._loop)
             if self._loop.step:
                 self._run.epoch_ended(self._loop.epoch, self._loop.step)
             if error is not None and not isinstance(error, (KeyboardInterrupt, StopTraining)):
@@ -143,7 +175,21 @@ class Watch:
         except Exception as err:
             say(f"the end of {self._run.paths.root} could not be written: {kind_and_words(err)}")
 
-    def _judge(self, state: Any) -> Judgement:
+    def _retire(self, error: Exception | None) -> None:
+        """Its training is over, or what records it has failed."""
+        if error is None:
+            self.close()
+            self._succeed()
+            return
+        say(f"recording stopped at step {self._loop.step}, the training goes on: {kind_and_words(error)}")
+        if self._opened is not None and not self._is_over:
+            log_traceback(self._run.paths, "".join(traceback.format_exception(error)))
+            self._is_over = True
+            ALIVE.remove(self)
+            ending = Ending(RunState.FAILED, f"recording stopped: {kind_and_words(error)}", ExitCode.RUN_FAILED)
+            self._run.end(ending, self._loop.step, lambda: self._judge(ending.state))
+
+    def _judge(self, state: RunState) -> Judgement:
         from trainctl.engine.diagnosis.conclusion import conclude
 
         try:
@@ -198,6 +244,9 @@ class Watch:
             found["class_counts"] = {"train": np.bincount(labels, minlength=len(classes)).tolist()}
         return found
 
+    def _epoch_over(self, epoch: int, step: int) -> None:
+        self._run.epoch_ended(epoch, step)
+
     def _after_step(self, step: int) -> None:
         loop = self._loop
         if loop.rows.late and not self._said_late:
@@ -245,19 +294,36 @@ def watch(
     named = _named(optimizers)
     if not present_ranks().leads:
         return _silent()
-    for old in [one for one in ALIVE if _is_same(one, named)]:
+    for old in [one for one in ALIVE if one.hears(named) or one.is_waiting]:
         old.close()
     root = runs_root(None if runs_dir is None else Path(runs_dir), os.environ)
-    run = WatchedRun(root, name or about.script_name(sys.argv), monitor)
-    return Watch(named, model, labels, config or {}, run, kinds or {}, epochs, total_steps)
+    run = WatchedRun(root, name or about.script_name(sys.argv), monitor, _made_for_us())
+    return Watch(named, model, labels, config or {}, lambda: run, kinds or {}, epochs, total_steps)
 
 
-def _is_same(old: Watch, named: Mapping[str, Optimizer]) -> bool:
-    """Whether an older watch hears one of these optimisers, or all of its own are gone: its training is over."""
-    mine = [boundary.optimizer for boundary in old._loop.boundaries]  # pyright: ignore[reportPrivateUsage]
-    return any(one is other for one in mine for other in named.values() if one is not None) or (
-        bool(mine) and all(one is None for one in mine)
-    )
+def _made_for_us() -> Path | None:
+    """The directory that `trainctl run -- ...` made for this program."""
+    made = os.environ.get("TRAINCTL_WATCH_RUN")
+    return Path(made) if made else None
+
+
+def watch_when_stepped(name: str, root: str | None, made: str | None) -> None:
+    """As `watch`, but the run begins with the first optimiser step; further trainings of the process get a run each.
+
+    Args:
+        name: of the run; empty: the script's.
+        root: the folder of runs.
+        made: directory that was made for the first run.
+    """
+    folder = runs_root(None if root is None else Path(root), os.environ)
+
+    def open_run() -> WatchedRun:
+        return WatchedRun(folder, name or about.script_name(sys.argv), "", None if made is None else Path(made))
+
+    def begin() -> None:
+        Watch({}, None, None, {}, open_run, {}, 0, 0, may_begin=lambda: present_ranks().leads, succeed=begin)
+
+    begin()
 
 
 def _named(given: Sequence[Any]) -> dict[str, Optimizer]:
