@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -90,11 +90,10 @@ class Explanation:
         """Evidence that it uses where there is some, in words."""
         return tuple(EVIDENCE.get(part, part) for part in self.rule.welcomes)
 
-    @property
-    def text(self) -> str:
-        """All of it but the evidence and the other rules, as one plain text."""
+    def in_words(self, say: Callable[[str], str] = str) -> str:
+        """All of it but the evidence and the other rules, as one plain text; `say` is how each English text is said."""
         labelled = [("What it costs", self.costs), ("What to do", self.do)]
-        return " ".join([*self.test, *(f"{label}: {text}" for label, text in labelled if text)])
+        return " ".join([*map(say, self.test), *(f"{say(label)}: {say(text)}" for label, text in labelled if text)])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""

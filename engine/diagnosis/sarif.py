@@ -6,7 +6,7 @@ text). Where a finding has no place in a file, it has no location: none is inven
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,14 @@ class Place:
 
 
 def to_sarif(
-    report: Report, *, title: str, version: str, places: Mapping[str, Place], of_log: bool = False
+    report: Report,
+    *,
+    title: str,
+    version: str,
+    places: Mapping[str, Place],
+    of_log: bool = False,
+    language: str = "en-US",
+    say: Callable[[str], str] = str,
 ) -> dict[str, Any]:
     """One run of the tool `trainctl`.
 
@@ -40,46 +47,49 @@ def to_sarif(
         version: of trainctl.
         places: by code of a finding; a code may be missing.
         of_log: whether a log was judged, and by the rules for logs.
+        language: in which it is said.
+        say: an English text in this language.
     """
     missed = {entry.code for entry in report.not_checked}
     found = [*report.findings, *(entry.finding for entry in report.ignored)]
     codes = sorted({*report.checked, *missed, *(finding.code for finding in found)})
     indices = {code: index for index, code in enumerate(codes)}
-    results = [_result(finding, indices, places) for finding in report.findings]
+    results = [_result(finding, indices, places, say) for finding in report.findings]
     for entry in report.ignored:
         suppression = {"kind": "external", "status": "accepted", "justification": entry.reason}
-        results.append({**_result(entry.finding, indices, places), "suppressions": [suppression]})
-    rules = [_rule(code, of_log=of_log) for code in codes]
+        results.append({**_result(entry.finding, indices, places, say), "suppressions": [suppression]})
+    rules = [_rule(code, say, of_log=of_log) for code in codes]
     driver = {"name": "trainctl", "version": version, "rules": rules}
     run = {
         "tool": {"driver": driver},
-        "invocations": [_invocation(report, indices)],
+        "language": language,  # §3.14.7
+        "invocations": [_invocation(report, indices, say)],
         "results": results,
-        "properties": {"about": title, "verdict": str(report.verdict), "seconds": round(report.seconds, 3)},
+        "properties": {"about": say(title), "verdict": str(report.verdict), "seconds": round(report.seconds, 3)},
     }
     return {"$schema": SCHEMA_URI, "version": VERSION, "runs": [run]}
 
 
-def _rule(code: str, *, of_log: bool) -> dict[str, Any]:
+def _rule(code: str, say: Callable[[str], str], *, of_log: bool) -> dict[str, Any]:
     """§3.49: what a rule is."""
     one = explain_one(code, of_log=of_log)
     return {
         "id": code,
         "name": one.rule.name,
-        "shortDescription": {"text": one.rule.name},
-        "fullDescription": {"text": " ".join(one.test)},
-        "help": {"text": one.text},
+        "shortDescription": {"text": say(one.rule.name)},
+        "fullDescription": {"text": " ".join(map(say, one.test))},
+        "help": {"text": one.in_words(say)},
         "defaultConfiguration": {"level": LEVELS[one.rule.severity]},
         "properties": {"section": one.rule.section},
     }
 
 
-def _invocation(report: Report, indices: Mapping[str, int]) -> dict[str, Any]:
+def _invocation(report: Report, indices: Mapping[str, int], say: Callable[[str], str]) -> dict[str, Any]:
     """§3.20: what could not be checked stands here, as it is no result."""
     notes = [
         {
             "level": "note",
-            "message": {"text": f"{entry.code} not checked: {entry.why}"},
+            "message": {"text": say(f"{entry.code} not checked: {entry.why}")},
             "associatedRule": {"id": entry.code, "index": indices[entry.code]},
         }
         for entry in report.not_checked
@@ -87,19 +97,27 @@ def _invocation(report: Report, indices: Mapping[str, int]) -> dict[str, Any]:
     return {"executionSuccessful": True, "toolExecutionNotifications": notes}
 
 
-def _result(finding: Finding, indices: Mapping[str, int], places: Mapping[str, Place]) -> dict[str, Any]:
+def _result(
+    finding: Finding, indices: Mapping[str, int], places: Mapping[str, Place], say: Callable[[str], str]
+) -> dict[str, Any]:
     """§3.27: one finding. Everything of `--json` that SARIF has no word for is a property."""
     said = finding.to_json()
+    text = f"{finding.name}: {said['why']}. Where: {finding.where}. Fix: {finding.fix.text}."
     place = places.get(finding.code)
-    own = ("confidence", "primary", "consequence_of", "where", "figures", "ruled_out", "fix")
+    own = ("confidence", "primary", "consequence_of", "figures")
+    words = {
+        "where": say(finding.where),
+        "ruled_out": [say(one) for one in finding.ruled_out],
+        "fix": {**said["fix"], "text": say(finding.fix.text)},
+    }
     return {
         "ruleId": finding.code,
         "ruleIndex": indices[finding.code],
         "level": LEVELS[finding.severity],
         "kind": "fail",
-        "message": {"text": f"{finding.name}: {said['why']}. Where: {finding.where}. Fix: {finding.fix.text}."},
+        "message": {"text": say(text)},
         "locations": [] if place is None else [_location(place)],
-        "properties": {"section": finding.section, **{name: said[name] for name in own}},
+        "properties": {"section": finding.section, **{name: said[name] for name in own}, **words},
     }
 
 

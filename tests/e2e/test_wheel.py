@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("engine", "tui", "presets")
-KINDS = {".py", ".yaml", ".tcss", ".html", ".typed"}
+KINDS = {".py", ".yaml", ".tcss", ".html", ".typed", ".txt"}
 
 TINY = [
     "data.samples=160",

@@ -99,6 +99,14 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="Run the code of a task that a file or a run names, though you never ran it.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Lang = Annotated[
+    str | None,
+    typer.Option(
+        "--lang",
+        metavar="en|zh",
+        help="Language of what it says; default: TRAINCTL_LANG, else en. JSON and SARIF follow --lang alone.",
+    ),
+]
 
 DEFAULT_RUNS_DIR = Path("runs")
 """Default value of a `RunsDir` option."""

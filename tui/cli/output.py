@@ -1,4 +1,5 @@
-"""Printing for the commands: plain text into a pipe, colour and the terminal's width on a terminal.
+"""Printing for the commands: plain text into a pipe, colour and the terminal's width on a terminal; in the language
+that is spoken (`tui.words.language`).
 
 Colour is rich's decision (`NO_COLOR`, `TERM=dumb`); a pipe gets whole lines without a single escape code. Whatever is
 printed goes through `tui.plain`: names and messages can come from anybody's files.
@@ -14,6 +15,7 @@ from typing import Any
 import typer
 
 from trainctl.tui.plain import escaped_json, printable
+from trainctl.tui.words.language import said, said_in_columns
 from trainctl.tui.words.styles import TERMINAL
 
 GAP = 2
@@ -32,7 +34,7 @@ def print_lines(lines: Iterable[Sequence[Cell]]) -> None:
 
     console = Console(highlight=False, emoji=False)
     for line in lines:
-        pieces = [(printable(text), style) for text, style in line]
+        pieces = [(said_in_columns(printable(text)), style) for text, style in line]
         if not console.is_terminal:
             typer.echo("".join(text for text, _ in pieces).rstrip())
             continue
@@ -55,7 +57,7 @@ def print_meant(lines: Iterable[Sequence[Cell]]) -> None:
 def say(*lines: str, err: bool = False) -> None:
     """Print lines of plain text, on standard error if that is asked."""
     for line in lines:
-        typer.echo(printable(line), err=err)
+        typer.echo(said(printable(line)), err=err)
 
 
 def say_json(value: Any) -> None:
@@ -69,7 +71,7 @@ def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
     """Rows with every column but the last padded to its widest cell."""
     from rich.cells import cell_len
 
-    rows = [[(printable(text), style) for text, style in row] for row in rows]
+    rows = [[(said(printable(text)), style) for text, style in row] for row in rows]
     columns = max((len(row) for row in rows), default=0)
     widths = [max((cell_len(row[i][0]) for row in rows if i < len(row)), default=0) for i in range(columns)]
     return [

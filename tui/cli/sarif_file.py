@@ -11,10 +11,14 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_file, is_folder, is_there
 from trainctl.tui.cli.outcome import PRESET_SUFFIXES, STANDARD_OUTPUT, Subject
 from trainctl.tui.cli.output import print_json, say
+from trainctl.tui.words.language import ENGLISH, chosen_language, said
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding, Report
     from trainctl.engine.diagnosis.sarif import Place
+
+LANGUAGE_TAGS = {ENGLISH: "en-US", "zh": "zh-CN"}
+"""As SARIF names languages (RFC 5646)."""
 
 
 def check_target(target: str) -> None:
@@ -42,8 +46,14 @@ def _is_sarif(path: Path) -> bool:
         return b"sarif" in file.read(200)
 
 
-def write_sarif(target: str, report: Report, subject: Subject) -> None:
+def write_sarif(target: str, report: Report, subject: Subject, language: str | None = None) -> None:
     """Print the report as SARIF, or write it to a file.
+
+    Args:
+        target: the file; `-`: standard output.
+        report: what was found.
+        subject: what was diagnosed.
+        language: that is asked for and spoken; None: the words are English.
 
     Raises:
         UserError: the file cannot be written.
@@ -54,7 +64,16 @@ def write_sarif(target: str, report: Report, subject: Subject) -> None:
 
     places = {f.code: place for f in _all_findings(report) if (place := _place(f, subject)) is not None}
     of_log = subject.evidence.log is not None
-    document = to_sarif(report, title=subject.title, version=version("trainctl-cockpit"), places=places, of_log=of_log)
+    version_here = version("trainctl-cockpit")
+    document = to_sarif(
+        report,
+        title=subject.title,
+        version=version_here,
+        places=places,
+        of_log=of_log,
+        language=LANGUAGE_TAGS[chosen_language(language) if language else ENGLISH],
+        say=str if language is None else said,
+    )
     if target == STANDARD_OUTPUT:
         print_json(document)
         return

@@ -101,7 +101,7 @@ def test_a_code_of_two_rules_is_explained_as_both() -> None:
     )
     assert explain_one("C307", of_log=False) == of_run and explain_one("C307", of_log=True) == of_log
     assert explain_one("O601", of_log=False).rule.code == "O601"
-    assert "What to do: print the mean: divide by the number of batches." in of_log.text
+    assert "What to do: print the mean: divide by the number of batches." in of_log.in_words()
 
 
 def test_the_page_on_diagnosis_lists_every_code() -> None:

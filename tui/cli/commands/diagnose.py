@@ -17,9 +17,10 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_file
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, chosen_scale, configured
-from trainctl.tui.cli.options import Json, ScaleChoice
+from trainctl.tui.cli.options import Json, Lang, ScaleChoice
 from trainctl.tui.cli.outcome import STANDARD_OUTPUT, OutcomeOptions, Subject, without_fix_file
 from trainctl.tui.cli.output import print_json, print_meant
+from trainctl.tui.words.language import in_language, speaking
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.facts.evidence import Evidence
@@ -92,6 +93,7 @@ class DiagnoseOptions(OutcomeOptions):
         ),
     ] = None
     json: Json = False
+    lang: Lang = None
     progress: Annotated[
         bool, typer.Option("--progress", help="Say each section on stderr when it is judged, as JSON lines.")
     ] = False
@@ -127,6 +129,11 @@ def command(options: DiagnoseOptions) -> int:
     With a log, --preset, --config and KEY=VALUE name the configuration it is of: weights of loss terms, clusters.
     Ends with 0 when nothing is wrong (warnings included), with 3 when an error was found; --fail-on says otherwise.
     """
+    with speaking(options.lang):
+        return _diagnose(options)
+
+
+def _diagnose(options: DiagnoseOptions) -> int:
     from trainctl.engine.diagnosis.catalogue import SECTIONS
     from trainctl.engine.diagnosis.differential import diagnose
 
@@ -178,7 +185,7 @@ def _tell(
     if options.sarif is not None:
         from trainctl.tui.cli.sarif_file import write_sarif
 
-        write_sarif(options.sarif, report, subject)
+        write_sarif(options.sarif, report, subject, options.lang)
     document = report.to_json()
     if options.fix:
         from trainctl.tui.cli.fix_file import plan_fixed_preset, write_fixed_preset
@@ -186,7 +193,7 @@ def _tell(
         fixed = plan_fixed_preset(report, subject)
         document["fixed"] = write_fixed_preset(fixed, fix_file, subject, is_quiet=not is_plain)
     if options.json:
-        print_json(document)
+        print_json(in_language(document, options.lang))
 
 
 def _gather(options: DiagnoseOptions, sections: tuple[str, ...], teller: Progress | None) -> Subject:

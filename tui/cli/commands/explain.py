@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainctl.tui.cli.options import Json
+from trainctl.tui.cli.options import Json, Lang
 from trainctl.tui.cli.output import GAP, Cell, print_json, print_meant
+from trainctl.tui.words.language import in_language, said, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,21 +24,30 @@ LABEL_WIDTH = 16
 def command(
     code: Annotated[str, typer.Argument(metavar="CODE", help="As a finding shows it: D101, or d101.")],
     as_json: Json = False,
+    lang: Lang = None,
 ) -> None:
     """Say what a rule tests, with which threshold, what the fault costs and what to do about it."""
+    with speaking(lang):
+        _explain(code, lang, as_json=as_json)
+
+
+def _explain(code: str, lang: str | None, *, as_json: bool) -> None:
     from trainctl.engine.diagnosis.explanation import explain, find_code
 
     found = find_code(code)
     explanations, presets = explain(found), _presets_with(found)
     if as_json:
-        print_json(_as_data(found, explanations, presets))
+        print_json(in_language(_as_data(found, explanations, presets), lang))
         return
     for index, one in enumerate(explanations):
         print_meant([*([()] if index else []), *_lines(one, presets)])
 
 
 def _as_data(code: str, explanations: list[Explanation], presets: list[str]) -> dict[str, Any]:
-    rules = [{**one.to_json(), "try": [words for words, _ in _tries(one)]} for one in explanations]
+    rules = [
+        {**one.to_json(), "test": " ".join(map(said, one.test)), "try": [words for words, _ in _tries(one)]}
+        for one in explanations
+    ]
     return {"code": code, "rules": rules, "presets": presets}
 
 

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from trainctl.tui.cli.options import Json
+from trainctl.tui.cli.options import Json, Lang
 from trainctl.tui.cli.output import Cell, align, print_json, print_lines
+from trainctl.tui.words.language import in_language, speaking
 from trainctl.tui.words.styles import TERMINAL
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.catalogue import Rule
 
 
-def command(as_json: Json = False) -> None:
+def command(as_json: Json = False, lang: Lang = None) -> None:
     """List every rule of the diagnosis: what it judges, its usual severity, the cheapest evidence it can live on."""
+    with speaking(lang):
+        _list(lang, as_json=as_json)
+
+
+def _list(lang: str | None, *, as_json: bool) -> None:
     from trainctl.engine.diagnosis.explanation import catalogue, summary_of
 
     rules = catalogue()
     sections = _by_section([rule for rule, _ in rules])
     if as_json:
-        print_json({"rules": [summary_of(rule, judges) for rule, judges in rules], "sections": sections})
+        document = {"rules": [summary_of(rule, judges) for rule, judges in rules], "sections": sections}
+        print_json(in_language(document, lang))
         return
     head: list[Cell] = [(word, "bold") for word in ("code", "severity", "section", "cost", "judges", "name")]
     rows = [_row(rule, judges) for rule, judges in rules]

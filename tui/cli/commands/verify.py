@@ -19,8 +19,9 @@ from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.cells import seeds_of
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
-from trainctl.tui.cli.options import Json, RunOrConfigurationOptions
+from trainctl.tui.cli.options import Json, Lang, RunOrConfigurationOptions
 from trainctl.tui.cli.output import print_json, print_lines, say
+from trainctl.tui.words.language import in_language, speaking
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding, Report
@@ -57,6 +58,7 @@ class VerifyOptions(RunOrConfigurationOptions):
         float, typer.Option("--budget", min=1.0, metavar="S", help="Seconds of all trainings together, about.")
     ] = 60.0
     json: Json = False
+    lang: Lang = None
 
     @property
     def code(self) -> str | None:
@@ -96,6 +98,11 @@ def command(options: VerifyOptions) -> int:
     Both under the same seeds, on the same data, for as many steps; each is a run in RUNS/verify. Ends with 0 when the
     fix helps, with 1 when it does not, with 2 when that cannot be asked.
     """
+    with speaking(options.lang):
+        return _verify(options)
+
+
+def _verify(options: VerifyOptions) -> int:
     from trainctl.tui.cli.trials import read_trial, train
     from trainctl.tui.cli.verified import Verified, verified_json, verified_lines
     from trainctl.tui.compare.trial import trial_figures
@@ -126,7 +133,7 @@ def command(options: VerifyOptions) -> int:
         seconds=time.perf_counter() - started,
     )
     if options.json:
-        print_json(verified_json(outcome))
+        print_json(in_language(verified_json(outcome), options.lang))
     else:
         print_lines(verified_lines(outcome))
     return outcome.verdict.word.exit_code

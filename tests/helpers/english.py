@@ -1,0 +1,364 @@
+"""What the sources say in English, as templates: every message that reaches the user of the diagnosis's commands.
+
+Reads the sources themselves (`ast`), so that a new message is known before anything prints it. Run as a program it
+prints what the Chinese tables lack, ready to be translated, and what they have in vain:
+
+    PYTHONPATH=tests/helpers python -m english
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainctl.engine.languages import tables
+
+ROOT = Path(__file__).parents[2]
+ZH = ROOT / "engine" / "languages" / "zh"
+SOURCES = {
+    "report": [
+        *(f"engine/diagnosis/{name}.py" for name in ("report", "summaries", "scope", "sampler_check", "sarif")),
+        *(f"engine/diagnosis/{name}.py" for name in ("explanation", "conclusion", "finding", "against")),
+    ],
+    "facts": ["engine/diagnosis/facts", "engine/diagnosis/records", "engine/diagnosis/probes"],
+    "logs": ["engine/diagnosis/logs"],
+    "course": ["engine/diagnosis/rules/course"],
+    "run": ["engine/diagnosis/rules/run"],
+    "plan": ["engine/diagnosis/rules/plan"],
+    "command_line": [
+        *(f"tui/cli/commands/{name}.py" for name in ("diagnose", "explain", "rules", "verify")),
+        *(f"tui/cli/{name}.py" for name in ("verified", "trials", "cell_progress", "against")),
+        *(f"tui/cli/{name}.py" for name in ("fix_file", "sarif_file", "outcome")),
+        *(f"tui/compare/{name}.py" for name in ("trial", "trial_verdict")),
+        *("tui/health/fixed_preset.py", "tui/words/language.py"),
+    ],
+}
+"""Table, and the files and folders that its messages are from."""
+NOT_OURS = (
+    # Patterns and vocabulary of logs, and what other commands print.
+    *(f"engine/diagnosis/logs/{name}.py" for name in ("vocabulary", "numbers", "names")),
+    *(f"engine/diagnosis/logs/readers/{name}.py" for name in ("patterns", "shapes", "lexing", "pairs", "layouts")),
+    *(f"engine/diagnosis/probes/{name}.py" for name in ("audit", "debug")),
+)
+UNSAID_CALLS = {
+    *("rule", "compile", "search", "split", "partition", "cast", "getattr", "Option", "Argument", "Asked"),
+    *("ValueError", "KeyError"),
+}
+"""Calls of which a text is no message."""
+UNSAID = {
+    # Text of a file, styles, names of columns.
+    "# {1} with what mends {2}; written by `trainctl diagnose --fix`.",
+    *("{1}; was {2}", "summary: {1}", "extends: {1}", "{1}, mended: {2}", "bold {1}", "train_loss (summary)"),
+}
+UNSAID_WORDS = {"ln", "python", "torch", "set"}
+"""With no other word than these a text is a formula or a name."""
+MOST = 8
+"""Alternatives of one message; where it has more, its parts are entries of their own."""
+_FIGURE_FORMAT = re.compile(r"[<>^]?[+,]?\d*,?(\.\d+)?[defg%,]")
+_FIGURE_CALLS = {"len", "round", "int", "sum", "abs", "say"}
+_FIELD = re.compile(r"\{[a-z_]+\}")
+_GAP = re.compile(r"\{#?\d+\}")
+_MARK = re.compile(r"^[✓✗!·–?] ")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A place of a message where a value stands."""
+
+    is_figure: bool = False
+
+
+Pieces = tuple["str | Gap", ...]
+
+
+def messages(paths: Sequence[str]) -> dict[str, str]:
+    """Where each template of these files and folders stands, `file:line`."""
+    found: dict[str, str] = {}
+    for path in _files(paths):
+        name = path.relative_to(ROOT).as_posix()
+        for line, template in _Module(ast.parse(path.read_text(encoding="utf-8"))).templates():
+            found.setdefault(template, f"{name}:{line}")
+    return found
+
+
+def put_together() -> dict[str, dict[str, str]]:
+    """Messages that no source has in one piece, by table, with where their pieces stand."""
+    from trainctl.engine.diagnosis.logs.evidence import UNJUDGED
+    from trainctl.engine.diagnosis.logs.names import Kind
+    from trainctl.tui.compare.comparison import OTHER_LOSSES, OTHER_TRAINING, OTHER_VALIDATION
+
+    heads = [f"{kind}: {{1}}" for kind in Kind if kind not in UNJUDGED and " " not in kind]
+    reasons = (OTHER_LOSSES, OTHER_TRAINING, OTHER_VALIDATION)
+    return {
+        "logs": dict.fromkeys(heads, "engine/diagnosis/logs/names.py"),
+        "command_line": dict.fromkeys(reasons, "tui/compare/comparison.py"),
+    }
+
+
+def rule_names() -> dict[str, str]:
+    """Where each rule's name stands."""
+    found: dict[str, str] = {}
+    for path in _files(["engine/diagnosis/rules"]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "rule":
+                name = node.args[1]
+                assert isinstance(name, ast.Constant)
+                found.setdefault(str(name.value), f"{path.relative_to(ROOT)}:{node.lineno}")
+    return found
+
+
+def paragraphs() -> dict[str, str]:
+    """Each paragraph of the explanations, with its rule and part."""
+    from trainctl.engine.diagnosis.explanation import catalogue, explain
+
+    found: dict[str, str] = {}
+    for code in dict.fromkeys(rule.code for rule, _ in catalogue()):
+        for one in explain(code):
+            parts = [*(("test", text) for text in one.test), ("costs", one.costs), ("do", one.do)]
+            for part, text in parts:
+                if text:
+                    found.setdefault(text, f"{code} {one.rule.name}, {part}")
+    return found
+
+
+def words() -> set[str]:
+    """Single words that stand alone: names of sections, of kinds of figures, labels."""
+    from trainctl.engine.diagnosis import catalogue, explanation, finding, scope
+    from trainctl.engine.diagnosis.facts.evidence import Evidence
+    from trainctl.engine.diagnosis.logs.names import Kind
+    from trainctl.engine.diagnosis.logs.places import UNITS
+    from trainctl.tui.compare.trial_verdict import Word
+
+    enums = [*finding.Severity, *finding.Verdict, *finding.Confidence, *catalogue.Cost, *Kind, *Word]
+    judged = [explanation.BEFORE, explanation.RECORDS, explanation.LOG]
+    parts = [scope.COURSE, scope.VALIDATION, scope.METRICS, scope.GRADIENTS, scope.RATE]
+    facts = set(Evidence.__dataclass_fields__) - {"missing"}
+    units = {f"{unit}s" for unit in (*UNITS, "batch", "epoch")}
+    found = [*facts, *units, *enums, *catalogue.SECTIONS, *explanation.EVIDENCE.values(), *judged, *parts, *LABELS]
+    return {str(one) for one in found}
+
+
+LABELS = (
+    # tui/cli/commands/explain.py and rules.py, engine/diagnosis/report.py, tui/cli/verified.py: beside or above a text
+    *("judges", "tests", "needs", "welcomes", "told apart from", "costs", "follows from", "leads to", "do", "seen in"),
+    *("try", "code", "severity", "section", "cost", "name", "where", "why", "ruled out", "fix", "more:", "to step"),
+    *("present", "fixed"),
+    # engine/diagnosis/against.py and summaries.py: chosen and put into a sentence
+    *("training", "recorded", "first"),
+)
+
+
+class _Module:
+    """The messages of one module."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        self._constants = dict(_constants(tree))
+        self._extra: list[Pieces] = []
+
+    def templates(self) -> Iterator[tuple[int, str]]:
+        """Line and template of each."""
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.expr) and _is_text(node) and self._is_said(node):
+                self._extra = []
+                for pieces in [*self._expanded(node), *self._extra]:
+                    template = normal(_written(pieces))
+                    if _has_words(_written(pieces)) and template not in UNSAID:
+                        yield node.lineno, template
+
+    def _is_said(self, node: ast.expr) -> bool:
+        """Whether it is a whole text and may be said: no docstring, no key, nothing that is compared."""
+        parent = self._parents[node]
+        if isinstance(parent, ast.expr) and _is_text(parent):
+            return False
+        if isinstance(parent, ast.FormattedValue):
+            return parent.value is node
+        if isinstance(parent, ast.Expr | ast.Compare | ast.Assert):
+            return False
+        if isinstance(parent, ast.Dict) and any(key is node for key in parent.keys):
+            return False
+        child: ast.AST = node
+        while isinstance(parent, ast.expr | ast.keyword):
+            if isinstance(parent, ast.Subscript):
+                return False
+            if isinstance(parent, ast.Call) and _called(parent) in UNSAID_CALLS:
+                return False
+            child, parent = parent, self._parents[parent]
+        is_annotation = isinstance(parent, ast.arg) or (isinstance(parent, ast.AnnAssign) and parent.value is not child)
+        return not is_annotation
+
+    def _expanded(self, node: ast.expr) -> list[Pieces]:
+        """What a text may be, one by one."""
+        if isinstance(node, ast.Constant):
+            return [tuple(_with_named_gaps(str(node.value)))] if isinstance(node.value, str) else [(Gap(),)]
+        if isinstance(node, ast.Name) and node.id in self._constants:
+            return [(self._constants[node.id],)]
+        if isinstance(node, ast.JoinedStr):
+            return self._in_a_row([self._value(part) for part in node.values])
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and _is_text(node):
+            return self._in_a_row([self._expanded(node.left), self._expanded(node.right)])
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and _is_text(node):
+            ending = node.left
+            assert isinstance(ending, ast.Constant)
+            return [(tables.PLURAL,)] if ending.value == "s" else self._optional([(str(ending.value),)])
+        if isinstance(node, ast.IfExp) and _is_text(node):
+            either, other = self._expanded(node.body), self._expanded(node.orelse)
+            if ("",) in either or ("",) in other:
+                return self._optional([one for one in (*either, *other) if one != ("",)])
+            return [*either, *other]
+        if isinstance(node, ast.BoolOp) and _is_text(node):
+            return [one for value in node.values for one in self._expanded(value)]
+        return [(Gap(),)]
+
+    def _value(self, part: ast.expr) -> list[Pieces]:
+        if not isinstance(part, ast.FormattedValue):
+            return self._expanded(part)
+        is_text = _is_text(part.value) or (isinstance(part.value, ast.Name) and part.value.id in self._constants)
+        return self._expanded(part.value) if is_text and part.format_spec is None else [(Gap(_is_figure(part)),)]
+
+    def _in_a_row(self, rows: list[list[Pieces]]) -> list[Pieces]:
+        found: list[Pieces] = [()]
+        for choices in rows:
+            if len(found) * len(choices) > MOST:
+                self._extra += choices
+                choices = [(Gap(),)]
+            found = [(*one, *other) for one in found for other in choices]
+        return found
+
+    def _optional(self, choices: list[Pieces]) -> list[Pieces]:
+        """Something that may be left out: an entry of its own where it begins or ends with a separator."""
+        if all(re.search(r"^[;,:.) ]|[ ;:,]$", _written(one)) for one in choices):
+            self._extra += choices
+            return [(Gap(),)]
+        return [("",), *choices]
+
+
+def _with_named_gaps(text: str) -> list[str | Gap]:
+    """A text for `str.format`, with its fields as gaps."""
+    first, *rest = _FIELD.split(text)
+    return [first, *(piece for literal in rest for piece in (Gap(), literal))]
+
+
+def normal(template: str) -> str:
+    """A template without the separators at its edges: those are translated wherever something is joined.
+
+    A space at its beginning stays: it marks an ending of other messages.
+    """
+    template = _MARK.sub("", template)
+    if template.startswith(" (") and template.endswith(")") and template.count("(") == 1:
+        template = template[2:-1]
+    return re.sub(r"^[;,:] ", "", re.sub(r"[ ;,:]+$", "", re.sub(r"^  +", "", template)))
+
+
+def _written(pieces: Pieces) -> str:
+    written, number = "", 0
+    for piece in pieces:
+        if isinstance(piece, Gap):
+            number += 1
+        written += piece if isinstance(piece, str) else f"{{{'#' * piece.is_figure}{number}}}"
+    return written
+
+
+def _has_words(template: str) -> bool:
+    literal = _GAP.sub("\0", template)
+    found = set(re.findall(r"[A-Za-z]{2,}", literal)) - UNSAID_WORDS
+    return bool(found) and " " in template
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether an expression is put together of texts."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Add) and (_is_text(node.left) or _is_text(node.right))
+    if isinstance(node, ast.IfExp):
+        return _is_text(node.body) or _is_text(node.orelse)
+    if isinstance(node, ast.BoolOp):
+        return isinstance(node.op, ast.Or) and any(map(_is_text, node.values))
+    return isinstance(node, ast.JoinedStr)
+
+
+def _is_figure(part: ast.FormattedValue) -> bool:
+    """Whether a value is printed as a figure, as far as the source tells."""
+    if isinstance(part.format_spec, ast.JoinedStr):
+        spec = "".join(str(one.value) if isinstance(one, ast.Constant) else "9" for one in part.format_spec.values)
+        return bool(_FIGURE_FORMAT.fullmatch(spec))
+    return isinstance(part.value, ast.Call) and _called(part.value) in _FIGURE_CALLS
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Texts that have a name in the module."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+                for name, value in zip(names, values, strict=False):
+                    if isinstance(name, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield name.id, value.value
+
+
+def _files(paths: Sequence[str]) -> Iterator[Path]:
+    for path in map(ROOT.joinpath, paths):
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        yield from (file for file in files if file.relative_to(ROOT).as_posix() not in NOT_OURS)
+
+
+def lacking(known: tables.Tables) -> dict[str, dict[str, str]]:
+    """Table, and what it lacks, with where that stands."""
+    wanted: dict[str, dict[str, str]] = {}
+    seen: set[str] = set(known.phrases) | set(known.words)
+    for table, paths in SOURCES.items():
+        found = messages(paths) | put_together().get(table, {})
+        wanted[table] = {template: where for template, where in found.items() if template not in seen}
+        seen |= set(found)
+    wanted["words"] = dict.fromkeys(sorted(words() - set(known.words)), "")
+    wanted["names"] = {name: where for name, where in rule_names().items() if name not in known.names}
+    wanted["explanations"] = {
+        f"{tables.digest(text)}  {text}": where
+        for text, where in paragraphs().items()
+        if tables.digest(text) not in known.paragraphs
+    }
+    return {table: entries for table, entries in wanted.items() if entries}
+
+
+def in_vain(known: tables.Tables) -> dict[str, list[str]]:
+    """Table, and its entries that no source has any more."""
+    said = {template for paths in SOURCES.values() for template in messages(paths)}
+    said |= {template for entries in put_together().values() for template in entries}
+    asked: dict[str, tuple[dict[str, str], set[str]]] = {
+        "phrases": (known.phrases, said),
+        "words": (known.words, words()),
+        "names": (known.names, set(rule_names())),
+        "explanations": (known.paragraphs, {tables.digest(text) for text in paragraphs()}),
+    }
+    found = {table: sorted(set(entries) - wanted) for table, (entries, wanted) in asked.items()}
+    return {table: entries for table, entries in found.items() if entries}
+
+
+def lines(entries: dict[str, dict[str, str]], say: Callable[[str], str] = str) -> list[str]:
+    """What is lacking as it is written into the tables, but for the translation."""
+    found: list[str] = []
+    for table, missing in entries.items():
+        found.append(f"# ---- {table}.txt: {len(missing)}")
+        for template, where in missing.items():
+            edge = tables.EDGE if template.startswith(" ") else ""
+            found.append(f"{edge}{say(template).lstrip(' ')}    # {where}" if where else template)
+    return found
+
+
+if __name__ == "__main__":
+    import sys
+
+    tables_now = tables.read_tables(ZH)
+    sys.stdout.write("\n".join(lines(lacking(tables_now))) + f"\nin vain: {in_vain(tables_now)}\n")
