@@ -61,6 +61,12 @@ def run_command_line(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if argv and argv[0] in ("run", "ui") and "--" in argv:
+        from trainctl.tui.cli.live.watched import run_line
+
+        code = run_line(argv)
+        if code is not None:
+            return code
     if argv and argv[0] == "ui":
         from trainctl.tui.cli.opening import open_by_name
 

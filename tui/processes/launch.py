@@ -95,6 +95,15 @@ def go_on(run: RunPaths, environ: Mapping[str, str], overrides: Sequence[str] = 
     return _start(run, [*TRAINER, "--resume", str(run.root.absolute()), *sets, *["--trust"] * trust], environ)
 
 
+def launch_watched(run: RunPaths, words: Sequence[str], environ: Mapping[str, str]) -> Process:
+    """Start a program of the user's, whose loop fills `run`; see `launch`.
+
+    Raises:
+        UserError: it cannot be started.
+    """
+    return _start(run, words, environ)
+
+
 def _start(run: RunPaths, words: Sequence[str], environ: Mapping[str, str]) -> Process:
     try:
         with run.console.open("ab") as console:

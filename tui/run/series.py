@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Envelope, Floats, Pyramid
+from trainctl.tui.run.places import Places
 
 MAX_OFFERED = 1 << 19
 """Samples of a closer look that is followed although nobody draws it."""
@@ -25,11 +26,13 @@ class RunSeries(Pyramid):
     Args:
         first: step of the first sample.
         is_sparse: NaN says "not measured": it is a gap, not an illness, and `last` is the newest measurement.
+        places: steps of the samples, where they are not one step apart.
     """
 
-    def __init__(self, first: float, *, is_sparse: bool = False) -> None:
+    def __init__(self, first: float, *, is_sparse: bool = False, places: Places | None = None) -> None:
         super().__init__(first)
         self._is_sparse = is_sparse
+        self.places = places
         self._offered: tuple[float, list[Floats]] | None = None
         self._waiting: list[Floats] = []
         self._num_waiting = 0
@@ -39,10 +42,17 @@ class RunSeries(Pyramid):
 
     @property
     def extent(self) -> tuple[float, float]:
-        return self.first, self.first + self.count + self._num_waiting
+        if self.places is not None and not self.places.is_plain and len(self):
+            return self.first, self.places.last + 1.0
+        return self.first, self._end
+
+    @property
+    def _end(self) -> float:
+        """Place behind the last sample."""
+        return self.first + self.count + self._num_waiting
 
     def offer_detail(self, first_step: float, values: Floats | None) -> None:
-        """As `set_detail`, but the work is done when the series is next drawn: most are not."""
+        """As `set_detail`, from a place on, but the work is done when the series is next drawn: most are not."""
         self.set_detail(0.0, None)
         self._offered = None if values is None else (first_step, [values])
 
@@ -72,9 +82,12 @@ class RunSeries(Pyramid):
             self.set_detail(first_step, np.concatenate(parts))
 
     def at(self, step: float) -> float:
-        """The sample at a step, or the mean of the finest block around it; NaN when there is none."""
+        """The sample at a step or the one before it, or the mean of the finest block around; NaN when there is none."""
         self._settle()
-        return super().at(step)
+        return super().at(float(self._placed(np.array([step], np.float64))[0]))
+
+    def _placed(self, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+        return edges if self.places is None else self.places.places_of(edges)
 
     def envelope(self, start: float, stop: float, columns: int, x_map: XMap | None = None) -> Envelope:
         """Range and mean of the samples in each column of [start, stop), see `Pyramid.envelope`."""
@@ -90,5 +103,5 @@ class RunSeries(Pyramid):
         size = sum(map(len, parts))
         if size > MAX_OFFERED:
             self._offered = None
-        elif first_step + size == self.extent[1]:
+        elif first_step + size == self._end:
             parts.append(values)

@@ -80,6 +80,8 @@ class Session:
             UserError: read only, the run is over, or the command is not allowed.
         """
         self.check_may_ask()
+        if self.view.obeys is not None and verb not in self.view.obeys:
+            raise UserError(f"{verb}: this loop is not trainctl's own and does not know that", "see docs/watch.md")
         identity = send_command(self.paths, verb, args or {}, sender="cockpit")
         words = command_words(verb, args or {})
         self.view.asked[identity] = words

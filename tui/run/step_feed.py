@@ -220,4 +220,4 @@ class StepFeed:
         for at in range(first, stop, PORTION):
             records = stored[at : min(at + PORTION, stop)]
             values[:, at - first : at - first + len(records)] = derive_series(records, layout, start).values
-        return Detail(float(stored[first]["step"]), SeriesBlock(names, values))
+        return Detail(float(stored[0]["step"]) + first, SeriesBlock(names, values))

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.runs.blocks import Overview
+from trainctl.engine.runs.blocks import BLOCK, Overview
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout, Records
@@ -25,6 +25,7 @@ from trainctl.engine.runs.summary import Summary
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.run.events import EventLog
+from trainctl.tui.run.places import Places
 from trainctl.tui.run.results import WEIGHTS as WEIGHTS
 from trainctl.tui.run.results import BestResult as BestResult
 from trainctl.tui.run.results import Results
@@ -55,7 +56,8 @@ class Glance:
 class Detail:
     """Exact samples of the window looked at."""
 
-    first_step: float = 0.0
+    first_place: float = 0.0
+    """Of the first sample, counted from the run's first step as if each record were one step."""
     series: SeriesBlock | None = None
     """None: nothing in the window, or it is so wide that the blocks do."""
 
@@ -144,6 +146,7 @@ class RunView:
     _results: Results = field(default_factory=Results)
     _tally: ClassTally = field(default_factory=ClassTally)
     _times: TimeKnots = field(default_factory=TimeKnots)
+    _places: Places = field(default_factory=lambda: Places(0.0))
     _start: float | None = None
     """Time of the run's first record, seconds since 1970."""
     _kept: dict[Any, tuple[int, Any]] = field(default_factory=dict[Any, tuple[int, Any]])
@@ -174,6 +177,13 @@ class RunView:
         if self.status:
             return self.status.preset
         return str((self.meta or {}).get("preset", ""))
+
+    @property
+    def obeys(self) -> frozenset[str] | None:
+        """Verbs that mean something to this run; None: all, its loop is trainctl's own."""
+        watched = (self.meta or {}).get("watched")
+        verbs = watched.get("obeys") if isinstance(watched, dict) else None
+        return frozenset(map(str, verbs)) if isinstance(verbs, list) else None
 
     @property
     def epoch(self) -> int:
@@ -295,15 +305,21 @@ class RunView:
             self._tally.start_from(glance.recent, is_whole=glance.recent_is_whole)
         overview = glance.overview
         self.series, self.first_nonfinite, self._start = dict(glance.series), glance.first_nonfinite, overview.start
-        self._times = TimeKnots()
+        self._times, self._places = TimeKnots(), Places(float(overview.first_step))
+        self._places.extend([overview.first_step], [0])
+        self._places.extend(overview.blocks["step"], BLOCK * np.arange(1, len(overview.blocks) + 1) - 1)
+        for series in self.series.values():
+            series.places = self._places
         self._kept.pop("time", None)
+        if self.layout is not None and "time" in self.layout.unmeasured:
+            return
         steps, times = overview.blocks["step"], overview.blocks["time"] - overview.start
         self._times.extend(np.append(overview.first_step, steps), np.append(0.0, times))
 
     def _take_detail(self, detail: Detail) -> None:
         rows = dict(detail.series.items()) if detail.series is not None else {}
         for name, series in self.series.items():
-            series.offer_detail(detail.first_step, rows.get(name))
+            series.offer_detail(detail.first_place, rows.get(name))
 
     def _take_records(self, records: Records) -> None:
         self.last = records[-1].copy()  # a view would keep all of them
@@ -317,11 +333,15 @@ class RunView:
         if self._start is None:
             self._start = float(records["time"][0])
         first = float(records["step"][0])
+        if not self.series:
+            self._places = Places(first)
+        self._places.extend(records["step"])
         for name, values in derive_series(records, layout, self._start).items():
             if name not in self.series:
-                self.series[name] = RunSeries(first, is_sparse=may_be_absent(name))
+                self.series[name] = RunSeries(first, is_sparse=may_be_absent(name), places=self._places)
             self.series[name].extend(values)
-        self._times.extend(records["step"], records["time"] - self._start)
+        if "time" not in layout.unmeasured:
+            self._times.extend(records["step"], records["time"] - self._start)
 
     def _note_nonfinite(self, records: Records) -> None:
         is_known = "loss" in (records.dtype.names or ()) and not (self.layout and "loss" in self.layout.unmeasured)

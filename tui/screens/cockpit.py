@@ -78,6 +78,8 @@ class CockpitScreen(
         events = view.apply(update)
         if self.own_panels != self._arranged:
             self.arrange_panels()
+        if update.meta is not None:
+            self.refresh_bindings()  # it says which keys the loop obeys
         self.log_panel.add(events, update.console, update.events)
         self.run_header.show(view, self.log_panel.last_words)
         if fate(view) is not None:

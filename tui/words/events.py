@@ -32,7 +32,7 @@ def event_words(event: Event) -> tuple[Severity, str]:
         case EventKind.START:
             return Severity.NOTE, _start(data)
         case EventKind.PLAN:
-            return Severity.NOTE, f"plan  {data.get('epochs')} epochs  {data.get('total_steps')} steps"
+            return Severity.NOTE, _plan(data)
         case EventKind.EPOCH:
             return Severity.NOTE, _epoch(data)
         case EventKind.VALIDATION:
@@ -85,6 +85,13 @@ def number(value: Any) -> str:
     if value is None:
         return "nan"
     return short(float(value), 4) if isinstance(value, (int, float)) else str(value)
+
+
+def _plan(data: dict[str, Any]) -> str:
+    """How long it goes on; of a loop that is not trainctl's own only the length of an epoch may be known."""
+    if data.get("epochs") or data.get("total_steps"):
+        return f"plan  {data.get('epochs')} epochs  {data.get('total_steps')} steps"
+    return f"plan  {data.get('steps_per_epoch')} steps an epoch"
 
 
 def _start(data: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ def _terms(record: Record, layout: RecordLayout) -> dict[str, float]:
 
 def _head(status: Status, record: Record, room: int, encoding: str) -> list[Piece]:
     step, epoch = int(record["step"]), int(record["epoch"])
-    state = f"{status.state}  epoch {epoch}/{status.epochs}"
+    state = f"{status.state}  epoch {epoch}{f'/{status.epochs}' if status.epochs else ''}"
     left = duration(math.nan if status.eta_s is None else status.eta_s)
     for tail in (f"step {step:,}/{status.total_steps:,}  ETA {left}", f"ETA {left}", ""):
         bar = min(room - cell_len(state) - cell_len(tail) - 4, BAR_LARGEST)

@@ -10,10 +10,19 @@ from trainctl.tui.screens.base import CockpitBase
 
 STOP = "stop"
 Request = tuple[Verb, dict[str, Any]]
+VERBS = {"checkpoint": Verb.CHECKPOINT, "validate": Verb.VALIDATE, "weights": Verb.SET, "learning_rate": Verb.SET}
+"""What an action asks of the run."""
 
 
 class RunActions(CockpitBase):
     """Commands to the run; each takes effect between two steps and is acknowledged by an event."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """As the base class; a key that a foreign loop does not obey is dim."""
+        verb, obeys = VERBS.get(action), self.session.view.obeys
+        if verb is not None and obeys is not None and verb not in obeys:
+            return None
+        return super().check_action(action, parameters)
 
     def action_pause(self) -> None:
         """Pause, or resume when paused."""
