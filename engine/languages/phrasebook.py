@@ -24,6 +24,7 @@ _CODE = re.compile(r"([A-Z]\d{3,4}) ([^:;,(]+?)((?:[:;,]| \().*)?", re.DOTALL)
 """A finding by its code and name, and what follows."""
 _SIGNS = {". ": "。", "; ": "；", ": ": "：", ", ": "，", " and ": " 和 "}
 """Where a message that no template fits is taken apart, in this order, and what stands there then."""
+_STOPS = ";:,"
 _APPENDED = re.compile(r"[;:,] | \(| ")
 """Behind what something may have been appended."""
 _EDGES = re.compile(r"( *(?:[✓✗!·–?×#] )?)(.*?)( *)", re.DOTALL)
@@ -70,6 +71,13 @@ class Phrasebook:
             return text
         return edges[1] + self._lookup(edges[2]) + edges[3]
 
+    def fill(self, template: str, *parts: str) -> str:
+        """A message of parts that are in this language already, by the English template with gaps from `{1}` on."""
+        said, *pieces = _GAP.split(self._tables.phrases.get(template, template))
+        for number, _, literal in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+            said = joined(joined(said, parts[int(number) - 1]), literal)
+        return said
+
     def _whole(self, text: str) -> str:
         self._work, self._seen = 0, {}
         if _DOT in text:
@@ -77,7 +85,7 @@ class Phrasebook:
         parts = text.split(", ")
         if all(part in self._tables.words for part in parts):
             return "，".join(self._tables.words[part] for part in parts)
-        return self._tables.names.get(text) or self._tables.paragraphs.get(digest(text)) or self._inner(text, 0)
+        return self._tables.names.get(text) or self._tables.paragraphs.get(digest(text)) or self._inner(text, -1)
 
     def _known(self, text: str, depth: int) -> str | None:
         """The translation; None: nothing of it is known."""
@@ -104,8 +112,11 @@ class Phrasebook:
             return text
         if core[:2] in _SIGNS:
             return joined(_SIGNS[core[:2]], self._inner(core[2:], depth, may_be_word=may_be_word))
+        if core[-1] in _STOPS:
+            return self._inner(core[:-1], depth, may_be_word=may_be_word) + _SIGNS[f"{core[-1]} "]
         if core[0] == "(" and core[-1] == ")" and len(_split(core[1:-1], ")")) == 1:
-            return f"（{self._inner(core[1:-1], depth, may_be_word=may_be_word)}）"
+            said = self._inner(core[1:-1], depth, may_be_word=may_be_word)
+            return text if said == core[1:-1] else f"（{said}）"
         if may_be_word and (core in self._tables.words or core in self._tables.names):
             return self._tables.words.get(core) or self._tables.names[core]
         if may_be_word and ", " in core:
@@ -184,16 +195,21 @@ class Phrasebook:
         return self._filled(translation, self._parted(gaps, template, depth), depth)
 
     def _by_parts(self, text: str, depth: int) -> str | None:
-        """Several messages that were joined, if one of them is known."""
+        """Several messages that were joined, if one of them is known: taken apart where that leaves the least English."""
+        found: list[tuple[int, str]] = []
         for separator, sign in _SIGNS.items():
             parts = _split(text, separator)
+            if separator == ": ":
+                parts = [parts[0], text[len(parts[0]) + 2 :]] if len(parts) > 1 else []
             said = [self._known(part, depth + 1) for part in parts] if len(parts) > 1 else []
+            if said and depth == 0 and separator == ": ":  # what stands at the head of a line is a word of ours
+                said[0] = self._tables.words.get(parts[0], said[0])
             if any(one is not None for one in said):
                 whole = said[0] or parts[0]
                 for known, part in zip(said[1:], parts[1:], strict=True):
                     whole = joined(joined(whole, sign), known or part)
-                return whole
-        return None
+                found.append((len(_PLAIN.findall(whole)), whole))
+        return min(found, key=lambda entry: entry[0], default=(0, None))[1]
 
 
 def _certainty(entry: _Known) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,7 @@ class _Module:
         self._tree = tree
         self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self._constants = dict(_constants(tree))
+        self._figures = set(_figures(tree))
         self._extra: list[Pieces] = []
 
     def templates(self) -> Iterator[tuple[int, str]]:
@@ -214,11 +216,18 @@ class _Module:
             return [one for value in node.values for one in self._expanded(value)]
         return [(Gap(),)]
 
+    def _is_figure(self, part: ast.FormattedValue) -> bool:
+        """Whether a value is printed as a figure, as far as the source tells."""
+        if isinstance(part.format_spec, ast.JoinedStr):
+            spec = "".join(str(one.value) if isinstance(one, ast.Constant) else "9" for one in part.format_spec.values)
+            return bool(_FIGURE_FORMAT.fullmatch(spec))
+        return _counts(part.value) or (isinstance(part.value, ast.Name) and part.value.id in self._figures)
+
     def _value(self, part: ast.expr) -> list[Pieces]:
         if not isinstance(part, ast.FormattedValue):
             return self._expanded(part)
         is_text = _is_text(part.value) or (isinstance(part.value, ast.Name) and part.value.id in self._constants)
-        return self._expanded(part.value) if is_text and part.format_spec is None else [(Gap(_is_figure(part)),)]
+        return self._expanded(part.value) if is_text and part.format_spec is None else [(Gap(self._is_figure(part)),)]
 
     def _in_a_row(self, rows: list[list[Pieces]]) -> list[Pieces]:
         found: list[Pieces] = [()]
@@ -284,14 +293,6 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.JoinedStr)
 
 
-def _is_figure(part: ast.FormattedValue) -> bool:
-    """Whether a value is printed as a figure, as far as the source tells."""
-    if isinstance(part.format_spec, ast.JoinedStr):
-        spec = "".join(str(one.value) if isinstance(one, ast.Constant) else "9" for one in part.format_spec.values)
-        return bool(_FIGURE_FORMAT.fullmatch(spec))
-    return isinstance(part.value, ast.Call) and _called(part.value) in _FIGURE_CALLS
-
-
 def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
@@ -306,6 +307,34 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 for name, value in zip(names, values, strict=False):
                     if isinstance(name, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
                         yield name.id, value.value
+
+
+def _figures(tree: ast.Module) -> Iterator[str]:
+    """Names that stand for a figure wherever the module gives them a value."""
+    given: defaultdict[str, list[bool]] = defaultdict(list)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                is_row = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                values = node.value.elts if is_row and isinstance(node.value, ast.Tuple) else [node.value] * len(names)
+                for name, value in zip(names, values, strict=False):
+                    if isinstance(name, ast.Name):
+                        given[name.id].append(_counts(value))
+    stored = Counter(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    stored.update(node.arg for node in ast.walk(tree) if isinstance(node, ast.arg))
+    yield from (name for name, counts in given.items() if all(counts) and len(counts) == stored[name])
+
+
+def _counts(node: ast.expr) -> bool:
+    """Whether an expression is a number: a constant, or a call that gives one."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult):
+        return _counts(node.left) or _counts(node.right)
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    return isinstance(node, ast.Call) and _called(node) in _FIGURE_CALLS
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:

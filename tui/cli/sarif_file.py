@@ -11,14 +11,11 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_file, is_folder, is_there
 from trainctl.tui.cli.outcome import PRESET_SUFFIXES, STANDARD_OUTPUT, Subject
 from trainctl.tui.cli.output import print_json, say
-from trainctl.tui.words.language import ENGLISH, chosen_language, said
+from trainctl.tui.words.language import chosen_language
 
 if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding, Report
     from trainctl.engine.diagnosis.sarif import Place
-
-LANGUAGE_TAGS = {ENGLISH: "en-US", "zh": "zh-CN"}
-"""As SARIF names languages (RFC 5646)."""
 
 
 def check_target(target: str) -> None:
@@ -61,6 +58,7 @@ def write_sarif(target: str, report: Report, subject: Subject, language: str | N
     from importlib.metadata import version
 
     from trainctl.engine.diagnosis.sarif import to_sarif
+    from trainctl.engine.languages.phrasebook import phrasebook
 
     places = {f.code: place for f in _all_findings(report) if (place := _place(f, subject)) is not None}
     of_log = subject.evidence.log is not None
@@ -71,8 +69,7 @@ def write_sarif(target: str, report: Report, subject: Subject, language: str | N
         version=version_here,
         places=places,
         of_log=of_log,
-        language=LANGUAGE_TAGS[chosen_language(language) if language else ENGLISH],
-        say=str if language is None else said,
+        book=phrasebook(chosen_language(language)) if language is not None else None,
     )
     if target == STANDARD_OUTPUT:
         print_json(document)

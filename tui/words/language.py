@@ -73,9 +73,9 @@ def said_in_columns(text: str) -> str:
         return text
     from trainctl.tui.plain import columns
 
-    bare = said(text.rstrip(" "))
-    gap = len(text) - len(text.rstrip(" "))
-    return bare + " " * max(columns(text) - columns(bare), min(gap, 1))
+    filled = text.rstrip(" ")
+    bare = said(filled)
+    return bare + " " * max(columns(text) - columns(bare), 1) if filled != text else bare
 
 
 def in_language(document: Mapping[str, Any], option: str | None) -> Mapping[str, Any]:
