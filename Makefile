@@ -10,7 +10,7 @@ OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/qu
   $(addprefix tests/tui/,cli run replay health words)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test setup check wheel oldest lint format bench docs experiments clean
+.PHONY: run test setup check wheel oldest lint format bench bench-faults docs experiments clean
 
 run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
@@ -41,6 +41,9 @@ format: setup
 
 bench: $(VENV)/.bench-installed ## print the benchmarks (minutes)
 	$(BIN)/python -m benchmarks
+
+bench-faults: $(VENV)/.run-installed ## plant faults, ask the diagnosis, write docs/trainfault.md (an hour; goes on where it stopped)
+	$(BIN)/python -m benchmarks.trainfault
 
 docs: $(VENV)/.run-installed ## take the pictures of docs/cockpit.md anew (minutes)
 	$(BIN)/python docs/screenshots.py
