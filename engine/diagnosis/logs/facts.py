@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainctl.engine.diagnosis.logs.batches import told_batch_size
 from trainctl.engine.diagnosis.logs.names import Kind, Meaning
 from trainctl.engine.diagnosis.logs.roles import Roles, meanings, with_roles
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
@@ -129,7 +130,8 @@ def read_facts(
     """
     table = with_roles(table, roles)
     series = tuple(map(Series, table.columns, meanings(table.columns, roles)))
-    return LogFacts(table, series, weights, weights_from, num_clusters, num_classes, batch_size)
+    size = batch_size or told_batch_size(table)
+    return LogFacts(table, series, weights, weights_from, num_clusters, num_classes, size)
 
 
 def say(value: float, half_unit: float = 0.0) -> str:

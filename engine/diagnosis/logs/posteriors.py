@@ -8,6 +8,7 @@ import numpy as np
 
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.sums import find_weight
 from trainctl.engine.diagnosis.logs.table import Floats, Ints
 
 _CLUSTER = ({"cluster"}, {"clustering"}, {"c"})
@@ -34,12 +35,13 @@ class Posteriors:
 def max_posteriors(log: LogFacts) -> list[Series]:
     """Columns of the mean largest posterior: by name, or a clustering term that is negative throughout.
 
-    Such a term alone is not enough (others have negative clustering losses too): an entropy must stand beside it.
+    Such a term alone is not enough (others have negative clustering losses too): an entropy must stand beside it, or
+    the configuration that is named have a term of that name and clusters.
     """
     named = log.of(Kind.MAX_POSTERIOR)
     terms = [term for term in log.of(Kind.TERM) if _says(term, _CLUSTER) and _is_negative(term)]
     beside = {series.meaning.split for series in entropies(log)}
-    return named + [term for term in terms if term.meaning.split in beside]
+    return named + [term for term in terms if term.meaning.split in beside or _is_configured(log, term)]
 
 
 def entropies(log: LogFacts) -> list[Series]:
@@ -69,6 +71,10 @@ def _together(peak: Series, spread: Series) -> bool:
 
 def _says(series: Series, words: tuple[set[str], ...]) -> bool:
     return set(series.meaning.term.split()) in words
+
+
+def _is_configured(log: LogFacts, term: Series) -> bool:
+    return log.num_clusters is not None and find_weight(term.meaning.term, log.weights or {}) is not None
 
 
 def _is_negative(series: Series) -> bool:

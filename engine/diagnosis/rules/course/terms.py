@@ -13,7 +13,7 @@ from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import is_by_epoch, is_long, stands_still
+from trainctl.engine.diagnosis.logs.course import is_by_epoch, is_long, stands_still, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.names import VAL, Kind
 from trainctl.engine.diagnosis.logs.posteriors import max_posteriors
@@ -23,6 +23,8 @@ CONTRASTIVE = frozenset({"supcon", "contrastive", "contrast", "infonce", "nce", 
 PINNED = 0.02
 FEWEST, MOST = 4, 1024
 """Batch sizes that are looked for where none is given."""
+EXACT_EPOCHS, EXACT, FINE = 4, 1e-3, 0.005
+"""Epochs that must all be at it, and how near, where no name says that a loss is contrastive; and its rounding."""
 SATURATED = 0.99
 FEW_DIMENSIONS = 16
 """A mixture in as many has posteriors between uniform and one-hot."""
@@ -40,18 +42,23 @@ FEW_DIMENSIONS = 16
 def pinned_contrast(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """A contrastive loss that stands still at ln(B−1): of the given B, or of a near whole number from 4 to 1024.
 
+    A training loss of any name that is ln(B−1) of the given B, to all its digits, in every one of four epochs or more.
+
     Costs: nothing is learned: every sample is as near to each other one as to its own class.
     Do: print the classes of a few batches and the mean cosine of the embeddings; the rate can wait.
+    Follows from: D101.
     """
     known = [s for s in log.of(Kind.TERM, Kind.TOTAL) if _is_contrastive(log, s) and s.meaning.split != VAL]
     if not known:
-        return Unchecked("no contrastive loss is named")
+        loss = training_loss(log)
+        if loss is None or log.batch_size is None:
+            return Unchecked("no contrastive loss is named")
+        return _pinned(log, loss, log.batch_size, plan) if _is_exact(log, loss, log.batch_size) else None
     series = max(known, key=lambda one: len(one.values))
     if not is_long(log, series):
         return Unchecked(f"too few values of {series.name} to say that it stands still ({len(series.finite)})")
-    late = series.finite[len(series.finite) // 2 :]
     weight = log.weight_of(series)
-    late, per_weight = late / weight, "" if weight == 1 else f" / {weight:g}"
+    late = series.finite[len(series.finite) // 2 :] / weight
     level = float(np.median(late))
     size = log.batch_size or round(math.exp(min(level, 20.0))) + 1
     gap = abs(level - math.log(max(size - 1, 1)))
@@ -63,6 +70,13 @@ def pinned_contrast(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     )
     if not FEWEST <= size <= MOST or gap > near or late.std() > PINNED or not stands_still(series.finite):
         return None
+    return _pinned(log, series, size, plan)
+
+
+def _pinned(log: LogFacts, series: Series, size: int, plan: PlanFacts | None) -> Hit:
+    weight = log.weight_of(series)
+    per_weight, late = "" if weight == 1 else f" / {weight:g}", series.finite[len(series.finite) // 2 :] / weight
+    level = float(np.median(late))
     return Hit(
         severity=Severity.WARNING,
         confidence=Confidence.PROVEN if log.batch_size else Confidence.LIKELY,
@@ -75,8 +89,22 @@ def pinned_contrast(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
             "print the classes of a few batches and the mean cosine of the embeddings; the learning rate can wait",
             remedies.warmer(plan),
         ),
-        figures={"loss": level, "gap": gap, "std": float(late.std()), "batch_size": size},
+        figures={
+            "loss": level,
+            "gap": abs(level - math.log(size - 1)),
+            "std": float(late.std()),
+            "batch_size": size,
+        },
+        because=("D101",),
     )
+
+
+def _is_exact(log: LogFacts, series: Series, size: int) -> bool:
+    """Whether a loss that no name calls contrastive is ln(B−1) in all its digits from the first epoch on."""
+    half_unit, values = float(series.column.half_units.max(initial=0.0)), series.values
+    if size < FEWEST or len(values) < EXACT_EPOCHS or half_unit > FINE or not is_by_epoch(log, series):
+        return False
+    return bool((np.abs(values / log.weight_of(series) - math.log(size - 1)) <= EXACT + half_unit).all())
 
 
 def _is_contrastive(log: LogFacts, series: Series) -> bool:
