@@ -22,9 +22,11 @@ MEANT = 0.9
 """A largest posterior that terms can still move."""
 FEW_DIMENSIONS = 16
 """A mixture in as many has posteriors between uniform and one-hot."""
-UNEVEN, COLLAPSED, EMPTY_SHARE, RATIO = 0.9, 0.7, 0.1, 10.0
+UNEVEN, COLLAPSED, EMPTY_SHARE, RATIO, NOTABLE_RATIO = 0.9, 0.7, 0.1, 10.0, 4.0
 """Entropy of the sizes as a share of ln K below which it is a warning, and an error; share of 1/K below which a
-component counts as empty; largest to smallest above which it is a warning."""
+component counts as empty; largest to smallest above which it is a warning, and worth knowing."""
+BY_CHANCE = 4.0
+"""Deviations √(n/K) of a size below its share that chance alone gives hardly ever."""
 LEAST_EXPECTED = 20
 """Samples per component from which on sizes are judged: fewer differ by chance."""
 NOISE_TIMES, LOST_SHARE = 6.0, 0.2
@@ -158,7 +160,8 @@ def _calmer_weight(clusters: ClusterFacts) -> remedies.Settings | None:
     cost=Cost.RECORDS,
 )
 def uneven_clusters(clusters: ClusterFacts) -> Answer:
-    """Entropy of the sizes over an epoch below .9 ln K (error: .7), a component below .1/K (error), ratio above 10.
+    """Entropy of the sizes over an epoch below .9 ln K (error: .7), a component below .1/K (error), ratio above 10;
+    above 4, and beyond chance, an information: clusters need not be equal, unless a term is to make them so.
 
     The entropy of n draws is (K−1)/2n too low in the mean (Miller 1955): it is put back.
 
@@ -176,10 +179,13 @@ def uneven_clusters(clusters: ClusterFacts) -> Answer:
     empty = [k for k, size in enumerate(clusters.counts) if size < EMPTY_SHARE * total / count]
     smallest, largest = min(clusters.counts), max(clusters.counts)
     ratio = largest / smallest if smallest > 0 else math.inf
-    if not empty and evenness >= UNEVEN and ratio <= RATIO:
+    is_grave = bool(empty) or evenness < UNEVEN or ratio > RATIO
+    is_chance = total / count - smallest <= BY_CHANCE * math.sqrt(total / count)
+    if not is_grave and (ratio <= NOTABLE_RATIO or is_chance):
         return None
+    severity = Severity.WARNING if is_grave else Severity.INFO
     return Hit(
-        severity=Severity.ERROR if empty or evenness < COLLAPSED else Severity.WARNING,
+        severity=Severity.ERROR if empty or evenness < COLLAPSED else severity,
         confidence=Confidence.LIKELY,
         summary=_uneven_words(empty, count, evenness, ratio),
         where=f"newest epoch, {clusters.num_steps} steps: sizes {smallest:,.0f} to {largest:,.0f}, "

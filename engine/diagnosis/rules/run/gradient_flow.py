@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
@@ -11,7 +12,10 @@ from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
-FEW_TRAINABLE = 0.05
+FEW_TRAINABLE, MOST_FROZEN = 0.05, 0.6
+"""Share of the parameters that are trained below which, and share of frozen ones above which it is a finding."""
+COPIES = 0.9
+"""Share of what is frozen that has a trained twin, from which on it is a copy: a teacher, a momentum encoder."""
 ADAPTER = re.compile(r"lora|adapter|prompt|prefix_tuning|ia3", re.IGNORECASE)
 
 
@@ -74,10 +78,11 @@ def nothing_learns(
     cost=Cost.BATCH,
 )
 def over_frozen(batch: BatchFacts, plan: PlanFacts | None = None) -> Answer:
-    """Less than 5 % of the parameters trained, or only biases and normalisation, over random weights.
+    """More than 60 % of the parameters frozen as they were drawn at random, or only biases and normalisation trained.
 
-    Weights that two freshly built networks agree on were loaded, not drawn: freezing those is transfer learning
-    and only informed about, as are adapters (by name).
+    Weights that two freshly built networks agree on were loaded, not drawn: freezing those is transfer learning, and
+    only informed about where less than 5 % are trained, as are adapters (by name). Frozen parameters of which each has
+    a trained twin of the same shape and name are a copy of the network, as of a teacher, and none of this.
 
     Costs: a head on random features learns little, whatever the learning rate.
     Do: unfreeze an encoder, or load weights that were trained.
@@ -89,9 +94,10 @@ def over_frozen(batch: BatchFacts, plan: PlanFacts | None = None) -> Answer:
         return None
     share = sum(p.numel for p in trainable) / sum(p.numel for p in batch.parameters)
     only_small = all(len(p.shape) < 2 for p in trainable) and any(len(p.shape) > 1 for p in frozen)
-    if share >= FEW_TRAINABLE and not only_small:
-        return None
     is_meant = _loaded_share(frozen) > 0.9 or all(ADAPTER.search(p.name) for p in trainable)
+    is_few = share < FEW_TRAINABLE or only_small
+    if not is_few and (is_meant or share >= 1 - MOST_FROZEN or _twin_share(frozen, trainable) >= COPIES):
+        return None
     what = "biases and normalisation" if only_small else f"{share:.1%} of the parameters"
     on_what = "loaded weights" if is_meant else "weights that were drawn at random"
     return Hit(
@@ -163,6 +169,19 @@ def _loaded_share(frozen: Sequence[ParameterFacts]) -> float:
     matrices = [p for p in frozen if len(p.shape) > 1]
     total = sum(p.numel for p in matrices)
     return sum(p.numel for p in matrices if p.is_loaded) / total if total else 0.0
+
+
+def _twin_share(frozen: Sequence[ParameterFacts], trainable: Sequence[ParameterFacts]) -> float:
+    """Share of what is frozen, by size, that is trained once more under the same last name and shape."""
+    twins = Counter((p.name.rpartition(".")[2], p.shape) for p in trainable)
+    found = 0
+    for parameter in frozen:
+        key = parameter.name.rpartition(".")[2], parameter.shape
+        if twins[key]:
+            twins[key] -= 1
+            found += parameter.numel
+    total = sum(p.numel for p in frozen)
+    return found / total if total else 0.0
 
 
 def _named(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from toy_task import ToyNet, ToyTask, config, make_split, make_splits
 
 from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.differential import diagnose
+from trainctl.engine.diagnosis.facts.evidence import Evidence
+from trainctl.engine.diagnosis.facts.network import BatchFacts, ParameterFacts
 from trainctl.engine.diagnosis.finding import Finding, Report, Severity, Verdict
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.errors import UserError
@@ -78,6 +81,26 @@ def test_a_frozen_random_encoder_is_a_warning_and_a_frozen_loaded_one_is_not() -
     assert "drawn at random" in random["G702"].summary
     assert loaded["G702"].severity == Severity.INFO
     assert examine(ToyTask(freeze, model=LoadedNet)).verdict is Verdict.NOTHING
+
+
+def parameters(trained: list[tuple[str, tuple[int, ...]]], frozen: list[tuple[str, tuple[int, ...]]]) -> BatchFacts:
+    """A healthy batch through a network of these parameters, drawn at random."""
+    facts = [ParameterFacts(name, shape, True, 1.0, None) for name, shape in trained]
+    facts += [ParameterFacts(name, shape, False, None, False) for name, shape in frozen]
+    batch = gather(ToyTask()).batch
+    assert batch is not None
+    return replace(batch, parameters=tuple(facts))
+
+
+def test_most_of_the_network_frozen_as_it_was_drawn_is_a_warning_and_a_copy_of_it_is_none() -> None:
+    fusion = [("fusion.weight", (40, 30)), ("head.weight", (10, 40))]
+    encoders = [(f"{name}.weight", (30, 60)) for name in ("video", "audio", "sensor")]
+    warned = found(diagnose(Evidence(batch=parameters(fusion, encoders))))["G702"]
+    assert warned.severity == Severity.WARNING and "only 22.9% of the parameters can learn" in warned.summary
+    assert "G702" not in found(diagnose(Evidence(batch=parameters(fusion, encoders[:1]))))
+    student = [(f"online.{k}.weight", (30, 30)) for k in range(4)]
+    teachers = [(f"teacher.{k}.weight", (30, 30)) for k in range(4)]
+    assert "G702" not in found(diagnose(Evidence(batch=parameters(student, [*teachers, ("queue.weight", (3, 3))]))))
 
 
 def test_freezing_the_smaller_part_is_nobodys_business() -> None:

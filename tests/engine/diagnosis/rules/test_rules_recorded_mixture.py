@@ -103,12 +103,14 @@ def test_posteriors_that_training_made_one_hot_are_put_down_to_it(tmp_path: Path
 @pytest.mark.parametrize(
     ("sizes", "severity"),
     [
-        ((20, 10, 8, 7, 6, 5, 5, 3), None),
+        ((14, 10, 8, 7, 7, 7, 6, 5), None),
+        ((14.67, 8.83, 8.83, 8.83, 6.53, 6.53, 6.53, 3.21), "info"),
+        ((20, 10, 8, 7, 6, 5, 5, 3), "info"),
         ((20, 20, 6, 6, 4, 4, 3, 1), "warning"),
         ((40, 14, 2, 2, 2, 2, 1, 1), "error"),
         ((10, 9, 9, 9, 9, 9, 9, 0), "error"),
     ],
-    ids=["a little uneven", "uneven", "collapsed", "one empty"],
+    ids=["a little uneven", "502 to 2,292", "seven to one", "uneven", "collapsed", "one empty"],
 )
 def test_sizes_of_an_epoch_are_judged_by_how_uneven_they_are(
     tmp_path: Path, sizes: tuple[float, ...], severity: str | None
