@@ -13,10 +13,12 @@ from benchmarks.trainfault.judging import PATHS, judge, read_judged
 from benchmarks.trainfault.misses import misses
 from benchmarks.trainfault.page import PAGE, page
 from benchmarks.trainfault.plan import SEEDS, Selection, trials
+from benchmarks.trainfault.rivalry import ask
+from benchmarks.trainfault.rivals import Rivals
 from benchmarks.trainfault.trial import read_result, run_trial
 from benchmarks.trainfault.verdicts import collect
 
-STAGES = ("train", "judge", "fix", "report")
+STAGES = ("train", "judge", "fix", "rivals", "report")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +55,8 @@ def _do(stage: str, selection: Selection, asked: argparse.Namespace) -> None:
             asked.misses.write_text(misses(collect(selection), selection.root), encoding="utf-8")
     elif stage == "fix":
         fix_all(selection)
+    elif stage == "rivals":
+        ask_rivals(selection)
     elif stage == "report":
         asked.page.write_text(page(collect(selection), selection), encoding="utf-8")
 
@@ -90,6 +94,18 @@ def fix_all(selection: Selection) -> None:
         if result is not None:
             what = f"{verdict.trial.host} {verdict.trial.case} seed {verdict.trial.seed}"
             print(f"{what}: {verdict.result.honest:.4g} -> {result.honest:.4g} {result.reason[:70]}", flush=True)
+
+
+def ask_rivals(selection: Selection) -> None:
+    """Ask the other tools that are installed of every training that counts."""
+    found = collect(selection)
+    with Rivals() as rivals:
+        if not rivals.versions:
+            print("no other tool is installed: see benchmarks/trainfault/rivals.py")
+            return
+        print(", ".join(f"{tool} {version}" for tool, version in rivals.versions.items()))
+        for verdict in (*found.faults, *found.healthy):
+            ask(rivals, verdict.trial.folder(selection.root))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,50 @@
-"""What went wrong in judging, for who repairs rules: faults that were missed, and false alarms. Markdown."""
+"""What went wrong in judging, for who repairs rules: faults that were missed, and false alarms, as Markdown.
+
+Of the hosts that calibrate only: what happens on the others is for nobody to repair.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.experiments.tables import markdown
+from benchmarks.trainfault.hosts import HOSTS
 from benchmarks.trainfault.judging import PATHS
+from benchmarks.trainfault.tally import commonest, half, tally
 from benchmarks.trainfault.verdicts import Collection, Verdict
+from trainctl.engine.diagnosis.catalogue import all_rules
 
 
 def misses(found: Collection, root: Path) -> str:
     """False alarms first, then faults that were not named, by fault."""
-    return "\n".join([*_alarms(found, root), "", *_missed(found, root)]) + "\n"
+    seen = replace(
+        found,
+        faults=half(found.faults, is_held_out=False),
+        healthy=half(found.healthy, is_held_out=False),
+        spoilt=[(host, case) for host, case in found.spoilt if not HOSTS[host].is_held_out],
+    )
+    return "\n".join([*_alarms(seen, root), "", *_overview(seen), "", *_missed(seen, root)]) + "\n"
+
+
+def _overview(found: Collection) -> Iterator[str]:
+    """A line a fault: how often it is detected and named, and what is said in its place."""
+    by_case: defaultdict[str, list[Verdict]] = defaultdict(list)
+    for verdict in found.faults:
+        by_case[verdict.trial.case].append(verdict)
+    known = {*all_rules(), *all_rules(of_log=True)}
+    rows: list[tuple[float, list[str]]] = []
+    for case, verdicts in by_case.items():
+        counts = tally(verdicts)
+        causes = [code if code in known else f"({code})" for code in sorted(verdicts[0].case.cause)]
+        shares = [f"{part}/{counts.count}" for part in (counts.detected, counts.first)]
+        said = commonest(verdicts, lambda verdict: verdict.order("all"))
+        rows.append((counts.first / counts.count, [case, " ".join(causes), *shares, said]))
+    rows.sort(key=lambda row: row[0])
+    yield "Codes in brackets: no rule has them."
+    yield markdown(["fault", "cause", "detected", "top 1", "said first"], [cells for _, cells in rows])
 
 
 def _alarms(found: Collection, root: Path) -> Iterator[str]:

@@ -12,8 +12,9 @@ from benchmarks.trainfault.damage import SPREAD
 from benchmarks.trainfault.hosts import HOSTS
 from benchmarks.trainfault.judging import PATHS
 from benchmarks.trainfault.plan import HEALTHY_SEEDS, Selection
-from benchmarks.trainfault.tally import HALVES, commonest, fixes, half, loud, seconds, steps_to_detect, tally
+from benchmarks.trainfault.tally import HALVES, beside, commonest, fixes, half, loud, seconds, steps_to_detect, tally
 from benchmarks.trainfault.verdicts import Collection, Verdict
+from trainctl.engine.diagnosis.catalogue import all_rules
 
 PAGE = Path("docs/trainfault.md")
 NAMES = {
@@ -30,6 +31,7 @@ def page(found: Collection, selection: Selection) -> str:
         *_head(found, selection),
         *_headline(found, selection),
         *_by_path(found),
+        *_rivals(found, selection),
         *_alarms(found),
         *_hosts(found),
         *_by_fault(found),
@@ -139,6 +141,32 @@ def _by_path(found: Collection) -> Iterator[str]:
     yield ""
 
 
+def _rivals(found: Collection, selection: Selection) -> Iterator[str]:
+    rows = [
+        [
+            tool,
+            name,
+            _share(counts.leading, counts.faults),
+            _share(counts.alarmed, counts.faults),
+            _of(counts.false_alarms, counts.healthy),
+            str(counts.unjudged),
+        ]
+        for name, is_held_out in HALVES.items()
+        for tool, counts in beside(found, selection.root, is_held_out=is_held_out).items()
+    ]
+    if not rows:
+        return
+    yield "## Beside other tools"
+    yield ""
+    yield (
+        "All read the same CSV: step, epoch, loss, rate and gradient norm of every step, and the validation at the end "
+        "of an epoch. A label *leads to it* where it makes a kind of fault plausible that a code of the truth does."
+    )
+    yield ""
+    yield markdown(["tool", "hosts", "leads to it", "any alarm", "false alarms", "could not judge"], rows)
+    yield ""
+
+
 def _alarms(found: Collection) -> Iterator[str]:
     yield "## False alarms"
     yield ""
@@ -184,12 +212,15 @@ def _by_fault(found: Collection) -> Iterator[str]:
         by_case[verdict.trial.case].append(verdict)
     yield "## By fault"
     yield ""
-    yield "Both halves; *said first* with how often, `-` for nothing."
+    yield (
+        "Of the trainings of each half that the fault harms: detected, and named first. *Said first* with how often, "
+        "`-` for nothing. Causes in brackets are codes that no rule has."
+    )
     yield ""
-    rows = [_fault_row(all_cases()[name], verdicts, found) for name, verdicts in by_case.items()]
+    rows = [_fault_row(all_cases()[name], verdicts) for name, verdicts in by_case.items()]
     rows.sort(key=lambda row: row[:2])
-    titles = ["family", "fault", "cause", "harms", "trainings", "detected", "top 1", "top 3", "said first"]
-    yield markdown(titles, rows)
+    halves = [f"{name}: {what}" for name in HALVES for what in ("trainings", "detected", "top 1")]
+    yield markdown(["family", "fault", "cause", *halves, "said first"], rows)
     yield ""
     never = sorted({case for _, case in found.harmless} - set(by_case))
     if never:
@@ -197,18 +228,17 @@ def _by_fault(found: Collection) -> Iterator[str]:
         yield ""
 
 
-def _fault_row(case: Case, verdicts: Sequence[Verdict], found: Collection) -> list[str]:
-    counts = tally(verdicts)
-    hosts = {verdict.trial.host for verdict in verdicts}
+def _fault_row(case: Case, verdicts: Sequence[Verdict]) -> list[str]:
+    known = {*all_rules(), *all_rules(of_log=True)}
+    cells: list[str] = []
+    for is_held_out in HALVES.values():
+        counts = tally(half(verdicts, is_held_out=is_held_out))
+        cells += [str(counts.count), str(counts.detected), str(counts.first)] if counts.count else ["-", "-", "-"]
     return [
         case.family,
         case.name,
-        " ".join(sorted(case.cause)) or "no code",
-        f"{len(hosts)} of {len(hosts) + sum(name == case.name for _, name in found.harmless)}",
-        str(counts.count),
-        str(counts.detected),
-        str(counts.first),
-        str(counts.among),
+        " ".join(code if code in known else f"({code})" for code in sorted(case.cause)),
+        *cells,
         commonest(verdicts, lambda verdict: ["refused"] if verdict.is_refused else verdict.order("all")),
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.trainfault.fixing import read_fix, recovers
 from benchmarks.trainfault.hosts import HOSTS
+from benchmarks.trainfault.rivalry import leads_to_it, read_answers
 from benchmarks.trainfault.verdicts import Collection, Verdict
 
 HALVES = {"held out": True, "calibration": False}
@@ -69,6 +70,38 @@ def fixes(found: Collection, verdicts: Sequence[Verdict], root: Path) -> tuple[i
     tried = [(v, fix) for v in verdicts if (fix := read_fix(v, v.trial.folder(root))) is not None]
     back = sum(recovers(found.usual[verdict.trial.host], verdict.result, fix[1]) for verdict, fix in tried)
     return len(tried), back
+
+
+@dataclass
+class Beside:
+    """What one tool says of the trainings of one half."""
+
+    faults: int = 0
+    leading: int = 0
+    """Faults with an alarm that leads to the cause."""
+    alarmed: int = 0
+    healthy: int = 0
+    false_alarms: int = 0
+    unjudged: int = 0
+    """Trainings that the tool could not judge."""
+
+
+def beside(found: Collection, root: Path, *, is_held_out: bool) -> dict[str, Beside]:
+    """Every tool that was asked, ours first."""
+    counts: defaultdict[str, Beside] = defaultdict(Beside)
+    for verdicts, are_faults in ((found.faults, True), (found.healthy, False)):
+        for verdict in half(verdicts, is_held_out=is_held_out):
+            for tool, answer in (read_answers(verdict.trial.folder(root)) or {}).items():
+                count = counts[tool]
+                count.unjudged += not answer.could_judge
+                if are_faults:
+                    count.faults += 1
+                    count.alarmed += bool(answer.alarms)
+                    count.leading += leads_to_it(verdict, tool, answer)
+                else:
+                    count.healthy += 1
+                    count.false_alarms += bool(answer.alarms)
+    return dict(counts)
 
 
 def commonest(verdicts: Sequence[Verdict], codes: Callable[[Verdict], list[str]]) -> str:
