@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks import capture, eyes_engine, recorder_mlp, startup
+from benchmarks import capture, eyes_engine, recorder_mlp, startup, watched
 from benchmarks.report import RESULTS, Options, add_options
 
 ALL = {
@@ -13,6 +13,7 @@ ALL = {
     "eyes_engine": eyes_engine.main,
     "capture": capture.main,
     "startup": startup.main,
+    "watched": watched.main,
 }
 
 

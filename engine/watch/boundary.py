@@ -82,26 +82,25 @@ class Boundary:
         if not mine or (self._clip_norms is not None and not mine & self._clipped):
             return  # another part of the parameters, measured with the first
         self._clipped |= mine
-        with torch.no_grad():
-            norms = self.meter.norms()
-            if heard.scaler is not None and not is_unscaled(heard.scaler, optimizer):
-                _divide(norms, scale_of(heard.scaler))
+        norms = self.meter.norms()
+        if heard.scaler is not None and not is_unscaled(heard.scaler, optimizer):
+            _divide(norms, scale_of(heard.scaler))
         self._clip_norms = norms
 
     def before(self, optimizer: Optimizer, heard: Heard) -> None:
         """The gradients of a step are there, and its update is not."""
         self.is_stepping = True
-        with torch.no_grad():
-            norms = self._clip_norms
-            scale = getattr(optimizer, "grad_scale", None)  # a fused kernel divides by it itself
-            if norms is None:
-                norms = self.meter.norms()
-                _divide(norms, scale)
-            amp_scale = scale if scale is not None else None if heard.scaler is None else scale_of(heard.scaler)
-            rates = [_kept(group["lr"]) for group in optimizer.param_groups]
-            if amp_scale is not None:
-                amp_scale = amp_scale.detach().clone()  # the scaler changes it in place
-            if self.clip is not None:
+        norms = self._clip_norms
+        scale = getattr(optimizer, "grad_scale", None)  # a fused kernel divides by it itself
+        if norms is None:
+            norms = self.meter.norms()
+            _divide(norms, scale)
+        amp_scale = scale if scale is not None else None if heard.scaler is None else scale_of(heard.scaler)
+        rates = [_kept(group["lr"]) for group in optimizer.param_groups]
+        if amp_scale is not None:
+            amp_scale = amp_scale.detach().clone()  # the scaler changes it in place
+        if self.clip is not None:
+            with torch.no_grad():
                 self.meter.clip(torch.stack(norms), self.clip * (1.0 if scale is None else scale))
         self.measured = Measured(norms, heard.losses, rates, amp_scale)
         self._scale_rates(optimizer)

@@ -74,6 +74,17 @@ def kind_of_graph(graph: Any) -> TermKind | None:
     return None
 
 
+class KnownClasses:
+    """In place of the labels of all samples: what a batch names are its classes themselves."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __getitem__(self, classes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Those that there are; what is beyond, as a label that is to be passed over, is left out."""
+        return classes[(classes >= 0) & (classes < self.count)]
+
+
 @dataclass(frozen=True)
 class Columns:
     """The columns of a watched loop, and where each value of a step goes."""
@@ -130,7 +141,7 @@ def decide(
         layout=layout,
         group_of=_groups_of(boundaries),
         has_amp_scale=any(part is not None and part.amp_scale is not None for part in first),
-        labels=np.arange(len(classes)) if classes else None,
+        labels=KnownClasses(len(classes)) if classes else None,
         has_own_loss=has_own_loss,
         device_rates=tuple(place for place, rate in enumerate(rates) if isinstance(rate, Tensor)),
         weigh=TermWeights() if has_own_loss else None,

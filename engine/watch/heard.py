@@ -19,10 +19,11 @@ from torch.utils.data import DataLoader
 
 LABEL_NAMES = ("label", "labels", "target", "targets", "y", "class", "classes")
 """Keys under which a batch that is a dictionary holds its classes."""
-MOST_CLASSES = 100_000
-"""An integer beyond this is an index, not a class."""
 
-Labels = Callable[[Any], Any]
+INTEGERS = (torch.int64, torch.int32, torch.uint8)
+TakeLabels = Callable[[Any], Any]
+Classes = np.ndarray[Any, np.dtype[np.int64]]
+"""Shape (B,)."""
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Seen:
 
     loader: DataLoader[Any] | None
     size: int
-    labels: np.ndarray[Any, np.dtype[np.int64]] | None
+    labels: Classes | None
     """Classes of its samples, shape (B,); None: it holds none that are known."""
 
 
@@ -59,49 +60,62 @@ class Ears(threading.local):
         self.heard = Heard()
 
 
-def labels_of(batch: Any, given: Labels | None) -> tuple[int, np.ndarray[Any, np.dtype[np.int64]] | None]:
-    """Number of samples of a batch, and their classes where they lie on the host.
+class BatchReader:
+    """Finds size and classes of the batches of a loader: by looking once, then where they were."""
 
-    Args:
-        batch: as a loader gave it: a tensor, a sequence or a mapping of them.
-        given: takes the labels out of it; None: the integer tensor of shape (B,) that is alone in it, or that has a
-            name that says so.
-    """
-    tensors = _tensors(batch)
-    size = next((len(tensor) for _, tensor in tensors if tensor.dim()), 0)
-    if given is not None:
-        try:
-            found = given(batch)
-        except Exception:  # a batch of another kind, e.g. of a validation: it has no labels then
-            return size, None
-        return size, _classes(torch.as_tensor(found))
-    fitting = [(name, tensor) for name, tensor in tensors if _may_be_labels(tensor, size)]
-    named = [tensor for name, tensor in fitting if name in LABEL_NAMES]
-    chosen = named or [tensor for _, tensor in fitting]
-    return size, _classes(chosen[0]) if len(chosen) == 1 or named else None
+    def __init__(self) -> None:
+        self._kind: Any = None
+        """Type and length of the batches that have been looked at."""
+        self._size_at: Any = None
+        self._labels_at: Any = None
+
+    def read(self, batch: Any, given: TakeLabels | None) -> tuple[int, Classes | None]:
+        """Number of samples of a batch, and their classes where they lie on the host.
+
+        Args:
+            batch: as a loader gave it: a tensor, a sequence or a mapping of them.
+            given: takes the labels out of it; None: the integer tensor of shape (B,) that is alone in it, or that has a
+                name that says so.
+        """
+        kind = (type(batch), len(batch) if isinstance(batch, (tuple, list, dict)) else 0)
+        if kind != self._kind:
+            self._kind = kind
+            self._size_at, self._labels_at = _places(batch)
+        if self._size_at is None:
+            return 0, None
+        sized: Any = batch if self._size_at == "" else batch[self._size_at]
+        size = int(sized.shape[0])
+        if given is not None:
+            try:
+                return size, _classes(torch.as_tensor(given(batch)))
+            except Exception:  # a batch of another kind, e.g. of a validation: it has no labels then
+                return size, None
+        return size, None if self._labels_at is None else _classes(batch[self._labels_at])
 
 
-def _tensors(batch: Any) -> list[tuple[str, Tensor]]:
+def _places(batch: Any) -> tuple[Any, Any]:
+    """Keys under which a batch has a tensor of all samples, and its classes; None: under none."""
     if isinstance(batch, Tensor):
-        return [("", batch)]
+        return ("" if batch.dim() else None), None
+    entries: list[tuple[Any, Any]] = []
     if isinstance(batch, Mapping):
-        items = cast("Mapping[Any, Any]", batch).items()
-        return [(str(name).lower(), value) for name, value in items if isinstance(value, Tensor)]
-    if isinstance(batch, (list, tuple)):
-        return [("", value) for value in cast("Sequence[Any]", batch) if isinstance(value, Tensor)]
-    return []
+        entries = list(cast("Mapping[Any, Any]", batch).items())
+    elif isinstance(batch, (list, tuple)):
+        entries = list(enumerate(cast("Sequence[Any]", batch)))
+    tensors = [(key, value) for key, value in entries if isinstance(value, Tensor) and value.dim()]
+    if not tensors:
+        return None, None
+    size = tensors[0][1].shape[0]
+    fitting = [key for key, value in tensors if value.dim() == 1 and value.shape[0] == size and value.dtype in INTEGERS]
+    named = [key for key in fitting if str(key).lower() in LABEL_NAMES]
+    return tensors[0][0], named[0] if named else fitting[0] if len(fitting) == 1 else None
 
 
-def _may_be_labels(tensor: Tensor, size: int) -> bool:
-    return tensor.dim() == 1 and len(tensor) == size and tensor.dtype in (torch.int64, torch.int32, torch.uint8)
-
-
-def _classes(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+def _classes(tensor: Tensor) -> Classes | None:
     """A copy, as the batch may be changed; None for what lies elsewhere or is no class."""
-    if tensor.device.type != "cpu" or tensor.dim() != 1 or tensor.is_floating_point() or not len(tensor):
+    if tensor.dim() != 1 or tensor.dtype not in INTEGERS or tensor.is_cuda or tensor.device.type != "cpu":
         return None
-    values = tensor.numpy().astype(np.int64)
-    return values if values.min() >= 0 and values.max() < MOST_CLASSES else None
+    return tensor.numpy().astype(np.int64)
 
 
 class Loaders:
@@ -109,6 +123,7 @@ class Loaders:
 
     def __init__(self) -> None:
         self._of: weakref.WeakKeyDictionary[Any, weakref.ref[DataLoader[Any]]] = weakref.WeakKeyDictionary()
+        self._readers: weakref.WeakKeyDictionary[DataLoader[Any], BatchReader] = weakref.WeakKeyDictionary()
         self._begun: weakref.WeakKeyDictionary[DataLoader[Any], int] = weakref.WeakKeyDictionary()
 
     def begun(self, loader: DataLoader[Any], iterator: object) -> None:
@@ -120,6 +135,15 @@ class Loaders:
         """The loader of an iterator."""
         found = self._of.get(iterator)
         return None if found is None else found()
+
+    def reader(self, loader: DataLoader[Any] | None) -> BatchReader:
+        """What reads its batches."""
+        if loader is None:
+            return BatchReader()
+        found = self._readers.get(loader)
+        if found is None:
+            found = self._readers[loader] = BatchReader()
+        return found
 
     def passes(self, loader: DataLoader[Any]) -> int:
         """How often it was begun."""

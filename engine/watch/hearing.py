@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch.boundary import Boundary, with_closure
-from trainctl.engine.watch.heard import Ears, Heard, Loaders, Seen, labels_of
+from trainctl.engine.watch.heard import Ears, Heard, Loaders, Seen
 from trainctl.engine.watch.moments import is_here, listen, stop_listening
 
 
@@ -80,6 +80,7 @@ class Hearing:
         self.loaders = Loaders()
         self._ears = Ears()
         self._loops: list[Loop] = []
+        self._take_labels: Callable[[Any], Any] | None = None
         self._of: dict[int, tuple[Boundary, Loop]] = {}
         self._strangers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._handles: list[RemovableHandle] = []
@@ -94,6 +95,7 @@ class Hearing:
                 register_optimizer_step_post_hook(self._after_step),
             ]
         self._loops.append(loop)
+        self._take_labels = next((one.labels for one in self._loops if one.has_labels), None)
         self._strangers.clear()
         for boundary in boundaries:
             self.know(boundary, loop)
@@ -226,9 +228,9 @@ class Hearing:
         """See `moments.Listener`."""
         heard = self._ears.heard
         heard.wait_s += seconds
-        given = next((loop.labels for loop in self._loops if loop.has_labels), None)
-        size, labels = labels_of(batch, given)
-        heard.newest = Seen(self.loaders.of(iterator), size, labels)
+        loader = self.loaders.of(iterator)
+        size, labels = self.loaders.reader(loader).read(batch, self._take_labels)
+        heard.newest = Seen(loader, size, labels)
 
 
 HEARING = Hearing()

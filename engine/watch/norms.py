@@ -26,17 +26,22 @@ class WatchedMeter(GradientMeter):
         super().__init__(groups, nn.Module() if model is None else model)
         self.device = self.params[0].device if self.params else torch.device("cpu")
         self._devices = {p.device for p in self.params}
+        self._is_plain: bool | None = None
+        """Whether all gradients are dense and in one place, which they then stay; None: not all were there yet."""
         self.is_sharded = any(hasattr(p, "to_local") for p in self.params)
 
     def norms(self) -> list[Tensor]:
         """Gradient norm of each parameter tensor, scalars on `device`: 0 without a gradient, of a sharded one that of
         this process's part."""
-        is_plain = not self.is_sharded and len(self._devices) == 1
-        grads = [p.grad for p in self.params if p.grad is not None]
-        if is_plain and not any(grad.is_sparse for grad in grads):
-            return super().norms()
+        if self._is_plain is None and all(p.grad is not None for p in self.params):
+            has_sparse = any(p.grad.is_sparse for p in self.params if p.grad is not None)
+            self._is_plain = not self.is_sharded and len(self._devices) == 1 and not has_sparse
+        if self._is_plain:
+            found = super().norms()
+            # Gradients have gradients themselves where the loop asks for them (`create_graph`).
+            return [norm.detach() for norm in found] if found[0].requires_grad else found
         zero = torch.zeros((), device=self.device)
-        return [zero if p.grad is None else self._norm(p.grad) for p in self.params]
+        return [zero if p.grad is None else self._norm(p.grad.detach()) for p in self.params]
 
     def _norm(self, grad: Tensor) -> Tensor:
         local = grad.to_local() if hasattr(grad, "to_local") else grad  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]

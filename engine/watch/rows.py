@@ -19,6 +19,8 @@ from trainctl.engine.watch.columns import Columns, Step
 
 WARM_STEPS = 16
 """Steps that are looked at before it is decided what a record holds."""
+NONE = np.zeros(0, np.int64)
+"""Classes of a step that has none."""
 WARM_S = 2.0
 """Seconds after which it is decided all the same."""
 
@@ -89,10 +91,9 @@ class Rows:
     def _write(self, step: Step, note: Note, ratio: Tensor | None) -> None:
         assert self._columns is not None and self.recorder is not None
         columns, plan = self._columns, self._columns.plan
-        with torch.no_grad():
-            self.recorder.write(self._values(step, columns))
-            if ratio is not None:
-                self.recorder.annotate(ratio)
+        self.recorder.write(self._values(step, columns))
+        if ratio is not None:
+            self.recorder.annotate(ratio)
         rates = [part for boundary in columns.boundaries for part in self._rates(step, boundary.name)]
         self.recorder.commit(
             HostRow(
@@ -157,8 +158,4 @@ class Rows:
 
     def _labels(self, step: Step) -> Sequence[np.ndarray[Any, np.dtype[np.int64]]]:
         assert self._columns is not None
-        labels = self._columns.plan.labels
-        if labels is None:
-            return ()
-        empty = np.zeros(0, np.int64)
-        return [part[part < len(labels)] for part in step.labels] or [empty]
+        return step.labels or (NONE,) if self._columns.plan.labels is not None else ()

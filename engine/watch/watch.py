@@ -36,7 +36,10 @@ from trainctl.engine.watch.moments import is_here
 from trainctl.engine.watch.obeying import Orders, StopTraining, log_traceback, obeyed
 from trainctl.engine.watch.rows import Rows
 from trainctl.engine.watch.run import WatchedRun, ending_of, say
+from trainctl.engine.watch.silent import SilentWatch
 
+MOST_CLASSES = 100_000
+"""An integer beyond this is an index, not a class."""
 ALIVE: list[Watch] = []
 """Watches of this process whose run is not over."""
 _hooked: list[Callable[..., Any]] = []
@@ -155,6 +158,14 @@ class Watch:
         """Name the loop's own way to save itself: it is called between two steps when a checkpoint is asked for."""
         self._orders.on_checkpoint = save
 
+    def flush(self) -> None:
+        """Wait until every step so far is in the file; for whoever reads it in the same process."""
+        if not self._is_over and self._opened is not None:
+            self._loop.rows.open()
+            if self._loop.rows.recorder is not None:
+                self._loop.rows.recorder.flush()
+            self._run.writer.deliver(60.0)
+
     def close(self, error: BaseException | None = None) -> None:
         """End the run: by itself at the end of the process, by this before. Again is harmless."""
         if self._is_over or os.getpid() != self._pid:
@@ -209,7 +220,8 @@ class Watch:
         """It is known what a record holds."""
         loop = self._loop
         labels = about.dataset_labels(loop.loader)
-        seen = max((int(part.max()) + 1 for step in steps for part in step.labels if len(part)), default=0)
+        seen = max((int(part.max()) + 1 for step in steps for part in step.labels), default=0)
+        seen = seen if seen <= MOST_CLASSES else 0
         classes = about.class_names(loop.loader, labels, seen) if seen else ()
         columns = decide(loop.boundaries, steps, classes, loop.graph, self._kinds)
         optimizer = loop.boundaries[0].optimizer
@@ -293,7 +305,7 @@ def watch(
     """
     named = _named(optimizers)
     if not present_ranks().leads:
-        return _silent()
+        return SilentWatch()  # pyright: ignore[reportReturnType]
     for old in [one for one in ALIVE if one.hears(named) or one.is_waiting]:
         old.close()
     root = runs_root(None if runs_dir is None else Path(runs_dir), os.environ)
@@ -344,39 +356,6 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     """The name, with a number where it is taken."""
     free = (f"{name}{number + 1 if number else ''}" for number in range(len(taken) + 1))
     return next(one for one in free if one not in taken)
-
-
-class _Silent:
-    """Stands where another rank writes: has all that a watch has, and does nothing."""
-
-    path: Path | None = None
-    step = 0
-    should_stop = False
-
-    def log(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
-        """Nothing."""
-
-    def validation(self, metrics: Mapping[str, Any], epoch: int | None = None) -> None:
-        """Nothing."""
-
-    def epoch(self, number: int) -> None:
-        """Nothing."""
-
-    def on_checkpoint(self, save: Callable[[], object]) -> None:
-        """Nothing."""
-
-    def close(self, error: BaseException | None = None) -> None:
-        """Nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-
-def _silent() -> Any:
-    return _Silent()
 
 
 def _hook_endings() -> None:

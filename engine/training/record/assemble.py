@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,16 +34,24 @@ class HostRow(NamedTuple):
     """Samples of the step (one array per accumulated batch), into the labels of the training split."""
 
 
+class Labels(Protocol):
+    """Classes by what a step notes of its samples; an array of the classes of all samples is that."""
+
+    def __getitem__(self, samples: Array, /) -> Array:
+        """Classes of these samples, int64."""
+        ...
+
+
 @dataclass(frozen=True)
 class RowPlan:
-    """Which column of a device row is what: terms, parameter norms, loss and AMP scale (if any), scalars, rates that are
-    tensors, update ratio."""
+    """Which column of a device row is what: terms, parameter norms, loss and AMP scale (if any), scalars, rates (those
+    that are tensors), update ratio."""
 
     layout: RecordLayout
     group_of: tuple[int, ...]
     """Module group of each parameter norm."""
     has_amp_scale: bool
-    labels: Array | None
+    labels: Labels | None
     """Class of each training sample, int64, or none."""
     has_own_loss: bool = False
     """Whether the loss is a column of its own, behind the norms, because nobody says how the terms make it up."""
@@ -120,9 +128,10 @@ def _fill_classes(records: Array, notes: Sequence[HostRow], plan: RowPlan) -> No
         records["num_classes"] = np.nan
         return
     num_classes = len(plan.layout.classes)
-    labels = [plan.labels[part] for note in notes for part in note.indices]
-    rows = np.repeat(np.arange(len(notes)), [sum(map(len, note.indices)) for note in notes])
-    flat = np.bincount(rows * num_classes + np.concatenate(labels), minlength=len(notes) * num_classes)
+    labels = [[plan.labels[part] for part in note.indices] for note in notes]
+    rows = np.repeat(np.arange(len(notes)), [sum(map(len, parts)) for parts in labels])
+    joined = np.concatenate([part for parts in labels for part in parts])
+    flat = np.bincount(rows * num_classes + joined, minlength=len(notes) * num_classes)
     counts = flat.reshape(len(notes), num_classes)
     records["num_classes"] = (counts > 0).sum(1)
     if num_classes <= MAX_CLASSES:
