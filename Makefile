@@ -18,7 +18,7 @@ run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 test: $(VENV)/.test-installed ## run the tests
 	$(BIN)/python -m pytest -n auto
 
-setup: $(VENV)/.check-installed .cache/types/trainctl ## everything a developer needs
+setup: $(VENV)/.check-installed .cache/types/trainctl/__init__.py ## everything a developer needs
 
 check: setup lint test ## what must be green before a change lands
 
@@ -55,9 +55,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # `trainctl.engine` is the folder `engine`: type checkers follow links, not setuptools' package-dir.
-.cache/types/trainctl:
-	mkdir -p $@
-	for name in engine tui presets; do ln -sfn ../../../$$name $@/$$name; done
+.cache/types/trainctl/__init__.py:
+	mkdir -p $(@D)
+	for name in engine tui presets; do ln -sfn ../../../$$name $(@D)/$$name; done
+	ln -sfn ../../../engine/front/__init__.py $@
 
 $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_INSTALL) -e .

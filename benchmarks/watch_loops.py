@@ -98,7 +98,8 @@ def measured(gate: Gate, kind: str) -> None:
         if has_ratio:
             meter.update_ratio(before)
         optimizer.zero_grad()
-        time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        assert seconds >= 0
 
 
 def recording(gate: Gate, kind: str, record: Record) -> None:
