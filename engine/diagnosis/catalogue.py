@@ -110,6 +110,7 @@ class Rule:
             figures=hit.figures,
             ruled_out=hit.ruled_out,
             because=hit.because,
+            explains=hit.explains,
         )
 
 

@@ -95,8 +95,8 @@ def order_causes(found: Sequence[Finding], rules: Mapping[str, Rule], checked: C
 
 def _place(finding: Finding, found: Sequence[Finding], rules: Mapping[str, Rule], checked: Collection[str]) -> Finding:
     codes = {other.code for other in found}
-    grave = {other.code for other in found if other.severity != Severity.INFO}
-    causes = codes if finding.severity == Severity.INFO else grave
+    is_info = finding.severity == Severity.INFO
+    causes = {other.code for other in found if other.explains and (is_info or other.severity != Severity.INFO)}
     cause = next((code for code in finding.because if code in causes), None)
     clean = [code for code in rules[finding.code].rivals if code in checked and code not in codes]
     ruled_out = (*finding.ruled_out, *(f"{code} {rules[code].name}" for code in clean))

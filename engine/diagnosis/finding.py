@@ -78,6 +78,8 @@ class Hit:
     """Other causes of the same symptom that were tested and are not it, with their figures."""
     because: tuple[str, ...] = ()
     """Codes of which this is a mere consequence if one of them was found too; the first found counts."""
+    explains: bool = True
+    """Whether others may follow from it; what passed by itself is the reason of nothing else."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Finding:
     figures: Figures
     ruled_out: tuple[str, ...]
     because: tuple[str, ...] = ()
+    explains: bool = True
     primary: bool = False
     """The one cause to deal with first."""
     consequence_of: str | None = None
@@ -134,7 +137,7 @@ class Finding:
         }
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data from which `from_plain` makes an equal finding, but for `because`."""
+        """Plain data from which `from_plain` makes an equal finding, but for what orders causes."""
         return {**self.to_json(), "section": self.section, "summary": self.summary}
 
     @classmethod
@@ -237,7 +240,7 @@ class Report:
         }
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data from which `from_plain` makes an equal report, but for the findings' `because`."""
+        """Plain data from which `from_plain` makes an equal report, but for what orders causes."""
         findings = [finding.to_plain() for finding in self.findings]
         return {**self.to_json(), "findings": findings, "ignored": [entry.to_plain() for entry in self.ignored]}
 

@@ -22,7 +22,7 @@ from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 FEW = 5
 """Values before the first that is not finite from which on calm and rising can be told apart."""
 AFTER_A_RISE, EARLY, HALF_PRECISION = "after a rise", "early", "half precision"
-CALM, FROM_THE_START = "out of a calm course", "from its first value"
+CALM, FROM_THE_START, PASSED = "out of a calm course", "from its first value", "passing"
 PASSING = 0.02
 """Share of the values up to which they are single ones that a training went through."""
 
@@ -36,6 +36,11 @@ class _Case:
     do: str
     severity: Severity = Severity.ERROR
     because: tuple[str, ...] = ()
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the training went through it."""
+        return self.word == PASSED
 
 
 @rule(
@@ -86,6 +91,7 @@ def not_finite(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
             "case": case.word,
         },
         because=case.because,
+        explains=not case.has_passed,
     )
 
 
@@ -166,7 +172,7 @@ def _of_training(log: LogFacts, first: Series, index: int) -> _Case:
     after = np.isfinite(values[index:])
     if after.any() and 1 - after.mean() <= 0.5 and (~np.isfinite(values)).sum() <= max(PASSING * len(values), 1):
         return _Case(
-            "passing",
+            PASSED,
             f"finite again after {int((~after).sum())}: a batch, or a step that half precision skips",
             "log which batches they are; if a loss scale skips those steps, nothing is lost",
             Severity.WARNING,

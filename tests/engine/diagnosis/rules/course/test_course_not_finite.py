@@ -79,3 +79,11 @@ def test_a_scale_that_fell_before_and_norms_that_are_bad_after_make_no_circle() 
     scale = [65536.0] * 20 + [65536.0 * 0.5**k for k in range(1, 11)] + [64.0] * 30
     rows = steps(loss=with_bad(falling(60), 31), grad_norm=with_bad(np.ones(60), 32), loss_scale=scale)
     assert {"N901", "N902"} <= set(found(rows))
+
+
+def test_a_value_that_passed_is_the_reason_of_nothing_that_comes_later() -> None:
+    rises = 1 + 0.05 * np.abs(np.arange(200) - 60)
+    rows = steps(train_loss=with_bad(falling(200), 20, 21), val_loss=rises)
+    findings = found(rows)
+    assert findings["N901"].figures["case"] == "passing"
+    assert findings["R801"].consequence_of is None and findings["N901"].severity is Severity.WARNING
