@@ -144,7 +144,7 @@ class Pyramid:
         """Append samples, shape (n,). NaN and infinities are kept as such."""
         if len(values) == 0:
             return
-        if self._detail and self._detail.extent[1] == self.extent[1]:
+        if self._detail and self._detail.extent[1] == self.first + self.count:
             self._detail.extend(values)
         self.last = float(values[-1])
         rest = np.ascontiguousarray(values, dtype=np.float32)
@@ -207,11 +207,15 @@ class Pyramid:
         when zoomed in further than the finest level), but never not at all. Under a map that quarter is one of
         a column of mean length in steps.
         """
-        edges = column_edges(start, stop, columns, x_map)
+        edges = self._placed(column_edges(start, stop, columns, x_map))
         first, stop = np.ceil(edges[[0, -1]] - self.first).clip(0, self.count) + self.first
         if self._detail and self._detail._covers(first, stop):
             return self._detail._within(edges)
         return self._within(edges)
+
+    def _placed(self, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where steps lie among the samples, as if these were one step apart; here they are."""
+        return edges
 
     def _within(self, edges: NDArray[np.float64]) -> Envelope:
         columns = len(edges) - 1

@@ -75,7 +75,7 @@ class RecordedSteps:
         if not 0 < stop - first <= MAX_DETAIL:
             return Detail()
         series = derive_series(self.part(first, stop), self.layout, float(self.records[0]["time"]))
-        return Detail(float(self.records[first]["step"]), series)
+        return Detail(float(self.records[0]["step"]) + first, series)
 
     def _series(self, overview: Overview) -> dict[str, RunSeries]:
         """The series made of an overview; their newest sample is its last record's."""

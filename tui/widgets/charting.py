@@ -18,6 +18,8 @@ def scened(view: RunView, scene: Scene, lines: Sequence[Line], **more: Any) -> C
     """A chart of the run as the scene says; `more` are further fields of `Content`."""
     if "marks" not in more:
         more["marks"] = event_marks(view)
+    if "empty" not in more and view.last is not None:
+        more["empty"] = "not recorded"
     return Content(
         lines=tuple(lines),
         window=scene.window,

@@ -256,7 +256,7 @@ def test_a_close_look_ends_where_the_replay_is(finished: RecordedRun):
     player.feed.request_detail(90.0, 150.0)
     player.at(100.0)
     detail = player.updates[-1].detail
-    assert detail.series is not None and detail.first_step + len(detail.series) == 101
+    assert detail.series is not None and detail.first_place + len(detail.series) == 101
     player.feed.request_detail(None)
     player.at(100.0)
     assert player.updates[-1].detail.series is None

@@ -243,7 +243,7 @@ def test_the_newest_request_wins_and_is_answered_once(paths: RunPaths):
     watched = Watched(paths).catch_up()
     watched.feed.request_detail(100, 200)
     watched.feed.request_detail(3000, 3100)
-    assert present(watched.poll().detail).first_step == 3000 - BLOCK
+    assert present(watched.poll().detail).first_place == 3000 - BLOCK
     assert watched.poll().detail is None
 
 
