@@ -27,7 +27,7 @@ _SIGNS = {". ": "。", "; ": "；", ": ": "：", ", ": "，", " and ": " 和 "}
 _STOPS = ";:,"
 _APPENDED = re.compile(r"[;:,] | \(| ")
 """Behind what something may have been appended."""
-_EDGES = re.compile(r"( *(?:[✓✗!·–?×#] )?)(.*?)( *)", re.DOTALL)
+_EDGES = re.compile(r"( *(?:[✓✗!·–?×#] )?)(.*?)((?: ·)? *)", re.DOTALL)
 _DOT = " · "
 _OPEN, _CLOSED = "([{", ")]}"
 _GAP = re.compile(r"\{#?(\d+)(\*?)\}")
@@ -69,7 +69,7 @@ class Phrasebook:
         edges = _EDGES.fullmatch(text)
         if edges is None or len(text) > LONGEST or not _LATIN.search(text):
             return text
-        return edges[1] + self._lookup(edges[2]) + edges[3]
+        return joined(edges[1], self._lookup(edges[2])) + edges[3]
 
     def fill(self, template: str, *parts: str) -> str:
         """A message of parts that are in this language already, by the English template with gaps from `{1}` on."""
@@ -85,7 +85,17 @@ class Phrasebook:
         parts = text.split(", ")
         if all(part in self._tables.words for part in parts):
             return "，".join(self._tables.words[part] for part in parts)
-        return self._tables.names.get(text) or self._tables.paragraphs.get(digest(text)) or self._inner(text, -1)
+        known = self._tables.names.get(text) or self._tables.paragraphs.get(digest(text))
+        return known or self._headed(text)
+
+    def _headed(self, text: str) -> str:
+        """A message, or a word of ours and what is said of it: that is what stands at the head of a line."""
+        said = self._inner(text, -1)
+        head, separator, rest = text.partition(": ")
+        if not separator or head not in self._tables.words:
+            return said
+        under = joined(f"{self._tables.words[head]}：", self._inner(rest, -1))
+        return under if _english_left(under) < _english_left(said) else said
 
     def _known(self, text: str, depth: int) -> str | None:
         """The translation; None: nothing of it is known."""
@@ -99,11 +109,17 @@ class Phrasebook:
         exact = self._exact.get(text)
         if exact is not None or " " not in text or FIGURE.fullmatch(text) or not _LATIN.search(text):
             return exact
-        for attempt in (self._by_code, self._by_template, self._by_ending, self._by_parts):
+        said = self._by_code(text, depth)
+        if said is not None:
+            return said
+        found: list[tuple[int, str]] = []
+        for attempt in (self._by_template, self._by_ending, self._by_parts):
             said = attempt(text, depth)
             if said is not None:
-                return said
-        return None
+                found.append((_english_left(said), said))
+                if not found[-1][0]:
+                    break
+        return min(found, key=lambda entry: entry[0], default=(0, None))[1]
 
     def _inner(self, text: str, depth: int, *, may_be_word: bool = False) -> str:
         """What stands in a gap, with the spaces and the separator at its edges."""
@@ -141,7 +157,7 @@ class Phrasebook:
             gaps = template.match(text) if len(fitting) < MOST_FITTING else None
             if gaps is not None:
                 said = self._filled(translation, self._parted(gaps, template, depth), depth)
-                left = len(_PLAIN.findall(said))
+                left = _english_left(said)
                 if template.letters >= CERTAIN or (left <= MOST_LEFT and not _PROSE.search(said)):
                     fitting.append((left, said))
         return min(fitting, key=lambda entry: entry[0], default=(0, None))[1]
@@ -195,21 +211,23 @@ class Phrasebook:
         return self._filled(translation, self._parted(gaps, template, depth), depth)
 
     def _by_parts(self, text: str, depth: int) -> str | None:
-        """Several messages that were joined, if one of them is known: taken apart where that leaves the least English."""
+        """Several messages that were joined, if one is known: taken apart where that leaves the least English."""
         found: list[tuple[int, str]] = []
         for separator, sign in _SIGNS.items():
             parts = _split(text, separator)
             if separator == ": ":
                 parts = [parts[0], text[len(parts[0]) + 2 :]] if len(parts) > 1 else []
             said = [self._known(part, depth + 1) for part in parts] if len(parts) > 1 else []
-            if said and depth == 0 and separator == ": ":  # what stands at the head of a line is a word of ours
-                said[0] = self._tables.words.get(parts[0], said[0])
             if any(one is not None for one in said):
                 whole = said[0] or parts[0]
                 for known, part in zip(said[1:], parts[1:], strict=True):
                     whole = joined(joined(whole, sign), known or part)
-                found.append((len(_PLAIN.findall(whole)), whole))
+                found.append((_english_left(whole), whole))
         return min(found, key=lambda entry: entry[0], default=(0, None))[1]
+
+
+def _english_left(said: str) -> int:
+    return len(_PLAIN.findall(said))
 
 
 def _certainty(entry: _Known) -> tuple[int, int]:

@@ -17,6 +17,8 @@ _FULL_WIDTH = re.compile(f"[{FULL_WIDTH}]")
 def joined(left: str, right: str) -> str:
     """Two pieces one after the other, with the space between them that belongs there."""
     bare_left, bare_right = left.rstrip(" "), right.lstrip(" ")
+    if left == " " and _FULL_WIDTH.match(bare_right):
+        return bare_right
     if not bare_left or not bare_right:
         return left + right
     before, after = bare_left[-1], bare_right[0]

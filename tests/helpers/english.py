@@ -34,10 +34,18 @@ SOURCES = {
         *(f"tui/cli/{name}.py" for name in ("verified", "trials", "cell_progress", "against")),
         *(f"tui/cli/{name}.py" for name in ("fix_file", "sarif_file", "outcome")),
         *(f"tui/compare/{name}.py" for name in ("trial", "trial_verdict")),
-        *("tui/health/fixed_preset.py", "tui/words/language.py"),
+        *(f"tui/cli/{name}.py" for name in ("configured", "past_run", "options")),
+        *("tui/health/fixed_preset.py", "tui/words/language.py", "engine/tasks/recognise.py"),
+    ],
+    "data": [
+        *(f"engine/data/{name}.py" for name in ("samplers/short_epochs", "leak_check", "overlap", "split_names")),
+        *(f"engine/data/{name}.py" for name in ("emotion/load", "eyes/load", "eyes/splits", "weld/load")),
+        *(f"engine/data/quality/{name}.py" for name in ("load", "photographs", "references")),
     ],
 }
 """Table, and the files and folders that its messages are from."""
+NOTES_ONLY = ("data",)
+"""Tables of notes: what is said of files that cannot be read is not in them."""
 NOT_OURS = (
     # Patterns and vocabulary of logs, and what other commands print.
     *(f"engine/diagnosis/logs/{name}.py" for name in ("vocabulary", "numbers", "names")),
@@ -61,6 +69,7 @@ MOST = 8
 _FIGURE_FORMAT = re.compile(r"[<>^]?[+,]?\d*,?(\.\d+)?[defg%,]")
 _FIGURE_CALLS = {"len", "round", "int", "sum", "abs", "say"}
 _FIELD = re.compile(r"\{[a-z_]+\}")
+_COMMAND = re.compile(r"trainctl |pip install |--(only|checkpoint) \{")
 _GAP = re.compile(r"\{#?\d+\}")
 _MARK = re.compile(r"^[✓✗!·–?] ")
 
@@ -75,12 +84,13 @@ class Gap:
 Pieces = tuple["str | Gap", ...]
 
 
-def messages(paths: Sequence[str]) -> dict[str, str]:
-    """Where each template of these files and folders stands, `file:line`."""
+def messages(table: str) -> dict[str, str]:
+    """Where each template of a table stands, `file:line`."""
     found: dict[str, str] = {}
-    for path in _files(paths):
+    for path in _files(SOURCES[table]):
         name = path.relative_to(ROOT).as_posix()
-        for line, template in _Module(ast.parse(path.read_text(encoding="utf-8"))).templates():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for line, template in _Module(tree, with_errors=table not in NOTES_ONLY).templates():
             found.setdefault(template, f"{name}:{line}")
     return found
 
@@ -155,8 +165,9 @@ LABELS = (
 class _Module:
     """The messages of one module."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, *, with_errors: bool = True) -> None:
         self._tree = tree
+        self._unsaid = UNSAID_CALLS if with_errors else UNSAID_CALLS | {"UserError"}
         self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self._constants = dict(_constants(tree))
         self._figures = set(_figures(tree))
@@ -187,7 +198,7 @@ class _Module:
         while isinstance(parent, ast.expr | ast.keyword):
             if isinstance(parent, ast.Subscript):
                 return False
-            if isinstance(parent, ast.Call) and _called(parent) in UNSAID_CALLS:
+            if isinstance(parent, ast.Call) and _called(parent) in self._unsaid:
                 return False
             child, parent = parent, self._parents[parent]
         is_annotation = isinstance(parent, ast.arg) or (isinstance(parent, ast.AnnAssign) and parent.value is not child)
@@ -275,7 +286,7 @@ def _written(pieces: Pieces) -> str:
 def _has_words(template: str) -> bool:
     literal = _GAP.sub("\0", template)
     found = set(re.findall(r"[A-Za-z]{2,}", literal)) - UNSAID_WORDS
-    return bool(found) and " " in template
+    return bool(found) and " " in template and not _COMMAND.match(template.strip())
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -347,8 +358,8 @@ def lacking(known: tables.Tables) -> dict[str, dict[str, str]]:
     """Table, and what it lacks, with where that stands."""
     wanted: dict[str, dict[str, str]] = {}
     seen: set[str] = set(known.phrases) | set(known.words)
-    for table, paths in SOURCES.items():
-        found = messages(paths) | put_together().get(table, {})
+    for table in SOURCES:
+        found = messages(table) | put_together().get(table, {})
         wanted[table] = {template: where for template, where in found.items() if template not in seen}
         seen |= set(found)
     wanted["words"] = dict.fromkeys(sorted(words() - set(known.words)), "")
@@ -363,7 +374,7 @@ def lacking(known: tables.Tables) -> dict[str, dict[str, str]]:
 
 def in_vain(known: tables.Tables) -> dict[str, list[str]]:
     """Table, and its entries that no source has any more."""
-    said = {template for paths in SOURCES.values() for template in messages(paths)}
+    said = {template for table in SOURCES for template in messages(table)}
     said |= {template for entries in put_together().values() for template in entries}
     asked: dict[str, tuple[dict[str, str], set[str]]] = {
         "phrases": (known.phrases, said),
