@@ -6,7 +6,6 @@ Kept by thread, as several loops may run in one process. Tensors stay on their d
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -34,6 +33,10 @@ class Seen:
     size: int
     labels: Classes | None
     """Classes of its samples, shape (B,); None: it holds none that are known."""
+    turn: int = 0
+    """Number of the pass that it is of."""
+    wait_s: float = 0.0
+    """How long it was waited for."""
 
 
 @dataclass
@@ -45,12 +48,9 @@ class Heard:
     """Last function of the first loss's graph, which says what kind of loss it is."""
     batches: list[Seen] = field(default_factory=list[Seen])
     """Those that a backward pass followed."""
-    wait_s: float = 0.0
     scaler: GradScaler | None = None
     scaled: tuple[Tensor, Tensor] | None = None
     """A scaled loss and what it was."""
-    newest: Seen | None = None
-    """Fetched, and not trained on yet."""
 
 
 class Ears(threading.local):
@@ -116,35 +116,3 @@ def _classes(tensor: Tensor) -> Classes | None:
     if tensor.dim() != 1 or tensor.dtype not in INTEGERS or tensor.is_cuda or tensor.device.type != "cpu":
         return None
     return tensor.numpy().astype(np.int64)
-
-
-class Loaders:
-    """Which loader an iterator belongs to, and how often each was begun."""
-
-    def __init__(self) -> None:
-        self._of: weakref.WeakKeyDictionary[Any, weakref.ref[DataLoader[Any]]] = weakref.WeakKeyDictionary()
-        self._readers: weakref.WeakKeyDictionary[DataLoader[Any], BatchReader] = weakref.WeakKeyDictionary()
-        self._begun: weakref.WeakKeyDictionary[DataLoader[Any], int] = weakref.WeakKeyDictionary()
-
-    def begun(self, loader: DataLoader[Any], iterator: object) -> None:
-        """A pass over a loader begins."""
-        self._of[iterator] = weakref.ref(loader)
-        self._begun[loader] = self._begun.get(loader, 0) + 1
-
-    def of(self, iterator: object) -> DataLoader[Any] | None:
-        """The loader of an iterator."""
-        found = self._of.get(iterator)
-        return None if found is None else found()
-
-    def reader(self, loader: DataLoader[Any] | None) -> BatchReader:
-        """What reads its batches."""
-        if loader is None:
-            return BatchReader()
-        found = self._readers.get(loader)
-        if found is None:
-            found = self._readers[loader] = BatchReader()
-        return found
-
-    def passes(self, loader: DataLoader[Any]) -> int:
-        """How often it was begun."""
-        return self._begun.get(loader, 0)

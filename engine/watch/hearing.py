@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch.boundary import Boundary, with_closure
-from trainctl.engine.watch.heard import Ears, Heard, Loaders, Seen
+from trainctl.engine.watch.heard import Ears, Heard, Seen
 from trainctl.engine.watch.moments import is_here, listen, stop_listening
+from trainctl.engine.watch.passes import Fetched, Passes
 
 
 class Loop(Protocol):
@@ -77,8 +78,8 @@ class Hearing:
     """The watches of this process and the optimisers that they hear."""
 
     def __init__(self) -> None:
-        self.loaders = Loaders()
-        self._ears = Ears()
+        self._passes = Passes()
+        self._ears, self._fetched = Ears(), Fetched()
         self._loops: list[Loop] = []
         self._take_labels: Callable[[Any], Any] | None = None
         self._of: dict[int, tuple[Boundary, Loop]] = {}
@@ -88,7 +89,7 @@ class Hearing:
     def join(self, loop: Loop, boundaries: Sequence[Boundary]) -> None:
         """Tell `loop` of its optimisers from now on."""
         if not self._loops:
-            self._ears = Ears()  # what was heard of earlier loops is nothing of this one's
+            self._ears, self._fetched = Ears(), Fetched()  # what was heard of earlier loops is nothing of this one's
             listen(self)
             self._handles = [
                 register_optimizer_step_pre_hook(self._before_step),
@@ -110,6 +111,7 @@ class Hearing:
             for handle in self._handles:
                 handle.remove()
             self._handles = []
+            self._fetched = Fetched()  # it keeps a loader alive
 
     def know(self, boundary: Boundary, loop: Loop) -> None:
         """An optimiser belongs to a loop."""
@@ -190,9 +192,9 @@ class Hearing:
         heard.scaled = None  # it would keep the graph alive
         heard.losses.append(value)
         heard.graph = heard.graph or loss.grad_fn
-        if heard.newest is not None:
-            heard.batches.append(heard.newest)
-            heard.newest = None
+        batch = self._fetched.take()
+        if batch is not None:
+            heard.batches.append(batch)
 
     @_harmless
     def before_clipping(self, params: list[Tensor]) -> None:
@@ -221,16 +223,15 @@ class Hearing:
     @_harmless
     def loader_begun(self, loader: DataLoader[Any], iterator: object) -> None:
         """See `moments.Listener`."""
-        self.loaders.begun(loader, iterator)
+        self._passes.begun(loader, iterator)
 
     @_harmless
     def fetched(self, iterator: object, batch: object, seconds: float) -> None:
         """See `moments.Listener`."""
-        heard = self._ears.heard
-        heard.wait_s += seconds
-        loader = self.loaders.of(iterator)
-        size, labels = self.loaders.reader(loader).read(batch, self._take_labels)
-        heard.newest = Seen(loader, size, labels)
+        turn = self._passes.of(iterator)
+        loader = turn.loader
+        size, labels = self._passes.reader(loader).read(batch, self._take_labels)
+        self._fetched.add(turn, Seen(loader, size, labels, turn.number, seconds))
 
 
 HEARING = Hearing()

@@ -19,7 +19,6 @@ from trainctl.engine.watch import groups
 from trainctl.engine.watch.boundary import Boundary, Measured
 from trainctl.engine.watch.columns import Step
 from trainctl.engine.watch.heard import Heard, Seen
-from trainctl.engine.watch.hearing import HEARING
 from trainctl.engine.watch.rows import Note, Rows
 
 DENSE_STEPS, RATIO_EVERY = 50, 20
@@ -34,7 +33,6 @@ class Gathered:
     logged: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
     in_graph: set[str] = field(default_factory=set[str])
     batches: list[Seen] = field(default_factory=list[Seen])
-    wait_s: float = 0.0
     ratio: Tensor | None = None
     ended: float = 0.0
     """When its last optimiser was done."""
@@ -86,6 +84,8 @@ class WatchedLoop:
         self._now, self._first = Gathered(), Gathered()
         """The step under way; and the first, until it is known who leads."""
         self._before: list[Tensor] | None = None
+        self._passes: dict[int, tuple[int, int]] = {}
+        """Of each data set the newest pass that was trained on, and how many that were: loaders may be made anew."""
         self._ended = time.perf_counter()
         self.step, self.epoch = 0, 1
         self.told_epoch: int | None = None
@@ -149,7 +149,6 @@ class WatchedLoop:
             self._complete()
             self._now = coming
         self._now.batches += heard.batches
-        self._now.wait_s += heard.wait_s
         self.graph = self.graph or heard.graph
         if self._is_lead(boundary) and self._measures_ratio():
             with torch.no_grad():
@@ -204,7 +203,7 @@ class WatchedLoop:
             step=self.step,
             epoch=self.epoch,
             time=time.time(),
-            data_s=now.wait_s,
+            data_s=sum(seen.wait_s for seen in now.batches),
             step_s=now.ended - self._ended,
             clip=math.nan if clip is None else clip,
             batch_size=sum(seen.size for seen in now.batches),
@@ -214,14 +213,16 @@ class WatchedLoop:
         self._after(self.step)
 
     def _count_epoch(self, batches: Sequence[Seen]) -> None:
-        """The epoch that the loop says, else as often as its loader was begun."""
-        loader = next((seen.loader for seen in reversed(batches) if seen.loader is not None), None)
-        if loader is not None:
-            self.loader = loader
+        """The epoch that the loop says, else as often as it began to train on the data of a loader."""
+        for seen in batches:
+            if seen.loader is not None:
+                self.loader = seen.loader
+                begun, count = self._passes.get(id(seen.loader.dataset), (0, 0))
+                if seen.turn > begun:
+                    self._passes[id(seen.loader.dataset)] = seen.turn, count + 1
+                    self.epoch = max(self.epoch, count + 1)
         if self.told_epoch is not None:
             self.epoch = self.told_epoch
-        elif self.loader is not None:
-            self.epoch = max(self.epoch, HEARING.loaders.passes(self.loader))
 
 
 def _joined(one: Gathered, other: Gathered) -> Gathered:
@@ -231,7 +232,6 @@ def _joined(one: Gathered, other: Gathered) -> Gathered:
         logged=logged,
         in_graph=one.in_graph | other.in_graph,
         batches=[*one.batches, *other.batches],
-        wait_s=one.wait_s + other.wait_s,
         ratio=other.ratio if one.ratio is None else one.ratio,
         ended=other.ended,
     )

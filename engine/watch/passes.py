@@ -1,0 +1,108 @@
+"""Passes over loaders: which of their batches a backward pass was about, though some are fetched ahead or skipped.
+
+Knows batches that were fetched and the order of things, no tensors and no steps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections import deque
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from trainctl.engine.watch.heard import BatchReader, Seen
+
+MOST_AHEAD, MOST_SKIPPED = 256, 16
+"""Batches of a pass that are remembered until a backward pass follows: of a validation none ever does."""
+
+
+class Pass:
+    """One pass over a loader.
+
+    Args:
+        loader: whose; None: nobody heard it begin.
+        number: of passes begun in this process, so that of two the later one is known.
+    """
+
+    def __init__(self, loader: DataLoader[Any] | None, number: int) -> None:
+        # `for batch in DataLoader(...)` holds the iterator only. A loader with persistent workers holds its iterator,
+        # by which this is held: it would never go.
+        is_held = loader is None or not getattr(loader, "persistent_workers", False)
+        self._held, self._loader = (loader, None) if is_held else (None, weakref.ref(loader))
+        self.number = number
+        # A class that iterates its own way (Accelerate's) holds batches back; torch's own gives what it fetches.
+        self.is_ahead = loader is not None and type(loader).__iter__ is not DataLoader.__iter__
+        self.waiting: deque[Seen] = deque(maxlen=MOST_AHEAD if self.is_ahead else MOST_SKIPPED)
+
+    @property
+    def loader(self) -> DataLoader[Any] | None:
+        """Its loader; None: it is gone, or was never known."""
+        return self._held if self._loader is None else self._loader()
+
+
+class Fetched(threading.local):
+    """Batches of a thread that were fetched and not trained on yet."""
+
+    def __init__(self) -> None:
+        self._newest: Pass | None = None
+        """Of which a batch was fetched since the last backward pass."""
+        self._trained: Pass | None = None
+        """Of which a batch was trained on last."""
+
+    def add(self, turn: Pass, batch: Seen) -> None:
+        """A batch has come."""
+        turn.waiting.append(batch)
+        self._newest = turn
+
+    def take(self) -> Seen | None:
+        """The batch that a backward pass is about: the newest; of a pass that is fetched ahead the oldest.
+
+        Where none came since the last backward pass it is one of those that came earlier. Where one came of another
+        pass (a validation's) while the present one holds batches back, it is of the present one.
+        """
+        newest, trained = self._newest, self._trained
+        self._newest = None
+        is_held_back = trained is not None and trained.is_ahead and trained.waiting
+        turn = trained if newest is None or (newest is not trained and is_held_back) else newest
+        if turn is None or not turn.waiting:
+            return None
+        self._trained = turn
+        return turn.waiting.popleft() if turn.is_ahead else turn.waiting.pop()
+
+
+class Passes:
+    """Which pass an iterator of this process belongs to, and what reads its batches."""
+
+    def __init__(self) -> None:
+        self._of: weakref.WeakKeyDictionary[Any, Pass] = weakref.WeakKeyDictionary()
+        self._readers: weakref.WeakKeyDictionary[DataLoader[Any], BatchReader] = weakref.WeakKeyDictionary()
+        self._newest: weakref.WeakKeyDictionary[DataLoader[Any], weakref.ref[Pass]] = weakref.WeakKeyDictionary()
+        self._numbers = itertools.count(1)
+        self._unknown = BatchReader()
+
+    def begun(self, loader: DataLoader[Any], iterator: object) -> None:
+        """A pass over a loader begins; what the one before held back is not trained on any more."""
+        before = self._newest[loader]() if loader in self._newest else None
+        if before is not None:
+            before.waiting.clear()
+        turn = self._of[iterator] = Pass(loader, next(self._numbers))
+        self._newest[loader] = weakref.ref(turn)
+
+    def of(self, iterator: object) -> Pass:
+        """The pass of an iterator."""
+        found = self._of.get(iterator)
+        if found is None:
+            found = self._of[iterator] = Pass(None, next(self._numbers))
+        return found
+
+    def reader(self, loader: DataLoader[Any] | None) -> BatchReader:
+        """What reads its batches."""
+        if loader is None:
+            return self._unknown
+        found = self._readers.get(loader)
+        if found is None:
+            found = self._readers[loader] = BatchReader()
+        return found
