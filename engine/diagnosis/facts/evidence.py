@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts, OverlapFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.ending import EndFacts
 from trainctl.engine.diagnosis.facts.gates import GateFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, ScoreFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
+from trainctl.engine.diagnosis.facts.norms import NormFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.reference import ReferenceFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
@@ -46,6 +48,8 @@ class Evidence:
     gates: tuple[GateFacts, ...] | None = None
     terms: TermsFacts | None = None
     records: RecordFacts | None = None
+    norms: NormFacts | None = None
+    ending: EndFacts | None = None
     environment: EnvironmentFacts | None = None
     course: LogFacts | None = None
     """How a run went, in the form of a log: for the rules over logs, beside those over records."""

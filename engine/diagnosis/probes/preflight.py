@@ -173,6 +173,8 @@ class _Probes:
             missing={
                 "labels": "the task names no classes",
                 "records": NO_RECORDS,
+                "norms": NO_RECORDS,
+                "ending": NO_RECORDS,
                 "contrast": NO_CONTRAST if batch else no_batch,
                 "clusters": NO_MIXTURE if batch else no_batch,
                 "gates": NO_GATES if batch else no_batch,

@@ -15,10 +15,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from trainctl.engine.diagnosis.facts.data import LabelFacts, SamplerFacts, SplitLabels
+from trainctl.engine.diagnosis.facts.ending import end_facts
 from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.facts.gates import NO_GATES
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ScoreFacts
 from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
+from trainctl.engine.diagnosis.facts.norms import recorded_norms
 from trainctl.engine.diagnosis.facts.plan import PlanFacts, recorded_plan
 from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
@@ -58,6 +60,8 @@ WHY_MISSING = {
     "monitor": NO_VALIDATION,
     "gates": NO_GATES,
     "terms": "the run has no loss terms",
+    "norms": "the run has too few steps with a gradient",
+    "ending": "the run has too few steps, or a loss that is not finite or negative",
 }
 """Of each part why it is not there, where it is not."""
 MOST_BATCHES = 16_384
@@ -136,6 +140,8 @@ class RunEvidence:
             "monitor": self._history.monitor(),
             "gates": recorded_gates(first, newest, layout, plan),
             "terms": self._terms(beginning, newest, layout, records),
+            "norms": recorded_norms(beginning, newest),
+            "ending": end_facts(*self._scan.course.rows()[2:]),
         }
         return Evidence(
             **parts,

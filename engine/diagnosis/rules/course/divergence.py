@@ -23,6 +23,9 @@ DIVERGED, FAR = 1.5, 10.0
 UNDERFLOWN, UNDERFLOWN_BY = 87.3365, 1e-3
 """−ln of the smallest normal number of single precision."""
 FIRST_UPDATES = 50
+FIRST, REPLACING = 10, 0.3
+"""First steps in which a rate that is too high does its damage, and the size of an update, relative to the weights,
+that replaces what they held. Of 300 small trainings those above it whose loss was thrown up were the harmed ones."""
 CALM_UPDATE = 1e-2
 """Size of an update relative to the weights that is as large as a healthy beginning has."""
 
@@ -42,7 +45,8 @@ def divergence(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
 
     The same is said of a loss that rose to twice its lowest level, or in one step tenfold, before it ceased to be
     finite; of one at 87.3365 = −ln(FLT_MIN), where the right class has a probability of 0; of updates larger than the
-    weights themselves in half of the first fifty steps; and of a metric that lost 30 % of its best level for good while
+    weights themselves in half of the first fifty steps, or above .3 of them in one of the first ten while the loss is
+    thrown to 1.5 times what it was at first; and of a metric that lost 30 % of its best level for good while
     the training loss did not fall either.
 
     Costs: the weights are driven away from any answer.
@@ -141,6 +145,9 @@ def _underflown(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | 
 
 
 def _of_updates(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
+    hit = _of_first_steps(log, plan)
+    if hit is not None:
+        return hit
     for series in log.of(Kind.UPDATE_RATIO):
         early = series.finite[:FIRST_UPDATES]
         if len(early) >= FEWEST and float(np.median(early)) > 1:
@@ -157,6 +164,34 @@ def _of_updates(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
                 ),
                 figures={"ratio": ratio},
                 because=("N901", "N902"),
+            )
+    return None
+
+
+def _of_first_steps(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
+    """The damage that is done before the optimiser knows the gradient: later updates look small and the loss calm."""
+    loss = training_loss(log)
+    steps = log.table.steps
+    for series in log.of(Kind.UPDATE_RATIO):
+        values = series.values[:FIRST]
+        is_each = len(values) == FIRST and bool((np.diff(steps[series.rows[:FIRST]]) == 1).all())
+        if not is_each or loss is None or not np.isfinite(values).all() or loss.finite.min(initial=0.0) < 0:
+            continue
+        ratio, thrown = float(values.max()), float(loss.finite[: 2 * FIRST].max() / max(loss.finite[0], 1e-30))
+        if ratio > REPLACING and thrown > DIVERGED:
+            return Hit(
+                severity=Severity.WARNING,
+                confidence=Confidence.LIKELY,
+                summary=f"first updates of {ratio:.2g} times the weights threw the loss to {thrown:.3g} times",
+                where=f"the first {FIRST} steps; {loss.name} was {loss.finite[0]:.4g} before them",
+                why="what the weights began with was overwritten: where it goes from there is left to chance"
+                + _highest_rate(log),
+                fix=Fix(
+                    "a tenth of the learning rate, a warmup, and clip the gradient",
+                    remedies.by_update(plan, ratio, CALM_UPDATE * 2),
+                ),
+                figures={"ratio": ratio, "thrown": thrown},
+                because=("N901", "N902", "D106", "G712"),
             )
     return None
 

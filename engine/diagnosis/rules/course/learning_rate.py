@@ -11,13 +11,18 @@ from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import is_long, stands_still, training_loss, validation_loss
+from trainctl.engine.diagnosis.logs.course import ends, is_long, stands_still, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import rank_correlation
 from trainctl.engine.diagnosis.logs.names import Kind
 
 TINY_RATE, DEAD_RATE = 1e-7, 1e-3
 SMALL_UPDATE = 2e-5
 """Size of an update relative to the weights that moves nothing; healthy ones are near 1e-3."""
+SMALL_SHARE, MOVED, AT_ALL = 2e-4, 0.05, 0.015
+"""Size of an update, and of all together, relative to the weights, with which little can be learned; and nothing."""
+CREPT, FALLING = 0.05, -0.8
+"""Share by which a loss fell that only crept, and its rank correlation with time."""
 OVER = 0.3
 """Share of a log at whose end a rate is 0."""
 FEWEST = 10
@@ -35,7 +40,9 @@ FEWEST = 10
 )
 def no_learning_rate(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Every learning rate that was logged is 0 (error), or none is above 1e-7 and the loss stands still; or half of the
-    updates are below 2e-5 of the weights while it does.
+    updates are below 2e-5 of the weights while it does; or all updates together moved the weights by less than 5 % of
+    their size while the loss fell by less than 5 %, but all the way (rank correlation of its eighths below -.8), or by
+    less than 1.5 %, however it fell.
 
     The loss of a network that is tuned falls at such updates too, and then they are no fault.
 
@@ -77,8 +84,11 @@ def _usual_update(log: LogFacts) -> float:
 
 def _small_updates(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
     loss = training_loss(log)
-    if loss is None or not is_long(log, loss) or not stands_still(loss.finite) or log.early:
+    if loss is None or not is_long(log, loss) or log.early:
         return None
+    creeping = _creeping(log, loss, plan)
+    if creeping is not None or not stands_still(loss.finite):
+        return creeping
     for series in log.of(Kind.UPDATE_RATIO):
         if len(series.finite) >= FEWEST and float(np.median(series.finite)) < SMALL_UPDATE:
             ratio = float(np.median(series.finite))
@@ -93,6 +103,35 @@ def _small_updates(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
                     remedies.first_of(remedies.by_update(plan, _usual_update(log)), remedies.usual_rate(plan)),
                 ),
                 figures={"ratio": ratio},
+            )
+    return None
+
+
+def _creeping(log: LogFacts, loss: Series, plan: PlanFacts | None) -> Hit | None:
+    """All updates together have hardly moved the weights, and the loss hardly fell, but it did so all the way."""
+    values, steps = loss.finite, log.table.steps
+    first, last = ends(values)
+    if not np.isfinite(values).all() or first <= 0 or not 0 < first - last < CREPT * first:
+        return None
+    eighths = np.array([np.median(part) for part in np.array_split(values, 8)])
+    is_falling = rank_correlation(eighths) < FALLING
+    for series in log.of(Kind.UPDATE_RATIO):
+        if len(series.finite) < FEWEST:
+            continue
+        ratio, count = float(np.median(series.finite)), float(np.nanmax(steps, initial=0.0))
+        if ratio < SMALL_SHARE and ratio * count < (MOVED if is_falling else AT_ALL):
+            return Hit(
+                severity=Severity.WARNING,
+                confidence=Confidence.LIKELY,
+                summary=f"{count:,.0f} updates moved the weights by at most {ratio * count:.2g} of their size in all",
+                where=f"{series.name} {ratio:.2g}, healthy ones are near 1e-3; {loss.name} {first:.4g} to {last:.4g}",
+                why="the direction may be right, but the steps are too small to come anywhere",
+                fix=Fix(
+                    "find a rate: trainctl lr-find; look at warmup, clipping and eps, and whose optimiser the rate was",
+                    remedies.first_of(remedies.by_update(plan, ratio), remedies.usual_rate(plan)),
+                ),
+                figures={"ratio": ratio, "moved": ratio * count},
+                because=("O610", "O608", "O609", "G704", "G712", "D106"),
             )
     return None
 
