@@ -55,7 +55,7 @@ def test_a_sum_over_all_batches_grows_smoothly() -> None:
     norms = recorded_norms(rows, rows)
     assert norms is not None
     hit = never_cleared(norms)
-    assert isinstance(hit, Hit) and hit.figures["roughness"] < 0.01
+    assert isinstance(hit, Hit) and float(hit.figures["roughness"]) < 0.01
 
 
 def test_few_steps_and_norms_of_nothing_say_nothing() -> None:
@@ -85,7 +85,8 @@ def test_constants_that_undo_an_optimiser() -> None:
     hit = odd_constants(told(betas=(0.999, 0.999)), batches(100))
     assert isinstance(hit, Hit) and hit.fix.set == {"optimizer.betas": [0.9, 0.999]}
     assert odd_constants(told(betas=(0.999, 0.999)), batches(1000)) is None, "5,000 steps are long enough"
-    sgd = told(optimizer="sgd", **{"optimizer.momentum": 0.99})
+    momentum: dict[str, Any] = {"optimizer.momentum": 0.99}
+    sgd = told(optimizer="sgd", **momentum)
     assert odd_constants(sgd, batches(40)) is not None and odd_constants(sgd, batches(100)) is None
 
 
