@@ -116,18 +116,24 @@ def run_trial(trial: Trial, folder: Path) -> Result:
     state, reason = _train(configuration(trial), HOSTS[trial.host], folder)
     seconds = time.perf_counter() - started
     paths = RunPaths(folder / "run")
-    summary = read_summary(paths) if state != "refused" else None
-    reported = math.nan if summary is None else _reported(summary.metrics, HOSTS[trial.host].monitor.metric)
-    is_examined = change_of(trial.case, trial.dose).is_examined
-    honest = math.nan if state != "finished" else _honest(trial, paths) if is_examined else reported
-    steps = 0 if summary is None else summary.steps
-    result = Result(
-        trial.host, trial.case, trial.seed, trial.level, state, reason, reported, honest, steps, round(seconds, 3)
-    )
+    result = _result(trial, paths, state, reason, round(seconds, 3))
     for checkpoint in (paths.latest, paths.best, paths.samples):
         checkpoint.unlink(missing_ok=True)
     result.write(folder)
     return result
+
+
+def _result(trial: Trial, paths: RunPaths, state: str, reason: str, seconds: float) -> Result:
+    summary = read_summary(paths) if state != "refused" else None
+    metrics = {} if summary is None else summary.metrics
+    reported = _reported(metrics, HOSTS[trial.host].monitor.metric)
+    is_examined = change_of(trial.case, trial.dose).is_examined
+    honest = math.nan if state != "finished" else _honest(trial, paths) if is_examined else reported
+    other = _host_config(trial).train.monitor
+    if other and math.isfinite(_reported(metrics, other)):
+        reported = honest  # a fix has another figure watched, one that says what it says
+    steps = 0 if summary is None else summary.steps
+    return Result(trial.host, trial.case, trial.seed, trial.level, state, reason, reported, honest, steps, seconds)
 
 
 def _train(resolved: Resolved, host: type[Host], folder: Path) -> tuple[str, str]:

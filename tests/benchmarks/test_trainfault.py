@@ -190,6 +190,14 @@ def test_what_was_trained_is_not_trained_again(tmp_path: Path) -> None:
     assert again == first
 
 
+def test_a_fix_that_has_another_figure_watched_misreports_nothing(tmp_path: Path) -> None:
+    broken = run_trial(Trial("digits-mlp", "metric-nan", 1, fix=SHORT), tmp_path / "broken")
+    mended = run_trial(
+        Trial("digits-mlp", "metric-nan", 1, fix={**SHORT, "train.monitor": "loss"}), tmp_path / "mended"
+    )
+    assert math.isnan(broken.reported) and mended.reported == mended.honest == broken.honest
+
+
 def test_an_unknown_stage_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["dream"])

@@ -14,6 +14,7 @@ from benchmarks.trainfault.cases import trap
 from benchmarks.trainfault.change import Change, Terms
 from benchmarks.trainfault.faults.data import Batches
 from benchmarks.trainfault.host import Host, HostConfig
+from benchmarks.trainfault.hosts.characters import Characters, windows
 from benchmarks.trainfault.parts import first, matrices, replaced, rows_of, share, swapped, with_inputs
 from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.data.samplers.sampler import Sampler
@@ -79,6 +80,13 @@ class SomeNoise(Change):
         rows = share(len(y), self.dose, draw)
         y[rows] = torch.randint(10, (len(rows),), generator=draw)
         return Splits(swapped(splits.train, y=y), splits.val, splits.classes)
+
+
+@trap("recurring-pieces", "text in which a few pieces recur by themselves, also across the split", needs="tokens")
+class RecurringPieces(Change):
+    def splits(self, host: Host, splits: Splits) -> Splits:
+        assert isinstance(host, Characters)
+        return host.pieces_of(windows(is_unique=False))
 
 
 @trap("noisy-target", "the target has noise that nobody can predict", needs="regression", dose=0.3)

@@ -23,11 +23,17 @@ NUM_EXAM, NUM_VAL, NUM_TRAIN = 300, 200, 1200
 
 
 @cache
-def windows() -> Tensor:
-    """Pieces of a module of Python's own library that do not overlap, int64 (N, LENGTH + 1)."""
+def windows(*, is_unique: bool = True) -> Tensor:
+    """Pieces of a module of Python's own library that do not overlap, int64 (N, LENGTH + 1).
+
+    Those that recur are left out, as whoever splits text should: a line may stand there a dozen times.
+    """
     text = Path(argparse.__file__).read_text(encoding="utf-8")
     ids = torch.tensor([CHARACTERS.index(sign) for sign in text if sign in CHARACTERS])
     pieces = ids[: len(ids) // (LENGTH + 1) * (LENGTH + 1)].view(-1, LENGTH + 1)
+    if is_unique:
+        inputs = [tuple(piece[:-1]) for piece in pieces.tolist()]
+        pieces = pieces[[row for row, piece in enumerate(inputs) if inputs.index(piece) == row]]
     return pieces[torch.randperm(len(pieces), generator=torch.Generator().manual_seed(0))]
 
 
@@ -57,7 +63,10 @@ class Characters(Host):
 
     def healthy_splits(self) -> Splits:
         """1,200 pieces to train, 200 to validate."""
-        ids = windows()
+        return self.pieces_of(windows())
+
+    def pieces_of(self, ids: Tensor) -> Splits:
+        """The same number of pieces of these."""
         rows = torch.randperm(len(ids) - NUM_EXAM, generator=torch.Generator().manual_seed(self.config.seed)) + NUM_EXAM
         return Splits(_pieces(ids[rows[NUM_VAL : NUM_VAL + NUM_TRAIN]]), _pieces(ids[rows[:NUM_VAL]]))
 
