@@ -165,7 +165,7 @@ class Bottleneck(Change):
         def narrow(width: int) -> nn.Module:
             return nn.Sequential(nn.Linear(width, int(self.dose)), nn.Linear(int(self.dose), width))
 
-        widths = {"transformer": ("norm", 32), "image": ("body", 512), "generative": ("encoder", 96)}
+        widths = {"transformer": ("norm", 48), "image": ("body", 512), "generative": ("encoder", 96)}
         name, width = next((at for trait, at in widths.items() if trait in host.traits), ("body", 0))
         part = model.get_submodule(name)
         width = width or next(
