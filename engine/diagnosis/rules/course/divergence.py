@@ -177,6 +177,8 @@ def _of_first_steps(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
         is_each = len(values) == FIRST and bool((np.diff(steps[series.rows[:FIRST]]) == 1).all())
         if not is_each or loss is None or not np.isfinite(values).all() or loss.finite.min(initial=0.0) < 0:
             continue
+        if not len(loss.finite):
+            continue
         ratio, thrown = float(values.max()), float(loss.finite[: 2 * FIRST].max() / max(loss.finite[0], 1e-30))
         if ratio > REPLACING and thrown > DIVERGED:
             return Hit(

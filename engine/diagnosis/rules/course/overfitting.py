@@ -16,12 +16,18 @@ from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ends, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import is_of_batches, is_of_policy, jitter, levels, qualities
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
 
 MOST_STRETCHES = 100
 """Stretches that are compared, at most about; one is a tenth of the values long."""
 OVERFIT, SINCE_BEST, NOISES = 0.2, 3, 4.0
+METRICS, FELL, OF_GAIN, ROSE = 10, 0.05, 0.25, 0.05
+"""Evaluations of a metric from which on its fall can be told, how much of its best and of its gain it must lose, and
+how much of its best it must have gained."""
+AT_ONCE = 0.6
+"""Share of what a metric lost from one evaluation to the next from which on it was something that happened there."""
 FEWEST, CLEARLY = 4, 0.3
 """Validations from which on a turn can be told, and how far above its best the last of so few must be."""
 
@@ -43,20 +49,23 @@ def overfitting(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     total but terms, those that both splits have are judged pair by pair, and half of them must say so.
 
     Information only where a validation metric moved and held: then the network is overconfident rather than wrong.
+    Where the validation loss says nothing, half of the validation metrics may: of ten evaluations or more the last
+    level lies below the best by four deviations, a twentieth of it and a quarter of what it had gained.
 
     Costs: the network learns its samples by heart; its newest weights are worse than earlier ones.
     Do: keep the weights of the best validation; more augmentation or weight decay, a smaller network.
-    Follows from: N901.
+    Follows from: N901, C301, D103.
     """
     pairs = _pairs(log)
+    fallen = _fallen_metric(log, plan)
     if not pairs:
-        return Unchecked("needs a training and a validation loss")
+        return fallen or Unchecked("needs a training and a validation loss")
     judged = [(train, val) for train, val in pairs if min(len(train.finite), len(val.finite)) >= FEWEST]
     if not judged:
-        return Unchecked(f"needs {FEWEST} validations")
+        return fallen or Unchecked(f"needs {FEWEST} validations")
     turned = [(train, val, turn) for train, val in judged if (turn := _turn(train, val)) is not None]
     if len(turned) * 2 < len(judged) or not turned:
-        return None
+        return fallen
     train, val, turn = turned[0]
     held = _held_metric(log)
     others = f"; so did {len(turned) - 1} more of {len(judged)} pairs" if len(turned) > 1 else ""
@@ -82,6 +91,50 @@ def overfitting(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
         },
         because=("N901",),
     )
+
+
+def _fallen_metric(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
+    """A validation metric that came down from its best for good while the training loss fell on."""
+    train = training_loss(log)
+    metrics = [one for one in qualities(log) if one.meaning.split in (VAL, "") and not is_of_batches(one)]
+    judged = [one for one in metrics if len(one.finite) >= METRICS]
+    if train is None or is_of_policy(log) or not judged:
+        return None
+    found = [(one, fall) for one in judged if (fall := _fall(train, one)) is not None]
+    if 2 * len(found) < len(judged) or not found:
+        return None
+    series, (index, best, last, then, now) = found[0]
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} fell from {best:.4g} to {last:.4g} while {train.name} fell",
+        where=f"best at {log.where(series, index)}; {train.name} {then:.4g} then, {now:.4g} at the end",
+        why="it learns its samples by heart" + (f"; so do {len(found) - 1} more metrics" if len(found) > 1 else ""),
+        fix=Fix(
+            f"keep the weights of {log.where(series, index)}; more augmentation or weight decay, a smaller network",
+            remedies.regularised(plan, max(len(series.values) // 10, SINCE_BEST)),
+        ),
+        figures={"best": best, "last": last, "train_then": then, "train_last": now},
+        because=("N901", "C301", "D103"),
+    )
+
+
+def _fall(train: Series, metric: Series) -> tuple[int, float, float, float, float] | None:
+    """Where a metric was best, its best and last levels, and the training loss there and at the end; None: it held."""
+    values, level = metric.finite, levels(metric.finite)
+    at, late = int(level.argmax()), level[-max(len(level) // 10, SINCE_BEST) :]
+    best, last = float(level[at]), float(late.max())
+    noise, gained = jitter(values), best - float(level[0])
+    needed = max(NOISES * noise, FELL * abs(best), OF_GAIN * gained)
+    # One that was best at first has not been learned and lost: it is another's to say what it is.
+    has_risen = gained > max(NOISES * noise, ROSE * abs(best))
+    if best - last <= needed or not has_risen or at > len(level) - 1 - SINCE_BEST:
+        return None
+    if -float(np.diff(values[at:]).min()) > AT_ONCE * (best - float(level[-1])):
+        return None  # what is lost at one blow was not learned by heart: E1015 says so
+    index = int(np.flatnonzero(np.isfinite(metric.values))[min(at + (len(values) - len(level)) // 2, len(values) - 1)])
+    then, now = _around(train, int(metric.rows[index])), ends(train.finite)[1]
+    return (index, best, float(level[-1]), then, now) if now < (1 - OVERFIT) * then else None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Rules on how steadily a training goes: its rate, its metrics, its gradients. Pure functions of a log."""
