@@ -40,6 +40,12 @@ class TensorFacts:
     minimum: float
     maximum: float
     num_nonfinite: int
+    num_columns: int | None = None
+    """Features, or channels of pictures, of a tensor whose values are quantities; None: not asked, or they are not."""
+    num_constant: int | None = None
+    """Of these, how many have one and the same value in every sample."""
+    zeros: float | None = None
+    """Share of the values that are 0."""
 
     @property
     def is_constant(self) -> bool:

@@ -9,7 +9,10 @@ import numpy as np
 
 from trainctl.engine.diagnosis.facts.data import TensorFacts
 from trainctl.engine.diagnosis.facts.gates import GateFacts
+from trainctl.engine.diagnosis.facts.layers import LayersFacts
+from trainctl.engine.diagnosis.facts.loss_calls import BatchSoftmax, LossCall
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts
+from trainctl.engine.diagnosis.facts.notices import Notice
 from trainctl.engine.diagnosis.facts.terms import GradientsFacts
 
 NO_CONTRAST = "no term of the loss is contrastive"
@@ -118,6 +121,14 @@ class BatchFacts:
     """None: the network has none that are known."""
     gradients: GradientsFacts | None = None
     """None: there is one term only, or no main one."""
+    layers: LayersFacts | None = None
+    """None: nobody looked on."""
+    loss_calls: tuple[LossCall, ...] = ()
+    """Loss functions of torch that the step called."""
+    softmaxes: tuple[BatchSoftmax, ...] = ()
+    """Where it takes a softmax over the samples of the batch."""
+    notices: tuple[Notice, ...] = ()
+    """What was warned of while network and step were made."""
 
     @property
     def trainable(self) -> tuple[ParameterFacts, ...]:

@@ -6,9 +6,8 @@ Works on its own network or on a copy, with the random states put back. Judges n
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,32 +16,21 @@ from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.facts.data import SamplerFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ParameterFacts
 from trainctl.engine.diagnosis.facts.terms import GradientsFacts
+from trainctl.engine.diagnosis.probes.bench import Bench, open_bench, private
 from trainctl.engine.diagnosis.probes.clusters import measure_clusters
 from trainctl.engine.diagnosis.probes.contrast import measure_contrast
 from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.gates import measure_gates, watched
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
+from trainctl.engine.diagnosis.probes.notices import listened
+from trainctl.engine.diagnosis.probes.observed import Observed
 from trainctl.engine.diagnosis.probes.reduction import measure_reduction
+from trainctl.engine.diagnosis.probes.results import size_of
 from trainctl.engine.diagnosis.probes.terms import measure_gradients
-from trainctl.engine.optim.optimizers import freeze
 from trainctl.engine.tasks.task import StepOutput, Task
-from trainctl.engine.training.layout import guard_convolutions
 
-MAX_SAMPLES = 512
-"""Larger batches are thinned evenly: the probe asks where the gradient goes, not how large the batch is."""
 NORMALISING = (nn.modules.batchnorm._BatchNorm,)  # pyright: ignore[reportPrivateUsage]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What the probe works with."""
-
-    task: Task
-    splits: Splits
-    model: nn.Module
-    device: torch.device
-    weights: Mapping[str, float]
 
 
 def measure_batch(
@@ -64,35 +52,29 @@ def measure_batch(
     Raises:
         UserError: the configured network cannot be built, or a module to freeze does not exist.
     """
-    seed = task.config.seed
-    with undisturbed(seed):
-        fresh = task.build_model(splits) if model is None else copy.deepcopy(model)
-        if model is None:
-            freeze(fresh, task.config.freeze)
-        fresh = fresh.to(device).train()
-        if device.type == "cpu":
-            guard_convolutions(fresh)
-        fresh.zero_grad(set_to_none=True)
-        bench = Bench(task, splits, fresh, device, _weights(task))
-        loaded = _loaded_parameters(bench, seed) if model is None else {}
-        return _measure(bench, loaded, sampler)
+    with undisturbed(task.config.seed):
+        return measure_on(open_bench(task, splits, device, model), sampler, is_fresh=model is None)
 
 
-def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | None) -> BatchFacts:
+def measure_on(bench: Bench, sampler: SamplerFacts | None, *, is_fresh: bool = True) -> BatchFacts:
+    """The same on a bench, whose network runs in training mode; `is_fresh`: it was just built."""
+    loaded = _loaded_parameters(bench) if is_fresh else {}
     order = bench.task.sampler(bench.splits.train).batches(0)
-    batch = _fetch(bench, order[0])
-    with _first_nonfinite_output(bench.model) as first_nonfinite, watched(bench.model) as seen:
-        output = bench.task.step(bench.model, batch)
-    gates, gradients = measure_gates(seen, output), _gradients(bench, output)
-    loss = _backward(bench, output)
+    batch = bench.fetch(order[0])
+    observed = Observed(bench, batch)
+    with listened() as notices:
+        with _first_nonfinite_output(bench.model) as first_nonfinite, watched(bench.model) as seen:
+            output = observed.training_step()
+        gates, gradients = measure_gates(seen, output), _gradients(bench, output)
+        loss = _backward(bench, output)
     unreached = any(p.grad is None for p in bench.model.parameters() if p.requires_grad)
     if unreached and len(order) > 1 and loss.requires_grad:
         # A branch may be used only for some samples: the second batch is its second chance.
-        _backward(bench, bench.task.step(bench.model, _fetch(bench, order[1])))
+        _backward(bench, bench.step(bench.fetch(order[1])))
     norms, frozen = _group_norms(bench)
     ends_with_one = sampler is not None and sampler.last_size == 1
     return BatchFacts(
-        batch_size=len(next(iter(batch.values()))),
+        batch_size=size_of(batch),
         terms={name: float(term.detach().mean()) for name, term in output.terms.items()},
         term_depends={name: term.requires_grad for name, term in output.terms.items()},
         weights={name: bench.weights.get(name, 1.0) for name in output.terms},
@@ -106,19 +88,25 @@ def _measure(bench: Bench, loaded: Mapping[str, bool], sampler: SamplerFacts | N
         first_nonfinite=first_nonfinite(),
         not_scalar=tuple(name for name, term in output.terms.items() if term.numel() != 1),
         fails_on_one=_try_one(bench, order[-1]) if ends_with_one else None,
-        reduction=measure_reduction(bench.task, bench.model, batch),
-        contrast=measure_contrast(batch, output, bench.task.kinds),
-        clusters=measure_clusters(
-            bench.task,
-            bench.model,
-            output,
-            bench.weights,
-            lambda rows: _fetch(bench, rows),
-            len(bench.splits.train),
-        ),
         gates=gates,
         gradients=gradients,
+        loss_calls=tuple(observed.losses.found),
+        softmaxes=tuple(observed.losses.softmaxes),
+        notices=(*bench.notices, *notices),
+        **_further(bench, batch, output, observed),
     )
+
+
+def _further(bench: Bench, batch: Batch, output: StepOutput, observed: Observed) -> dict[str, Any]:
+    """Facts that take further passes through the network."""
+    return {
+        "reduction": measure_reduction(bench.task, bench.model, batch),
+        "contrast": measure_contrast(batch, output, bench.task.kinds),
+        "clusters": measure_clusters(
+            bench.task, bench.model, output, bench.weights, bench.fetch, len(bench.splits.train)
+        ),
+        "layers": observed.layers(),
+    }
 
 
 def _gradients(bench: Bench, output: StepOutput) -> GradientsFacts | None:
@@ -128,37 +116,25 @@ def _gradients(bench: Bench, output: StepOutput) -> GradientsFacts | None:
     return measure_gradients(bench.model, output.terms, bench.weights)
 
 
-def _weights(task: Task) -> dict[str, float]:
-    return {**task.default_weights(), **task.config.loss_weights}
-
-
-def _fetch(bench: Bench, indices: Tensor) -> Batch:
-    """A batch as the loop makes it: gathered, prepared, augmented."""
-    indices = indices[:: -(-len(indices) // MAX_SAMPLES)]
-    batch = {name: tensor.to(bench.device) for name, tensor in bench.splits.train.at(indices).items()}
-    generator = torch.Generator(bench.device).manual_seed(bench.task.config.seed)
-    return bench.task.augment(bench.task.prepare(batch), generator)
-
-
 def _backward(bench: Bench, output: StepOutput) -> Tensor:
-    loss = torch.stack([t.float().mean() * bench.weights.get(name, 1.0) for name, t in output.terms.items()]).sum()
+    loss = bench.loss_of(output)
     if loss.requires_grad:
         loss.backward()
     return loss
 
 
-def _loaded_parameters(bench: Bench, seed: int) -> dict[str, bool]:
+def _loaded_parameters(bench: Bench) -> dict[str, bool]:
     """Which parameters a second network, built with another seed, agrees on: those were loaded, not drawn.
 
-    Only asked where something is frozen. If even the trained weights agree, the task seeds itself and nothing
-    can be told.
+    Only asked where something is frozen, or an average keeps what the network began with. If even the trained weights
+    agree, the task seeds itself and nothing can be told.
     """
-    mine = dict(bench.model.named_parameters())
-    if all(p.requires_grad for p in mine.values()):
+    mine, ema = dict(bench.model.named_parameters()), bench.task.config.ema
+    if all(p.requires_grad for p in mine.values()) and (ema.decay is None or ema.ramp):
         return {}
-    torch.manual_seed(seed + 1)
-    others = dict(bench.task.build_model(bench.splits).named_parameters())
-    torch.manual_seed(seed)
+    seed = bench.task.config.seed
+    with undisturbed(seed + 1):
+        others = dict(private(bench.task).build_model(bench.splits).named_parameters())
     equal = {name: torch.equal(p.detach().cpu(), others[name].detach().cpu()) for name, p in mine.items()}
     trained = [name for name, p in mine.items() if p.requires_grad and p.dim() > 1]
     return {} if trained and all(equal[name] for name in trained) else equal
@@ -216,7 +192,7 @@ def _try_one(bench: Bench, indices: Tensor) -> str | None:
     if not any(isinstance(module, NORMALISING) for module in bench.model.modules()):
         return None
     try:
-        bench.task.step(bench.model, _fetch(bench, indices[:1]))
+        bench.task.step(bench.model, bench.fetch(indices[:1]))
     except (ValueError, RuntimeError) as err:
         return str(err).splitlines()[0]
     return None

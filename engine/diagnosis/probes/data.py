@@ -6,6 +6,7 @@ Reads only; draws no random numbers. Judges nothing: that is the rules' part.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ from trainctl.engine.diagnosis.probes.isolation import Deadline
 
 STATISTICS_SAMPLES = 4096
 """Samples that means and standard deviations are taken from, evenly spaced."""
+LEAST_VARIED, FEW_VARIED = 8, 512
+"""Samples from which on what never varies is worth a word, and that are asked for it."""
 FEW_SAMPLES = 256
 """The same of a Dataset, whose samples are read one by one."""
 
@@ -90,8 +93,28 @@ def _split_facts(name: str, split: Split) -> SplitFacts:
     return SplitFacts(
         name=name,
         num_samples=len(split),
-        tensors=tuple(tensor_facts(key, spaced(tensor)) for key, tensor in tensors.items()),
+        tensors=tuple(_with_columns(key, spaced(tensor)) for key, tensor in tensors.items()),
         nonfinite=tuple(place for place in places if place is not None),
+    )
+
+
+def _with_columns(name: str, tensor: Tensor) -> TensorFacts:
+    """Facts with what varies of features and channels; of indices, masks and flags nothing is to be said."""
+    facts, tensor = tensor_facts(name, tensor), spaced(tensor, FEW_VARIED)
+    is_picture = tensor.dtype == torch.uint8 and tensor.dim() > 3
+    if not (tensor.is_floating_point() or is_picture) or len(tensor) < LEAST_VARIED or not tensor.numel():
+        return facts
+    if facts.minimum == facts.maximum == 1:  # a mask, or weights that weigh nothing
+        return facts
+    dim = 1 if tensor.dim() > 3 else tensor.dim() - 1
+    columns = tensor.unsqueeze(1) if dim == 0 else tensor.transpose(1, dim)
+    rows = columns.flatten(2) if columns.dim() > 2 else columns[:, :, None]
+    is_constant = (rows == rows[:1]).all(2).all(0)
+    return replace(
+        facts,
+        num_columns=len(is_constant),
+        num_constant=int(is_constant.sum()),
+        zeros=1 - int(tensor.count_nonzero()) / tensor.numel(),
     )
 
 
@@ -100,9 +123,9 @@ def looked_at(split: Split) -> Batch:
     return dict(split.tensors) if split.dataset is None else split.few(FEW_SAMPLES)
 
 
-def spaced(tensor: Tensor) -> Tensor:
+def spaced(tensor: Tensor, most: int = STATISTICS_SAMPLES) -> Tensor:
     """The samples that statistics are taken from, on the CPU."""
-    return tensor[:: max(1, len(tensor) // STATISTICS_SAMPLES)].cpu()
+    return tensor[:: max(1, len(tensor) // most)].cpu()
 
 
 def _first_nonfinite(split: str, key: str, tensor: Tensor, names: Sequence[str]) -> Place | None:

@@ -1,4 +1,4 @@
-"""Keeps probes from leaving traces: random states are put back, and time is limited.
+"""Keeps probes from leaving traces: random states and torch's global switches are put back, and time is limited.
 
 Knows no data and no network.
 """
@@ -9,6 +9,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ import torch
 
 @contextlib.contextmanager
 def undisturbed(seed: int) -> Generator[None]:
-    """Seed python, numpy and torch for a probe, and put their states back after it, come what may."""
+    """Seed python, numpy and torch for a probe, and put back their states and torch's switches, come what may."""
+    switches = [get() for get, _ in SWITCHES]
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     try:
@@ -30,6 +32,42 @@ def undisturbed(seed: int) -> Generator[None]:
         torch.set_rng_state(states[2])
         if cuda_states is not None:
             torch.cuda.set_rng_state_all(cuda_states)
+        for (get, put), value in zip(SWITCHES, switches, strict=True):
+            if get() != value:  # some import torch's compiler when they are set
+                put(value)
+
+
+def _determinism() -> tuple[bool, bool]:
+    is_warning = torch.is_deterministic_algorithms_warn_only_enabled()
+    return torch.are_deterministic_algorithms_enabled(), is_warning
+
+
+def _set_determinism(state: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(state[0], warn_only=state[1])
+
+
+def _cudnn() -> tuple[bool, bool, bool]:
+    cudnn = torch.backends.cudnn
+    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+
+
+def _set_cudnn(state: tuple[bool, bool, bool]) -> None:
+    cudnn = torch.backends.cudnn
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = state
+
+
+SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (_determinism, _set_determinism),
+    (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    (torch.is_warn_always_enabled, torch.set_warn_always),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (_cudnn, _set_cudnn),
+    (torch.get_num_threads, torch.set_num_threads),
+    (np.geterr, lambda errors: np.seterr(**errors)),
+)
+"""What a task's code may switch for the whole process: how it is read, and set."""
 
 
 class Deadline:

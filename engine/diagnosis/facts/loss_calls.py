@@ -1,0 +1,50 @@
+"""Facts about the loss functions of torch that a step calls. Plain data, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LossCall:
+    """A loss function of torch, as a training step called it."""
+
+    name: str
+    """As torch calls it: `cross_entropy`, `mse_loss`; `difference` for a subtraction."""
+    made_by: str
+    """The function that its first argument is the output of: `softmax`, `log_softmax`, `sigmoid`, `relu`; empty:
+    another."""
+    in_unit: bool
+    """Whether that argument lies in [0, 1] throughout."""
+    sums_to_one: bool
+    """Whether it sums to 1 over the classes, for each sample."""
+    is_log_probability: bool
+    """Whether its exponential does."""
+    value: float
+    """What the function gave, in the mean."""
+    input_shape: tuple[int, ...]
+    target_shape: tuple[int, ...]
+    """Empty: a scalar, or none."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of a cross-entropy."""
+        return self.input_shape[1] if len(self.input_shape) > 1 else self.input_shape[-1] if self.input_shape else 0
+
+    @property
+    def is_broadcast(self) -> bool:
+        """Whether each answer is held against the targets of other samples, by shapes that torch stretches."""
+        shorter, longer = sorted((self.input_shape, self.target_shape), key=len)
+        if len(longer) - len(shorter) != 1 or not shorter or longer[-1] != 1:
+            return False
+        # (B, 1) beside (B): both are stretched to (B, B). (B, T, 1) beside (B, T) likewise.
+        return longer[:-1] == shorter and shorter[-1] > 1
+
+
+@dataclass(frozen=True)
+class BatchSoftmax:
+    """A softmax over the samples of the batch."""
+
+    place: str
+    """The module that calls it, or `the step`."""
+    shape: tuple[int, ...]

@@ -1,0 +1,69 @@
+"""A training step and a step of a validation, with everything that looks on while they are made. Judges nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from trainctl.engine.data.batch import Batch
+from trainctl.engine.diagnosis.facts.layers import LayersFacts
+from trainctl.engine.diagnosis.probes.bench import Bench
+from trainctl.engine.diagnosis.probes.entries import Entries, with_freedom
+from trainctl.engine.diagnosis.probes.isolation import undisturbed
+from trainctl.engine.diagnosis.probes.loss_calls import LossCalls
+from trainctl.engine.diagnosis.probes.modes import Modes
+from trainctl.engine.diagnosis.probes.rectifiers import Rectifiers
+from trainctl.engine.diagnosis.probes.results import size_of
+from trainctl.engine.diagnosis.probes.watch import Watch
+from trainctl.engine.tasks.task import StepOutput
+
+MOST_IN_EVALUATION = 16
+"""Samples of the step of a validation: only the modes are asked for."""
+
+
+class Observed:
+    """What looked on while a training step was made.
+
+    Args:
+        bench: its network is in training mode.
+        batch: that the step is made of.
+    """
+
+    def __init__(self, bench: Bench, batch: Batch) -> None:
+        self._bench, self._batch = bench, batch
+        self.entries, self.rectifiers, self.modes = Entries(bench.model), Rectifiers(), Modes()
+        self.losses = LossCalls(size_of(batch))
+        self._stays_in_evaluation = False
+
+    def training_step(self) -> StepOutput:
+        """Make the step. The network is in training mode behind it, whatever the step did."""
+        looks = [self.entries.looks, self.rectifiers.looks, self.modes.looks, self.losses.looks]
+        with Watch(self._bench.model, looks):
+            output = self._bench.step(self._batch)
+        self._stays_in_evaluation = not self._bench.model.training
+        self._bench.model.train()
+        return output
+
+    def layers(self) -> LayersFacts:
+        """Facts about the layers; makes a step of a validation, and where an input is odd two more of the training."""
+        is_training = self._evaluate()
+        return LayersFacts(
+            entries=with_freedom(self.entries, self._bench, self._batch),
+            rectifiers=self.rectifiers.facts(),
+            modes=self.modes.facts(),
+            stays_in_evaluation=self._stays_in_evaluation,
+            is_training_in_evaluation=is_training,
+        )
+
+    def _evaluate(self) -> bool:
+        """Make a step as a validation does; whether the network is in training mode behind it."""
+        model, self.modes.is_evaluating = self._bench.model, True
+        batch = {name: tensor[:MOST_IN_EVALUATION] for name, tensor in self._batch.items()}
+        model.eval()
+        try:
+            with undisturbed(self._bench.task.config.seed), torch.no_grad(), Watch(model, [self.modes.looks]):
+                self._bench.step(batch)
+            return model.training
+        except Exception:  # the task's code is the user's; what a validation comes to is another probe's business
+            return False
+        finally:
+            model.train()
