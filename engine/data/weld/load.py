@@ -332,9 +332,7 @@ def _built_in(options: WeldData, seed: int) -> Splits:
     return Splits(drawn_train, drawn_val, used, (note,))
 
 
-def _split_anew(
-    train: Split, val: Split, classes: tuple[str, ...], note: str, options: WeldData, seed: int
-) -> Splits:
+def _split_anew(train: Split, val: Split, classes: tuple[str, ...], note: str, options: WeldData, seed: int) -> Splits:
     """Built-in welds of both sides, divided at random within each class."""
     labels_N = torch.cat([part["labels"] for part in (train.tensors, val.tensors)])
     whole = Split(
