@@ -32,7 +32,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/lint-imports
+	PYTHONPATH=.cache/types $(BIN)/lint-imports
 	$(BIN)/vulture
 
 format: setup

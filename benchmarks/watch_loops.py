@@ -84,12 +84,10 @@ def measured(gate: Gate, kind: str) -> None:
     model, optimizer = _made(kind)
     meter = GradientMeter({name: list(child.parameters()) for name, child in model.named_children()}, model)
     row = torch.zeros(len(meter.params) + 1)
-    step = 0
-    for x, y in _batches(gate, kind):
+    for step, (x, y) in enumerate(_batches(gate, kind), 1):
         started = time.perf_counter()
         loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
-        step += 1
         has_ratio = step <= RECORD.dense_steps or step % RECORD.update_ratio_every == 0
         before = meter.weights_before() if has_ratio else []
         torch.stack([loss.detach(), *meter.norms()], out=row)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -107,11 +105,9 @@ def recording(gate: Gate, kind: str, record: Record) -> None:
     model, optimizer = _made(kind)
     groups = {name: list(child.parameters()) for name, child in model.named_children()}
     meter = GradientMeter(groups, model)
-    step = 0
-    for x, y in _batches(gate, kind):
+    for step, (x, y) in enumerate(_batches(gate, kind), 1):
         loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
-        step += 1
         has_ratio = step <= RECORD.dense_steps or step % RECORD.update_ratio_every == 0
         before = meter.weights_before() if has_ratio else []
         norms = meter.norms()

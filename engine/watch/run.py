@@ -188,13 +188,6 @@ def _number(value: Any) -> float:
         return math.nan
 
 
-ENDINGS = {
-    RunState.FINISHED: ExitCode.OK,
-    RunState.STOPPED: ExitCode.STOPPED,
-    RunState.FAILED: ExitCode.RUN_FAILED,
-}
-
-
 def ending_of(error: BaseException | None, *, is_asked: bool) -> Ending:
     """How a loop ended, from what ended it."""
     if is_asked:
