@@ -86,7 +86,7 @@ class ModeFacts:
     is_fresh: bool = True
     """Of a norm: whether its statistics are those of the beginning, mean 0 and variance 1."""
     values: int = 0
-    """Of a norm: values of a channel in the batch that it saw."""
+    """Of a norm: values of a channel in the batch that it saw, the fewest."""
 
 
 @dataclass(frozen=True)

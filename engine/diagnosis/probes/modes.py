@@ -84,7 +84,10 @@ class Modes:
             return  # it keeps no statistics, and has one mode only
         read, weight = call.argument(0, "input"), call.argument(3, "weight")
         seen = self._note(call, "batch norm", is_training=bool(call.argument(5, "training", default=False)))
-        seen.values = read.numel() // read.shape[1] if read.dim() > 1 else len(read)
+        if self.is_evaluating:
+            return
+        values = read.numel() // read.shape[1] if read.dim() > 1 else len(read)
+        seen.values = min(seen.values, values) if seen.values else values
         seen.is_trained = read.requires_grad or (isinstance(weight, Tensor) and weight.requires_grad)
         if seen.in_training == {False}:  # a norm in training mode has changed them already
             seen.is_fresh = bool((mean == 0).all()) and bool((variance == 1).all())

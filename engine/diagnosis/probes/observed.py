@@ -37,10 +37,12 @@ class Observed:
     def training_step(self) -> StepOutput:
         """Make the step. The network is in training mode behind it, whatever the step did."""
         looks = [self.entries.looks, self.rectifiers.looks, self.modes.looks, self.losses.looks]
-        with Watch(self._bench.model, looks):
+        model = self._bench.model
+        was_training = model.training
+        with Watch(model, looks):
             output = self._bench.step(self._batch)
-        self._stays_in_evaluation = not self._bench.model.training
-        self._bench.model.train()
+        self._stays_in_evaluation = was_training and not model.training
+        model.train()
         return output
 
     def layers(self) -> LayersFacts:
