@@ -52,7 +52,11 @@ ERRORS = _words("error err errors merror wer cer ter ler ppl perplexity eer nme 
 NOT_ERRORS = _words("num count time bar std errd errg")
 REWARDS = _words("reward rewards rew rewmean return returns")
 NOT_REWARDS = _words("chosen rejected margins margin accuracies logps logits loss len norm batch running")
-SCORES = _words("psnr ssim bleu rouge rouge1 rouge2 rougel meteor cider objf objective likelihood loglikelihood elbo")
+DETERMINATIONS = _words("r2 r2score rsquared rsq")
+"""Coefficients of determination: what is left of the variance, 1 less that; below 0 it is worse than a constant."""
+SCORES = DETERMINATIONS | _words(
+    "psnr ssim bleu rouge rouge1 rouge2 rougel meteor cider objf objective likelihood loglikelihood elbo"
+)
 TIMES = _words(
     "time eta fps ips runtime elapsed seconds sec secs timestamp duration walltime speed throughput mfu mem memory"
     " cost flos tokens wps ups wpb wall"

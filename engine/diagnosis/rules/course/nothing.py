@@ -1,4 +1,4 @@
-"""L201, C302 of a log: a validation that knows nothing, and boxes that match no label. Pure functions of a log."""
+"""L201, E1017, C302 of a log: a validation that knows nothing, and boxes that match no label. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from trainctl.engine.diagnosis.logs.course import ends, is_by_epoch, training_lo
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import accuracies, is_of_batches, jitter, levels
 from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.logs.vocabulary import DETERMINATIONS
 
 EPOCHS = 15
 """Validations after which a network that learns is no longer at chance."""
@@ -20,6 +21,8 @@ NEAR_SHARE, NEAR_LOSS = 0.15, 0.03
 """How near to 1/C, relative to it, an accuracy stays, and to ln C a loss, where C is read off both."""
 BOXES = frozenset({"box", "bbox", "iou", "giou", "ciou", "diou", "dfl", "reg"})
 FEW = 4
+NO_MORE, EVER = 0.02, 0.1
+"""A coefficient of determination that says nothing, and one that was something."""
 
 
 @rule(
@@ -83,6 +86,43 @@ def _classes(log: LogFacts, share: float) -> int | None:
     losses = [one.finite for one in log.of(Kind.TOTAL) if len(one.finite) >= FEW]
     is_told = any(abs(float(np.median(one)) - math.log(count)) <= NEAR_LOSS for one in losses)
     return count if is_told and abs(share - 1 / count) <= NEAR_SHARE / count else None
+
+
+@rule(
+    "E1017",
+    "no better than one constant answer",
+    section="evaluation",
+    severity=Severity.WARNING,
+    precedence=Precedence.CAPACITY,
+    cost=Cost.RECORDS,
+    of_log=True,
+)
+def no_better_than_constant(log: LogFacts) -> Answer:
+    """A coefficient of determination (R²) that was never above .1, and at most .02 in the newest three of five
+    evaluations or more: 1 − R² is the error in units of that of the mean, answered always.
+
+    Costs: what the network says of a sample does not depend on the sample.
+    Do: scale the targets, look at the gradient and the learning rate, then at what belongs to which sample.
+    Follows from: N901, N902, O601, O602, O604, G701.
+    """
+    named = [one for one in log.of(Kind.SCORE) if one.meaning.words & DETERMINATIONS and len(one.finite) >= FEW + 1]
+    judged = [one for one in named if one.meaning.split != TRAIN] or named
+    if not judged:
+        return Unchecked("no coefficient of determination is named, which says what a constant answer is worth")
+    series = max(judged, key=lambda one: one.meaning.split == VAL)
+    newest = series.finite[-3:]
+    if float(newest.max()) > NO_MORE or float(series.finite.max()) > EVER:
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} is {float(newest[-1]):.3g}: no better than the mean, answered always",
+        where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}; best {series.finite.max():.3g}",
+        why="R² = 1 − error/variance of the targets: at 0 the answers do not depend on the samples, below they mislead",
+        fix=Fix("scale the targets, look at gradient and learning rate, then at which target belongs to which sample"),
+        figures={"last": float(newest[-1]), "best": float(series.finite.max())},
+        because=("N901", "N902", "O601", "O602", "O604", "G701"),
+    )
 
 
 @rule(

@@ -28,11 +28,11 @@ EVEN = (8,) * 8
 class Run:
     """A run directory with a mixture of eight, ten steps of 64 samples an epoch."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, constant: dict[str, float] | None = None) -> None:
         self.paths = RunPaths(folder)
         folder.mkdir(exist_ok=True)
         self.writer, self.events = StepWriter(self.paths, LAYOUT), EventWriter(self.paths)
-        self.events.append(EventKind.START, 0, constant={"rmse": 0.29, "srcc": 0.0})
+        self.events.append(EventKind.START, 0, constant={"rmse": 0.29, "srcc": 0.0} | (constant or {}))
         self.events.append(EventKind.PLAN, 0, steps_per_epoch=10)
         self.step = 0
 
@@ -50,8 +50,8 @@ class Run:
         self.step += 10 * count
         return self
 
-    def validate(self, srcc: float | None, rmse: float | None = 0.1, **more: Any) -> Run:
-        raw = {"srcc": srcc, "rmse": rmse}
+    def validate(self, srcc: float | None, rmse: float | None = 0.1, quality: float | None = None, **more: Any) -> Run:
+        raw = {"srcc": srcc, "rmse": rmse} | ({} if quality is None else {"quality": quality})
         epoch = self.step // 10
         self.events.append(
             EventKind.VALIDATION, self.step, epoch=epoch, raw=raw, monitor="srcc", monitor_mode="max", **more
@@ -182,3 +182,23 @@ def test_predictions_that_are_not_finite_are_not_called_equal(tmp_path: Path) ->
     run = Run(tmp_path).epochs(2).validate(None, rmse=None).validate(None, rmse=None)
     assert set(run.found()) == {"E1014"}, "but the metric that chooses the best checkpoint is none"
     assert "not finite" in run.reasons()["E1007"]
+
+
+def test_a_main_term_at_the_variance_of_the_targets_has_learned_nothing(tmp_path: Path) -> None:
+    run = Run(tmp_path, constant={"quality": 0.0841})
+    for quality in (0.0838, 0.0836, 0.0839):
+        run.epochs(7).validate(0.15, quality=quality)
+    finding = run.found()["E1017"]
+    assert (finding.severity, finding.confidence) == ("warning", "proven")
+    assert "0.0839, one constant answer has 0.0841" in finding.summary
+    run.epochs(7).validate(0.4, quality=0.06)
+    assert run.found() == {}
+
+
+def test_a_main_term_is_not_held_against_the_constant_answer_too_early_or_where_it_is_unknown(tmp_path: Path) -> None:
+    early = Run(tmp_path / "early", constant={"quality": 0.0841})
+    for quality in (0.0838, 0.0836, 0.0839):
+        early.epochs(2).validate(0.15, quality=quality)
+    assert early.found() == {} and "200 steps" in early.reasons()["E1017"]
+    unknown = rising(Run(tmp_path / "unknown"), 0.6, 0.7, 0.75)
+    assert "does not say what the best constant answer is worth" in unknown.reasons()["E1017"]

@@ -71,3 +71,20 @@ def test_a_validation_that_stays_at_chance() -> None:
     assert "L201" not in found(epochs(train_loss=falling(30), val_acc=chance), num_classes=50)
     assert not grave(epochs(train_loss=falling(30), val_acc=np.linspace(0.2, 0.5, 30)), num_classes=5)
     assert "L201" not in found(epochs(train_loss=falling(8), val_acc=chance[:8]), num_classes=5), "too early"
+
+
+@pytest.mark.parametrize(
+    ("values", "is_found"),
+    [
+        ([-0.4, -0.02, 0.0, 0.01, 0.005, 0.01], True),
+        ([-3.0, -2.0, -1.5, -1.2, -1.1, -1.05], True),
+        ([-0.4, 0.1, 0.3, 0.4, 0.5, 0.55], False),
+        ([0.3, 0.2, 0.05, 0.01, 0.0, 0.0], False),
+        ([0.0, 0.01, 0.0], False),
+    ],
+    ids=["at 0", "below", "learns", "was better", "too few"],
+)
+def test_a_coefficient_of_determination_of_nothing(values: list[float], is_found: bool) -> None:
+    rows = epochs(train_loss=falling(len(values)), val_r2=values)
+    assert ("E1017" in found(rows)) == is_found
+    assert ("E1017" in found(epochs(loss=falling(len(values)), val_r2_score=values))) == is_found
