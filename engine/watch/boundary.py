@@ -53,6 +53,7 @@ class Boundary:
     Attributes:
         measured: of the newest step; None: its gradients are not there yet, or it was counted.
         is_stepping: whether `step` is under way and its gradients are there.
+        is_inner: whether its steps are taken within the backward pass, by a hook of its gradients.
         rate_factor: what learning rates are multiplied by during a step.
         clip: norm to which gradients are clipped before a step; None: as the loop does it.
     """
@@ -66,7 +67,7 @@ class Boundary:
         self._clip_norms: list[Tensor] | None = None
         self._clipped: set[int] = set()
         self.measured: Measured | None = None
-        self.is_stepping = False
+        self.is_stepping = self.is_inner = False
         self.rate_factor = 1.0
         self.clip: float | None = None
         self._own_rates: list[float | Tensor] = []
@@ -75,6 +76,13 @@ class Boundary:
     def optimizer(self) -> Optimizer | None:
         """The optimiser; None: it is gone."""
         return self._optimizer()
+
+    @property
+    def num_joined(self) -> int:
+        """Parameter tensors that it trains and that were not there, or frozen, when its norms were laid out."""
+        optimizer = self.optimizer
+        trained = () if optimizer is None else groups.trained(optimizer)
+        return sum(1 for p in trained if p.requires_grad and id(p) not in self._ids)
 
     def before_clipping(self, params: Sequence[Tensor], heard: Heard, optimizer: Optimizer) -> None:
         """Gradients are about to be clipped: the last moment at which their norms can be measured."""

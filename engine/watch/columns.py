@@ -92,6 +92,10 @@ class Columns:
     boundaries: tuple[Boundary, ...]
     logged: Logged
     plan: RowPlan
+    totals: tuple[Boundary, ...]
+    """Whose backward passes' losses are told apart."""
+    rates: Mapping[str, int]
+    """How many learning rates are kept of each optimiser."""
 
     @property
     def has_total(self) -> bool:
@@ -116,37 +120,51 @@ def decide(
         kinds: what terms are, where the user says so.
     """
     logged = sort_logged(steps)
-    has_losses = any(part is not None and part.losses for step in steps for part in step.measured.values())
-    if len(boundaries) > 1:
+    is_one = is_in_parts(boundaries)
+    totals = tuple(one for one in boundaries if any(_losses(step, one) for step in steps))
+    totals = (totals or tuple(boundaries))[: 1 if is_one else None]
+    if len(totals) > 1:
         logged = Logged((), (*logged.terms, *logged.scalars))
     terms = logged.terms
-    has_own_loss = bool(terms) and has_losses
+    has_own_loss = bool(terms) and any(_losses(step, one) for step in steps for one in totals)
     if not terms:
-        terms = (TOTAL,) if len(boundaries) == 1 else tuple(f"{TOTAL}.{boundary.name}" for boundary in boundaries)
+        terms = (TOTAL,) if len(totals) == 1 else tuple(f"{TOTAL}.{boundary.name}" for boundary in totals)
     found = kind_of_graph(graph)
     told: dict[str, TermKind] = {TOTAL: found} if found is not None and terms == (TOTAL,) else {}
+    groups = _group_names(boundaries)
+    rates = {one.name: _num_groups(one, steps) for one in (boundaries[:1] if is_one else boundaries)}
     layout = RecordLayout(
         terms=terms,
-        groups=tuple(name for boundary in boundaries for name in _group_names(boundary, len(boundaries))),
-        lr_groups=sum(_num_groups(boundary, steps) for boundary in boundaries),
-        lr_names=_rate_names(boundaries, steps),
+        groups=tuple(dict.fromkeys(groups)),
+        lr_groups=sum(rates.values()),
+        lr_names=() if len(rates) == 1 else tuple(name for name, count in rates.items() for _ in range(count)),
         classes=tuple(classes) if len(classes) <= MAX_CLASSES else (),
         scalars=logged.scalars,
         kinds={**told, **{name: kind for name, kind in kinds.items() if name in terms}},
-        frozen=tuple(dict.fromkeys(name for boundary in boundaries for name in boundary.frozen)),
+        frozen=_frozen(boundaries),
     )
     first = [_first(boundary, steps) for boundary in boundaries]
-    rates = [rate for part in first for rate in (part.rates if part else [])]
+    kept = [rate for part in first[: len(rates)] for rate in (part.rates if part else [])]
     plan = RowPlan(
         layout=layout,
-        group_of=_groups_of(boundaries),
+        group_of=tuple(layout.groups.index(name) for name in groups),
         has_amp_scale=any(part is not None and part.amp_scale is not None for part in first),
         labels=KnownClasses(len(classes)) if classes else None,
         has_own_loss=has_own_loss,
-        device_rates=tuple(place for place, rate in enumerate(rates) if isinstance(rate, Tensor)),
+        device_rates=tuple(place for place, rate in enumerate(kept) if isinstance(rate, Tensor)),
         weigh=TermWeights() if has_own_loss else None,
     )
-    return Columns(tuple(boundaries), logged, plan)
+    return Columns(tuple(boundaries), logged, plan, totals, rates)
+
+
+def is_in_parts(boundaries: Sequence[Boundary]) -> bool:
+    """Whether the optimisers are parts of one, each stepping within the backward pass as its gradient is there."""
+    return len(boundaries) > 1 and all(boundary.is_inner for boundary in boundaries)
+
+
+def _losses(step: Step, boundary: Boundary) -> Sequence[Tensor]:
+    part = step.measured.get(boundary.name)
+    return () if part is None else part.losses
 
 
 def _first(boundary: Boundary, steps: Sequence[Step]) -> Measured | None:
@@ -158,20 +176,17 @@ def _num_groups(boundary: Boundary, steps: Sequence[Step]) -> int:
     return len(part.rates) if part else 0
 
 
-def _rate_names(boundaries: Sequence[Boundary], steps: Sequence[Step]) -> tuple[str, ...]:
-    if len(boundaries) == 1:
-        return ()
-    return tuple(boundary.name for boundary in boundaries for _ in range(_num_groups(boundary, steps)))
-
-
-def _group_names(boundary: Boundary, count: int) -> list[str]:
-    names = boundary.meter.groups
-    return names if count == 1 else [f"{boundary.name}.{name}" for name in names]
-
-
-def _groups_of(boundaries: Sequence[Boundary]) -> tuple[int, ...]:
-    found: list[int] = []
+def _group_names(boundaries: Sequence[Boundary]) -> list[str]:
+    """The group of each parameter norm of a row."""
+    is_one = len(boundaries) == 1 or is_in_parts(boundaries)
+    found: list[str] = []
     for boundary in boundaries:
-        start = max(found, default=-1) + 1
-        found += [start + place for place in boundary.meter.group_of]
-    return tuple(found)
+        names = [boundary.meter.groups[place] for place in boundary.meter.group_of]
+        found += names if is_one else [f"{boundary.name}.{name}" for name in names]
+    return found
+
+
+def _frozen(boundaries: Sequence[Boundary]) -> tuple[str, ...]:
+    """Parts of the network that none of the optimisers trains."""
+    trained = {name for boundary in boundaries for name in boundary.meter.groups}
+    return tuple(dict.fromkeys(name for one in boundaries for name in one.frozen if name not in trained))

@@ -19,7 +19,7 @@ from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch.boundary import Boundary, with_closure
 from trainctl.engine.watch.heard import Ears, Heard, Seen
-from trainctl.engine.watch.moments import is_here, listen, stop_listening
+from trainctl.engine.watch.moments import is_here, is_in_backward, listen, stop_listening, uncompiled
 from trainctl.engine.watch.passes import Fetched, Passes
 
 
@@ -54,6 +54,14 @@ class Loop(Protocol):
 
     def after(self, boundary: Boundary) -> None:
         """A step is done, or was left out by a scaler; what was measured of it stands in the boundary."""
+        ...
+
+    def after_backward(self, heard: Heard) -> bool:
+        """A backward pass is over: whether optimisers of this loop stepped within it, which makes it a step."""
+        ...
+
+    def meet_stranger(self, optimizer: Optimizer) -> None:
+        """An optimiser that is nobody's has stepped."""
         ...
 
 
@@ -92,8 +100,8 @@ class Hearing:
             self._ears, self._fetched = Ears(), Fetched()  # what was heard of earlier loops is nothing of this one's
             listen(self)
             self._handles = [
-                register_optimizer_step_pre_hook(self._before_step),
-                register_optimizer_step_post_hook(self._after_step),
+                register_optimizer_step_pre_hook(uncompiled(self._before_step)),
+                register_optimizer_step_post_hook(uncompiled(self._after_step)),
             ]
         self._loops.append(loop)
         self._take_labels = next((one.labels for one in self._loops if one.has_labels), None)
@@ -124,6 +132,7 @@ class Hearing:
         if entry is not None and entry[0].optimizer is optimizer:
             return entry
         if optimizer in self._strangers:
+            self._meet(optimizer)
             return None
         for loop in [one for one in self._loops if one.is_gone]:
             loop.retire()
@@ -133,7 +142,12 @@ class Hearing:
                 self._of[id(optimizer)] = boundary, loop
                 return boundary, loop
         self._strangers.add(optimizer)
+        self._meet(optimizer)
         return None
+
+    def _meet(self, optimizer: Optimizer) -> None:
+        for loop in list(self._loops):
+            loop.meet_stranger(optimizer)
 
     def fail(self, error: Exception) -> None:
         """Record nothing more: it is not known whose fault it was."""
@@ -149,6 +163,7 @@ class Hearing:
         if entry is None:
             return None
         boundary, loop = entry
+        boundary.is_inner = is_in_backward()
 
         def measure() -> None:
             if not boundary.is_stepping:  # a closure may be called again within its step
@@ -169,12 +184,15 @@ class Hearing:
         del args, kwargs
         if not is_here():
             return
-        self._ears.heard = Heard()
         entry = self._of.get(id(optimizer))
-        if entry is not None and entry[0].is_stepping and entry[0].optimizer is optimizer:
-            boundary, loop = entry
-            boundary.after(optimizer)
-            loop.after(boundary)
+        if entry is None or not entry[0].is_stepping or entry[0].optimizer is not optimizer:
+            self._ears.heard = Heard()
+            return
+        boundary, loop = entry
+        if not boundary.is_inner:  # else the backward pass that was heard is not over
+            self._ears.heard = Heard()
+        boundary.after(optimizer)
+        loop.after(boundary)
 
     @_harmless
     def scaled(self, scaler: GradScaler, loss: Tensor, scaled: Tensor) -> None:
@@ -195,6 +213,12 @@ class Hearing:
         batch = self._fetched.take()
         if batch is not None:
             heard.batches.append(batch)
+
+    @_harmless
+    def backward_over(self) -> None:
+        """See `moments.Listener`."""
+        if any(loop.after_backward(self._ears.heard) for loop in self._loops):
+            self._ears.heard = Heard()
 
     @_harmless
     def before_clipping(self, params: list[Tensor]) -> None:

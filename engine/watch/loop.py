@@ -23,6 +23,8 @@ from trainctl.engine.watch.rows import Note, Rows
 
 DENSE_STEPS, RATIO_EVERY = 50, 20
 """The update ratio is measured at each of the first so many steps, then at every so manieth."""
+STRANGE_STEPS = 20
+"""Steps of others, and none of its own, after which a training that nobody named is taken for over."""
 
 
 @dataclass
@@ -49,7 +51,9 @@ class WatchedLoop:
         after_step: called between two steps, with the number of steps.
         epoch_over: called with an epoch that is over and the number of steps, before the next one's first step is kept.
         retire: called when its training is over, or cannot be recorded any more.
+        meet_stranger: called with an optimiser that is nobody's and steps.
         may_begin: whether an optimiser that nobody named may be heard.
+        follows: whether a training of others, while its own rest, ends it: the next watch is to have that one.
 
     Attributes:
         step: steps so far.
@@ -68,13 +72,16 @@ class WatchedLoop:
         after_step: Callable[[int], None],
         epoch_over: Callable[[int, int], None],
         retire: Callable[[Exception | None], None],
+        meet_stranger: Callable[[Optimizer], None],
         may_begin: Callable[[], bool] = lambda: True,
+        follows: bool = False,
     ) -> None:
         self._retire, self._may_begin = retire, may_begin
+        self._meet, self._follows, self._num_strange = meet_stranger, follows, 0
         self.model = groups.inner(model)
         self.boundaries = [Boundary(name, one, self._network(one)) for name, one in optimizers.items()]
         self._is_open = not optimizers
-        """Whether further optimisers may join: none was named, and none has stepped twice."""
+        """Whether further optimisers may join, as none was named."""
         self._lead = self.boundaries[0] if len(self.boundaries) == 1 else None
         """With its steps a step of the loop is complete; None: not known yet."""
         self._order: list[Boundary] = []
@@ -83,6 +90,8 @@ class WatchedLoop:
         self._after, self._epoch_over = after_step, epoch_over
         self._now, self._first = Gathered(), Gathered()
         """The step under way; and the first, until it is known who leads."""
+        self._has_inner = False
+        """Whether an optimiser has stepped within the backward pass that is under way."""
         self._before: list[Tensor] | None = None
         self._passes: dict[int, tuple[int, int]] = {}
         """Of each data set the newest pass that was trained on, and how many that were: loaders may be made anew."""
@@ -113,13 +122,21 @@ class WatchedLoop:
 
     def claim(self, optimizer: Optimizer) -> Boundary | None:
         """See `hearing.Loop`."""
-        if not self._is_open or not self._may_begin():
+        if not self._is_open or self.rows.is_open or not self._may_begin():
             return None
         name = type(optimizer).__name__.lower()
         taken = sum(1 for boundary in self.boundaries if boundary.name.rstrip("0123456789") == name)
         boundary = Boundary(f"{name}{taken + 1}" if taken else name, optimizer, self._network(optimizer))
         self.boundaries.append(boundary)
         return boundary
+
+    def meet_stranger(self, optimizer: Optimizer) -> None:
+        """See `hearing.Loop`."""
+        self._num_strange += 1
+        if self._follows and self._num_strange >= STRANGE_STEPS:
+            self.retire()
+        elif self._may_begin():
+            self._meet(optimizer)
 
     def _network(self, optimizer: Optimizer) -> nn.Module | None:
         """The network that an optimiser trains: the one that was named, else what is found around its parameters."""
@@ -143,11 +160,17 @@ class WatchedLoop:
 
     def begin(self, boundary: Boundary, heard: Heard) -> None:
         """See `hearing.Loop`."""
+        if boundary.is_inner:
+            self._has_inner = True
+            return
         if self._lead is None and boundary in self._order:  # the second round begins: the first ended with the last
-            self._lead, self._is_open = self._order[-1], False
+            self._lead = self._order[-1]
             coming, self._now = self._now, self._first
             self._complete()
             self._now = coming
+        elif self._lead not in (None, boundary) and boundary.name in self._now.measured:
+            self._lead = boundary  # it has stepped twice since: what led rests
+            self._complete()
         self._now.batches += heard.batches
         self.graph = self.graph or heard.graph
         if self._is_lead(boundary) and self._measures_ratio():
@@ -159,6 +182,9 @@ class WatchedLoop:
         self._now.measured[boundary.name] = boundary.measured
         boundary.forget()
         self._now.ended = time.perf_counter()
+        self._num_strange = 0
+        if boundary.is_inner:
+            return
         if self._before is not None and self._is_lead(boundary):
             with torch.no_grad():
                 self._now.ratio = boundary.meter.update_ratio(self._before)
@@ -168,6 +194,20 @@ class WatchedLoop:
             self._first, self._now = _joined(self._first, self._now), Gathered()
         elif boundary is self._lead:
             self._complete()
+
+    def after_backward(self, heard: Heard) -> bool:
+        """See `hearing.Loop`."""
+        if not self._has_inner:
+            return False
+        self._has_inner = False
+        self._now.batches += heard.batches
+        self.graph = self.graph or heard.graph
+        for part in self._now.measured.values():
+            if part is not None:
+                part.losses = heard.losses  # the hooks may have run in a thread of the device
+        self._lead = next(boundary for boundary in self.boundaries if boundary.is_inner)
+        self._complete()
+        return True
 
     def end(self) -> None:
         """No further step comes: count the one that waited to see who steps next, and open what is not open yet."""

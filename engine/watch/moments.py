@@ -33,6 +33,10 @@ class Listener(Protocol):
         """A backward pass begins."""
         ...
 
+    def backward_over(self) -> None:
+        """It is over."""
+        ...
+
     def before_clipping(self, params: list[Tensor]) -> None:
         """The gradients of these are about to be clipped by their norm."""
         ...
@@ -80,6 +84,26 @@ def is_here() -> bool:
     return os.getpid() == _pid
 
 
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function; a compiler that meets it in what it compiles calls it as it is and does not look into it."""
+
+    def plain(*args: Any) -> Any:  # the guard is kept as an attribute, which a method cannot have
+        return function(*args)
+
+    guarded = torch._disable_dynamo(plain)  # pyright: ignore[reportPrivateImportUsage]
+
+    def call(*args: Any) -> Any:
+        # True in what is compiled, where it is a constant. The guard costs each call some microseconds.
+        return guarded(*args) if torch.compiler.is_compiling() else function(*args)
+
+    return call
+
+
+def is_in_backward() -> bool:
+    """Whether this thread is within a backward pass, as a hook of a gradient is."""
+    return torch._C._current_graph_task_id() != -1
+
+
 def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Put what `make` makes of a function in its place; undone only where nobody else has replaced it since."""
     original = owner.__dict__[name]
@@ -96,6 +120,15 @@ def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     _undo.append(undo)
 
 
+def _tell_all(moment: str, *what: Any) -> None:
+    if is_here():
+        for listener in _listeners:
+            getattr(listener, moment)(*what)
+
+
+_tell = uncompiled(_tell_all)
+
+
 def _replace_all() -> None:
     _replace(torch.autograd, "backward", _heard_backward)
     _replace(clip_grad, "_clip_grads_with_norm_", _heard_clipping)
@@ -108,9 +141,11 @@ def _replace_all() -> None:
 def _heard_backward(original: Callable[..., None]) -> Callable[..., None]:
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
         # `Tensor.backward` comes through here too. A loss is one number; what else is differentiated is none.
-        if isinstance(tensors, Tensor) and tensors.numel() == 1 and is_here():
-            for listener in _listeners:
-                listener.backward(tensors)
+        if isinstance(tensors, Tensor) and tensors.numel() == 1:
+            _tell("backward", tensors)
+            original(tensors, *args, **kwargs)
+            _tell("backward_over")
+            return None
         return original(tensors, *args, **kwargs)
 
     return backward
@@ -119,9 +154,7 @@ def _heard_backward(original: Callable[..., None]) -> Callable[..., None]:
 def _heard_clipping(original: Callable[..., None]) -> Callable[..., None]:
     def clip(parameters: Any, *args: Any, **kwargs: Any) -> None:
         params: list[Tensor] = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-        if is_here():
-            for listener in _listeners:
-                listener.before_clipping(params)
+        _tell("before_clipping", params)
         return original(params, *args, **kwargs)
 
     return clip
@@ -130,9 +163,8 @@ def _heard_clipping(original: Callable[..., None]) -> Callable[..., None]:
 def _heard_scale(original: Callable[..., Any]) -> Callable[..., Any]:
     def scale(self: GradScaler, outputs: Tensor | Iterable[Tensor]) -> Any:
         scaled = original(self, outputs)
-        if isinstance(outputs, Tensor) and scaled is not outputs and is_here():
-            for listener in _listeners:
-                listener.scaled(self, outputs, scaled)
+        if isinstance(outputs, Tensor) and scaled is not outputs:
+            _tell("scaled", self, outputs, scaled)
         return scaled
 
     return scale
@@ -141,9 +173,8 @@ def _heard_scale(original: Callable[..., Any]) -> Callable[..., Any]:
 def _heard_scaler_step(original: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: GradScaler, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         result = original(self, optimizer, *args, **kwargs)
-        if self.is_enabled() and is_here():
-            for listener in _listeners:
-                listener.scaler_stepped(self, optimizer)
+        if self.is_enabled():
+            _tell("scaler_stepped", self, optimizer)
         return result
 
     return step

@@ -15,12 +15,15 @@ from torch import Tensor
 
 from trainctl.engine.training.record.assemble import HostRow
 from trainctl.engine.training.record.recorder import Recorder
+from trainctl.engine.watch.boundary import Boundary, Measured
 from trainctl.engine.watch.columns import Columns, Step
 
 WARM_STEPS = 16
 """Steps that are looked at before it is decided what a record holds."""
 NONE = np.zeros(0, np.int64)
 """Classes of a step that has none."""
+MOST_ROUNDS = 100
+"""Steps of the loop for which the newest figures of an optimiser stand that does not step at each."""
 WARM_S = 2.0
 """Seconds after which it is decided all the same."""
 
@@ -54,7 +57,14 @@ class Rows:
         self.late: set[str] = set()
         """Names that were logged too late to have a column."""
         self._device = torch.device("cpu")
-        self._missing = torch.zeros(())
+        self._missing = self._zero = torch.zeros(())
+        self._last: dict[str, tuple[int, Measured]] = {}
+        """Of each optimiser its newest step, and how many steps of the loop ago that was."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is decided what a record holds."""
+        return self._columns is not None
 
     def add(self, step: Step, note: Note, ratio: Tensor | None) -> None:
         """Keep a step.
@@ -85,16 +95,24 @@ class Rows:
         self._columns, self.recorder = self._open_recorder([step for step, _, _ in waiting])
         self._device = self._columns.boundaries[0].meter.device
         self._missing = torch.full((), float("nan"), device=self._device)
+        self._zero = torch.zeros((), device=self._device)
+        for step, _, _ in reversed(waiting):  # until one steps first, its first step stands for it
+            self._last |= {name: (0, part) for name, part in step.measured.items() if part is not None}
         for step, note, ratio in waiting:
             self._write(step, note, ratio)
 
     def _write(self, step: Step, note: Note, ratio: Tensor | None) -> None:
         assert self._columns is not None and self.recorder is not None
         columns, plan = self._columns, self._columns.plan
-        self.recorder.write(self._values(step, columns))
+        parts = [self._part(step, boundary) for boundary in columns.boundaries]
+        self.recorder.write(self._values(step, columns, parts))
         if ratio is not None:
             self.recorder.annotate(ratio)
-        rates = [part for boundary in columns.boundaries for part in self._rates(step, boundary.name)]
+        rates = [
+            float("nan") if isinstance(rate, Tensor) else float(rate)
+            for part, number in zip(parts, columns.rates.values(), strict=False)
+            for rate in self._rates(part, number)
+        ]
         self.recorder.commit(
             HostRow(
                 step=note.step,
@@ -102,7 +120,7 @@ class Rows:
                 time=note.time,
                 data_s=note.data_s,
                 step_s=note.step_s,
-                lr=tuple(rates) or (float("nan"),) * plan.layout.lr_groups,
+                lr=tuple(rates),
                 weights=(1.0,) * len(plan.layout.terms),
                 clip=note.clip,
                 batch_size=note.batch_size,
@@ -113,20 +131,32 @@ class Rows:
         if len(step.logged) != len(columns.logged.terms) + len(columns.logged.scalars):
             self.late |= step.logged.keys() - {*columns.logged.terms, *columns.logged.scalars}
 
-    def _rates(self, step: Step, name: str) -> list[float]:
-        part = step.measured.get(name)
-        if part is None:
-            return []
-        return [float("nan") if isinstance(rate, Tensor) else float(rate) for rate in part.rates]
+    def _part(self, step: Step, boundary: Boundary) -> Measured | None:
+        """What an optimiser's step came to; of one that left this round out its newest; None: that is long ago."""
+        part, age = step.measured.get(boundary.name), 0
+        if part is None and boundary.name in self._last and not boundary.is_inner:
+            age, part = self._last[boundary.name]
+        if part is None or age > MOST_ROUNDS:
+            return None
+        self._last[boundary.name] = age + 1, part
+        return part
 
-    def _values(self, step: Step, columns: Columns) -> list[Tensor]:
+    def _rates(self, part: Measured | None, number: int) -> list[float | Tensor]:
+        """So many rates of an optimiser, whatever groups it has got or lost since."""
+        rates = [] if part is None else list(part.rates[:number])
+        return rates + [float("nan")] * (number - len(rates))
+
+    def _values(self, step: Step, columns: Columns, parts: Sequence[Measured | None]) -> list[Tensor]:
         """The row, in the order of the plan."""
         plan, values = columns.plan, list[Tensor]()
-        parts = [step.measured.get(boundary.name) for boundary in columns.boundaries]
-        totals = [self._total(part.losses) if part and part.losses else self._missing for part in parts]
+        totals = [
+            self._total(part)
+            for boundary, part in zip(columns.boundaries, parts, strict=True)
+            if boundary in columns.totals
+        ]
         values += totals if columns.has_total else [self._logged(step, name) for name in columns.logged.terms]
         for boundary, part in zip(columns.boundaries, parts, strict=True):
-            values += part.norms if part is not None else [self._missing] * len(boundary.meter.params)
+            values += part.norms if part is not None else [self._zero] * len(boundary.meter.params)
         if plan.has_own_loss:
             values.append(totals[0])
         if plan.has_amp_scale:
@@ -134,13 +164,20 @@ class Rows:
             values.append(self._here(scales[0]) if scales else self._missing)
         values += [self._logged(step, name) for name in columns.logged.scalars]
         if plan.device_rates:
-            rates: list[Any] = [rate for part in parts if part is not None for rate in part.rates]
-            values += [self._here(rates[place]) if place < len(rates) else self._missing for place in plan.device_rates]
+            counts = columns.rates.values()
+            rates = [rate for part, count in zip(parts, counts, strict=False) for rate in self._rates(part, count)]
+            kept = (rates[place] for place in plan.device_rates)
+            values += [self._here(rate) if isinstance(rate, Tensor) else self._missing for rate in kept]
         return values
 
-    def _total(self, losses: Sequence[Tensor]) -> Tensor:
-        total = self._here(losses[0])
-        for loss in losses[1:]:
+    def _total(self, part: Measured | None) -> Tensor:
+        """Sum of the losses of its backward passes; 0 where it has not stepped for long."""
+        if part is None:
+            return self._zero
+        if not part.losses:
+            return self._missing
+        total = self._here(part.losses[0])
+        for loss in part.losses[1:]:
             total = total + self._here(loss)
         return total
 

@@ -64,7 +64,7 @@ class Watch:
         total_steps: int,
         *,
         may_begin: Callable[[], bool] = lambda: True,
-        succeed: Callable[[], None] = lambda: None,
+        succeed: Callable[[], None] | None = None,
     ) -> None:
         self._succeed = succeed
         self._open_run, self._config, self._kinds = open_run, config, dict(kinds)
@@ -72,10 +72,12 @@ class Watch:
         self._epochs, self._total_steps = epochs, total_steps
         self._pid = os.getpid()
         rows = Rows(self._open)
-        told = (self._after_step, self._epoch_over, self._retire)
-        self._loop = WatchedLoop(optimizers, model, rows, labels, *told, may_begin=may_begin)
+        told = (self._after_step, self._epoch_over, self._retire, self._meet_stranger)
+        follows = succeed is not None
+        self._loop = WatchedLoop(optimizers, model, rows, labels, *told, may_begin=may_begin, follows=follows)
         self._orders = Orders(lambda: self._run.desk, lambda: self._loop.boundaries)
-        self._said_late, self._first_epoch = False, 1
+        self._said_late = self._said_stranger = self._said_joined = False
+        self._first_epoch = 1
         self._is_over = False
         self._validated_at = time.monotonic()
         HEARING.join(self._loop, self._loop.boundaries)
@@ -178,7 +180,7 @@ class Watch:
         try:
             self._loop.end()
             if self._loop.step:
-                self._run.epoch_ended(self._loop.epoch, self._loop.step)
+                self._epoch_over(self._loop.epoch, self._loop.step)
             if error is not None and not isinstance(error, (KeyboardInterrupt, StopTraining)):
                 log_traceback(self._run.paths, "".join(traceback.format_exception(error)))
             ending = ending_of(error, is_asked=self._orders.should_stop)
@@ -190,7 +192,8 @@ class Watch:
         """Its training is over, or what records it has failed."""
         if error is None:
             self.close()
-            self._succeed()
+            if self._succeed is not None:
+                self._succeed()
             return
         say(f"recording stopped at step {self._loop.step}, the training goes on: {kind_and_words(error)}")
         if self._opened is not None and not self._is_over:
@@ -258,6 +261,20 @@ class Watch:
 
     def _epoch_over(self, epoch: int, step: int) -> None:
         self._run.epoch_ended(epoch, step)
+        for boundary in self._loop.boundaries:
+            if not self._said_joined and boundary.num_joined:
+                self._said_joined = True
+                text = f"{boundary.num_joined} parameter tensors of {boundary.name or 'the optimiser'} joined"
+                text += " after the columns were decided: their gradients are in no norm"
+                self._run.note(EventKind.WARNING, step, text)
+
+    def _meet_stranger(self, optimizer: Optimizer) -> None:
+        if self._said_stranger or self._opened is None:
+            return
+        self._said_stranger = True
+        count = sum(1 for _ in groups.trained(optimizer))
+        text = f"{type(optimizer).__name__} over {count} tensors steps too and is not recorded: name all optimisers"
+        self._run.note(EventKind.WARNING, self._loop.step, f"{text} in trainctl.watch(first, second)")
 
     def _after_step(self, step: int) -> None:
         loop = self._loop
