@@ -11,6 +11,7 @@ from trainctl.engine.diagnosis.facts.data import TensorFacts
 from trainctl.engine.diagnosis.facts.gates import GateFacts
 from trainctl.engine.diagnosis.facts.layers import LayersFacts
 from trainctl.engine.diagnosis.facts.loss_calls import BatchSoftmax, LossCall
+from trainctl.engine.diagnosis.facts.mixing import MixingFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts
 from trainctl.engine.diagnosis.facts.notices import Notice
 from trainctl.engine.diagnosis.facts.terms import GradientsFacts
@@ -127,6 +128,8 @@ class BatchFacts:
     """Loss functions of torch that the step called."""
     softmaxes: tuple[BatchSoftmax, ...] = ()
     """Where it takes a softmax over the samples of the batch."""
+    mixing: MixingFacts | None = None
+    """None: not tried."""
     notices: tuple[Notice, ...] = ()
     """What was warned of while network and step were made."""
 

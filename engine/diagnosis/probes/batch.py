@@ -23,6 +23,7 @@ from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.gates import measure_gates, watched
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
+from trainctl.engine.diagnosis.probes.mixing import measure_mixing
 from trainctl.engine.diagnosis.probes.notices import listened
 from trainctl.engine.diagnosis.probes.observed import Observed
 from trainctl.engine.diagnosis.probes.reduction import measure_reduction
@@ -106,6 +107,7 @@ def _further(bench: Bench, batch: Batch, output: StepOutput, observed: Observed)
             bench.task, bench.model, output, bench.weights, bench.fetch, len(bench.splits.train)
         ),
         "layers": observed.layers(),
+        "mixing": measure_mixing(bench, batch),
     }
 
 

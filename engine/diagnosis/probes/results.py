@@ -1,4 +1,4 @@
-"""What a step makes of each sample: the network's own outputs where it is called as a whole, and the step's columns.
+"""What a step makes of each sample: the network's own outputs where it is called as a whole, else the step's columns.
 
 Judges nothing.
 """
@@ -42,8 +42,11 @@ def results_of(
                 output = bench.step(batch)
         finally:
             handle.remove()
-        found = [*seen, *output.columns.values()]
-        return [t.detach().double().cpu() for t in found if _is_of_samples(t, size_of(batch))]
+        for found in (seen, output.columns.values()):
+            kept = [t.detach().double().cpu() for t in found if _is_of_samples(t, size_of(batch))]
+            if kept:
+                return kept
+        return []
 
 
 def tensors_in(value: object) -> Iterator[Tensor]:

@@ -39,7 +39,11 @@ def evaluation_while_training(batch: BatchFacts) -> Answer:
         return Unchecked(NOBODY if layers is None else NO_MODAL)
     if layers.stays_in_evaluation:
         return _left_in_evaluation(layers)
-    idle = [m for m in layers.modes if m.kind == NORM and m.in_training == {False} and m.is_trained and m.is_fresh]
+    idle = [
+        m
+        for m in layers.modes
+        if m.kind == NORM and m.in_training == frozenset({False}) and m.is_trained and m.is_fresh
+    ]
     if not idle:
         return None
     return Hit(
