@@ -86,9 +86,7 @@ def look_at(source: Source, roles: Roles = (), columns: str = "", name: str = ""
         UserError: it cannot be read, or has no figures that could be a training's.
     """
     size, modified = _extent(source)
-    foreign = source.read()
-    if name:
-        foreign = replace(foreign, name=name)
+    foreign = replace(source.read(), name=name or source.name)
     image = image_of(foreign, roles, modified)
     if not len(image):
         raise UserError(f"{source.path}: {source.name} has no figures of a training", "say what they are by --columns")

@@ -287,10 +287,9 @@ def test_an_event_file_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     assert read_log(path).format == "TensorBoard events"
 
 
-def test_without_tensorboard_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_files_are_read_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_events(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tensorboard"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(UserError, match="pip install"):
-        read_log(path)
+    assert read_log(path).num_values == 6
