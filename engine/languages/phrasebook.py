@@ -18,8 +18,8 @@ from trainctl.engine.languages.typography import joined
 
 LANGUAGES = ("en", "zh")
 """English is what the house speaks; of every other there is a folder of tables."""
-LONGEST, DEEPEST, MOST_WORK = 4000, 12, 2000
-"""Signs of a text, gaps within gaps, and attempts at one text, beyond which it stays as it is."""
+LONGEST, DEEPEST, MOST_WORK = 2000, 12, 2000
+"""Signs of a text, gaps within gaps, and attempts at it (longer ones count more), beyond which it stays as it is."""
 _CODE = re.compile(r"([A-Z]\d{3,4}) ([^:;,(]+?)((?:[:;,]| \().*)?", re.DOTALL)
 """A finding by its code and name, and what follows."""
 _SIGNS = {". ": "。", "; ": "；", ": ": "：", ", ": "，", " and ": " 和 "}
@@ -100,7 +100,7 @@ class Phrasebook:
     def _known(self, text: str, depth: int) -> str | None:
         """The translation; None: nothing of it is known."""
         if text not in self._seen:
-            self._work += 1
+            self._work += 1 + len(text) // 50
             is_beyond = depth > DEEPEST or self._work > MOST_WORK
             self._seen[text] = None if is_beyond else self._looked_up(text, depth)
         return self._seen[text]
@@ -192,7 +192,7 @@ class Phrasebook:
             if sign[0] not in kinds or (not found.start() and sign == " "):
                 continue
             if sign == " (" and text.endswith(")"):
-                is_known = self._known(rest[:-1], depth + 1) is not None
+                is_known = any(self._known(one, depth + 1) is not None for one in (rest[:-1], text[: found.start()]))
             elif sign == " ":
                 is_known = self._ending(text[found.start() :], depth) is not None
             else:

@@ -86,14 +86,17 @@ class Template:
         follows = "" if index == len(self.numbers) - 1 else self.literals[index + 1]
         if self.is_figure[index]:
             figure = FIGURE.match(text, place, end)
-            return figure.end() if figure and text.startswith(follows, figure.end()) else None
+            is_last = index == len(self.numbers) - 1
+            is_followed = figure and (figure.end() == end if is_last else text.startswith(follows, figure.end()))
+            return figure.end() if figure and is_followed else None
         if index == len(self.numbers) - 1:
             return end if self._may_hold(index, text[place:end]) else None
         if not follows:
             return place if not self.is_figure[index + 1] else self._next_figure(text, place, end)
         stop = text.find(follows, place, end)
         while stop >= 0:
-            is_followed = not self.is_figure[index + 1] or FIGURE.match(text, stop + len(follows), end)
+            after = stop + len(follows)
+            is_followed = not self.is_figure[index + 1] or self._end_of_gap(text, index + 1, after, end) is not None
             if is_followed and self._may_hold(index, text[place:stop]):
                 return stop
             stop = text.find(follows, stop + 1, end)

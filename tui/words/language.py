@@ -73,9 +73,11 @@ def said_in_columns(text: str) -> str:
         return text
     from trainctl.tui.plain import columns
 
-    filled = text.rstrip(" ")
-    bare = said(filled)
-    return bare + " " * max(columns(text) - columns(bare), 1) if filled != text else bare
+    core = text.rstrip(" ")
+    bare, gap = said(core), len(text) - len(core)
+    if gap < 2:  # the space before the next piece, which full-width punctuation brings along
+        return bare + " " * (gap if bare == core or bare[-1] not in "：，；" else 0)
+    return bare + " " * max(columns(text) - columns(bare), 1)
 
 
 def in_language(document: Mapping[str, Any], option: str | None) -> Mapping[str, Any]:

@@ -21,6 +21,8 @@ def only(english: str) -> Template:
         ("{#1} of {#2} samples", "1,234 of 5,000 samples", {1: "1,234", 2: "5,000"}),
         ("{1} ({#2} of it)", "loss (x) (12% of it)", {1: "loss (x)", 2: "12%"}),
         ("{1} of {#2} rows", "sum of a of 3 rows", {1: "sum of a", 2: "3"}),
+        ("{1}: {#2} training", "split: 10% of all: 3 training", {1: "split: 10% of all", 2: "3"}),
+        ("{1} {#2}", "a 1 b 2", {1: "a 1 b", 2: "2"}),
         ("it stands{1}", "it stands, for a while", {1: ", for a while"}),
         ("it stands{1}", "it stands", {1: ""}),
         ("no {1} is named", "no loss of 'ce' is named", {1: "loss of 'ce'"}),
