@@ -18,6 +18,7 @@ from trainctl.engine.diagnosis.facts.norms import NormFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.reference import ReferenceFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
+from trainctl.engine.diagnosis.facts.samples.relation import RelationFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 
@@ -50,6 +51,7 @@ class Evidence:
     records: RecordFacts | None = None
     norms: NormFacts | None = None
     ending: EndFacts | None = None
+    relation: RelationFacts | None = None
     environment: EnvironmentFacts | None = None
     course: LogFacts | None = None
     """How a run went, in the form of a log: for the rules over logs, beside those over records."""

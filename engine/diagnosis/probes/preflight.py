@@ -33,6 +33,7 @@ from trainctl.engine.diagnosis.probes.data import (
 )
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
+from trainctl.engine.diagnosis.probes.samples.relation import measure_relation
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.term_kinds import kinds_of
 from trainctl.engine.tasks.task import Task
@@ -83,6 +84,8 @@ def gather(
     if "batch" in wanted and "sampler" not in probes.failures:
         sampler = probes.found.get("sampler")
         probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
+    if "relation" in wanted and not media_missing:
+        probes.ask("relation", lambda: measure_relation(task, splits))
     probes.begin("")
     return probes.evidence()
 
@@ -182,6 +185,7 @@ class _Probes:
                 "scores": NO_RECORDS,
                 "monitor": NO_RECORDS,
                 "batch": self.failures.get("sampler", "not asked for"),
+                "relation": "the media of the samples are missing",
                 **self.failures,
             },
         )

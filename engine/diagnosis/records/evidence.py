@@ -50,6 +50,7 @@ NO_VALIDATION = "no validation has named the metric that chooses the best checkp
 WHY_MISSING = {
     "data": NEEDS_DATA,
     "batch": NEEDS_NETWORK,
+    "relation": NEEDS_DATA,
     "labels": "the run recorded no class counts",
     "overlap": NOT_RECORDED,
     "sampler": "the run recorded no classes of its batches",

@@ -1,0 +1,1 @@
+"""Facts about what the samples themselves tell, before any network: plain data, no torch."""
