@@ -157,8 +157,8 @@ LABELS = (
     *("judges", "tests", "needs", "welcomes", "told apart from", "costs", "follows from", "leads to", "do", "seen in"),
     *("try", "code", "severity", "section", "cost", "name", "where", "why", "ruled out", "fix", "more:", "to step"),
     *("present", "fixed"),
-    # engine/diagnosis/against.py and summaries.py: chosen and put into a sentence
-    *("training", "recorded", "first"),
+    # engine/diagnosis: chosen and put into a sentence
+    *("training", "recorded", "first", "probabilities"),
 )
 
 

@@ -79,7 +79,7 @@ def test_a_trial() -> None:
         told = [
             "  compared: the same 120 steps; seeds 1, 2",
             "the fix helps",
-            ": accuracy 0.71 -> 0.93 (+0.22, noise within a training 0.01); one seed: chance between seeds is not known",
+            ": f1 0.71 -> 0.93 (+0.22, noise within a training 0.01); one seed: chance between seeds is not known",
             "  G707  before training: gone with the fix; records of present: found in 2 of 2",
             ": without it the training does not finish: its loss is no number (12 s)",
             "cannot be verified: no setting mends D101 single-class batches (smaller batches)",
