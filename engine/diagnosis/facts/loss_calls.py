@@ -12,14 +12,14 @@ class LossCall:
     name: str
     """As torch calls it: `cross_entropy`, `mse_loss`; `difference` for a subtraction."""
     made_by: str
-    """The function that its first argument is the output of: `softmax`, `log_softmax`, `sigmoid`, `relu`; empty:
-    another."""
+    """The function that its first argument is the output of: `softmax`, `log_softmax`, `sigmoid`, `tanh`, `relu`;
+    empty: another."""
     in_unit: bool
     """Whether that argument lies in [0, 1] throughout."""
     sums_to_one: bool
     """Whether it sums to 1 over the classes, for each sample."""
-    is_log_probability: bool
-    """Whether its exponential does."""
+    highest: float
+    """Its largest value; NaN: not asked."""
     value: float
     """What the function gave, in the mean."""
     input_shape: tuple[int, ...]
@@ -33,12 +33,9 @@ class LossCall:
 
     @property
     def is_broadcast(self) -> bool:
-        """Whether each answer is held against the targets of other samples, by shapes that torch stretches."""
+        """Whether each answer is held against the targets of others: (B, 1) beside (B) are stretched to (B, B)."""
         shorter, longer = sorted((self.input_shape, self.target_shape), key=len)
-        if len(longer) - len(shorter) != 1 or not shorter or longer[-1] != 1:
-            return False
-        # (B, 1) beside (B): both are stretched to (B, B). (B, T, 1) beside (B, T) likewise.
-        return longer[:-1] == shorter and shorter[-1] > 1
+        return len(longer) == len(shorter) + 1 and longer == (*shorter, 1) and shorter[-1:] > (1,)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -124,6 +124,8 @@ class BatchFacts:
     """None: there is one term only, or no main one."""
     layers: LayersFacts | None = None
     """None: nobody looked on."""
+    kinds: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What each term is (`TermKind`), of those of which it is known."""
     loss_calls: tuple[LossCall, ...] = ()
     """Loss functions of torch that the step called."""
     softmaxes: tuple[BatchSoftmax, ...] = ()

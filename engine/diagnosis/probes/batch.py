@@ -24,11 +24,12 @@ from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.gates import measure_gates, watched
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.diagnosis.probes.mixing import measure_mixing
-from trainctl.engine.diagnosis.probes.notices import listened
+from trainctl.engine.diagnosis.probes.notices import listened, quiet
 from trainctl.engine.diagnosis.probes.observed import Observed
 from trainctl.engine.diagnosis.probes.reduction import measure_reduction
 from trainctl.engine.diagnosis.probes.results import size_of
 from trainctl.engine.diagnosis.probes.terms import measure_gradients
+from trainctl.engine.runs.term_kinds import kinds_of
 from trainctl.engine.tasks.task import StepOutput, Task
 
 NORMALISING = (nn.modules.batchnorm._BatchNorm,)  # pyright: ignore[reportPrivateUsage]
@@ -53,7 +54,7 @@ def measure_batch(
     Raises:
         UserError: the configured network cannot be built, or a module to freeze does not exist.
     """
-    with undisturbed(task.config.seed):
+    with undisturbed(task.config.seed), quiet():
         return measure_on(open_bench(task, splits, device, model), sampler, is_fresh=model is None)
 
 
@@ -91,6 +92,7 @@ def measure_on(bench: Bench, sampler: SamplerFacts | None, *, is_fresh: bool = T
         fails_on_one=_try_one(bench, order[-1]) if ends_with_one else None,
         gates=gates,
         gradients=gradients,
+        kinds=kinds_of(tuple(output.terms), bench.task.kinds),
         loss_calls=tuple(observed.losses.found),
         softmaxes=tuple(observed.losses.softmaxes),
         notices=(*bench.notices, *notices),

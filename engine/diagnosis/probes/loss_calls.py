@@ -29,7 +29,7 @@ SAME_VALUES = frozenset({"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqu
                          "Transpose", "T", "Clone", "Alias", "Expand", "ToCopy", "Index", "Unbind"})  # fmt: skip
 """Operations of autograd that change no value."""
 NODE = re.compile(r"_?(\w+?)Backward\d*")
-MAKERS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid", "Relu": "relu"}
+MAKERS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid", "Tanh": "tanh", "Relu": "relu"}
 
 
 class LossCalls:
@@ -64,7 +64,8 @@ class LossCalls:
         if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or a.requires_grad == b.requires_grad:
             return
         answer, target = (a, b) if a.requires_grad else (b, a)
-        facts = LossCall("difference", "", False, False, False, math.nan, tuple(answer.shape), tuple(target.shape))
+        shapes = tuple(answer.shape), tuple(target.shape)
+        facts = LossCall("difference", "", False, False, math.nan, math.nan, *shapes)
         if facts.is_broadcast and answer.shape[0] == self._size and len(self.found) < MOST_CALLS:
             self.found.append(facts)
 
@@ -80,13 +81,12 @@ def _facts(name: str, given: Tensor, target: Any, output: Any) -> LossCall:
     values = given.detach().double()
     dim = 1 if values.dim() > 1 else 0
     totals = values.sum(dim) if values.dim() else values
-    logs = values.logsumexp(dim) if values.dim() else values
     return LossCall(
         name=name,
         made_by=maker(given),
         in_unit=bool(((values >= 0) & (values <= 1)).all()),
         sums_to_one=bool(((totals - 1).abs() < ONE).all()),
-        is_log_probability=bool((logs.abs() < ONE).all()),
+        highest=float(values.max()),
         value=float(output.detach().double().mean()) if isinstance(output, Tensor) else math.nan,
         input_shape=tuple(given.shape),
         target_shape=tuple(target.shape) if isinstance(target, Tensor) else (),

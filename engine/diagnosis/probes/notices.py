@@ -38,6 +38,14 @@ def listened() -> Generator[list[Notice]]:
                     found.append(notice)
 
 
+@contextlib.contextmanager
+def quiet() -> Generator[None]:
+    """Says nothing of what is warned of in the block: a probe makes steps that no training makes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _notice(warning: warnings.WarningMessage) -> Notice:
     path = Path(warning.filename)
     text = next(iter(str(warning.message).strip().splitlines()), "")
