@@ -9,12 +9,12 @@ import numpy as np
 
 from trainctl.engine.diagnosis.facts.data import TensorFacts
 from trainctl.engine.diagnosis.facts.gates import GateFacts
-from trainctl.engine.diagnosis.facts.layers import LayersFacts
-from trainctl.engine.diagnosis.facts.loss_calls import BatchSoftmax, LossCall
-from trainctl.engine.diagnosis.facts.mixing import MixingFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts
-from trainctl.engine.diagnosis.facts.notices import Notice
 from trainctl.engine.diagnosis.facts.terms import GradientsFacts
+from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts
+from trainctl.engine.diagnosis.facts.watched.loss_calls import BatchSoftmax, LossCall
+from trainctl.engine.diagnosis.facts.watched.mixing import MixingFacts
+from trainctl.engine.diagnosis.facts.watched.notices import Notice
 
 NO_CONTRAST = "no term of the loss is contrastive"
 """Why there are no `ContrastFacts` of most tasks."""

@@ -23,12 +23,12 @@ from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.gates import measure_gates, watched
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
-from trainctl.engine.diagnosis.probes.mixing import measure_mixing
-from trainctl.engine.diagnosis.probes.notices import listened, quiet
-from trainctl.engine.diagnosis.probes.observed import Observed
 from trainctl.engine.diagnosis.probes.reduction import measure_reduction
-from trainctl.engine.diagnosis.probes.results import size_of
 from trainctl.engine.diagnosis.probes.terms import measure_gradients
+from trainctl.engine.diagnosis.probes.watching.mixing import measure_mixing
+from trainctl.engine.diagnosis.probes.watching.notices import listened, quiet
+from trainctl.engine.diagnosis.probes.watching.observed import Observed
+from trainctl.engine.diagnosis.probes.watching.results import size_of
 from trainctl.engine.runs.term_kinds import kinds_of
 from trainctl.engine.tasks.task import StepOutput, Task
 

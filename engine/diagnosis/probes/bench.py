@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.data.batch import Batch, Split, Splits
-from trainctl.engine.diagnosis.facts.notices import Notice
-from trainctl.engine.diagnosis.probes.notices import listened
+from trainctl.engine.diagnosis.facts.watched.notices import Notice
+from trainctl.engine.diagnosis.probes.watching.notices import listened
 from trainctl.engine.optim.optimizers import freeze
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.layout import guard_convolutions

@@ -6,8 +6,8 @@ import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.data import DataFacts, TensorFacts
-from trainctl.engine.diagnosis.facts.layers import EntryFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
+from trainctl.engine.diagnosis.facts.watched.layers import EntryFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 SPARSE = 0.95

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.loss_calls import LossCall
 from trainctl.engine.diagnosis.facts.network import BatchFacts
+from trainctl.engine.diagnosis.facts.watched.loss_calls import LossCall
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 CROSS_ENTROPY, NLL, BCE_LOGITS = "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"

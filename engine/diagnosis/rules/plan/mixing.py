@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.mixing import MOVED, MixingFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
+from trainctl.engine.diagnosis.facts.watched.mixing import MOVED, MixingFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 LOOK = "look for view or reshape where permute is meant, softmax(0), a sequence model that wants batch_first=True"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.layers import LayersFacts, ModeFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
+from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts, ModeFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 NORM, DROPOUT = "batch norm", "dropout"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 
 from trainctl.engine.data.batch import Batch
-from trainctl.engine.diagnosis.facts.layers import LayersFacts
+from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts
 from trainctl.engine.diagnosis.probes.bench import Bench
-from trainctl.engine.diagnosis.probes.entries import Entries, with_freedom
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
-from trainctl.engine.diagnosis.probes.loss_calls import LossCalls
-from trainctl.engine.diagnosis.probes.modes import Modes
-from trainctl.engine.diagnosis.probes.rectifiers import Rectifiers
-from trainctl.engine.diagnosis.probes.results import size_of
-from trainctl.engine.diagnosis.probes.watch import Watch
+from trainctl.engine.diagnosis.probes.watching.entries import Entries, with_freedom
+from trainctl.engine.diagnosis.probes.watching.loss_calls import LossCalls
+from trainctl.engine.diagnosis.probes.watching.modes import Modes
+from trainctl.engine.diagnosis.probes.watching.rectifiers import Rectifiers
+from trainctl.engine.diagnosis.probes.watching.results import size_of
+from trainctl.engine.diagnosis.probes.watching.watch import Watch
 from trainctl.engine.tasks.task import StepOutput
 
 MOST_IN_EVALUATION = 16

@@ -14,6 +14,6 @@ class Notice:
     text: str
     """Its first line."""
     place: str
-    """File and line that it names; of torch's own code too."""
+    """File and line that it names, of torch's own code too; empty: unknown."""
     is_of_torch: bool
     """Whether torch raised it, or named the place."""

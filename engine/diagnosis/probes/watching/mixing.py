@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from trainctl.engine.data.batch import Batch
-from trainctl.engine.diagnosis.facts.mixing import MOVED, MixingFacts
+from trainctl.engine.diagnosis.facts.watched.mixing import MOVED, MixingFacts
 from trainctl.engine.diagnosis.probes.bench import Bench
-from trainctl.engine.diagnosis.probes.results import results_of, size_of
+from trainctl.engine.diagnosis.probes.watching.results import results_of, size_of
 
 MOST, LEAST = 16, 4
 """Samples that are tried."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from trainctl.engine.diagnosis.facts.loss_calls import BatchSoftmax, LossCall
-from trainctl.engine.diagnosis.probes.watch import Call, Look
+from trainctl.engine.diagnosis.facts.watched.loss_calls import BatchSoftmax, LossCall
+from trainctl.engine.diagnosis.probes.watching.watch import Call, Look
 
 LOSSES = (
     "cross_entropy",

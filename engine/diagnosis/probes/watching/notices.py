@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
-from trainctl.engine.diagnosis.facts.notices import Notice
+from trainctl.engine.diagnosis.facts.watched.notices import Notice
 
 MOST = 20
-OURS = Path(__file__).parents[2]
+OURS, CALLER = Path(__file__).parents[2], Path(__file__).with_name("watch.py")
+"""Where the probes are, and who calls torch's functions in the place of the task."""
 
 
 @contextlib.contextmanager
@@ -49,16 +50,17 @@ def quiet() -> Generator[None]:
 def _notice(warning: warnings.WarningMessage) -> Notice:
     path = Path(warning.filename)
     text = next(iter(str(warning.message).strip().splitlines()), "")
-    is_of_torch = "torch" in path.parts or "Triggered internally" in str(warning.message)
+    is_of_torch = "torch" in path.parts or path == CALLER or "Triggered internally" in str(warning.message)
     # What torch warns of in C++ names its own source too: of no use to who reads it.
     return Notice(
         kind=warning.category.__name__,
         text=text.partition(" (Triggered internally")[0],
-        place=f"{path.name}:{warning.lineno}",
+        place="" if path == CALLER else f"{path.name}:{warning.lineno}",
         is_of_torch=is_of_torch,
     )
 
 
 def _is_ours(warning: warnings.WarningMessage) -> bool:
     """Whether it was raised in the name of a probe rather than of the task."""
-    return Path(warning.filename).is_relative_to(OURS / "diagnosis")
+    path = Path(warning.filename)
+    return path != CALLER and path.is_relative_to(OURS)

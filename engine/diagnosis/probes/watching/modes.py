@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from trainctl.engine.diagnosis.facts.layers import ModeFacts
-from trainctl.engine.diagnosis.probes.watch import Call, Look
+from trainctl.engine.diagnosis.facts.watched.layers import ModeFacts
+from trainctl.engine.diagnosis.probes.watching.watch import Call, Look
 
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")

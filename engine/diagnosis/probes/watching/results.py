@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from trainctl.engine.data.batch import Batch
 from trainctl.engine.diagnosis.probes.bench import Bench
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
-from trainctl.engine.diagnosis.probes.watch import Feed, Watch
+from trainctl.engine.diagnosis.probes.watching.watch import Feed, Watch
 
 
 def size_of(batch: Batch) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainctl.engine.diagnosis.facts.layers import RectifierFacts
-from trainctl.engine.diagnosis.probes.watch import Call, Look
+from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
+from trainctl.engine.diagnosis.probes.watching.watch import Call, Look
 
 LOWER = {"clamp": "min", "clip": "min", "clamp_min": "min", "clamp_min_": "min", "hardtanh": "min_val"}
 """Functions that are rectifiers where their lower bound is 0, and what that is called."""

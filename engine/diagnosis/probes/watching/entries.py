@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainctl.engine.data.batch import Batch
-from trainctl.engine.diagnosis.facts.layers import EntryFacts
+from trainctl.engine.diagnosis.facts.watched.layers import EntryFacts
 from trainctl.engine.diagnosis.probes.bench import Bench
-from trainctl.engine.diagnosis.probes.results import results_of
-from trainctl.engine.diagnosis.probes.watch import Call, Look
+from trainctl.engine.diagnosis.probes.watching.results import results_of
+from trainctl.engine.diagnosis.probes.watching.watch import Call, Look
 
 MOST, MOST_PLACES = 64, 64
 """Samples, and places of each, that are measured."""
