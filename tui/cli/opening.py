@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,13 +42,45 @@ def open_by_name(words: Sequence[str]) -> int | None:
     name, folder, flags = found
     with resting_collector():
         import_numpy()
+        from trainctl.engine.importing.passing import foreign_path
         from trainctl.engine.runs.index import find_run, runs_root
         from trainctl.tui.processes.launch import LaunchRequest
 
         request = LaunchRequest(runs_root(folder, os.environ), environ=dict(os.environ))
-        run = find_run(request.runs_dir, name)
         glyphs = "".join(name for flag, name in GLYPH_FLAGS.items() if flag in flags)
+        foreign = foreign_path(name, request.runs_dir)
+        if foreign is not None:
+            return open_foreign(foreign, request, glyphs=glyphs)
+        run = find_run(request.runs_dir, name)
         return open_cockpit(run, request, readonly=READONLY in flags, glyphs=glyphs)
+
+
+def open_foreign(
+    source: Path,
+    request: LaunchRequest,
+    *,
+    columns: str = "",
+    glyphs: str = "",
+    keys: Path | None = None,
+    replay: bool = False,
+) -> int:
+    """Open the cockpit on what another tool recorded, which is only read; the arguments as in `open_cockpit`.
+
+    Args:
+        source: the file or folder.
+        request: its folder of runs is not used: the cockpit lists the trainings at the source.
+        columns: what the user says of the names there.
+
+    Raises:
+        UserError: it holds no training that can be read, or as `open_cockpit`.
+    """
+    from trainctl.tui.processes.foreign import followed
+
+    check_terminal()
+    with followed(source, columns, request.environ or os.environ) as foreign:
+        there = replace(request, runs_dir=foreign.runs_dir)
+        left = f"{source} was only read. Keep it among your runs with: trainctl import {source}"
+        return open_cockpit(foreign.run, there, readonly=True, glyphs=glyphs, keys=keys, replay=replay, left=left)
 
 
 def open_cockpit(
@@ -58,6 +91,7 @@ def open_cockpit(
     glyphs: str = "",
     keys: Path | None = None,
     replay: bool = False,
+    left: str = "",
 ) -> int:
     """Take the screen until the user leaves; then say where things stand. Returns the exit code.
 
@@ -68,6 +102,7 @@ def open_cockpit(
         glyphs: name of the characters charts are drawn with; empty: as the terminal can.
         keys: the user's own keys; none: the file in the usual place, if there is one.
         replay: play the run from its records.
+        left: what to say afterwards, in place of where things stand.
 
     Raises:
         UserError: this is no terminal, or there is a mistake in the file of keys.
@@ -75,8 +110,7 @@ def open_cockpit(
     from trainctl.tui.keys import keys_path, load_keymap
 
     keymap = load_keymap(keys or keys_path(), must_exist=keys is not None)
-    if not sys.stdout.isatty() and not is_in_browser():
-        raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
+    check_terminal()
     with resting_collector():
         feed = None
         if run is not None and not replay:
@@ -98,8 +132,18 @@ def open_cockpit(
     with short_collections():
         app.run()
     if app.session is not None and not is_in_browser():
-        sys.stdout.write(printable(app.session.farewell()) + "\n")
+        sys.stdout.write(printable(left or app.session.farewell()) + "\n")
     return app.return_code or 0
+
+
+def check_terminal() -> None:
+    """Refuse to draw where nobody could see it.
+
+    Raises:
+        UserError: this is no terminal.
+    """
+    if not sys.stdout.isatty() and not is_in_browser():
+        raise UserError("the cockpit needs a terminal", "use `trainctl run`, or `trainctl tail RUN` to follow one")
 
 
 def _choose_drawing(glyphs: str) -> None:

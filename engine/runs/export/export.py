@@ -7,9 +7,10 @@ under its name when it is complete. Knows no command line.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_there
@@ -28,25 +29,33 @@ class ExportFormat(StrEnum):
     JSONL = "jsonl"
     PARQUET = "parquet"
     TENSORBOARD = "tensorboard"
+    TRACKIO = "trackio"
 
 
-def export_run(paths: RunPaths, to: ExportFormat | str, out: Path, overwrite: bool = False) -> list[Path]:
+def export_run(
+    paths: RunPaths,
+    to: ExportFormat | str,
+    out: Path,
+    overwrite: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Path]:
     """Write every step of a run and its validations; returns the files written.
 
-    The validations go to `NAME.validation.EXT` beside `out`, or for TensorBoard into the same event file.
+    The validations go to `NAME.validation.EXT` beside `out`, for TensorBoard and trackio into the same file.
 
     Args:
         paths: the run; it may still be training.
-        to: csv, jsonl, parquet or tensorboard.
+        to: csv, jsonl, parquet, tensorboard or trackio.
         out: the file, or for TensorBoard the folder.
         overwrite: replace files that exist.
+        settings: of the run, for formats that keep them.
 
     Raises:
         UserError: nothing recorded yet, `out` exists, an optional package is missing, or the disk refuses.
     """
     chosen = ExportFormat(to)
     tables = load_tables(paths)
-    jobs = _jobs(chosen, tables, out)
+    jobs = _jobs(chosen, tables, out, paths.root.name, settings or {})
     if not overwrite:
         for path in jobs:
             _refuse_existing(path)
@@ -68,8 +77,14 @@ def load_tables(paths: RunPaths) -> Tables:
     return Tables(records, layout, validation_rows(EventReader(paths).read_new()))
 
 
-def _jobs(to: ExportFormat, tables: Tables, out: Path) -> dict[Path, Callable[[Path], None]]:
+def _jobs(
+    to: ExportFormat, tables: Tables, out: Path, name: str, settings: Mapping[str, Any]
+) -> dict[Path, Callable[[Path], None]]:
     """What writes each file."""
+    if to is ExportFormat.TRACKIO:
+        from trainctl.engine.runs.export.trackio_format import write_database
+
+        return {out: lambda path: write_database(tables, path, name, settings)}
     if to is ExportFormat.TENSORBOARD:
         from trainctl.engine.runs.export.tensorboard_format import event_file, write_events
 

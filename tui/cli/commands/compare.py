@@ -35,6 +35,7 @@ from trainctl.tui.cli.output import print_json, print_lines, say
 
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
+    from trainctl.engine.importing.passing import Passing
     from trainctl.engine.runs.layout import RunPaths
     from trainctl.tui.cli.compared import Compared
     from trainctl.tui.compare.facts import RunFacts
@@ -51,7 +52,8 @@ class CompareOptions:
         list[str],
         typer.Argument(
             metavar="RUN|PRESET... [KEY=VALUE]...",
-            help="Runs by name, part of it, path or `latest`; presets by name or file; overrides of the presets.",
+            help="Runs by name, part of it, path or `latest`; logs of other tools; presets by name or file; "
+            "overrides of the presets.",
         ),
     ]
     seeds: Annotated[
@@ -86,10 +88,19 @@ class CompareOptions:
 
 @takes(CompareOptions)
 def command(options: CompareOptions) -> None:
-    """Compare runs or presets, also over several seeds.
+    """Compare runs, logs of other tools or presets, also over several seeds.
 
     Final figures (* best), differences of configuration, promises beside what was measured.
     """
+    from trainctl.engine.importing.passing import Passing
+
+    with Passing(options.runs_dir) as passing:
+        code = _compare(options, passing)
+    if code:
+        raise typer.Exit(code)
+
+
+def _compare(options: CompareOptions, passing: Passing) -> ExitCode:
     from trainctl.tui.cli.compared import lines
     from trainctl.tui.cli.compared_json import as_json
     from trainctl.tui.compare.picture import check_picture, write_picture
@@ -101,7 +112,7 @@ def command(options: CompareOptions) -> None:
     if not names:
         raise UserError("nothing is named to compare", "name runs or presets")
     if options.seeds is None:
-        compared, code = _as_they_are(options, names, overrides), ExitCode.OK
+        compared, code = _as_they_are(options, names, overrides, passing), ExitCode.OK
     else:
         compared, code = _over_seeds(options, names, overrides)
     _check_metric(compared.facts, options.metric)
@@ -112,12 +123,11 @@ def command(options: CompareOptions) -> None:
     if options.plot is not None and compared.facts:
         write_picture(options.plot, compared.columns, options.metric)
         say(f"wrote {options.plot}", err=True)
-    if code:
-        raise typer.Exit(code)
+    return code
 
 
-def _as_they_are(options: CompareOptions, names: Sequence[str], overrides: Sequence[str]) -> Compared:
-    """Runs, and the newest finished run of each preset."""
+def _as_they_are(options: CompareOptions, names: Sequence[str], overrides: Sequence[str], passing: Passing) -> Compared:
+    """Runs, what logs of other tools hold, and the newest finished run of each preset."""
     from trainctl.tui.cli.compared import Compared
     from trainctl.tui.compare.columns import grouped
     from trainctl.tui.run.names import short_names
@@ -128,7 +138,7 @@ def _as_they_are(options: CompareOptions, names: Sequence[str], overrides: Seque
     notes: list[str] = []
     for name in names:
         if not _is_preset(name, options):
-            paths.append(find_run(options.runs_dir, name))
+            paths += passing.runs_of(name) or [find_run(options.runs_dir, name)]
             continue
         cell = _newest(shelf, _source(name, options, overrides))
         assert cell.run is not None

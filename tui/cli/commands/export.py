@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_file, is_there
+from trainctl.engine.importing.passing import Passing
 from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Trust, Weights
 from trainctl.tui.cli.output import say
 from trainctl.tui.cli.past_run import checkpoint_of_run, trained_run
+from trainctl.tui.run.names import short_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from trainctl.engine.runs.layout import RunPaths
 
 
 class Format(StrEnum):
@@ -27,17 +31,20 @@ class Format(StrEnum):
     JSONL = ExportFormat.JSONL
     PARQUET = ExportFormat.PARQUET
     TENSORBOARD = ExportFormat.TENSORBOARD
+    TRACKIO = ExportFormat.TRACKIO
     ONNX = "onnx"
     STATE_DICT = "state_dict"
     SAFETENSORS = "safetensors"
 
 
-SUFFIXES = {Format.STATE_DICT: "pt"}
+SUFFIXES = {Format.STATE_DICT: "pt", Format.TRACKIO: "db"}
 """Endings of files that are not called as their format is."""
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Name or part of it, path, or `latest`.")] = "latest",
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="Name or part of it, path, `latest`, or a log of another tool.")
+    ] = "latest",
     to: Annotated[
         Format, typer.Option("--to", help="onnx, state_dict, safetensors: the network; else the records.")
     ] = Format.CSV,
@@ -51,7 +58,7 @@ def command(
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     trust: Trust = False,
 ) -> None:
-    """Write every step of a run and its validations as CSV, JSON lines, Parquet or TensorBoard events.
+    """Write every step of a run and its validations as CSV, JSON lines, Parquet, TensorBoard events or for trackio.
 
     With --to onnx write the trained network instead, checked against torch; with --to state_dict or safetensors its
     weights alone.
@@ -69,10 +76,38 @@ def command(
             f"--checkpoint and --weights choose a network, not records to write as {to}",
             "use --to onnx, state_dict or safetensors",
         )
-    paths = find_run(runs_dir, run)
-    written = export_run(paths, ExportFormat(to), out or default_out(paths.root.name, to), overwrite=force)
+    with Passing(runs_dir) as passing:
+        paths, name = _records(run, runs_dir, passing)
+        settings = _settings(paths) if to is Format.TRACKIO else None
+        target = out or default_out(name, to)
+        written = export_run(paths, ExportFormat(to), target, overwrite=force, settings=settings)
     for path in written:
         say(f"wrote {path}")
+    if to is Format.TRACKIO:
+        say(f"look at it with: TRACKIO_DIR={target.absolute().parent} trackio show --project {target.stem}")
+
+
+def _settings(paths: RunPaths) -> Mapping[str, Any]:
+    """Every value of the run's configuration by its dotted name; none where it cannot be read."""
+    from trainctl.tui.compare.facts import flat_values, read_config
+
+    return flat_values(read_config(paths.config) or {})
+
+
+def _records(run: str, runs_dir: Path, passing: Passing) -> tuple[RunPaths, str]:
+    """The run, or what a log of another tool holds, and what to call the export.
+
+    Raises:
+        UserError: there is none, or the log holds several.
+    """
+    foreign = passing.runs_of(run)
+    if len(foreign) > 1:
+        names = ", ".join(short_names([one.root.name for one in foreign[:5]]))
+        raise UserError(f"{run} holds {len(foreign)} trainings ({names}): one at a time", "trainctl import makes runs")
+    if foreign:
+        return foreign[0], f"{Path(run).stem}-exported"
+    paths = find_run(runs_dir, run)
+    return paths, paths.root.name
 
 
 def default_out(name: str, to: Format) -> Path:

@@ -30,7 +30,8 @@ class UiOptions(RunOrConfigurationOptions):
         list[str] | None,
         typer.Argument(
             metavar="[RUN] | [KEY=VALUE]...",
-            help="Run to open: name, part of it, path or `latest`; or overrides of a new run, as with --set.",
+            help="Run to open: name, part of it, path or `latest`; a log of another tool, which is only read; or "
+            "overrides of a new run, as with --set.",
             show_default=False,
         ),
     ] = None
@@ -41,6 +42,10 @@ class UiOptions(RunOrConfigurationOptions):
         Path | None,
         typer.Option("--keys", metavar="FILE", help="Your own keys (default: trainctl/keys.yaml in ~/.config)."),
     ] = None
+    columns: Annotated[
+        str,
+        typer.Option("--columns", metavar="ROLE=NAME,...", help="With a log: what its names are, e.g. train=loss_t."),
+    ] = ""
     replay: Annotated[bool, typer.Option("--replay", help="Play RUN again from its records.")] = False
     web: Annotated[bool, typer.Option("--web", help="Serve the cockpit to browsers instead; read only.")] = False
     host: Annotated[
@@ -60,19 +65,40 @@ def command(options: UiOptions) -> None:
 
     The training is a process of its own: leaving the cockpit does not end it.
     """
-    run, request = _what_to_open(options)
+    source = _foreign(options)
+    run, request = (None, _request(options)) if source is not None else _what_to_open(options)
     if options.ascii_ and options.blocks:
         raise UserError("--ascii and --blocks are two ways to draw", "give one of them")
     if options.web:
-        raise typer.Exit(_serve(run, request, options))
+        raise typer.Exit(_serve(run, request, options) if source is None else _serve_foreign(source, request, options))
     if options.host is not None or options.port is not None or options.allow_control:
         raise UserError("--host, --port and --allow-control are about --web", "add --web")
 
-    from trainctl.tui.cli.opening import open_cockpit
+    from trainctl.tui.cli.opening import open_cockpit, open_foreign
 
     glyphs = "ascii" if options.ascii_ else "block" if options.blocks else ""
     readonly, keys, replay = options.readonly, options.keys, options.replay
+    if source is not None:
+        columns = options.columns
+        raise typer.Exit(open_foreign(source, request, columns=columns, glyphs=glyphs, keys=keys, replay=replay))
     raise typer.Exit(open_cockpit(run, request, readonly=readonly, glyphs=glyphs, keys=keys, replay=replay))
+
+
+def _foreign(options: UiOptions) -> Path | None:
+    """The file or folder of another tool that is named; None: a run is, or nothing."""
+    from trainctl.engine.importing.passing import foreign_path
+
+    found = foreign_path(options.run or "", options.runs_dir)
+    if options.columns and found is None:
+        raise UserError("--columns goes with a log of another tool", "a run has its own names")
+    return found
+
+
+def _serve_foreign(source: Path, request: LaunchRequest, options: UiOptions) -> int:
+    from trainctl.tui.processes.foreign import followed
+
+    with followed(source, options.columns, request.environ or os.environ) as foreign:
+        return _serve(foreign.run, request, options)
 
 
 def _what_to_open(options: UiOptions) -> tuple[RunPaths | None, LaunchRequest]:
