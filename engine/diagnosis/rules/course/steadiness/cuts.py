@@ -20,8 +20,8 @@ from trainctl.engine.diagnosis.logs.metrics import jitter
 from trainctl.engine.diagnosis.logs.names import Kind
 from trainctl.engine.diagnosis.logs.table import Floats, Ints
 
-CUTS, EPOCHS = 3, 8
-"""Cuts from which on they can be judged, and epochs."""
+CUTS, LEARNED_AT, EPOCHS = 3, 2, 8
+"""Cuts from which on they can be judged, at how many of them it must have learned, and epochs."""
 CUT = 0.95
 """Of the rate before it: less is a cut."""
 SPENT = 0.25
@@ -58,9 +58,9 @@ class _ByEpoch:
     of_log=True,
 )
 def eager_plateau(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
-    """A plateau schedule has cut the rate to a quarter by the middle of the epochs, in three cuts or more at which the
-    training loss still fell by 2 % an epoch (less in proportion to the rate, but beyond its noise), and the validation
-    improved by 2 % more after the first of them.
+    """A plateau schedule has cut the rate to a quarter by the middle of the epochs, in three cuts or more; at half of
+    them, two or more, the training loss still fell by 2 % an epoch (less in proportion to the rate, but beyond its
+    noise), and the validation improved by 2 % more after the first of these.
 
     A plateau schedule is one that is configured, or whose cuts come at uneven distances. Where the validation no longer
     improves a cut is what it is for, and a rate that falls by plan is no plateau.
@@ -81,7 +81,8 @@ def eager_plateau(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     early = [int(cut) for cut in cuts if rate.epochs[cut] <= max(middle, float(rate.epochs[CUTS]))]
     learning = [cut for cut in early if trained is not None and _falls_before(trained, rate, cut)]
     left = float(rate.values[early[-1]] / rate.values.max()) if early else 1.0
-    if trained is None or len(learning) < CUTS or 2 * len(learning) < len(early) or left > SPENT:
+    is_eager = len(early) >= CUTS and len(learning) >= LEARNED_AT and 2 * len(learning) >= len(early)
+    if trained is None or not is_eager or left > SPENT:
         return None
     gained = _gained_after(log, validated, float(rate.epochs[learning[0]]))
     if gained is None or gained < ROOM:

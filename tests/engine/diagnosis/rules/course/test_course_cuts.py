@@ -29,6 +29,7 @@ def test_a_plateau_that_cuts_while_the_training_loss_falls_is_named_with_its_epo
     finding = found(rows)["O605"]
     assert finding.primary and "epochs 3, 6, 10" not in finding.why
     assert finding.figures["while_learning"] == 3 and finding.where.startswith("at epochs 6, 10, 13")
+    assert finding.fix.set is None, "whose plateau it is, is not known"
 
 
 @pytest.mark.parametrize(
