@@ -40,15 +40,17 @@ EVIDENCE = {
     "gates": "gates and saturating modules",
     "terms": "the recorded loss terms",
     "records": "the records of a run",
+    "course": "the course of a run",
     "norms": "the gradient norm of every step",
     "ending": "the training loss by quarters of the run",
     "relation": "what a simple learner makes of some samples",
+    "metric": "the monitored metric of untrained networks",
     "reference": "a run or log that is known to be good (--against)",
     "log": "the course of a training: a log, or what a run recorded of it",
 }
 """Words for the parts of the evidence."""
 _ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "ending"}
-_NOT_RECORDED = {"data", "batch", "relation"}
+_NOT_RECORDED = {"data", "batch", "relation", "metric"}
 _ONLY_BEFORE = {"D111", "L203", "Q504"}
 """Rules on what the records hold too, but on a side of it that they do not have."""
 _LABEL = re.compile(r"^(Costs|Do|Follows from): ", re.MULTILINE)

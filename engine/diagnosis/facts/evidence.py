@@ -18,6 +18,7 @@ from trainctl.engine.diagnosis.facts.norms import NormFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.reference import ReferenceFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
+from trainctl.engine.diagnosis.facts.samples.metric import MetricFacts
 from trainctl.engine.diagnosis.facts.samples.relation import RelationFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
@@ -52,6 +53,7 @@ class Evidence:
     norms: NormFacts | None = None
     ending: EndFacts | None = None
     relation: RelationFacts | None = None
+    metric: MetricFacts | None = None
     environment: EnvironmentFacts | None = None
     course: LogFacts | None = None
     """How a run went, in the form of a log: for the rules over logs, beside those over records."""

@@ -33,6 +33,7 @@ from trainctl.engine.diagnosis.probes.data import (
 )
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
+from trainctl.engine.diagnosis.probes.samples.metric import measure_metric
 from trainctl.engine.diagnosis.probes.samples.relation import measure_relation
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.term_kinds import kinds_of
@@ -86,6 +87,8 @@ def gather(
         probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
     if "relation" in wanted and not media_missing:
         probes.ask("relation", lambda: measure_relation(task, splits))
+    if "metric" in wanted and "batch" in probes.found:
+        probes.ask("metric", lambda: measure_metric(task, splits, device))
     probes.begin("")
     return probes.evidence()
 
@@ -186,6 +189,7 @@ class _Probes:
                 "monitor": NO_RECORDS,
                 "batch": self.failures.get("sampler", "not asked for"),
                 "relation": "the media of the samples are missing",
+                "metric": no_batch,
                 **self.failures,
             },
         )

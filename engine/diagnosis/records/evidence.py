@@ -51,6 +51,7 @@ WHY_MISSING = {
     "data": NEEDS_DATA,
     "batch": NEEDS_NETWORK,
     "relation": NEEDS_DATA,
+    "metric": NEEDS_NETWORK,
     "labels": "the run recorded no class counts",
     "overlap": NOT_RECORDED,
     "sampler": "the run recorded no classes of its batches",
