@@ -1,10 +1,12 @@
 """Which of how many processes this one is. Alone, everything here is the identity.
 
-Knows torch.distributed only, and starts nothing: whoever launched the processes has said who they are.
+Knows torch.distributed and what its launchers set, and starts nothing: whoever launched the processes has said who they
+are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import distributed as dist
@@ -36,3 +38,15 @@ def present_ranks() -> Ranks:
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def is_to_lead(environ: Mapping[str, str]) -> bool:
+    """Whether this process leads, or will once its processes have found each other, as its launcher says.
+
+    Args:
+        environ: where `torchrun` and those that follow it set `WORLD_SIZE` and `RANK`, some `LOCAL_RANK` alone.
+    """
+    ranks = present_ranks()
+    if not ranks.is_alone or environ.get("WORLD_SIZE", "1") in ("", "1"):
+        return ranks.leads
+    return environ.get("RANK", environ.get("LOCAL_RANK", "0")) in ("", "0")

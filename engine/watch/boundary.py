@@ -51,6 +51,7 @@ class Boundary:
         model: the network around its parameters; None: unknown.
 
     Attributes:
+        ids: of its parameters, as `id` has them.
         measured: of the newest step; None: its gradients are not there yet, or it was counted.
         is_stepping: whether `step` is under way and its gradients are there.
         is_inner: whether its steps are taken within the backward pass, by a hook of its gradients.
@@ -63,7 +64,7 @@ class Boundary:
         self._optimizer = weakref.ref(optimizer)
         found, self.frozen = groups.grouped(optimizer, model)
         self.meter = WatchedMeter(found, None)
-        self._ids = {id(p) for p in self.meter.params}
+        self.ids = {id(p) for p in self.meter.params}
         self._clip_norms: list[Tensor] | None = None
         self._clipped: set[int] = set()
         self.measured: Measured | None = None
@@ -82,11 +83,11 @@ class Boundary:
         """Parameter tensors that it trains and that were not there, or frozen, when its norms were laid out."""
         optimizer = self.optimizer
         trained = () if optimizer is None else groups.trained(optimizer)
-        return sum(1 for p in trained if p.requires_grad and id(p) not in self._ids)
+        return sum(1 for p in trained if p.requires_grad and id(p) not in self.ids)
 
     def before_clipping(self, params: Sequence[Tensor], heard: Heard, optimizer: Optimizer) -> None:
         """Gradients are about to be clipped: the last moment at which their norms can be measured."""
-        mine = {id(p) for p in params} & self._ids
+        mine = {id(p) for p in params} & self.ids
         if not mine or (self._clip_norms is not None and not mine & self._clipped):
             return  # another part of the parameters, measured with the first
         self._clipped |= mine
@@ -102,6 +103,9 @@ class Boundary:
         scale = getattr(optimizer, "grad_scale", None)  # a fused kernel divides by it itself
         if norms is None:
             norms = self.meter.norms()
+            if heard.unclipped:
+                found = zip(self.meter.params, norms, strict=True)
+                norms = [heard.unclipped.get(id(p), norm).to(self.meter.device) for p, norm in found]
             _divide(norms, scale)
         amp_scale = scale if scale is not None else None if heard.scaler is None else scale_of(heard.scaler)
         rates = [_kept(group["lr"]) for group in optimizer.param_groups]

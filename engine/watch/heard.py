@@ -48,6 +48,8 @@ class Heard:
     """Last function of the first loss's graph, which says what kind of loss it is."""
     batches: list[Seen] = field(default_factory=list[Seen])
     """Those that a backward pass followed."""
+    unclipped: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
+    """Norm from before clipping of the gradients of parameters whose optimiser is not known yet, by `id`."""
     scaler: GradScaler | None = None
     scaled: tuple[Tensor, Tensor] | None = None
     """A scaled loss and what it was."""

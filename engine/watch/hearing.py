@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from trainctl.engine.watch.boundary import Boundary, with_closure
 from trainctl.engine.watch.heard import Ears, Heard, Seen
 from trainctl.engine.watch.moments import is_here, is_in_backward, listen, stop_listening, uncompiled
+from trainctl.engine.watch.norms import norm_of
 from trainctl.engine.watch.passes import Fetched, Passes
 
 
@@ -32,6 +33,11 @@ class Loop(Protocol):
 
     def labels(self, batch: Any) -> Any:
         """See `Heard`; raises AttributeError-like errors for a batch of another kind."""
+        ...
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether it would claim an optimiser that it does not know."""
         ...
 
     @property
@@ -223,10 +229,15 @@ class Hearing:
     @_harmless
     def before_clipping(self, params: list[Tensor]) -> None:
         """See `moments.Listener`."""
+        heard = self._ears.heard
         for boundary, _ in list(self._of.values()):
             optimizer = boundary.optimizer
             if optimizer is not None:
-                boundary.before_clipping(params, self._ears.heard, optimizer)
+                boundary.before_clipping(params, heard, optimizer)
+        if heard.scaler is None and any(loop.may_claim for loop in self._loops):
+            mine = {found for boundary, _ in self._of.values() for found in boundary.ids}
+            grads = {id(p): p.grad for p in params if p.grad is not None and id(p) not in mine}
+            heard.unclipped |= {found: norm_of(grad.detach()) for found, grad in grads.items()}
 
     @_harmless
     def scaler_stepped(self, scaler: GradScaler, optimizer: Optimizer) -> None:

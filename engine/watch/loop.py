@@ -120,9 +120,14 @@ class WatchedLoop:
         assert self._take_labels is not None
         return self._take_labels(batch)
 
+    @property
+    def may_claim(self) -> bool:
+        """See `hearing.Loop`."""
+        return self._is_open and not self.rows.is_open
+
     def claim(self, optimizer: Optimizer) -> Boundary | None:
         """See `hearing.Loop`."""
-        if not self._is_open or self.rows.is_open or not self._may_begin():
+        if not self.may_claim or not self._may_begin():
             return None
         name = type(optimizer).__name__.lower()
         taken = sum(1 for boundary in self.boundaries if boundary.name.rstrip("0123456789") == name)

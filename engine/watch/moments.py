@@ -120,13 +120,13 @@ def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     _undo.append(undo)
 
 
-def _tell_all(moment: str, *what: Any) -> None:
+def _tell_all(tell: Callable[[Listener], None]) -> None:
     if is_here():
         for listener in _listeners:
-            getattr(listener, moment)(*what)
+            tell(listener)
 
 
-_tell = uncompiled(_tell_all)
+_tell: Callable[[Callable[[Listener], None]], None] = uncompiled(_tell_all)
 
 
 def _replace_all() -> None:
@@ -142,9 +142,9 @@ def _heard_backward(original: Callable[..., None]) -> Callable[..., None]:
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
         # `Tensor.backward` comes through here too. A loss is one number; what else is differentiated is none.
         if isinstance(tensors, Tensor) and tensors.numel() == 1:
-            _tell("backward", tensors)
+            _tell(lambda one: one.backward(tensors))
             original(tensors, *args, **kwargs)
-            _tell("backward_over")
+            _tell(lambda one: one.backward_over())
             return None
         return original(tensors, *args, **kwargs)
 
@@ -154,7 +154,7 @@ def _heard_backward(original: Callable[..., None]) -> Callable[..., None]:
 def _heard_clipping(original: Callable[..., None]) -> Callable[..., None]:
     def clip(parameters: Any, *args: Any, **kwargs: Any) -> None:
         params: list[Tensor] = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-        _tell("before_clipping", params)
+        _tell(lambda one: one.before_clipping(params))
         return original(params, *args, **kwargs)
 
     return clip
@@ -164,7 +164,7 @@ def _heard_scale(original: Callable[..., Any]) -> Callable[..., Any]:
     def scale(self: GradScaler, outputs: Tensor | Iterable[Tensor]) -> Any:
         scaled = original(self, outputs)
         if isinstance(outputs, Tensor) and scaled is not outputs:
-            _tell("scaled", self, outputs, scaled)
+            _tell(lambda one: one.scaled(self, outputs, scaled))
         return scaled
 
     return scale
@@ -174,7 +174,7 @@ def _heard_scaler_step(original: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: GradScaler, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         result = original(self, optimizer, *args, **kwargs)
         if self.is_enabled():
-            _tell("scaler_stepped", self, optimizer)
+            _tell(lambda one: one.scaler_stepped(self, optimizer))
         return result
 
     return step

@@ -44,9 +44,7 @@ class WatchedMeter(GradientMeter):
         return [zero if p.grad is None else self._norm(p.grad.detach()) for p in self.params]
 
     def _norm(self, grad: Tensor) -> Tensor:
-        local = grad.to_local() if hasattr(grad, "to_local") else grad  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-        dense = local.coalesce().values() if local.is_sparse else local
-        return foreach.norms([dense])[0].float().to(self.device, non_blocking=True)
+        return norm_of(grad).to(self.device, non_blocking=True)
 
     def weights_before(self) -> list[Tensor]:
         """Copies of this process's part of the weights."""
@@ -62,6 +60,13 @@ class WatchedMeter(GradientMeter):
         weights = torch.stack([old.norm().float().to(self.device) for _, old in pairs]).norm()
         changes = torch.stack([(p.detach() - old).norm().float().to(self.device) for p, old in pairs]).norm()
         return changes / weights
+
+
+def norm_of(grad: Tensor) -> Tensor:
+    """Norm of one gradient, a scalar where it lies; of a sharded one that of this process's part."""
+    local = _local(grad)
+    dense = local.coalesce().values() if local.is_sparse else local
+    return foreach.norms([dense])[0].float()
 
 
 def _local(tensor: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ What users hold. Puts loop, run and hooks together; a failure of ours is said on
 from __future__ import annotations
 
 import atexit
+import contextlib
+import functools
 import os
 import sys
 import time
@@ -20,7 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from trainctl.engine.errors import ExitCode, kind_and_words
-from trainctl.engine.ranks import present_ranks
+from trainctl.engine.ranks import is_to_lead
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.index import runs_root
 from trainctl.engine.runs.states import RunState
@@ -238,6 +240,9 @@ class Watch:
             amp=columns.plan.has_amp_scale,
             batch_size=int(getattr(loop.loader, "batch_size", None) or 0),
         )
+        if any(boundary.meter.is_sharded for boundary in loop.boundaries):
+            text = "the parameters are sharded: gradient norms and the update ratio are those of this rank's part"
+            self._run.note(EventKind.NOTE, 0, text)
         recorder = self._run.open(columns.plan, loop.boundaries[0].meter.device, config, self._meta(classes, labels))
         accumulation = int(config["train"]["accumulation"])
         batches = about.loader_about(loop.loader).get("num_batches") or 0
@@ -321,7 +326,7 @@ def watch(
         UserError: the run directory cannot be made.
     """
     named = _named(optimizers)
-    if not present_ranks().leads:
+    if not is_to_lead(os.environ):
         return SilentWatch()  # pyright: ignore[reportReturnType]
     for old in [one for one in ALIVE if one.hears(named) or one.is_waiting]:
         old.close()
@@ -350,7 +355,8 @@ def watch_when_stepped(name: str, root: str | None, made: str | None) -> None:
         return WatchedRun(folder, name or about.script_name(sys.argv), "", None if made is None else Path(made))
 
     def begin() -> None:
-        Watch({}, None, None, {}, open_run, {}, 0, 0, may_begin=lambda: present_ranks().leads, succeed=begin)
+        may_begin = functools.partial(is_to_lead, os.environ)
+        Watch({}, None, None, {}, open_run, {}, 0, 0, may_begin=may_begin, succeed=begin)
 
     begin()
 
@@ -385,6 +391,11 @@ def _hook_endings() -> None:
         for one in list(ALIVE):
             one.close(error)
         previous(kind, error, trace)
+        if issubclass(kind, KeyboardInterrupt):
+            # The interpreter ends as if by the signal, unless code was compiled since, as imports above do; it notes
+            # the interrupt where it leaves such code.
+            with contextlib.suppress(KeyboardInterrupt):
+                exec("raise KeyboardInterrupt")
 
     _hooked.append(ended_by)
     sys.excepthook = ended_by

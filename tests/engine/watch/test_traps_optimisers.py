@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from foreign_loops import data, events_of, network, own_norm, records_of, unwatched, watched, weights
+from foreign_loops import data, events_of, network, own_norm, plain, records_of, unwatched, watched, weights
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
@@ -116,6 +116,13 @@ def test_optimisers_that_step_in_the_backward_pass_are_one(is_named: bool, tmp_p
     groups = {name for name in records.dtype.names or () if name.startswith("grad_norm.")}
     assert groups == {"grad_norm.0", "grad_norm.3"}, "a layer's weight and bias, though each has its optimiser"
     assert records["lr"].shape == (8, 1) and (records["batch_size"] == 16).all()
+
+
+def test_clipping_before_the_first_step_is_heard_though_nobody_named_the_optimiser(tmp_path: Path) -> None:
+    begin, end = watched(tmp_path)
+    norms: list[float] = []
+    plain(lambda _: begin(), 8, clip=0.05, norms=norms)
+    assert records_of(end())["grad_norm"] == pytest.approx(norms, rel=1e-5)
 
 
 def test_parameters_that_join_later_cost_no_record(tmp_path: Path) -> None:
