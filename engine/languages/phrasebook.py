@@ -157,9 +157,8 @@ class Phrasebook:
             gaps = template.match(text) if len(fitting) < MOST_FITTING else None
             if gaps is not None:
                 said = self._filled(translation, self._parted(gaps, template, depth), depth)
-                left = _english_left(said)
-                if template.letters >= CERTAIN or (left <= MOST_LEFT and not _PROSE.search(said)):
-                    fitting.append((left, said))
+                if _is_sure(template.letters, said):
+                    fitting.append((_english_left(said), said))
         return min(fitting, key=lambda entry: entry[0], default=(0, None))[1]
 
     def _parted(self, gaps: dict[int, str], template: Template, depth: int) -> dict[int, str]:
@@ -182,8 +181,9 @@ class Phrasebook:
         place = self._appended_at(text, depth, " ")
         if place == len(text):
             return None
-        said = self._ending(text[place:], depth) or self._inner(text[place:], depth)
-        return joined(self._inner(text[:place], depth), said)
+        said, letters = self._ending(text[place:], depth) or (self._inner(text[place:], depth), CERTAIN)
+        whole = joined(self._inner(text[:place], depth), said)
+        return whole if _is_sure(letters, whole) else None
 
     def _appended_at(self, text: str, depth: int, kinds: str = ";:, ") -> int:
         """Where something known was appended behind one of these signs; the length of the text: nowhere."""
@@ -201,14 +201,15 @@ class Phrasebook:
                 return found.start()
         return len(text)
 
-    def _ending(self, text: str, depth: int) -> str | None:
+    def _ending(self, text: str, depth: int) -> tuple[str, int] | None:
+        """The translation of an ending, and how many letters of it are certain."""
         if text in self._exact:
-            return self._exact[text]
+            return self._exact[text], len(text)
         fitting = [(one, to, gaps) for one, to in self._endings if (gaps := one.match(text)) is not None]
         if not fitting:
             return None
         template, translation, gaps = max(fitting, key=lambda entry: entry[0].letters)
-        return self._filled(translation, self._parted(gaps, template, depth), depth)
+        return self._filled(translation, self._parted(gaps, template, depth), depth), template.letters
 
     def _by_parts(self, text: str, depth: int) -> str | None:
         """Several messages that were joined, if one is known: taken apart where that leaves the least English."""
@@ -224,6 +225,11 @@ class Phrasebook:
                     whole = joined(joined(whole, sign), known or part)
                 found.append((_english_left(whole), whole))
         return min(found, key=lambda entry: entry[0], default=(0, None))[1]
+
+
+def _is_sure(letters: int, said: str) -> bool:
+    """Whether a template of so many letters fits not by chance: else there is next to no English in its gaps."""
+    return letters >= CERTAIN or (_english_left(said) <= MOST_LEFT and not _PROSE.search(said))
 
 
 def _english_left(said: str) -> int:

@@ -111,7 +111,7 @@ class Template:
         """Whether a gap for text may hold it: a word of a literal does not go on in a gap, nor is a space doubled."""
         before, after = self.literals[index][-1:], self.literals[index + 1][:1]
         if not content:
-            return before != " " and after != " "
+            return not {before, after} <= {"", " "} or not before + after
         if (content[0] == " " and before == " ") or not _is_balanced(content):
             return False
         return not (before.isalpha() and content[0].isalpha()) and not (after.isalpha() and content[-1].isalpha())

@@ -61,7 +61,12 @@ UNSAID = {
     # Text of a file, styles, names of columns.
     "# {1} with what mends {2}; written by `trainctl diagnose --fix`.",
     *("{1}; was {2}", "summary: {1}", "extends: {1}", "{1}, mended: {2}", "bold {1}", "train_loss (summary)"),
+    # Words of torch that a rule looks for (rules/plan/notices.py).
+    *("None of the inputs have requires_grad=True", "degrees of freedom is <= 0"),
+    *("Detected call of `lr_scheduler.step()`", "Using a non-full backward hook when"),
 }
+UNSAID_NAMES = {"HARMLESS"}
+"""Constants that hold no messages."""
 UNSAID_WORDS = {"ln", "python", "torch", "set"}
 """With no other word than these a text is a formula or a name."""
 MOST = 8
@@ -157,8 +162,8 @@ LABELS = (
     *("judges", "tests", "needs", "welcomes", "told apart from", "costs", "follows from", "leads to", "do", "seen in"),
     *("try", "code", "severity", "section", "cost", "name", "where", "why", "ruled out", "fix", "more:", "to step"),
     *("present", "fixed"),
-    # engine/diagnosis: chosen and put into a sentence
-    *("training", "recorded", "first", "probabilities"),
+    # engine/diagnosis, engine/data: chosen and put into a sentence
+    *("training", "tiles"),
 )
 
 
@@ -171,6 +176,7 @@ class _Module:
         self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self._constants = dict(_constants(tree))
         self._figures = set(_figures(tree))
+        self._chosen = dict(_chosen(tree))
         self._extra: list[Pieces] = []
 
     def templates(self) -> Iterator[tuple[int, str]]:
@@ -201,6 +207,8 @@ class _Module:
             if isinstance(parent, ast.Call) and _called(parent) in self._unsaid:
                 return False
             child, parent = parent, self._parents[parent]
+        if isinstance(parent, ast.Assign) and {ast.unparse(target) for target in parent.targets} & UNSAID_NAMES:
+            return False
         is_annotation = isinstance(parent, ast.arg) or (isinstance(parent, ast.AnnAssign) and parent.value is not child)
         return not is_annotation
 
@@ -237,6 +245,8 @@ class _Module:
     def _value(self, part: ast.expr) -> list[Pieces]:
         if not isinstance(part, ast.FormattedValue):
             return self._expanded(part)
+        if isinstance(part.value, ast.Name) and part.value.id in self._chosen and part.format_spec is None:
+            return self._expanded(self._chosen[part.value.id])
         is_text = _is_text(part.value) or (isinstance(part.value, ast.Name) and part.value.id in self._constants)
         return self._expanded(part.value) if is_text and part.format_spec is None else [(Gap(self._is_figure(part)),)]
 
@@ -318,6 +328,19 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 for name, value in zip(names, values, strict=False):
                     if isinstance(name, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
                         yield name.id, value.value
+
+
+def _chosen(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Names that stand for one of two texts, at least one a single word, which no entry of its own can translate."""
+    given: defaultdict[str, list[ast.expr]] = defaultdict(list)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            given[node.targets[0].id].append(node.value)
+    for name, (value, *others) in given.items():
+        arms = [value.body, value.orelse] if isinstance(value, ast.IfExp) else []
+        words = [arm.value for arm in arms if isinstance(arm, ast.Constant) and isinstance(arm.value, str)]
+        if not others and len(words) == 2 and all(words) and not all(" " in word for word in words):
+            yield name, value
 
 
 def _figures(tree: ast.Module) -> Iterator[str]:

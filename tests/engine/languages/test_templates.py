@@ -25,6 +25,7 @@ def only(english: str) -> Template:
         ("{1} {#2}", "a 1 b 2", {1: "a 1 b", 2: "2"}),
         ("it stands{1}", "it stands, for a while", {1: ", for a while"}),
         ("it stands{1}", "it stands", {1: ""}),
+        ("{#1} drawn{2} with seed {3}", "6000 drawn with seed 42", {1: "6000", 2: "", 3: "42"}),
         ("no {1} is named", "no loss of 'ce' is named", {1: "loss of 'ce'"}),
     ],
 )
