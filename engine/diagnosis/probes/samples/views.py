@@ -22,7 +22,8 @@ from trainctl.engine.tasks.task import Task
 
 MOST_COLUMNS, MOST_SIDE, MOST_TIMES = 1024, 16, 32
 """Columns of a tensor, pixels of a side and places in time that are kept; more are averaged."""
-MOST_TOKENS = 512
+MOST_TOKENS, FEWEST_TOKENS = 512, 8
+"""Tokens that are told apart; and those of a sample below which they are names of things, not a text."""
 MOST_VALUES = 20_000_000
 """Values that are looked at in all: bounds memory and time where samples are large."""
 TARGETS = re.compile(r"y|ys|(target|label|truth|score|class|answer)(e?s)?(_.*)?|.*_(target|label|score)s?")
@@ -94,7 +95,7 @@ def _columns(tensor: Tensor) -> Floats | None:
 def _counted(tensor: Tensor) -> Floats | None:
     """How often each token is in a sample, as a share."""
     tokens = tensor.flatten(1)
-    if tokens.dtype == torch.bool or int(tokens.min()) < 0 or int(tokens.max()) < 2:
+    if tokens.shape[1] < FEWEST_TOKENS or tokens.dtype == torch.bool or int(tokens.min()) < 0 or int(tokens.max()) < 2:
         return None
     width = min(int(tokens.max()) + 1, MOST_TOKENS)
     counts = torch.zeros(len(tokens), MOST_TOKENS, dtype=torch.float64)

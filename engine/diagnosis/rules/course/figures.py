@@ -13,7 +13,9 @@ import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.logs.course import training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
+from trainctl.engine.diagnosis.logs.metrics import ACCURACIES
 from trainctl.engine.diagnosis.logs.names import Kind
 from trainctl.engine.diagnosis.logs.posteriors import Posteriors, balances, find_posteriors, max_posteriors
 from trainctl.engine.losses.clustering_bounds import largest_entropy, smallest_mean_entropy
@@ -25,6 +27,9 @@ PERCENT_FROM, FRACTION_FLOOR, FEW_CLASSES = 1.5, 0.2, 50
 """A rate above 1.5 is in percent. One just above 1 is a fraction where nine tenths lie in [.2, 1], or where chance
 would be above 2 percent."""
 MANY_CLUSTERS = 1000
+ENTROPIES = frozenset({"ce", "crossentropy", "xent", "nll"})
+FEW_LOSSES, CLEARLY = 3, 0.1
+"""Values of a loss whose median is judged, and by how much of all samples a figure must contradict it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ def impossible_figures(log: LogFacts) -> Answer:
     """Values outside what their names allow by more than their rounding.
 
     A rate lies in [0, 1] or [0, 100 %], a correlation or cosine in [−1, 1], a divergence at 0 or above, the largest of
-    K posteriors in [1/K, 1], a cluster loss in [−1, −1/K].
+    K posteriors in [1/K, 1], a cluster loss in [−1, −1/K]. An accuracy above 1 is a percentage, unless its
+    cross-entropy L, which leaves at least 1 − L/ln 2 of the samples right, says that this is 10 points too low.
 
     Costs: a figure that is computed wrongly; what else the log says may be too.
     Do: check how it is computed, averaged and printed before believing any other of the log.
@@ -95,7 +101,9 @@ def _rate_claims(log: LogFacts) -> Iterator[_Claim]:
             continue
         top = float(values.max())
         if series.column.is_percent or top > PERCENT_FROM:
-            if top <= 200:  # more is a count that happens to be called so
+            if (hidden := _beyond_one(log, series)) is not None:
+                yield hidden
+            elif top <= 200:  # more is a count that happens to be called so
                 yield from _outside(series, -math.inf, 100.0, "a share of all samples is at most 100 %")
         elif top > 1:
             certain = log.num_classes is not None and log.num_classes <= FEW_CLASSES
@@ -103,6 +111,30 @@ def _rate_claims(log: LogFacts) -> Iterator[_Claim]:
                 yield from _outside(series, -math.inf, 1.0, "a share of all samples is at most 1", certain)
         if (values != -1).all():  # −1: COCO's word for `no such object`
             yield from _outside(series, 0.0, math.inf, "a share of all samples is at least 0")
+
+
+def _beyond_one(log: LogFacts, series: Series) -> _Claim | None:
+    """An accuracy above 1 that is no percentage: as such it would be lower than its cross-entropy allows.
+
+    A sample that is answered wrongly gives its class at most half of the probability: a mean cross-entropy L leaves at
+    least 1 − L/ln 2 of the samples answered rightly.
+    """
+    train = training_loss(log)
+    is_entropy = train is not None and bool(train.meaning.words & ENTROPIES) and log.weight_of(train) == 1
+    losses = [one for one in log.of(Kind.TOTAL, split=series.meaning.split) if len(one.finite) >= FEW_LOSSES]
+    is_told = series.column.is_percent or not is_entropy or not series.meaning.words <= ACCURACIES
+    if is_told or log.num_classes is None or not losses or len(series.finite) < FEW_LOSSES:
+        return None
+    level, newest = (float(np.median(one.finite[-FEW_LOSSES:])) for one in (losses[0], series))
+    least = 1 - level / math.log(2)
+    if level < 0 or least - newest / 100 < CLEARLY:
+        return None
+    index = int((series.values > 1).argmax())
+    formula = (
+        f"a share of all samples is at most 1; as a percentage it is below the least that {losses[0].name} allows: "
+        f"1 − {level:.4g}/ln 2 = {least:.1%}"
+    )
+    return _Claim(series, index, int((series.finite > 1).sum()), "above 1", formula)
 
 
 def _correlation_claims(log: LogFacts) -> Iterator[_Claim]:

@@ -14,6 +14,7 @@ from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Un
 from trainctl.engine.diagnosis.logs.course import ends, is_by_epoch, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import (
+    ACCURACIES,
     AREAS,
     accuracies,
     is_of_batches,
@@ -33,6 +34,9 @@ FEW_WRONG, FINE = 10, 5e-4
 HARDLY = 1e-3
 """Share of its level by which a metric moves that does not move."""
 HARDLY_ANY = 0.02
+OF_SEQUENCES = frozenset({"seq", "sequence", "sentence", "word", "words", "line", "exact", "match", "string"})
+ALL_ZERO, FALLEN = 8, 0.8
+"""Evaluations of exactly 0, and what of the validation loss is left meanwhile, that together say it is no figure."""
 MOST_HELD_OUT = 1 / 3
 FEW_SAMPLES, SOME_SAMPLES = 24, 50
 """Samples of a validation below which it is a warning, and information."""
@@ -176,14 +180,15 @@ def contradicting_metric(log: LogFacts) -> Answer:
     A sample that is answered wrongly gives its class at most half of the probability, so that a mean cross-entropy L
     leaves at least 1 − L/ln 2 of the samples answered rightly. Judged at the median of the newest three losses, of the
     same split where it has any, where that share is above 10 %: then it is no cross-entropy, and an accuracy means
-    nothing, or the accuracy is counted wrongly.
+    nothing, or the accuracy is counted wrongly. An accuracy of any name (not of sequences, which come late) that is the
+    only figure of its kind and exactly 0 in all of eight validations while their loss falls by a fifth counts as well.
 
     Costs: the metric says nothing; a checkpoint that is chosen by it is any.
     Do: for a regression a mean error instead; else compare answers and labels by hand (types, shapes, whole division).
     """
     judged = [one for one in accuracies(log) if len(one.finite) >= EQUAL]
     if not judged:
-        return Unchecked(f"needs {EQUAL} values of an accuracy")
+        return _nothing_at_all(log) or Unchecked(f"needs {EQUAL} values of an accuracy")
     pairs = [(one, loss) for one in judged if (loss := _loss_beside(log, one)) is not None]
     if not pairs:
         return Unchecked("no loss of the accuracy's split is named")
@@ -191,8 +196,33 @@ def contradicting_metric(log: LogFacts) -> Answer:
     return hits[0] if hits else None
 
 
+def _nothing_at_all(log: LogFacts) -> Hit | None:
+    """The one figure of how good the validation is, where it is 0 throughout though the network learns."""
+    told, losses = log.of(Kind.RATE, Kind.CORRELATION, split=VAL), log.of(Kind.TOTAL, split=VAL)
+    if len(told) != 1 or not losses or len(told[0].values) < ALL_ZERO or (told[0].values != 0).any():
+        return None
+    if not told[0].meaning.words & ACCURACIES or told[0].meaning.words & OF_SEQUENCES:
+        return None
+    series, (first, last) = told[0], ends(losses[0].finite) if len(losses[0].finite) > 1 else (0.0, 0.0)
+    if not 0 <= last <= FALLEN * first or first <= 0:
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} is exactly 0 in all {len(series.values):,} evaluations",
+        where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}",
+        why=f"{losses[0].name} went from {first:.4g} to {last:.4g} meanwhile: the network learns, the metric does not "
+        "see it",
+        fix=Fix("compare answers and truth of one batch by hand: type, shape, order, threshold, whole division"),
+        figures={"evaluations": len(series.values), "first": first, "last": last},
+    )
+
+
 def _loss_beside(log: LogFacts, series: Series) -> Series | None:
-    losses = log.of(Kind.TOTAL, split=series.meaning.split)
+    """Of its split; where it names none and no such loss is logged, that of the training if it is the only one."""
+    losses, every = log.of(Kind.TOTAL, split=series.meaning.split), log.of(Kind.TOTAL)
+    if not losses and not series.meaning.split and {one.meaning.split for one in every} == {TRAIN}:
+        losses = every
     return max(losses, key=lambda one: len(one.finite), default=None)
 
 
@@ -201,7 +231,7 @@ def _contradiction(log: LogFacts, accuracy: Series, loss: Series) -> Hit | None:
     newest = loss.finite[-3:]
     if len(newest) < 3 or best > HARDLY_ANY or newest.min() < 0 or not newest.any():
         return None
-    if accuracy.column.is_percent or _is_nothing(loss):
+    if (accuracy.column.is_percent and best > 0) or _is_nothing(loss):
         return None
     level = float(np.median(newest))
     least = 1 - level / math.log(2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.data import DataFacts
+from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts
 from trainctl.engine.diagnosis.facts.samples.metric import MetricFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
@@ -39,6 +41,8 @@ def metric_does_not_measure(metric: MetricFacts) -> Answer:
     Do: compute it by hand for eight samples: order and shape of answers and truth, what it is divided by.
     Follows from: D107.
     """
+    if not math.isfinite(metric.value + metric.halves + metric.orders + metric.repeats):
+        return Unchecked(f"{metric.name} is not defined for an untrained network, or for half the samples")
     least = max(EXACT * abs(metric.value), MOVES * metric.halves)
     if not metric.halves > 0:
         is_constant = metric.are_others and set(metric.others) == {metric.value} and metric.value not in BY_NATURE
@@ -79,11 +83,11 @@ def _hit(metric: MetricFacts, summary: str, why: str) -> Hit:
     precedence=Precedence.CAPACITY,
     cost=Cost.DATA,
 )
-def few_samples(data: DataFacts, metric: MetricFacts | None = None) -> Answer:
+def few_samples(data: DataFacts, metric: MetricFacts | None = None, labels: LabelFacts | None = None) -> Answer:
     """At most 24 samples validate (50: information) where eight times as many train; or the monitored metric is decided
     by the first few of the samples it is given, whatever the others are.
 
-    Samples of many tokens are asked many questions each: then it is an information.
+    Samples of several things with a class each count as those; of many tokens each it is an information.
 
     Costs: neither the best checkpoint nor any comparison means much: one sample more or less is several percent.
     Do: a larger validation split, or cross-validation over all samples; a metric over all of it.
@@ -101,6 +105,8 @@ def few_samples(data: DataFacts, metric: MetricFacts | None = None) -> Answer:
     count = data.val.num_samples
     if not data.val.tensors and not count:
         return Unchecked(data.missing or "nothing validates")
+    if labels is not None and labels.val is not None:
+        count = max(count, labels.val.num_samples)
     if count > SOME or data.train.num_samples < TRAINED_BY * count:
         return None
     is_tokens = any("int" in one.dtype and "uint" not in one.dtype and len(one.shape) > 1 for one in data.val.tensors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from user_tasks import FEATURES, UserTask, draw, labelled, mlp
 from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.facts.samples.metric import MetricFacts
-from trainctl.engine.diagnosis.finding import Finding, Report, Severity
+from trainctl.engine.diagnosis.finding import Finding, Report, Severity, Unchecked
 from trainctl.engine.diagnosis.probes.preflight import gather
 from trainctl.engine.diagnosis.rules.plan.metric import metric_does_not_measure
 from trainctl.engine.tasks.task import Monitor, StepOutput
@@ -115,3 +116,5 @@ def test_where_networks_answer_alike_a_constant_says_nothing() -> None:
     assert metric_does_not_measure(facts) is not None
     assert metric_does_not_measure(replace(facts, are_others=False)) is None
     assert metric_does_not_measure(replace(facts, others=(0.31, 0.29))) is None
+    undefined = metric_does_not_measure(replace(facts, value=math.nan, others=(math.nan, math.nan)))
+    assert isinstance(undefined, Unchecked)

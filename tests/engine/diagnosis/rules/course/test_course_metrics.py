@@ -88,3 +88,22 @@ def test_a_coefficient_of_determination_of_nothing(values: list[float], is_found
     rows = epochs(train_loss=falling(len(values)), val_r2=values)
     assert ("E1017" in found(rows)) == is_found
     assert ("E1017" in found(epochs(loss=falling(len(values)), val_r2_score=values))) == is_found
+
+
+def test_the_only_accuracy_that_is_nothing_while_the_network_learns_is_no_figure() -> None:
+    loss = 3 * falling(12, 4)
+    assert "E1008" in found(epochs(loss=loss, val_loss=loss, val_knn_accuracy=[0.0] * 12))
+    assert "E1008" not in found(epochs(loss=loss, val_loss=loss, val_seq_acc=[0.0] * 12)), "whole sequences come late"
+    assert "E1008" not in found(epochs(loss=loss, val_loss=loss, val_knn_accuracy=[0.0] * 11 + [0.2]))
+    assert "E1008" not in found(epochs(loss=loss, val_loss=[2.0] * 12, val_knn_accuracy=[0.0] * 12))
+
+
+def test_a_share_above_one_that_its_cross_entropy_tells_from_a_percentage() -> None:
+    loss = falling(16, 3) - 0.25
+    shares = 32 * (0.95 - 0.4 * np.exp(-np.arange(16) / 3))
+    told = {"loss_ce": loss, "val_loss": loss}
+    finding = found(epochs(**told, val_accuracy=shares), num_classes=10)["E1011"]
+    assert finding.severity is Severity.ERROR and "as a percentage" in finding.why
+    assert "E1011" not in found(epochs(**told, val_accuracy=3 * shares), num_classes=10), "percent, as it seems"
+    assert "E1011" not in found(epochs(loss_focal=loss, val_loss=loss, val_accuracy=shares), num_classes=10)
+    assert "E1011" not in found(epochs(loss_ce=12 * loss, val_loss=12 * loss, val_accuracy=shares), num_classes=10)
