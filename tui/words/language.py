@@ -75,7 +75,7 @@ def said_in_columns(text: str) -> str:
 
     core = text.rstrip(" ")
     bare, gap = said(core), len(text) - len(core)
-    if gap < 2:  # the space before the next piece, which full-width punctuation brings along
+    if gap < 2 and not text.startswith("  "):  # no column: full-width punctuation brings its own space along
         return bare + " " * (gap if bare == core or bare[-1] not in "：，；" else 0)
     return bare + " " * max(columns(text) - columns(bare), 1)
 

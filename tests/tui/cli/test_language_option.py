@@ -118,5 +118,6 @@ def test_a_piece_that_was_filled_up_keeps_its_width() -> None:
     with speaking("zh"):
         assert cell_len(said_in_columns("  where      ")) == len("  where      ")
         assert said_in_columns("where  ") == "位置   " and said_in_columns("where ") == "位置 "
+        assert cell_len(said_in_columns("  told apart from ")) == len("  told apart from ")
         assert said_in_columns("– not looked at  ") == "– 未看           "[: len("– 未看") + 12]
         assert align([[("where", ""), ("x", "")], [("q", ""), ("x", "")]])[1][1][0] == "q     "
