@@ -20,7 +20,9 @@ from trainctl.engine.diagnosis.facts.reference import ReferenceFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
 from trainctl.engine.diagnosis.facts.samples.metric import MetricFacts
 from trainctl.engine.diagnosis.facts.samples.relation import RelationFacts
+from trainctl.engine.diagnosis.facts.schedule import ScheduleFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
+from trainctl.engine.diagnosis.facts.trial import TrialFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 
 
@@ -52,6 +54,8 @@ class Evidence:
     records: RecordFacts | None = None
     norms: NormFacts | None = None
     ending: EndFacts | None = None
+    schedule: ScheduleFacts | None = None
+    trial: TrialFacts | None = None
     relation: RelationFacts | None = None
     metric: MetricFacts | None = None
     environment: EnvironmentFacts | None = None

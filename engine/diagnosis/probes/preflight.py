@@ -16,7 +16,7 @@ import torch
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.placement import made_on
 from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
-from trainctl.engine.diagnosis.facts.data import OverlapFacts
+from trainctl.engine.diagnosis.facts.data import OverlapFacts, SamplerFacts
 from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.facts.gates import NO_GATES
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
@@ -35,6 +35,8 @@ from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
 from trainctl.engine.diagnosis.probes.samples.metric import measure_metric
 from trainctl.engine.diagnosis.probes.samples.relation import measure_relation
+from trainctl.engine.diagnosis.probes.schedule import measure_schedule
+from trainctl.engine.diagnosis.probes.trial import measure_trial
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.term_kinds import kinds_of
 from trainctl.engine.tasks.task import Task
@@ -73,8 +75,11 @@ def gather(
     splits, media_missing = load_or_labels(task, device)
     if "labels" in wanted:
         probes.ask("labels", lambda: measure_labels(splits))
-    if not wanted.isdisjoint({"sampler", "batch"}):
+    if not wanted.isdisjoint({"sampler", "batch", "schedule"}):
         probes.ask("sampler", lambda: measure_sampler(task, splits))
+    sampler: SamplerFacts | None = probes.found.get("sampler")
+    if "schedule" in wanted and sampler is not None:
+        probes.ask("schedule", lambda: measure_schedule(task.config, sampler.batches_per_epoch or 1))
     if media_missing:
         probes.leave_out("batch", media_missing)
         wanted -= {"batch"}
@@ -83,8 +88,9 @@ def gather(
     if "overlap" in wanted:
         probes.ask("overlap", lambda: _overlap(splits, media_missing, deadline))
     if "batch" in wanted and "sampler" not in probes.failures:
-        sampler = probes.found.get("sampler")
         probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
+    if "trial" in wanted and "batch" in probes.found:
+        probes.ask("trial", lambda: measure_trial(task, splits, device, deadline))
     if "relation" in wanted and not media_missing:
         probes.ask("relation", lambda: measure_relation(task, splits))
     if "metric" in wanted and "batch" in probes.found:
@@ -190,6 +196,8 @@ class _Probes:
                 "batch": self.failures.get("sampler", "not asked for"),
                 "relation": "the media of the samples are missing",
                 "metric": no_batch,
+                "trial": no_batch,
+                "schedule": self.failures.get("sampler", "not asked for"),
                 **self.failures,
             },
         )

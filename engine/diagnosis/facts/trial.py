@@ -1,0 +1,97 @@
+"""Facts about the first few optimiser steps, made on a copy of the network with one and the same batch. Plain data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
+
+
+@dataclass(frozen=True)
+class WeightFacts:
+    """A trainable matrix, kernel or table, and what the steps did to it."""
+
+    name: str
+    numel: int
+    size: float
+    """Root mean square of its values at first."""
+    usual: float
+    """The size that a fresh layer of this many inputs would have: the measure of one that begins at next to nothing."""
+    gradient_first: float
+    """Norm of its gradient at the first step; NaN: none reached it."""
+    gradient_most: float
+    """The largest of the steps, and of one of another batch."""
+    update_first: float
+    """Root mean square of the first update."""
+    moved: float
+    """That of all of them together."""
+    is_table: bool
+    """Whether its rows are looked up, so that most of them rest."""
+    is_uniform: bool
+    """Whether after the steps all its rows are the same, of several."""
+
+    @property
+    def measure(self) -> float:
+        """The size that its updates are held against."""
+        return max(self.size, self.usual)
+
+    @property
+    def weight_of_gradient(self) -> float:
+        """Largest gradient in terms of what a relative change of the weights does to the loss."""
+        return self.gradient_most * self.measure * math.sqrt(self.numel)
+
+
+@dataclass(frozen=True)
+class DecayFacts:
+    """The weight decay at the first step, over the matrices that decay."""
+
+    is_decoupled: bool
+    """Whether it shrinks the weights by a share of themselves beside the gradient's update, as AdamW does; else it is
+    added to the gradient."""
+    coefficient: float
+    size: float
+    """Root mean square of these weights."""
+    update: float
+    """That of the update without the decay, where it is decoupled; NaN: it is not."""
+    share: float
+    """Norm of the decay's part of the gradient in terms of the rest, where it is added to it; NaN: it is not."""
+
+    def equilibrium(self, rate: float) -> float:
+        """Size at which a decoupled decay takes off what updates of random direction add: u / √(2·lr·λ)."""
+        return self.update / math.sqrt(2 * rate * self.coefficient)
+
+
+@dataclass(frozen=True)
+class TrialFacts:
+    """What a few optimiser steps did."""
+
+    num_steps: int
+    rates: tuple[float, ...]
+    """Learning rate of each."""
+    losses: tuple[float, ...]
+    """Before each step and behind the last, under the same random numbers; shorter where one was not finite."""
+    norms: tuple[float, ...]
+    """Gradient norm of each step, before clipping."""
+    weights: tuple[WeightFacts, ...]
+    """In the order in which the network names them."""
+    rectifiers: tuple[RectifierFacts, ...]
+    """Of the last step."""
+    first_fall: float
+    """By how much the first step lowers the loss to first order: −gradient · update."""
+    decay: DecayFacts | None
+    """None: no weight decays."""
+    same_answer: bool
+    """Whether behind the steps every sample gets the same result although the inputs differ."""
+    has_groups: bool
+    """Whether parts of the network minimise losses of their own, so that their sum says nothing."""
+    clip: float | None = None
+    why_short: str = ""
+    """Why it ended before its last step; empty: it did not."""
+
+    @property
+    def fell(self) -> float:
+        """The last loss in terms of the first; NaN: unknown."""
+        if len(self.losses) < 2 or not self.losses[0]:
+            return math.nan
+        return self.losses[-1] / self.losses[0]
