@@ -22,6 +22,8 @@ LONGEST, DEEPEST, MOST_WORK = 2000, 12, 2000
 """Signs of a text, gaps within gaps, and attempts at it (longer ones count more), beyond which it stays as it is."""
 _CODE = re.compile(r"([A-Z]\d{3,4}) ([^:;,(]+?)((?:[:;,]| \().*)?", re.DOTALL)
 """A finding by its code and name, and what follows."""
+_ALONE = re.compile(r"[A-Z]\d{3,4}  ")
+"""A code as the head of a line."""
 _SIGNS = {". ": "。", "; ": "；", ": ": "：", ", ": "，", " and ": " 和 "}
 """Where a message that no template fits is taken apart, in this order, and what stands there then."""
 _STOPS = ";:,"
@@ -35,7 +37,7 @@ CERTAIN, MOST_LEFT = 8, 3
 """Letters of a template below which it may fit by chance; then so many English words may be left in its gaps."""
 MOST_FITTING = 6
 """Templates that fit and are tried: the one is taken that leaves the least English."""
-_PLAIN = re.compile(r"(?<![\w.])[a-z]{2,}(?![\w.=(])")
+_PLAIN = re.compile(r"(?<![\w./\\-])[a-z]{2,}(?![\w./\\=(-])")
 _PROSE = re.compile(r"(?<![\w.])[A-Za-z]?[a-z']+(?:,? [a-z']+){2}(?![\w.=])")
 """Three plain words in a row."""
 _LATIN = re.compile(r"[A-Za-z]{2}")
@@ -143,6 +145,9 @@ class Phrasebook:
 
     def _by_code(self, text: str, depth: int) -> str | None:
         """`D101 single-class batches: ...`, the name looked up as one."""
+        alone = _ALONE.match(text)
+        if alone is not None:
+            return alone[0] + self._inner(text[alone.end() :], depth)
         found = _CODE.fullmatch(text)
         if found is None or found[2] not in self._tables.names:
             return None

@@ -108,10 +108,10 @@ def put_together() -> dict[str, dict[str, str]]:
 
     heads = [f"{kind}: {{1}}" for kind in Kind if kind not in UNJUDGED and " " not in kind]
     reasons = (OTHER_LOSSES, OTHER_TRAINING, OTHER_VALIDATION)
-    return {
-        "logs": dict.fromkeys(heads, "engine/diagnosis/logs/names.py"),
-        "command_line": dict.fromkeys(reasons, "tui/compare/comparison.py"),
-    }
+    lines = ("training loss {1} -> {2}", "validation loss {1} -> {2}", "started  {1}")
+    of_commands: dict[str, str] = dict.fromkeys(reasons, "tui/compare/comparison.py")
+    of_commands |= dict.fromkeys(lines, "tui/compare/trial.py")
+    return {"logs": dict.fromkeys(heads, "engine/diagnosis/logs/names.py"), "command_line": of_commands}
 
 
 def rule_names() -> dict[str, str]:

@@ -17,6 +17,7 @@ from trainctl.tui.cli.live.region import LiveRegion, terminal_width
 from trainctl.tui.cli.output import say
 from trainctl.tui.plain import cut
 from trainctl.tui.processes.trainings import Outcome, UnderWay
+from trainctl.tui.words.language import said
 
 REDRAW_S = 0.5
 
@@ -60,7 +61,8 @@ class CellProgress:
         now = time.monotonic()
         if self._region is not None and now - self._drawn > REDRAW_S:
             self._drawn = now
-            words = "   ".join([f"{self._over} of {len(self._names)} done", *map(self._where, under_way)])
+            told = [f"{self._over} of {len(self._names)} done", *map(self._where, under_way)]
+            words = "   ".join(map(said, told))
             self._region.draw([[(cut(words, terminal_width()), "dim")]])
 
     def close(self) -> None:
