@@ -74,3 +74,9 @@ class MonitorFacts:
     num_defined: int
     """Validations of the whole run in which it was a finite number."""
     num_validations: int
+    raw: tuple[float, ...] = ()
+    """Of the weights that are trained, beside `averaged`, at the newest validations that have both; NaN: undefined."""
+    averaged: tuple[float, ...] = ()
+    """Of the averaged weights; empty: none were validated."""
+    is_rising: bool = True
+    """Whether more of it is better."""

@@ -85,12 +85,16 @@ class ValidationHistory:
             return None
         metric = str(events[-1].data["monitor"])
         values = [_defined(event, metric) for event in events]
+        both = [event for event in events if metric in _raw(event) and metric in _averaged(event)][-NEWEST:]
         return MonitorFacts(
             metric=metric,
             values=tuple(values[-NEWEST:]),
             epochs=tuple(event.whole("epoch") for event in events[-NEWEST:]),
             num_defined=sum(math.isfinite(value) for value in values),
             num_validations=len(values),
+            raw=tuple(_number(_raw(event)[metric]) for event in both),
+            averaged=tuple(_number(_averaged(event)[metric]) for event in both),
+            is_rising=events[-1].data.get("monitor_mode") != "min",
         )
 
     def _refit(self, index: int) -> RefitSeen | None:
@@ -119,8 +123,7 @@ class ValidationHistory:
 
 def _defined(event: Event, metric: str) -> float:
     """A metric where one of the weights has it as a finite number, else NaN."""
-    averaged: Any = event.data.get("ema")
-    found = [_raw(event).get(metric), averaged.get(metric) if isinstance(averaged, dict) else None]
+    found = [_raw(event).get(metric), _averaged(event).get(metric)]
     return next((value for value in map(_number, found) if math.isfinite(value)), math.nan)
 
 
@@ -137,6 +140,11 @@ def _noise(values: Sequence[float]) -> float:
 
 def _raw(event: Event) -> dict[str, Any]:
     found: Any = event.data.get("raw")
+    return found if isinstance(found, dict) else {}
+
+
+def _averaged(event: Event) -> dict[str, Any]:
+    found: Any = event.data.get("ema")
     return found if isinstance(found, dict) else {}
 
 

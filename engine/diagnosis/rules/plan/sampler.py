@@ -20,6 +20,7 @@ from trainctl.engine.diagnosis.facts.batches import (
     split_counts,
 )
 from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts, SamplerFacts
+from trainctl.engine.diagnosis.facts.length import batches_per_epoch, planned_steps
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.run import RecordFacts
@@ -153,12 +154,12 @@ def too_few_steps(
     Do: smaller batches, less accumulation or more epochs.
     """
     size = plan.batch_size
-    num_batches = _batches_per_epoch(plan, data, sampler)
+    num_batches = batches_per_epoch(plan, data, sampler)
     if num_batches is None:
         return Unchecked("the number of batches in an epoch is not known")
     if num_batches == 0:
         return _no_batch(data.train.num_samples if data else 0, size)
-    total, is_cut = _planned_steps(plan, num_batches)
+    total, is_cut = planned_steps(plan, num_batches)
     figures = {"steps": total, "batches_per_epoch": num_batches, "batch_size": size}
     if num_batches < plan.accumulation:
         return _no_whole_update(plan, num_batches, figures)
@@ -200,11 +201,11 @@ def short_epochs(plan: PlanFacts, data: DataFacts, sampler: SamplerFacts | None 
     Costs: few updates for each pass over the data; what is always left out is never learned from.
     Do: smaller batches, and a fresh order in each epoch.
     """
-    num_samples, num_batches = data.train.num_samples, _batches_per_epoch(plan, data, sampler)
+    num_samples, num_batches = data.train.num_samples, batches_per_epoch(plan, data, sampler)
     if num_batches is None:
         return Unchecked("the number of batches in an epoch is not known")
     found = short_epoch(num_samples, num_batches, plan.batch_size, plan.accumulation, drop_last=plan.drop_last)
-    if found is None or _planned_steps(plan, num_batches)[0] < FEW_STEPS:
+    if found is None or planned_steps(plan, num_batches)[0] < FEW_STEPS:
         return None
     repeats = sampler.repeats if sampler is not None else None
     is_lost = bool(found.left_out and repeats)
@@ -220,13 +221,6 @@ def short_epochs(plan: PlanFacts, data: DataFacts, sampler: SamplerFacts | None 
         fix=Fix(found.advice or "another batch size", {"train.batch_size": found.advised} if found.advised else None),
         figures={"steps": found.steps, "left_out": found.left_out, "batch_size": plan.batch_size},
     )
-
-
-def _planned_steps(plan: PlanFacts, num_batches: int) -> tuple[int, bool]:
-    """Optimiser steps of the whole run, and whether `train.max_steps` cuts it short."""
-    steps = plan.epochs * math.ceil(num_batches / plan.accumulation)
-    total = steps if plan.max_steps is None else min(plan.max_steps, steps)
-    return total, total < steps
 
 
 def _no_whole_update(plan: PlanFacts, num_batches: int, figures: dict[str, int]) -> Hit:
@@ -252,15 +246,6 @@ def _too_short_to_judge(records: RecordFacts) -> str:
     if records.num_steps < VERY_FEW_STEPS:
         return f"{records.num_steps} steps are too few to say whether more would help"
     return "" if RunState(records.state).is_over else "the run is not over"
-
-
-def _batches_per_epoch(plan: PlanFacts, data: DataFacts | None, sampler: SamplerFacts | None) -> int | None:
-    if sampler is not None and sampler.batches_per_epoch is not None:
-        return sampler.batches_per_epoch
-    if data is None:
-        return None
-    whole, rest = divmod(data.train.num_samples, plan.batch_size)
-    return whole + (1 if rest and not plan.drop_last else 0)
 
 
 def _no_batch(num_samples: int, size: int) -> Hit:

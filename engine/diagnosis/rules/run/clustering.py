@@ -244,9 +244,11 @@ def refit_destroys_mapping(clusters: ClusterFacts, plan: PlanFacts | None = None
 
     From records: a drop of more than six times the usual change and a fifth of the best. Agreement below .5 that
     renumbering lifts to .7 or more proves a permutation: the groups stayed, what reads them by number was misled.
+    Where the dimension alone makes posteriors one-hot, every sample changes its number as a whole: a consequence.
 
     Costs: what reads posteriors by number starts anew, and the metric falls to chance.
     Do: match the new components to the old ones (refit.mode: matched), or no refit at all.
+    Follows from: Q501.
     """
     if clusters.source == "records":
         return _judge_refits(clusters)
@@ -257,10 +259,15 @@ def refit_destroys_mapping(clusters: ClusterFacts, plan: PlanFacts | None = None
         return Unchecked("the mixture could not be fitted to the features of the untrained network")
     if probe.agreement >= SCRAMBLED or probe.response < LEAST_RESPONSE:
         return None
-    return _hit_before(probe, every)
+    return _hit_before(probe, every, is_by_dimension=_is_by_dimension(clusters))
 
 
-def _hit_before(probe: RefitProbe, every: int) -> Hit:
+def _is_by_dimension(clusters: ClusterFacts) -> bool:
+    """Whether posteriors are one-hot only because log-densities add up over so many dimensions."""
+    return clusters.temper not in ("dimension", "learned") and clusters.tempered < ONE_HOT
+
+
+def _hit_before(probe: RefitProbe, every: int, *, is_by_dimension: bool) -> Hit:
     is_same = probe.matched >= SAME_GROUPS
     groups = (
         f"{probe.matched:.0%} after the best renumbering: the groups are the same, their numbers are not"
@@ -282,6 +289,7 @@ def _hit_before(probe: RefitProbe, every: int) -> Hit:
             "response": probe.response,
             "samples": probe.num_samples,
         },
+        because=("Q501",) if is_by_dimension else (),
     )
 
 

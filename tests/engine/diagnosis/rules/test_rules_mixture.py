@@ -61,6 +61,13 @@ def test_fits_that_number_the_same_groups_differently_are_proven_before_training
     assert finding.fix.set == {"refit.mode": "matched"}
 
 
+def test_where_the_dimension_makes_posteriors_one_hot_the_refit_is_a_consequence() -> None:
+    told = examine(MixtureToy(mode="sklearn", spread=1.0, features=64, seed=2))
+    assert told["Q501"].primary and told["Q503"].consequence_of == "Q501"
+    apart = examine(MixtureToy(mode="sklearn", spread=12.0, features=64, seed=2))
+    assert apart["Q503"].primary, "groups that lie apart are one-hot in any dimension"
+
+
 @pytest.mark.parametrize(
     "options",
     [{"mode": "matched"}, {"mode": "none"}, {"mode": "sklearn", "reads_posteriors": False}],
