@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", nargs="+", default=(), help="only cases whose name has one of these parts")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--again", action="store_true", help="judge what was judged before, under the rules of today")
-    parser.add_argument("--quick", action="store_true", help="with --again: what was said before training stays")
+    parser.add_argument("--quick", action="store_true", help="with --again: not anew while it trains")
     parser.add_argument("--misses", type=Path, help="after judging, write what went wrong into this file")
     parser.add_argument("--page", type=Path, default=PAGE, help="where the report goes")
     parser.add_argument("--severity", choices=("mild", "usual", "severe"), default="usual")
@@ -50,7 +50,7 @@ def _do(stage: str, selection: Selection, asked: argparse.Namespace) -> None:
     if stage == "train":
         train(selection)
     elif stage == "judge":
-        judge_all(selection, is_again=asked.again, with_preflight=not asked.quick)
+        judge_all(selection, is_again=asked.again, is_quick=asked.quick)
         if asked.misses is not None:
             asked.misses.write_text(misses(collect(selection), selection.root), encoding="utf-8")
     elif stage == "fix":
@@ -75,13 +75,13 @@ def train(selection: Selection) -> None:
         )
 
 
-def judge_all(selection: Selection, *, is_again: bool, with_preflight: bool = True) -> None:
+def judge_all(selection: Selection, *, is_again: bool, is_quick: bool = False) -> None:
     """Ask the diagnosis of every trial that was trained."""
     trained = [(trial, folder) for trial in trials(selection) if read_result(folder := trial.folder(selection.root))]
     waiting = [(trial, folder) for trial, folder in trained if is_again or read_judged(folder) is None]
     started = time.perf_counter()
     for count, (trial, folder) in enumerate(waiting, 1):
-        told = judge(trial, folder, with_preflight=with_preflight)
+        told = judge(trial, folder, is_quick=is_quick)
         said = {path: [each["code"] for each in told[path]["findings"] if each["severity"] != "info"] for path in PATHS}
         what = f"{trial.host} {trial.case or 'as it is'} seed {trial.seed}"
         print(f"{count}/{len(waiting)} {time.perf_counter() - started:.0f} s  {what}: {said}", flush=True)

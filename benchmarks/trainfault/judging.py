@@ -34,23 +34,22 @@ MOST_LOOKS = 24
 PATHS = ("preflight", "records", "log")
 
 
-def judge(trial: Trial, folder: Path, *, with_preflight: bool = True) -> dict[str, Any]:
+def judge(trial: Trial, folder: Path, *, is_quick: bool = False) -> dict[str, Any]:
     """Everything that is said of a trial that was trained; kept in its folder.
 
     Args:
         trial: what was trained.
         folder: where.
-        with_preflight: ask anew before training as well; else what was said there stays.
+        is_quick: what was said while it went on is not asked anew, which takes most of the time.
     """
     paths, before = RunPaths(folder / "run"), read_judged(folder)
     told: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        keeps = before is not None and not with_preflight
-        told["preflight"] = before["preflight"] if keeps and before else _asked(lambda: [gather(task_of(trial))])
+        told["preflight"] = _asked(lambda: [gather(task_of(trial))])
         told["records"] = _asked(lambda: [read_evidence(paths)])
         told["log"] = _asked(lambda: _logs(paths))
-        told["live"] = _live(paths)
+        told["live"] = before["live"] if is_quick and before is not None else _live(paths)
     (folder / JUDGED).write_text(json.dumps(told), encoding="utf-8")
     return told
 
