@@ -9,7 +9,7 @@ from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts, ModeFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
-NORM, DROPOUT = "batch norm", "dropout"
+NORM = "batch norm"
 FEW_SAMPLES, FEW_VALUES, SMALL_BATCH = 2, 8, 8
 """Samples, and values of a channel, of which a norm takes its statistics, that are too few; and a small batch."""
 NOBODY = "nothing looked on while the step was made"

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import torch
+from present import present
 from sklearn.linear_model import RidgeClassifier
 
 from trainctl.engine.data.weld.load import load_weld, shapes_of
@@ -78,8 +79,8 @@ def test_built_in_welds_of_one_class_split_by_class_are_of_all_classes_on_both_s
         load_weld(options, 3, None, val_batch_size=8)
         for options in (plain, plain.model_copy(update={"split": "stratified", "val_fraction": 0.25}))
     )
-    counts = [torch.bincount(part.labels, minlength=12).tolist() for part in (anew.train, anew.val)]
-    assert torch.bincount(given.train.labels).tolist() == [60]
+    counts = [torch.bincount(present(part.labels), minlength=12).tolist() for part in (anew.train, anew.val)]
+    assert torch.bincount(present(given.train.labels)).tolist() == [60]
     assert counts == [[48, *[3] * 11], [16, *[1] * 11]]
     assert sorted([*anew.train.names, *anew.val.names]) == sorted([*given.train.names, *given.val.names])
     assert "split anew: 25%" in anew.notes[0]
