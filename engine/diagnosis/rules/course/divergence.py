@@ -51,7 +51,7 @@ def divergence(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
 
     Costs: the weights are driven away from any answer.
     Do: a tenth of the learning rate, a warmup, and clip the gradient.
-    Follows from: N901, N902, C313.
+    Follows from: N901, N902, C313, D106, G712.
     """
     series = training_loss(log)
     told = [*log.of(Kind.UPDATE_RATIO), *qualities(log)]

@@ -48,6 +48,7 @@ def no_learning_rate(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
 
     Costs: no update changes a weight by what could be seen.
     Do: look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find.
+    Follows from: D106, G704, G712, O608, O609, O610.
     """
     rates = [one for one in log.of(Kind.LR) if len(one.finite)]
     small = _small_updates(log, plan)

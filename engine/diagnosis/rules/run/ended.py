@@ -14,10 +14,6 @@ GAINED = 0.15
 """Share of all that the training loss has fallen which a quarter of the steps brought."""
 ANNEALED = 0.5
 """Share of its highest value that the rate has at the end of a training that nothing slowed down."""
-CAUSES = (
-    *("D101", "D102", "D106", "D108", "D113", "L201", "L207", "G701", "G702", "G703", "G704", "G706", "G708", "G712"),
-    *("O601", "O602", "O604", "O608", "O610", "O611", "O612"),
-)
 RISING = 0.95
 """Share of the steps at which the rate is not lower than before."""
 START, LATE = 0.1, 0.9
@@ -40,8 +36,7 @@ def still_learning(ending: EndFacts, records: RecordFacts, plan: PlanFacts | Non
 
     Costs: the result is worth less than the same training would be after twice the steps.
     Do: train longer, in epochs or in updates: a smaller batch, less accumulation.
-    Follows from: D101, D102, D106, D108, D113, L201, L207, G701, G702, G703, G704, G706, G708, G712, O601, O602, O604,
-    O608, O610, O611, O612.
+    Follows from: D101, D102, D106, D108, D113, L201, L207, G701, G702, G703, O601, O602, O604, O608, O610, O612.
     """
     if not records.is_over:
         return Unchecked("the run is not over")
@@ -61,7 +56,10 @@ def still_learning(ending: EndFacts, records: RecordFacts, plan: PlanFacts | Non
             None if plan is None else {"train.epochs": 4 * plan.epochs},
         ),
         figures={"gained": ending.late, "before": ending.before, "steps": records.num_steps},
-        because=CAUSES,
+        because=(
+            *("D101", "D102", "D106", "D108", "D113", "L201", "L207", "G701", "G702", "G703"),
+            *("O601", "O602", "O604", "O608", "O610", "O612"),
+        ),
     )
 
 
