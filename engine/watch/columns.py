@@ -120,9 +120,7 @@ def decide(
         kinds: what terms are, where the user says so.
     """
     logged = sort_logged(steps)
-    is_one = is_in_parts(boundaries)
-    totals = tuple(one for one in boundaries if any(_losses(step, one) for step in steps))
-    totals = (totals or tuple(boundaries))[: 1 if is_one else None]
+    totals = _totals(boundaries, steps)
     if len(totals) > 1:
         logged = Logged((), (*logged.terms, *logged.scalars))
     terms = logged.terms
@@ -132,7 +130,7 @@ def decide(
     found = kind_of_graph(graph)
     told: dict[str, TermKind] = {TOTAL: found} if found is not None and terms == (TOTAL,) else {}
     groups = _group_names(boundaries)
-    rates = {one.name: _num_groups(one, steps) for one in (boundaries[:1] if is_one else boundaries)}
+    rates = {one.name: _num_groups(one, steps) for one in boundaries[: 1 if is_in_parts(boundaries) else None]}
     layout = RecordLayout(
         terms=terms,
         groups=tuple(dict.fromkeys(groups)),
@@ -160,6 +158,12 @@ def decide(
 def is_in_parts(boundaries: Sequence[Boundary]) -> bool:
     """Whether the optimisers are parts of one, each stepping within the backward pass as its gradient is there."""
     return len(boundaries) > 1 and all(boundary.is_inner for boundary in boundaries)
+
+
+def _totals(boundaries: Sequence[Boundary], steps: Sequence[Step]) -> tuple[Boundary, ...]:
+    """Those whose steps follow a backward pass of their own: the others step for the same loss."""
+    found = tuple(one for one in boundaries if any(_losses(step, one) for step in steps)) or tuple(boundaries)
+    return found[: 1 if is_in_parts(boundaries) else None]
 
 
 def _losses(step: Step, boundary: Boundary) -> Sequence[Tensor]:

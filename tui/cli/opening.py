@@ -127,13 +127,18 @@ def open_cockpit(
 
         end_with_server()
     else:
-        for name in ("COLUMNS", "LINES"):
-            os.environ.pop(name, None)  # exported by some shells once and for all: the terminal itself knows its size
+        _forget_exported_size()
     with short_collections():
         app.run()
     if app.session is not None and not is_in_browser():
         sys.stdout.write(printable(left or app.session.farewell()) + "\n")
     return app.return_code or 0
+
+
+def _forget_exported_size() -> None:
+    """Some shells export it once and for all: the terminal itself knows its size."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 def check_terminal() -> None:

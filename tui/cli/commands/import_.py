@@ -29,7 +29,7 @@ def command(
         ),
     ],
     name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="What to call the run; default: as its source is called.")
+        str, typer.Option("--name", metavar="NAME", help="What to call the run; default: as its source.")
     ] = "",
     columns: Annotated[
         str,
