@@ -54,8 +54,7 @@ def command(
     if name and len(sources) > 1:
         raise UserError(f"--name {name}: there are {len(sources)} trainings", "name one of them, or leave it out")
     shelf = Shelf(runs_dir)
-    done: list[Imported] = []
-    refused: list[str] = []
+    done, refused = list[Imported](), list[str]()
     for number, source in enumerate(sources, 1):
         if len(sources) >= SEVERAL and sys.stderr.isatty():
             say(f"{number} of {len(sources)}: {source.name}", err=True)
