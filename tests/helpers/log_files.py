@@ -14,6 +14,16 @@ Row = Mapping[str, float]
 """What is logged at one time, with `step` or `epoch`."""
 
 
+def each(line: Callable[[int], str], count: int = 24, head: str = "") -> str:
+    """A text of `count` lines or groups of lines, by their number."""
+    return head + "".join(line(k) + "\n" for k in range(count))
+
+
+def first_line(text: object) -> str:
+    """The name of a case that is a text; of another parameter its own."""
+    return str(text).partition("\n")[0][:40]
+
+
 def as_csv(rows: Sequence[Row]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()

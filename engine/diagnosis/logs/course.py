@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import jitter
+from trainctl.engine.diagnosis.logs.metrics import is_of_batches, jitter
 from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
 
@@ -40,7 +40,8 @@ def _losses(log: LogFacts, split: str) -> list[Series]:
 
 
 def _longest(series: list[Series]) -> Series | None:
-    return max(series, key=lambda one: len(one.values), default=None)
+    """That of the most values; of as many, one whose values are means of many batches."""
+    return max(series, key=lambda one: (len(one.values), not is_of_batches(one)), default=None)
 
 
 def is_by_epoch(log: LogFacts, series: Series) -> bool:

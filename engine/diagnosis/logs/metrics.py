@@ -12,7 +12,7 @@ ACCURACIES = frozenset({"acc", "accuracy", "acc1", "top1", "top", "1"})
 AREAS = frozenset({"auc", "auroc", "roc"})
 _MAIN_REWARD = frozenset(
     {"reward", "rewards", "rew", "rewmean", "return", "returns", "ep", "episode", "episodic", "rollout", "total", "env"}
-    | {"cumulative", "100", "last"}
+    | {"cumulative", "100", "last", "eprewmean", "ret", "environment"}
 )
 _SINGLE = frozenset({"step", "batch", "iter"})
 

@@ -91,7 +91,7 @@ def meaning_of(name: str, split: str = "") -> Meaning:
     if place is not None:
         return Meaning(place, own, frozenset(words))
     told = [word for word in words if word not in vocabulary.AVERAGES]
-    kind, term = _kind(told)
+    kind, term = (Kind.TOTAL, "") if told == ["cost"] and not set(words) & {"batch", "step"} else _kind(told)
     return Meaning(kind, own, frozenset(told), term, part)
 
 
@@ -102,9 +102,11 @@ def step_unit(name: str) -> str:
         for word in words_of(name.removeprefix("time/"))
         if word not in vocabulary.FILLERS | set(vocabulary.SPLIT_OF)
     ]
+    if name == "#":
+        return "step"
     if set(words_of(name)) in vocabulary.SECONDS:
         return "second"
-    counted = [word for word in words if word not in {"global", "current", "total", "trainer"}]
+    counted = [word for word in words if word not in {"global", "current", "total", "trainer", "acc", "accumulated"}]
     if {"samples", "seen"} == set(counted):
         return "sample"
     return vocabulary.STEP_UNITS.get(counted[0], "") if len(counted) == 1 else ""
@@ -121,11 +123,12 @@ def words_of(name: str) -> list[str]:
         name = name.replace(chinese, english)
     name = re.sub(r"'s\b", " ", name).replace("mAP", "map").replace("IoU", "iou")
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name)
-    return [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    return ["learning", *words[1:]] if words[:2] == ["learn", "rate"] else words
 
 
 def _place(name: str, words: list[str]) -> Kind | None:
-    if words and set(words) <= vocabulary.EPOCHS:
+    if (words and set(words) <= vocabulary.EPOCHS) or name == "E":  # of spaCy, beside `#`
         return Kind.EPOCH
     return Kind.STEP if step_unit(name) not in ("", "second") else None
 
@@ -134,13 +137,16 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
     found = set(words)
     if found & {"scale", "scaler"} and found & {"loss", "grad", "scaler", "amp"}:
         return Kind.LOSS_SCALE, ""
+    if "loss" in found and "reduced" in found:  # over the processes: `reduced_train_loss`
+        words = [word for word in words if word != "reduced"]
+        found = set(words)
     if found & vocabulary.NO_FIGURE and "posterior" not in found:
         return Kind.OTHER, ""
     if words[:1] == ["weight"] or (words[-1:] == ["weight"] and len(words) > 1):
         return Kind.WEIGHT, _term([word for word in words if word != "weight"])
     if _is_rate(words):
         return Kind.LR, ""
-    if (("grad" in found or "gradient" in found) and "norm" in found) or words in (["gradnorm"], ["gnorm"]):
+    if (("grad" in found or "gradient" in found) and "norm" in found) or words in (["gradnorm"], ["gnorm"], ["g", "norm"]):
         return Kind.GRAD_NORM, ""
     if "update" in found and found & {"ratio", "weight", "weights", "data"}:
         return Kind.UPDATE_RATIO, ""
@@ -171,11 +177,14 @@ def _metric(found: set[str], words: list[str]) -> tuple[Kind, str]:
         return Kind.MAX_POSTERIOR, ""
     if "entropy" in found and found <= {"entropy", "posterior", "posteriors", "cluster", "assignment"}:
         return Kind.ENTROPY, ""
-    if found & vocabulary.TIMES or ("per" in found and found & vocabulary.PER_SECOND) or words[-1:] in (["s"], ["ms"]):
+    is_detected = bool(found & vocabulary.DETECTED)
+    is_in_seconds = words[-1:] in (["s"], ["ms"]) and not is_detected
+    if found & vocabulary.TIMES or ("per" in found and found & vocabulary.PER_SECOND) or is_in_seconds:
         return Kind.TIME, ""
     if found & vocabulary.CORRELATIONS and not found & vocabulary.NOT_CORRELATIONS:
         return Kind.CORRELATION, ""
-    if found & vocabulary.RATES and not found & vocabulary.NOT_RATES:
+    is_f_measure = len(words) == 2 and words[0] in vocabulary.F_MEASURED and words[1] in vocabulary.F_MEASURES
+    if (found & vocabulary.RATES or is_f_measure) and not found & vocabulary.NOT_RATES:
         return Kind.RATE, ""
     if words in (["err", "d"], ["err", "g"]):  # of a discriminator and a generator
         return Kind.TERM, words[1]

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from trainctl.engine.diagnosis.logs.bare_splits import with_bare_splits
 from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind, Meaning, meaning_of, words_of
 from trainctl.engine.diagnosis.logs.table import Column, LogTable
 from trainctl.engine.errors import UserError
@@ -39,6 +40,8 @@ _SHORT = {"t": TRAIN, "v": VAL}
 _JUDGED_BY_SIZE = frozenset({Kind.TOTAL, Kind.TERM, Kind.RATE, Kind.ERROR, Kind.SCORE})
 _DETECTION = frozenset({"box", "obj", "cls", "dfl", "seg", "giou", "pose", "kobj"})
 """Names of the terms of a detector's loss where the word `loss` is left out."""
+VALIDATIONS = 3
+"""Times that a test must be told to be the validation of a training that has no other."""
 _RIVALS = frozenset({"d", "g", "cycle", "idt"})
 """So too of networks that play against each other."""
 
@@ -80,9 +83,9 @@ def with_roles(table: LogTable, roles: Roles) -> LogTable:
 def meanings(columns: Sequence[Column], roles: Roles = ()) -> list[Meaning]:
     """What each column means, beside the others and by what the user says."""
     found = [meaning_of(column.name, column.split) for column in columns]
-    found = _short_splits(columns, found)
+    found = with_bare_splits(columns, _short_splits(columns, found))
     found = _bare_terms(columns, found)
-    found = _evaluation_sets(found)
+    found = _tested_while_training(columns, _evaluation_sets(found))
     found = _main_course(columns, found)
     for role, name in roles:
         found = [
@@ -151,6 +154,15 @@ def _evaluation_sets(found: list[Meaning]) -> list[Meaning]:
         else meaning
         for meaning in found
     ]
+
+
+def _tested_while_training(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
+    """A loss of the test that is told again and again, where no validation is, is the validation."""
+    losses = [index for index, one in enumerate(found) if one.kind in (Kind.TOTAL, Kind.TERM) and one.split == TEST]
+    has_validation = any(meaning.split == VAL for meaning in found)
+    if has_validation or max((len(columns[index].values) for index in losses), default=0) < VALIDATIONS:
+        return found
+    return [replace(meaning, split=VAL) if meaning.split == TEST else meaning for meaning in found]
 
 
 def _main_course(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:

@@ -22,16 +22,17 @@ _STATES = re.compile(r"[\r\b]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _COMMENT = re.compile(r"\s#\s.*$")
 _CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(|, ?(?:device|dtype|grad_fn|requires_grad)=[^,)]*")
+_NORMS = re.compile(r"(?<![\w|])\|{1,2}g(?:rad)?\|{1,2}(?=\s?[=:])")
 _SOURCE = re.compile(
     r"(?<![\w./\\<>-])[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
     r"|(?<![\w.])[\w.]+:[\w<>.]+:\d+(?=\s+[-|]|\s*\])|\(\w+:\d+\)|\bline \d+\b|\b(?:cuda|mps|xpu|npu):\d+"
 )
 _STAMPS = re.compile(
     r"\b\d{4}[-/.]\d\d?[-/.]\d\d?(?:T(?=\d))?|(?<![\d/.])\d\d?[-/]\d\d?(?:[-/]\d{2,4})?(?=\s+\d\d?:\d\d)"
-    r"|(?<![\d.:])\d{1,4}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?(?![\d:])"
+    r"|(?<![\d.:])\d{1,4}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?(?!\d|:\d)"
 )
 _BARS = re.compile(
-    r"\d[\d.]*%\s?\|[^|]*\|\s*(?:[\d.?]+[kKMG]?\s?/\s?[\d.?]+[kKMG]?)?"
+    r"\d[\d.]*%\s?\|[^|A-Za-z]*\|\s*(?:[\d.?]+[kKMG]?\s?/\s?[\d.?]+[kKMG]?)?"
     r"|\[[=>.#*\s-]{4,}\]|[━─╸╺█▏▎▍▌▋▊▉#]{4,}"
 )
 _BAR_SIGNS = re.compile(r"%\s?\||\[[=>.#*]|[━█#]")
@@ -43,7 +44,7 @@ _NUMBERS = re.compile(
     r"(?<![\w.@])(?<!\w-)("
     r"[-+]?\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"
     r"|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-    r"|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:inity|INITY)?)(?!\w))"
+    r"|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:inity|INITY)?)(?!\w)(?! (?:iteration|step|batch|loss|value|gradient)(?:e?s)?\b))"
 )
 
 
@@ -82,6 +83,8 @@ def _without_decoration(text: str) -> str:
         text = text.replace("'s ", "\u2019s ").replace("'", "")
     if "(" in text:
         text = _CALLS.sub("", text)
+    if "|g" in text:
+        text = _NORMS.sub("grad_norm", text)
     if _BAR_SIGNS.search(text):
         text = _BARS.sub(f" {BAR} ", text)
     if ":" in text or "line" in text:

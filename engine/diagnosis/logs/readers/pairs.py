@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
+from trainctl.engine.diagnosis.logs.names import VAL, Kind, meaning_of
 from trainctl.engine.diagnosis.logs.readers import patterns
 from trainctl.engine.diagnosis.logs.readers.lexing import MARK
 
@@ -15,6 +15,9 @@ OF_NO_PART = frozenset(
     {Kind.LR, Kind.GRAD_NORM, Kind.WEIGHT, Kind.TIME, Kind.STEP, Kind.EPOCH, Kind.LOSS_SCALE, Kind.UPDATE_RATIO}
 )
 """Kinds that a word such as `val` earlier in the line says nothing of."""
+_NAMES = re.compile(r"[^\W\d_]")
+_SPEED = re.compile(r"^\w+/(?:s|sec|second) +")
+"""The unit of the speed before a name: `1000 samples/sec accuracy=.51`."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,19 @@ class Marker:
 
 
 def markers_in(text: str) -> list[Marker]:
-    """The words of a line that say the part of the training."""
-    return [
-        Marker(found.start(), meaning_of(found[0]).split, found["set"] or "")
-        for found in patterns.MARKER.finditer(text)
-    ]
+    """The words of a line that say the part of the training.
+
+    What follows several that are each a name with its value, as in `Train: 0.83, Val: 0.78, Loss: 0.55`, is of none.
+    """
+    markers: list[Marker] = []
+    before: re.Match[str] | None = None
+    for found in patterns.MARKER.finditer(text):
+        is_value = patterns.IS_VALUE.match(text, found.end()) is not None
+        is_one_of_many = is_value and before is not None and not _NAMES.search(text, before.end(), found.start())
+        markers.append(Marker(found.start(), "" if is_one_of_many else meaning_of(found[0]).split, found["set"] or ""))
+        before = found if is_value else None
+    markers += [Marker(found.start(), VAL) for found in patterns.OF_VALIDATION.finditer(text)]
+    return sorted(markers, key=lambda marker: marker.at)
 
 
 def pairs_in(template: str, text: str, markers: list[Marker]) -> list[Pair]:
@@ -60,12 +71,14 @@ def pairs_in(template: str, text: str, markers: list[Marker]) -> list[Pair]:
         found = patterns.COCO.search(template)
         return [_pair(template, found, markers)] if found else []
     matches: list[re.Match[str]] = []
-    order = (patterns.OBJECTIVE, patterns.BEFORE, patterns.RATIO, patterns.IS, patterns.PAIR, patterns.BARE)
+    order = (patterns.OBJECTIVE, patterns.ON_SAMPLES, patterns.BEFORE, patterns.RATIO, patterns.IS, patterns.PAIR, patterns.BARE)
     for pattern in order:
         found = list(pattern.finditer(text))
         matches += found
         for match in found:
             text = blank(text, match)
+    if matches:
+        matches += [match for match in patterns.BETWEEN_BARS.finditer(template) if text.startswith(match[0], match.start())]
     pairs = [_pair(template, match, markers) for match in sorted(matches, key=lambda match: match.start())]
     if any(pair.name == RUNTIME for pair in pairs):
         pairs = [replace(pair, name=SUMMARY.get(pair.name, pair.name)) for pair in pairs]
@@ -73,7 +86,7 @@ def pairs_in(template: str, text: str, markers: list[Marker]) -> list[Pair]:
 
 
 def _pair(template: str, match: re.Match[str], markers: list[Marker]) -> Pair:
-    name = match["name"].replace("\u2019", "'").rstrip(".")
+    name = _SPEED.sub("", match["name"].replace("\u2019", "'").rstrip("."))
     before = [marker for marker in markers if marker.at < match.start("value")]
     meaning = meaning_of(name)
     carries = bool(before) and not meaning.split and meaning.kind not in OF_NO_PART

@@ -10,19 +10,28 @@ from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK, STAMP
 _WORD = r"[^\W\d][\w./@\u2019-]*(?:\([\w()]*\)|\[\w*\])?"
 _NAME = rf"(?<![\w./{MARK}-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: {MARK}(?=:)| \(\w+\)(?= ?[:=]))?)"
 _VALUE = rf"(?P<value>{MARK})(?P<percent>\s?%)?(?!\.?[\w{MARK}]|/|-[a-z]|:(?! ?{BAR}))"
+_SCORE = rf"(?:[- ]score)?(?: \((?:micro|macro|weighted)(?: avg)?\))?"
 _STEMS = (
     "acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|iou|map|grad_norm|gnorm|objf|objective|wer|cer|ter|ler|ppl|perplexity"
     "|reward|mse|mae|rmse|error|kl|logloss|psnr|ssim|bleu|elbo|nll|bce|precision|recall|learning rate"
-    "|err|auroc|l1|l2|ap"
+    "|err|auroc|l1|l2|ap|cost"
 )
-_SPOKEN = rf"(?:[\w/@.-]*loss(?:@\d|[_-]\w+|es)?|(?:[\w@./-]*[_./@-])?(?:{_STEMS})(?:@\d|_\w+|\d)?)\.?"
+_SPOKEN = rf"(?:[\w/@.-]*loss(?:@\d|[_-]\w+|es)?|(?:[\w@./-]*[_./@-])?(?:{_STEMS})(?:@\d|_\w+|\d)?{_SCORE})\.?"
 
 RATIO = re.compile(rf"{_NAME} ?[:=]+ ?{MARK} ?/ ?{MARK} \((?P<value>{MARK})(?P<percent>\s?%)\)")
 """`Accuracy: 9843/10000 (98%)`."""
 IS = re.compile(rf"{_NAME}(?: so far| now| currently)? (?:is|was|are|were|reached)(?: at| now)?:? {_VALUE}")
 PAIR = re.compile(rf"{_NAME} ?[:=]+ ?\[?{_VALUE}")
-BARE = re.compile(rf"(?<![\w./{MARK}-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?{_VALUE}", re.IGNORECASE)
+BARE = re.compile(rf"(?<![\w./{MARK}-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?\[?{_VALUE}", re.IGNORECASE)
 """A name of which it is known that a figure follows, without a sign between."""
+BETWEEN_BARS = re.compile(rf"(?<=\| )(?P<name>{_WORD}) {_VALUE}(?= \||$)")
+"""Any name, in a line whose fields bars separate: `| KLD 0.5 |`."""
+ON_SAMPLES = re.compile(
+    rf"(?P<name>{_WORD}(?: {_WORD})?) of the (?:model|network|net)(?: on the(?: {MARK})? \w+ (?:images|samples|examples))?"
+    rf" ?:? {_VALUE}",
+    re.IGNORECASE,
+)
+"""`Test Accuracy of the model on the 10000 test images: 97.1 %`."""
 BEFORE = re.compile(rf"(?P<value>{MARK})(?P<percent>) (?P<name>avg loss)\b")
 """Darknet's `800.1 avg loss`."""
 OBJECTIVE = re.compile(
@@ -41,10 +50,10 @@ RULER = re.compile(r"[-=+|_ ]{5,}")
 FIGURE = re.compile(rf"{MARK}(?:[a-zA-Z%]{{0,3}}|/{MARK})")
 """A cell of a table: a number, with a unit, or of how many."""
 
-_UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!best_)(?<![\w/])"
+_UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!final )(?<!best_)(?<![\w/])"
 _COUNT = rf" ?[:=#]* ?[\[(]? ?(?P<count>{MARK})(?: ?(?:/|of) ?(?P<all>{MARK}))?[\])]?(?!\.?\w|%)"
 _WITHIN = rf"(?:[,:]? ?[\[(] ?| ?[:-] )(?P<step>{MARK}) ?/ ?(?P<batches>{MARK})(?P<share> \( ?{MARK} ?%\))? ?[\])]?"
-EPOCH = re.compile(rf"{_UNLESS}(?:epoch|ep)(?:\(\w+\))?{_COUNT}(?:{_WITHIN}(?![\w.]))?", re.IGNORECASE)
+EPOCH = re.compile(rf"{_UNLESS}(?:epoch|ep\.?)(?:\(\w+\))?{_COUNT}(?:{_WITHIN}(?![\w.]))?", re.IGNORECASE)
 EPOCH_AFTER = re.compile(rf"(?P<count>{MARK}) ?epoch\b|第 ?(?P<other>{MARK}) ?轮", re.IGNORECASE)
 EPOCH_BARE = re.compile(
     rf"(?:^|[{STAMP} |-])(?:train|val|valid|test)\w*:? (?P<count>{MARK}){_WITHIN}"
@@ -53,10 +62,12 @@ EPOCH_BARE = re.compile(
 )
 """`Train: 0 [50/1251 (4%)]`, `[0/5][50/1583]`."""
 STEP = re.compile(
-    rf"{_UNLESS}(?P<unit>global[_ ]step|step|iter|iteration|batch|round|episode)(?:\(\w+\))?{_COUNT}"
+    rf"{_UNLESS}(?P<unit>step|iter|iteration|batch|round|episode|up\.|(?:^|(?<=[{STAMP}|\]] ))steps)(?:\(\w+\))?{_COUNT}"
     rf"|第 ?(?P<other>{MARK}) ?步|(?P<batch>{MARK}) ?/ ?(?P<batches>{MARK}) batches\b",
     re.IGNORECASE,
 )
+GLOBAL_STEP = re.compile(rf"{_UNLESS}(?P<unit>global[_ ]?step)(?:\(\w+\))?{_COUNT}", re.IGNORECASE)
+"""Before a step within the epoch."""
 ROUND = re.compile(rf"^[{STAMP} |\[\]-]*(?:\[(?P<count>{MARK})\]:?|(?P<other>{MARK}):)(?= [^\W\d])")
 """`[10] train-logloss: ...`, as boosting prints its rounds."""
 NODE = re.compile(
@@ -65,9 +76,17 @@ NODE = re.compile(
     re.IGNORECASE,
 )
 BULLET = re.compile(rf"^[\s\-*•·├└─|>]+(?=[^\W\d]|{MARK}|第)")
-_PARTS = "|".join(word for words in SPLITS.values() for word in words if len(word) > 2)
-MARKER = re.compile(rf"(?<![\w./\\-])(?:(?P<word>{_PARTS})(?![\w./\\-])|(?P<set>(?:{_PARTS})-\w+)(?= \w))", re.I)
+_PARTS = "|".join(word for words in SPLITS.values() for word in words if len(word) > 2 and word != "learn")
+MARKER = re.compile(rf"(?<![\w./\\-])(?:(?P<word>{_PARTS})(?![\w./\\-]|::)|(?P<set>(?:{_PARTS})-\w+)(?= \w))", re.I)
 """A word of its own that says the part of the training: `train`, or of which set: `dev-clean`."""
+OF_VALIDATION = re.compile(r"\bcur(?:rent)? metrics?(?=[,:])|\bSaving dict for global step\b", re.I)
+"""Other words that say it of the validation, as PaddleOCR and estimators of TensorFlow have them."""
+IS_VALUE = re.compile(rf" ?[:=] ?{MARK}(?!\.?[\w/])")
+"""What follows a word that is itself a name with its value."""
+RECAP = re.compile(r"\bbest metrics?[,:]", re.I)
+"""Of a line that repeats what the best validation had."""
+LIST = re.compile(r"(?:^|[: ])(?P<fields>[^\s,:]+(?:,[^\s,:]+){2,})$")
+"""`copypaste: AP,AP50,AP75` and the line of values below it."""
 CONFIGURATION = re.compile(
     r"\b(?:namespace|\w*(?:config|args|arguments|hyperparameters|hparams|params)) ?[:=]? ?[({]", re.IGNORECASE
 )

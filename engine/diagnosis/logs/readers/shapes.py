@@ -6,7 +6,7 @@ Knows no numbers and no lines before it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from trainctl.engine.diagnosis.logs.names import Kind, meaning_of, step_unit
@@ -91,6 +91,8 @@ def shape_of(template: str) -> Shape:
 
 
 def _line(template: str) -> Shape:
+    if patterns.RECAP.search(template):
+        return NOTHING
     text, node = _cut(patterns.NODE, template)
     text, _ = _cut(patterns.BULLET, text)
     markers = markers_in(text)
@@ -99,9 +101,13 @@ def _line(template: str) -> Shape:
         text, epoch = _cut(patterns.EPOCH_AFTER, text)
     if epoch is None:
         text, epoch = _cut(patterns.EPOCH_BARE, text)
-    text, step = _cut(patterns.STEP, text)
+    text, step = _cut(patterns.GLOBAL_STEP, text)
+    text, inner = _cut(patterns.STEP, text)
+    step = step or inner
     pairs = pairs_in(template, text, markers)
     places = _places(template, epoch, step or (patterns.ROUND.match(text) if pairs else None))
+    if inner is not None and inner is not step:
+        places = replace(places, batches=_at(template, inner, "all", "batches"))
     if len(pairs) > 1 and patterns.CONFIGURATION.search(template):
         pairs, places = [pair for pair in pairs if meaning_of(pair.name).kind is Kind.WEIGHT], _Places()
     heading, has_figures = _heading(text, pairs)
@@ -114,7 +120,7 @@ def _line(template: str) -> Shape:
         heading=heading,
         has_figures=has_figures,
         header=() if pairs else _header(template),
-        cells=() if pairs else _cells(template),
+        cells=() if pairs and not patterns.LIST.search(template) else _cells(template),
         is_of_node=node is not None,
     )
     return NOTHING if shape == NOTHING else shape
@@ -183,7 +189,10 @@ def _is_no_name(field: str) -> bool:
 
 def _fields(template: str) -> list[str]:
     line = template.partition(BAR)[0].strip().removesuffix(":").strip("| ")
-    return [field.strip() for field in line.split("|")] if "|" in line else line.split()
+    if "|" in line:
+        return [field.strip() for field in line.split("|")]
+    listed = patterns.LIST.search(line)
+    return listed["fields"].split(",") if listed else line.split()
 
 
 def _cells(template: str) -> tuple[Cell, ...]:

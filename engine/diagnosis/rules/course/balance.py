@@ -61,6 +61,7 @@ def collapsed_posterior(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     if not divergences or is_of_policy(log):
         return Unchecked("no divergence of a variational network is named")
     recons = [one for one in log.of(Kind.TERM) if one.meaning.words & RECONSTRUCTIONS and one not in divergences]
+    recons += [one for one in log.of(Kind.OTHER) if one.meaning.words and one.meaning.words <= RECONSTRUCTIONS - {"r"}]
     if not recons:
         return Unchecked("no reconstruction is named beside the divergence")
     series, recon = divergences[0], recons[0]
