@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from functools import cache, lru_cache
 from pathlib import Path
 
-from trainctl.engine.languages.tables import Tables, digest, read_tables
+from trainctl.engine.languages.tables import PLURAL, Tables, digest, read_tables
 from trainctl.engine.languages.templates import FIGURE, Template, templates_of
 from trainctl.engine.languages.typography import joined
 
@@ -56,10 +56,15 @@ class Phrasebook:
     def __init__(self, language: str, tables: Tables) -> None:
         self.language = language
         self._tables = tables
-        every = [(one, text) for key, text in tables.phrases.items() for one in templates_of(key)]
         self._exact = {word: text for word, text in tables.words.items() if " " in word}
-        self._exact |= {one.literals[0]: text for one, text in every if not one.numbers}
-        known = [(one, text) for one, text in every if one.numbers]
+        every: list[_Known] = []
+        for key, text in tables.phrases.items():
+            if "{" in key or PLURAL in key:
+                every += [(template, text) for template in templates_of(key)]
+            else:
+                self._exact[key] = text
+        self._exact |= {template.literals[0]: text for template, text in every if not template.numbers}
+        known = [(template, text) for template, text in every if template.numbers]
         self._by_word = _by_rarest_word(known)
         self._endings = [(template, text) for template, text in known if template.is_ending]
         self._work = 0

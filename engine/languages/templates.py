@@ -16,6 +16,7 @@ from trainctl.engine.languages.tables import PLURAL
 FIGURE = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?%?|[-+−]?(?:nan|inf)")
 """As the rules print figures: 1,234, 0.69, −.5, 1e-05, 12%, nan."""
 _GAP = re.compile(r"\{(#?)(\d+)\}")
+_WHOLE_WORD = re.compile(r"(?<![\0A-Za-z])[A-Za-z]+(?![\0A-Za-z])")
 _WEAK, _SHORT = 6, 60
 """Of a template with fewer letters the gaps are short and hold no sentence: it would fit anything."""
 _SENTENCE = re.compile(r"[;:.] ")
@@ -56,13 +57,7 @@ class Template:
 
     def words(self) -> list[str]:
         """Whole words of its literals, which every text of it holds; none at a gap, where a word may go on."""
-        found: list[str] = []
-        for index, literal in enumerate(self.literals):
-            at_gap = (index > 0, index < len(self.literals) - 1)
-            for match in re.finditer(r"[A-Za-z]+", literal):
-                is_cut = (match.start() == 0 and at_gap[0]) or (match.end() == len(literal) and at_gap[1])
-                found += [] if is_cut else [match[0]]
-        return found
+        return _WHOLE_WORD.findall("\0".join(self.literals))
 
     def match(self, text: str) -> dict[int, str] | None:
         """What stands in the gaps, by their numbers; None: the text is not of this template.
@@ -139,6 +134,5 @@ def templates_of(english: str) -> Iterator[Template]:
         pieces = english.split(PLURAL)
         endings = ["s" if chosen >> bit & 1 else "" for bit in range(count)]
         text = "".join(piece + ending for piece, ending in zip(pieces, [*endings, ""], strict=True))
-        gaps = list(_GAP.finditer(text))
-        literals = tuple(_GAP.sub("\0", text).split("\0"))
-        yield Template(literals, tuple(bool(gap[1]) for gap in gaps), tuple(int(gap[2]) for gap in gaps))
+        parts = _GAP.split(text)
+        yield Template(tuple(parts[::3]), tuple(map(bool, parts[1::3])), tuple(map(int, parts[2::3])))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,10 @@ def test_a_piece_that_was_filled_up_keeps_its_width() -> None:
         assert cell_len(said_in_columns("  told apart from ")) == len("  told apart from ")
         assert said_in_columns("– not looked at  ") == "– 未看           "[: len("– 未看") + 12]
         assert align([[("where", ""), ("x", "")], [("q", ""), ("x", "")]])[1][1][0] == "q     "
+
+
+def test_english_needs_no_tables() -> None:
+    asked = "import sys; from trainctl.tui.cli import main; from trainctl.tui.cli.commands import explain, diagnose; "
+    asked += "explain.command('D101'); print([name for name in sys.modules if 'languages.' in name])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
