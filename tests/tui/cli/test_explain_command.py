@@ -24,6 +24,8 @@ def test_a_rule_is_explained_with_all_its_parts(capsys: pytest.CaptureFixture[st
     assert out == printed(capsys, "explain", "D101")
     lines = out.splitlines()
     assert lines[0] == "D101 single-class batches   error · sampler"
+    of_log = next(k for k, line in enumerate(lines[1:], 1) if line.startswith("D101 "))
+    lines = lines[:of_log]
     told = {line[2:18].strip(): line[18:] for line in lines[1:] if line[2:18].strip()}
     assert told["judges"] == "before training, records"
     assert told["tests"].endswith("X ~ Binomial(n, Σ p_c^B), below 1e-6.")

@@ -149,7 +149,9 @@ def test_what_cannot_be_mended_is_refused_in_one_line(
 ) -> None:
     (here / "a.csv").write_text("step,loss\n1,0.5\n2,nan\n3,nan\n")
     assert "a log has no configuration; name the one it is of" in complaint(capsys, "a.csv", "--fix")
-    assert "no setting mends N901" in complaint(capsys, "a.csv", "--preset", "balanced", "--fix")
+    zero = "".join(f"{step},{2 - step / 50:.3f},0.0\n" for step in range(1, 80))
+    (here / "b.csv").write_text("step,loss,accuracy\n" + zero)
+    assert "no setting mends E1008" in complaint(capsys, "b.csv", "--preset", "balanced", "--fix")
     assert "nothing was found to mend" in complaint(capsys, *OWN, "train.epochs=30", "train.batch_size=32", "--fix")
     assert "it writes one file" in complaint(capsys, *OWN, "--fix", "a.yaml", "b.yaml")
     monkeypatch.setenv("TRAINCTL__TRAIN__EPOCHS", "1")
