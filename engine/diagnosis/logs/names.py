@@ -146,7 +146,8 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
         return Kind.WEIGHT, _term([word for word in words if word != "weight"])
     if _is_rate(words):
         return Kind.LR, ""
-    if (("grad" in found or "gradient" in found) and "norm" in found) or words in (["gradnorm"], ["gnorm"], ["g", "norm"]):
+    is_norm = ("grad" in found or "gradient" in found) and "norm" in found
+    if is_norm or words in (["gradnorm"], ["gnorm"], ["g", "norm"]):
         return Kind.GRAD_NORM, ""
     if "update" in found and found & {"ratio", "weight", "weights", "data"}:
         return Kind.UPDATE_RATIO, ""

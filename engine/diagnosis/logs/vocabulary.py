@@ -17,7 +17,9 @@ SPLITS = {
 DEEP = 3
 """Slashes in a name from which on only the last part of it says what it is."""
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
-AVERAGES = _words("avg avr average mean running epoch step batch current cur meter smoothed raw ema final global so far")
+AVERAGES = _words(
+    "avg avr average mean running epoch step batch current cur meter smoothed raw ema final global so far"
+)
 FILLERS = _words(
     "the of at is in with on for and after info debug warning finished end ended done result results metrics"
 )

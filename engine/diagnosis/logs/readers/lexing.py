@@ -44,7 +44,8 @@ _NUMBERS = re.compile(
     r"(?<![\w.@])(?<!\w-)("
     r"[-+]?\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"
     r"|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-    r"|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:inity|INITY)?)(?!\w)(?! (?:iteration|step|batch|loss|value|gradient)(?:e?s)?\b))"
+    r"|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:inity|INITY)?)(?!\w)"
+    r"(?! (?:iteration|step|batch|loss|value|gradient)(?:e?s)?\b))"
 )
 
 

@@ -71,14 +71,24 @@ def pairs_in(template: str, text: str, markers: list[Marker]) -> list[Pair]:
         found = patterns.COCO.search(template)
         return [_pair(template, found, markers)] if found else []
     matches: list[re.Match[str]] = []
-    order = (patterns.OBJECTIVE, patterns.ON_SAMPLES, patterns.BEFORE, patterns.RATIO, patterns.IS, patterns.PAIR, patterns.BARE)
+    order = (
+        patterns.OBJECTIVE,
+        patterns.ON_SAMPLES,
+        patterns.BEFORE,
+        patterns.RATIO,
+        patterns.IS,
+        patterns.PAIR,
+        patterns.BARE,
+    )
     for pattern in order:
         found = list(pattern.finditer(text))
         matches += found
         for match in found:
             text = blank(text, match)
     if matches:
-        matches += [match for match in patterns.BETWEEN_BARS.finditer(template) if text.startswith(match[0], match.start())]
+        matches += [
+            match for match in patterns.BETWEEN_BARS.finditer(template) if text.startswith(match[0], match.start())
+        ]
     pairs = [_pair(template, match, markers) for match in sorted(matches, key=lambda match: match.start())]
     if any(pair.name == RUNTIME for pair in pairs):
         pairs = [replace(pair, name=SUMMARY.get(pair.name, pair.name)) for pair in pairs]

@@ -10,7 +10,7 @@ from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK, STAMP
 _WORD = r"[^\W\d][\w./@\u2019-]*(?:\([\w()]*\)|\[\w*\])?"
 _NAME = rf"(?<![\w./{MARK}-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: {MARK}(?=:)| \(\w+\)(?= ?[:=]))?)"
 _VALUE = rf"(?P<value>{MARK})(?P<percent>\s?%)?(?!\.?[\w{MARK}]|/|-[a-z]|:(?! ?{BAR}))"
-_SCORE = rf"(?:[- ]score)?(?: \((?:micro|macro|weighted)(?: avg)?\))?"
+_SCORE = r"(?:[- ]score)?(?: \((?:micro|macro|weighted)(?: avg)?\))?"
 _STEMS = (
     "acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|iou|map|grad_norm|gnorm|objf|objective|wer|cer|ter|ler|ppl|perplexity"
     "|reward|mse|mae|rmse|error|kl|logloss|psnr|ssim|bleu|elbo|nll|bce|precision|recall|learning rate"
@@ -27,7 +27,8 @@ BARE = re.compile(rf"(?<![\w./{MARK}-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?
 BETWEEN_BARS = re.compile(rf"(?<=\| )(?P<name>{_WORD}) {_VALUE}(?= \||$)")
 """Any name, in a line whose fields bars separate: `| KLD 0.5 |`."""
 ON_SAMPLES = re.compile(
-    rf"(?P<name>{_WORD}(?: {_WORD})?) of the (?:model|network|net)(?: on the(?: {MARK})? \w+ (?:images|samples|examples))?"
+    rf"(?P<name>{_WORD}(?: {_WORD})?) of the (?:model|network|net)"
+    rf"(?: on the(?: {MARK})? \w+ (?:images|samples|examples))?"
     rf" ?:? {_VALUE}",
     re.IGNORECASE,
 )
@@ -62,7 +63,8 @@ EPOCH_BARE = re.compile(
 )
 """`Train: 0 [50/1251 (4%)]`, `[0/5][50/1583]`."""
 STEP = re.compile(
-    rf"{_UNLESS}(?P<unit>step|iter|iteration|batch|round|episode|up\.|(?:^|(?<=[{STAMP}|\]] ))steps)(?:\(\w+\))?{_COUNT}"
+    rf"{_UNLESS}(?P<unit>step|iter|iteration|batch|round|episode|up\.|(?:^|(?<=[{STAMP}|\]] ))steps)"
+    rf"(?:\(\w+\))?{_COUNT}"
     rf"|第 ?(?P<other>{MARK}) ?步|(?P<batch>{MARK}) ?/ ?(?P<batches>{MARK}) batches\b",
     re.IGNORECASE,
 )
