@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.files import is_folder, is_there
+from trainctl.engine.files import is_file, is_folder, is_there
 from trainctl.engine.importing.foreign import Source
 from trainctl.engine.importing.sources.database import is_database, opened
 from trainctl.engine.importing.sources.folders import logs_below, own_log
@@ -45,6 +45,8 @@ def find_sources(path: Path) -> Sequence[Source]:
 
 
 def _in_file(path: Path) -> Sequence[Source]:
+    if not is_file(path):
+        raise UserError(f"{path} is neither a file nor a folder", "save what comes through a pipe, and name the file")
     if is_database(path):
         return _in_database(path)
     return wandb_sources(path) if is_wandb(path) else [log_source(path)]

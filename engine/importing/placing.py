@@ -166,7 +166,8 @@ def _counter(table: LogTable, rows: Ints, epochs: Ints) -> tuple[Floats, str, in
             return steps, "step", _length(table, told)
         if has_epochs or table.step_unit != "batch" or (np.diff(told) > 0).all():
             return _within_range(steps), table.step_unit if table.step_unit != "batch" else "step", 0
-    if epochs.any() and len(rows) and (np.diff(epochs[rows]) > 0).mean() >= MOSTLY:
+    rises = np.diff(epochs[rows]) > 0
+    if epochs.any() and len(rows) and (not len(rises) or rises.mean() >= MOSTLY):
         return np.where(epochs > 0, epochs, np.nan).astype(np.float64), "epoch", 0
     numbers = np.full(table.num_rows, np.nan)
     numbers[rows] = np.arange(1, len(rows) + 1)

@@ -9,7 +9,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ from trainctl.engine.runs.status import Status, write_status
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 
+OWN_SECTIONS = ("about", "provenance")
+"""Of our own `config.yaml`: there they say where values come from."""
 JUDGE_S = 10.0
 """How long the rules may read what was imported."""
 
@@ -233,9 +235,7 @@ def _config(image: Image) -> str:
     """The tool's settings as `config.yaml`, under the names it has for them."""
     from trainctl.engine.config.yamlfile import dump
 
-    values = {key: value for key, value in image.foreign.config.items() if key not in ("about", "provenance")}
-    head: Mapping[str, Any] = {"provenance": {"preset": preset_of(image)}}
-    return dump({**values, **head})
+    return dump({key: value for key, value in image.foreign.config.items() if key not in OWN_SECTIONS})
 
 
 def _last_step(image: Image) -> int:

@@ -162,7 +162,7 @@ def _best_rows(runs: Sequence[RunFacts], metric: str) -> list[CompareRow]:
     cannot_rank = is_loss or not has_one_validation(runs)
     return [
         figures_row(f"best {metric}", values, None if cannot_rank else lower),
-        _words("  at epoch", [str(one.epoch) if one else "" for one in reached]),
+        _words("  at epoch", [str(one.epoch) if one and one.epoch else "" for one in reached]),
         _words("  weights", [one.weights if one else "" for one in reached]),
     ]
 

@@ -102,7 +102,8 @@ def progress_figures(view: RunView) -> list[str]:
     total = f"/{status.total_steps}" if status.total_steps else ""
     share = f" {100 * view.step / status.total_steps:.0f}%" if status.total_steps else ""
     of = f"/{status.epochs}" if status.epochs else ""  # of a loop that is not ours it may not be known
-    figures = [f"epoch {status.epoch}{of}", f"step {view.step}{total}{share}"]
+    figures = [f"epoch {status.epoch}{of}"] if status.epoch or not view.step else []  # nor which one it is
+    figures.append(f"step {view.step}{total}{share}")
     if status.eta_s is not None and not view.is_over:
         figures.append(f"ETA {duration(status.eta_s)}")
     if status.steps_per_s > 0:

@@ -119,7 +119,8 @@ def _epoch(data: Mapping[str, Any]) -> str:
 
 def _validation(data: Mapping[str, Any]) -> str:
     words = f"val after {data['after']}" if data.get("after") else "val  "
-    parts = [f"epoch {data.get('epoch')}", words, figures(_mapping(data.get("raw")))]
+    epoch = [f"epoch {data.get('epoch')}"] if data.get("epoch") != 0 else []  # a log may count none
+    parts = [*epoch, words, figures(_mapping(data.get("raw")))]
     if data.get("ema"):
         parts.append(f"ema: {figures(_mapping(data['ema']))}")
     return "  ".join([*parts, *(["(best so far)"] if data.get("best") else [])])

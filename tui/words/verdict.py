@@ -202,7 +202,8 @@ def _ending(view: RunView, judged: Verdict | None) -> Verdict | None:
     if not view.state.is_over:
         return None
     best = view.summary.best if view.summary else None
-    measured = f"; best {best.metric} {short(best.value, 4)} in epoch {best.epoch}" if best else ""
+    when = f" in epoch {best.epoch}" if best and best.epoch else ""
+    measured = f"; best {best.metric} {short(best.value, 4)}{when}" if best else ""
     # How it ended says nothing of how well it went: that is for whoever looked.
     is_well = view.state is RunState.FINISHED and judged is not None and judged.severity is Severity.OK
     return Verdict(Severity.OK if is_well else Severity.NOTE, f"{exit_reason(view) or view.state.value}{measured}")

@@ -15,7 +15,7 @@ import numpy as np
 from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts, read_facts
 from trainctl.engine.diagnosis.logs.numbers import half_units
-from trainctl.engine.diagnosis.logs.roles import parse_roles
+from trainctl.engine.diagnosis.logs.roles import Role, parse_roles
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event
@@ -161,12 +161,17 @@ def _units(said: Any, values: Floats) -> Floats:
     least, most = float(bounds[0]), float(bounds[1])
     if least >= most or len(values) > EXACT:
         return np.full(len(values), most)
-    texts = values.astype(np.float32).astype(np.str_).tolist()
+    with np.errstate(over="ignore"):
+        texts = values.astype(np.float32).astype(np.str_).tolist()
     return np.clip(half_units(texts, values), least, most)
 
 
 def _facts(table: LogTable, roles: str) -> LogFacts:
+    """With the roles of the columns that the run keeps; what counted steps and epochs is in their place already."""
     try:
-        return read_facts(table, roles=parse_roles(roles) if roles else ())
-    except UserError:  # a role of a column that the run does not keep
-        return read_facts(table)
+        said = parse_roles(roles) if roles else ()
+    except UserError:  # somebody changed the file
+        said = ()
+    names = {name for column in table.columns for name in (column.name, column.full_name)}
+    kept = [(role, name) for role, name in said if name in names and role not in (Role.STEP, Role.EPOCH)]
+    return read_facts(table, roles=kept)

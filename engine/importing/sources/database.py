@@ -6,7 +6,9 @@ Knows no schema.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import open_regular
 
 MAGIC = b"SQLite format 3\0"
+VERSION, AHEAD = slice(18, 19), b"\2"
+"""Where the header says how the file is written, and that it is with a write-ahead log (SQLite, "file format")."""
 WAIT_S = 2.0
 """How long a writer that holds the database is waited for."""
 LONGEST = 16 << 20
@@ -39,17 +43,15 @@ def opened(path: Path) -> Generator[sqlite3.Connection]:
     Raises:
         UserError: it cannot be opened, is damaged, or held by a writer for too long; in what is done within as well.
     """
-    connection = None
     try:
-        connection = _connected(path)
-        yield connection
+        with _uri(path) as uri, contextlib.closing(_prepared(uri)) as connection:
+            yield connection
     except sqlite3.Error as err:
         is_held = "locked" in str(err) or "busy" in str(err)
         hint = "wait until its writer is done, or copy it" if is_held else "is it whole?"
         raise UserError(f"{path} cannot be read: {err}", hint) from err
-    finally:
-        if connection is not None:
-            connection.close()
+    except OSError as err:
+        raise UserError(f"{path} cannot be read: {err.strerror or err}", "check the disk") from err
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
@@ -68,18 +70,34 @@ def rows_of(connection: sqlite3.Connection, query: str, *values: Any) -> Iterato
 
 def companions(path: Path) -> tuple[Path, ...]:
     """The database and what its writer keeps beside it: it has grown when one of them changes."""
-    return (path, path.with_name(f"{path.name}-wal"))
+    return (path, _beside(path, "-wal"))
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f"{path.name}{ending}")
+
+
+@contextlib.contextmanager
+def _uri(path: Path) -> Generator[str]:
+    """How to open a database so that nothing is left beside it.
+
+    SQLite makes files for its write-ahead log where there are none, also for who only reads: so one without them is
+    opened as one that nobody changes, and one that lacks a part of them as a copy.
+    """
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    try:
-        return _prepared(uri)
-    except sqlite3.OperationalError as err:
-        if "unable to open" not in str(err) or not path.is_file():
-            raise
-        # In a folder where nothing can be written the shared memory of a write-ahead log cannot be made.
-        return _prepared(f"{uri}&immutable=1")
+    with open_regular(path) as file:
+        head = file.read(20)
+    log = _beside(path, "-wal")
+    if head[VERSION] != AHEAD or _beside(path, "-shm").exists():
+        yield uri
+    elif not log.exists() or not log.stat().st_size:
+        yield f"{uri}&immutable=1"
+    else:
+        with tempfile.TemporaryDirectory(prefix="trainctl-") as folder:
+            copy = Path(folder) / "copy.db"
+            shutil.copyfile(path, copy)
+            shutil.copyfile(log, _beside(copy, "-wal"))
+            yield f"file:{quote(str(copy))}?mode=ro"
 
 
 def _prepared(uri: str) -> sqlite3.Connection:

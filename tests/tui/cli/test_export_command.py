@@ -30,7 +30,7 @@ def test_csv_lands_in_the_working_directory_under_the_name_of_the_run(root: Path
     assert rows[0]["classes.open"] == "34"
 
 
-@pytest.mark.parametrize("to", ["csv", "jsonl", "parquet", "tensorboard"])
+@pytest.mark.parametrize("to", ["csv", "jsonl", "parquet", "tensorboard", "trackio"])
 def test_every_format_can_be_named(root: Path, capsys: pytest.CaptureFixture[str], to: str):
     assert run_command_line(["export", NAME, "--to", to, "--out", f"out-{to}"]) == 0
     assert f"wrote out-{to}" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +201,37 @@ def test_no_export_imports_torch(paths: RunPaths, tmp_path: Path, to: str):
     )
     words = [sys.executable, "-c", code, str(paths.root), str(tmp_path / "out")]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_trackio_has_a_row_for_each_step_and_validation(paths: RunPaths, tmp_path: Path):
+    out = tmp_path / "demo.db"
+    assert export_run(paths, "trackio", out, settings={"lr": 1e-3, "layers": (1, 2)}) == [out]
+    connection = sqlite3.connect(out)
+    rows = connection.execute("SELECT run_name, step, metrics FROM metrics ORDER BY id").fetchall()
+    ((config,),) = connection.execute("SELECT config FROM configs").fetchall()
+    connection.close()
+    assert [step for _, step, _ in rows] == [*range(1, STEPS + 1), 10, 20, 20]
+    assert {name for name, _, _ in rows} == {paths.root.name}
+    told = [json.loads(metrics) for _, _, metrics in rows]
+    assert told[3]["loss"] == "NaN"
+    assert told[4]["loss"] == "Infinity"
+    assert told[3]["grad_norm"] == "-Infinity"
+    assert told[0]["term/bce"] == 1.0
+    assert told[0]["lr/1"] == 1e-4
+    assert "clip" not in told[0]
+    assert told[-3:] == [
+        {"val/f1": 0.5, "val/auc": "NaN", "epoch": 1},
+        {"val/f1": 0.625, "epoch": 2},
+        {"val_ema/f1": 0.75, "epoch": 2},
+    ]
+    assert {key: value for key, value in json.loads(config).items() if key[0] != "_"} == {"lr": 1e-3, "layers": [1, 2]}
+
+
+def test_trackio_on_a_full_disk_is_said_in_a_line(paths: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("trainctl.engine.runs.export.trackio_format._write", refuse)
+    with pytest.raises(UserError, match="disk is full"):
+        export_run(paths, "trackio", tmp_path / "demo.db")
+    assert not list(tmp_path.glob("*demo.db*"))
