@@ -339,7 +339,8 @@ def _chosen(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
     for name, (value, *others) in given.items():
         arms = [value.body, value.orelse] if isinstance(value, ast.IfExp) else []
         words = [arm.value for arm in arms if isinstance(arm, ast.Constant) and isinstance(arm.value, str)]
-        if not others and len(words) == 2 and all(words) and not all(" " in word for word in words):
+        is_single = any(word and " " not in word for word in words) and all(words)
+        if not others and is_single and all(map(_is_text, arms)):
             yield name, value
 
 

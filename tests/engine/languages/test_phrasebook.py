@@ -126,9 +126,9 @@ def test_what_is_chinese_stays_as_it_is(text: str) -> None:
     ["a, " * 600, "(" * 1900, "x to " * 390, "; ".join(["loss rose from 1 to"] * 90), "a: b; c, d and e. " * 100],
 )
 def test_long_texts_take_no_time(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     CHINESE.say(text)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
 
 
 def test_an_entry_may_go_on_and_be_for_several_templates(tmp_path: Path) -> None:
