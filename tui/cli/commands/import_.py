@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +14,8 @@ from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from trainctl.tui.cli.output import print_json, say
 
 if TYPE_CHECKING:
+    from trainctl.engine.importing.foreign import Source
     from trainctl.engine.importing.keeping import Imported
-
-SEVERAL = 2
-"""Trainings from which on it is said which one is being read."""
 
 
 def command(
@@ -54,22 +52,34 @@ def command(
     if name and len(sources) > 1:
         raise UserError(f"--name {name}: there are {len(sources)} trainings", "name one of them, or leave it out")
     shelf = Shelf(runs_dir)
-    done, refused = list[Imported](), list[str]()
+    done: list[Imported] = []
+    refused: list[str] = []
+    for kept in _each(sources, lambda source: shelf.keep(source, columns, name, force=force)):
+        if isinstance(kept, UserError):
+            refused.append(str(kept))
+            continue
+        done.append(kept)
+        if not json:
+            say(*_lines(kept))
+    _tell(done, refused, json=json)
+    return ExitCode.OK if done else ExitCode.USAGE
+
+
+def _each(sources: Sequence[Source], keep: Callable[[Source], Imported]) -> Iterator[Imported | UserError]:
+    """What comes of each training, or of one among several why there is nothing.
+
+    Raises:
+        UserError: the only one cannot be imported.
+    """
     for number, source in enumerate(sources, 1):
-        if len(sources) >= SEVERAL and sys.stderr.isatty():
+        if len(sources) > 1 and sys.stderr.isatty():
             say(f"{number} of {len(sources)}: {source.name}", err=True)
         try:
-            one = shelf.keep(source, columns, name, force=force)
+            yield keep(source)
         except UserError as err:
             if len(sources) == 1:
                 raise
-            refused.append(str(err))
-            continue
-        done.append(one)
-        if not json:
-            say(*_lines(one))
-    _tell(done, refused, json=json)
-    return ExitCode.OK if done else ExitCode.USAGE
+            yield err
 
 
 def _tell(done: Sequence[Imported], refused: Sequence[str], *, json: bool) -> None:
