@@ -5,12 +5,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST := .cache/oldest
+ADAPTERS := .cache/adapters
 # Without pictures, which are those of one version of Textual and rich.
 OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/quality) \
   $(addprefix tests/tui/,cli run replay health words)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test setup check wheel oldest lint format bench bench-faults docs experiments clean
+.PHONY: run test setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
 
 run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
@@ -27,6 +28,9 @@ wheel: $(VENV)/.test-installed ## the part of `test` that builds the wheel, inst
 
 oldest: $(OLDEST)/.installed ## a part of the tests with the lowest versions that pyproject.toml promises (minutes)
 	$(OLDEST)/bin/python -m pytest -n auto -m "not slow" $(OLDEST_TESTS)
+
+adapters: $(ADAPTERS)/.installed ## watching in the trainers of others, with Lightning, transformers and Accelerate (minutes)
+	$(ADAPTERS)/bin/python -m pytest -n auto tests/adapters tests/engine/watch
 
 lint: setup
 	$(BIN)/ruff check .
@@ -58,6 +62,7 @@ $(BIN)/python:
 .cache/types/trainctl/__init__.py:
 	mkdir -p $(@D)
 	for name in engine tui presets; do ln -sfn ../../../$$name $(@D)/$$name; done
+	ln -sfn ../../../engine/adapters $(@D)/adapters
 	ln -sfn ../../../engine/front/__init__.py $@
 
 $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
@@ -79,6 +84,11 @@ $(VENV)/.bench-installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.docs-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_INSTALL) -e '.[docs]'
 	touch $@ $(VENV)/.run-installed
+
+$(ADAPTERS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(ADAPTERS)
+	$(ADAPTERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,adapters]'
+	touch $@
 
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)

@@ -50,3 +50,12 @@ def is_to_lead(environ: Mapping[str, str]) -> bool:
     if not ranks.is_alone or environ.get("WORLD_SIZE", "1") in ("", "1"):
         return ranks.leads
     return environ.get("RANK", environ.get("LOCAL_RANK", "0")) in ("", "0")
+
+
+def agreed(word: bool) -> bool:
+    """What the rank that leads says. All must ask, and wait for it; alone it is the word itself."""
+    if present_ranks().is_alone:
+        return word
+    said = [word]
+    dist.broadcast_object_list(said, src=0)
+    return said[0]

@@ -20,7 +20,7 @@ MOST_LINES = 50
 """Of a function."""
 MOST_FILES = 20
 """In a folder."""
-FRONT = {"trainctl.engine.front": "trainctl"}
+FRONT = {"trainctl.engine.front": "trainctl", "trainctl.engine.adapters": "trainctl.adapters"}
 """What is installed under another name than its place has."""
 FLAT = {"tui/widgets"}
 """Lists of like things, one a file, may be longer."""

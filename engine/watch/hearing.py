@@ -256,9 +256,9 @@ class Hearing:
             loop.after(boundary)
 
     @_harmless
-    def loader_begun(self, loader: DataLoader[Any], iterator: object) -> None:
+    def loader_begun(self, loader: DataLoader[Any], iterator: object, is_passed_on: bool) -> None:
         """See `moments.Listener`."""
-        self._passes.begun(loader, iterator)
+        self._passes.begun(loader, iterator, is_passed_on)
 
     @_harmless
     def fetched(self, iterator: object, batch: object, seconds: float) -> None:

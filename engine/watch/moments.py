@@ -8,7 +8,9 @@ somebody listens, and put back after. Knows nothing of what is made of what is h
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -45,8 +47,8 @@ class Listener(Protocol):
         """A gradient scaler has stepped the optimiser, or left the step out."""
         ...
 
-    def loader_begun(self, loader: DataLoader[Any], iterator: object) -> None:
-        """A pass over a loader begins."""
+    def loader_begun(self, loader: DataLoader[Any], iterator: object, is_passed_on: bool) -> None:
+        """A pass over a loader begins; whether somebody else's iteration passes its batches on, and may keep some."""
         ...
 
     def fetched(self, iterator: object, batch: object, seconds: float) -> None:
@@ -184,8 +186,10 @@ def _heard_iter(original: Callable[..., Any]) -> Callable[..., Any]:
     def begin(self: DataLoader[Any]) -> Any:
         iterator = original(self)
         if is_here():
+            caller = sys._getframe(1).f_code  # Accelerate's loaders begin one of torch's in their own `__iter__`
+            is_passed_on = caller.co_name == "__iter__" and bool(caller.co_flags & inspect.CO_GENERATOR)
             for listener in _listeners:
-                listener.loader_begun(self, iterator)
+                listener.loader_begun(self, iterator, is_passed_on)
         return iterator
 
     return begin

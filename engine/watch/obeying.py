@@ -19,7 +19,11 @@ from trainctl.engine.training.desk.control import POLL_S
 from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.watch.boundary import Boundary
 
-OwnCheckpoint = Callable[[], object]
+OwnWay = Callable[[], object]
+"""A function of the loop's; what it returns, if that is text, is said of it."""
+
+
+REFUSED = "refused: "
 
 
 class StopTraining(SystemExit):
@@ -35,13 +39,15 @@ class Orders:
 
     Attributes:
         on_checkpoint: the loop's own way to save itself; None: it named none.
+        on_validate: the loop's own way to validate; None: it named none.
         should_stop: whether somebody asked the run to stop.
         asks_to_stop: whether the loop looks at `should_stop`.
     """
 
     def __init__(self, desk: Callable[[], Desk], boundaries: Callable[[], Sequence[Boundary]]) -> None:
         self._find_desk, self._boundaries = desk, boundaries
-        self.on_checkpoint: OwnCheckpoint | None = None
+        self.on_checkpoint: OwnWay | None = None
+        self.on_validate: OwnWay | None = None
         self.should_stop = self.asks_to_stop = False
 
     @property
@@ -71,7 +77,7 @@ class Orders:
             case Verb.CHECKPOINT:
                 self._acknowledge(command, step, self._save(step))
             case Verb.VALIDATE:
-                self._acknowledge(command, step, "refused: the loop validates when it does")
+                self._acknowledge(command, step, self._call(self.on_validate, "on_validate", "validated by the loop"))
             case Verb.SET:
                 self._acknowledge(command, step, self._set(command.args))
 
@@ -85,14 +91,20 @@ class Orders:
         self.should_stop = True
 
     def _save(self, step: int) -> str:
-        if self.on_checkpoint is None:
-            return "refused: the loop named no on_checkpoint"
+        said = self._call(self.on_checkpoint, "on_checkpoint", "checkpoint written by the loop")
+        if not said.startswith(REFUSED):
+            self._desk.writer.event(EventKind.CHECKPOINT, step, which="the loop's own")
+        return said
+
+    def _call(self, way: OwnWay | None, name: str, done: str) -> str:
+        """What came of a function of the user's: what goes wrong in it must not end a training that works."""
+        if way is None:
+            return f"{REFUSED}the loop named no {name}"
         try:
-            self.on_checkpoint()
-        except Exception as err:  # the user's function: what goes wrong in it must not end a training that works
-            return f"refused: on_checkpoint failed: {kind_and_words(err)}"
-        self._desk.writer.event(EventKind.CHECKPOINT, step, which="the loop's own")
-        return "checkpoint written by the loop"
+            said = way()
+        except Exception as err:
+            return f"{REFUSED}{name} failed: {kind_and_words(err)}"
+        return said if isinstance(said, str) else done
 
     def _pause(self, step: int) -> None:
         self._desk.pulse.enter(RunState.PAUSED)
@@ -143,7 +155,8 @@ class Orders:
 def obeyed(orders: Orders) -> list[str]:
     """Verbs that mean something to this loop, for whoever shows keys."""
     known = [Verb.PAUSE, Verb.RESUME, Verb.STOP, Verb.SET]
-    return [str(verb) for verb in (*known, *([Verb.CHECKPOINT] if orders.on_checkpoint else []))]
+    own = {Verb.CHECKPOINT: orders.on_checkpoint, Verb.VALIDATE: orders.on_validate}
+    return [str(verb) for verb in (*known, *(verb for verb, way in own.items() if way is not None))]
 
 
 def log_traceback(paths: RunPaths, text: str) -> None:

@@ -25,17 +25,17 @@ class Pass:
     Args:
         loader: whose; None: nobody heard it begin.
         number: of passes begun in this process, so that of two the later one is known.
+        is_ahead: whether who iterates may fetch batches before they are trained on.
     """
 
-    def __init__(self, loader: DataLoader[Any] | None, number: int) -> None:
+    def __init__(self, loader: DataLoader[Any] | None, number: int, *, is_ahead: bool = False) -> None:
         # `for batch in DataLoader(...)` holds the iterator only. A loader with persistent workers holds its iterator,
         # by which this is held: it would never go.
         is_held = loader is None or not getattr(loader, "persistent_workers", False)
         self._held, self._loader = (loader, None) if is_held else (None, weakref.ref(loader))
         self.number = number
-        # A class that iterates its own way (Accelerate's) holds batches back; torch's own gives what it fetches.
-        self.is_ahead = loader is not None and type(loader).__iter__ is not DataLoader.__iter__
-        self.waiting: deque[Seen] = deque(maxlen=MOST_AHEAD if self.is_ahead else MOST_SKIPPED)
+        self.is_ahead = is_ahead
+        self.waiting: deque[Seen] = deque(maxlen=MOST_AHEAD if is_ahead else MOST_SKIPPED)
 
     @property
     def loader(self) -> DataLoader[Any] | None:
@@ -83,12 +83,18 @@ class Passes:
         self._numbers = itertools.count(1)
         self._unknown = BatchReader()
 
-    def begun(self, loader: DataLoader[Any], iterator: object) -> None:
-        """A pass over a loader begins; what the one before held back is not trained on any more."""
+    def begun(self, loader: DataLoader[Any], iterator: object, is_passed_on: bool) -> None:
+        """A pass over a loader begins; what the one before held back is not trained on any more.
+
+        Args:
+            loader: whose.
+            iterator: that fetches.
+            is_passed_on: whether somebody else passes the batches on, and may hold some back.
+        """
         before = self._newest[loader]() if loader in self._newest else None
         if before is not None:
             before.waiting.clear()
-        turn = self._of[iterator] = Pass(loader, next(self._numbers))
+        turn = self._of[iterator] = Pass(loader, next(self._numbers), is_ahead=is_passed_on)
         self._newest[loader] = weakref.ref(turn)
 
     def of(self, iterator: object) -> Pass:

@@ -26,6 +26,12 @@ class SilentWatch:
     def on_checkpoint(self, save: Callable[[], object]) -> None:
         """Nothing."""
 
+    def on_validate(self, validate: Callable[[], object]) -> None:
+        """Nothing."""
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Nothing."""
+
     def flush(self) -> None:
         """Nothing."""
 

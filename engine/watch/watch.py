@@ -35,6 +35,7 @@ from trainctl.engine.watch.columns import Columns, Step, decide
 from trainctl.engine.watch.hearing import HEARING
 from trainctl.engine.watch.loop import WatchedLoop
 from trainctl.engine.watch.moments import is_here
+from trainctl.engine.watch.notebooks import end_with_cell
 from trainctl.engine.watch.obeying import Orders, StopTraining, log_traceback, obeyed
 from trainctl.engine.watch.rows import Rows
 from trainctl.engine.watch.run import WatchedRun, ending_of, say
@@ -69,7 +70,7 @@ class Watch:
         succeed: Callable[[], None] | None = None,
     ) -> None:
         self._succeed = succeed
-        self._open_run, self._config, self._kinds = open_run, config, dict(kinds)
+        self._open_run, self._config, self._kinds = open_run, dict(config), dict(kinds)
         self._opened: WatchedRun | None = None
         self._epochs, self._total_steps = epochs, total_steps
         self._pid = os.getpid()
@@ -85,6 +86,7 @@ class Watch:
         HEARING.join(self._loop, self._loop.boundaries)
         ALIVE.append(self)
         _hook_endings()
+        end_with_cell(self)
 
     @property
     def _run(self) -> WatchedRun:
@@ -158,9 +160,25 @@ class Watch:
         """Say which epoch begins, 1 for the first. Only needed where no DataLoader does."""
         self._loop.told_epoch = number
 
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Plain values to be kept with the run beside those that `watch` was given, before the first steps."""
+        self._config |= config
+
     def on_checkpoint(self, save: Callable[[], object]) -> None:
-        """Name the loop's own way to save itself: it is called between two steps when a checkpoint is asked for."""
+        """Name the loop's own way to save itself: it is called between two steps when a checkpoint is asked for.
+
+        Args:
+            save: what it returns, if that is text, is said to whoever asked.
+        """
         self._orders.on_checkpoint = save
+
+    def on_validate(self, validate: Callable[[], object]) -> None:
+        """Name the loop's own way to validate: it is called between two steps when somebody asks for that.
+
+        Args:
+            validate: as above.
+        """
+        self._orders.on_validate = validate
 
     def flush(self) -> None:
         """Wait until every step so far is in the file; for whoever reads it in the same process."""
