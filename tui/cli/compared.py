@@ -132,7 +132,8 @@ def _judgements(columns: Sequence[Column]) -> Iterator[Sequence[Cell]]:
 def _measured_at(column: Column) -> str:
     """At which scale and over how many epochs: a document speaks of the full one."""
     scales = {run.scale for run in column.facts if run.scale}
-    epochs = {str((run.config or {}).get("train.epochs")) for run in column.facts if run.config}
+    told = ((run.config or {}).get("train.epochs") for run in column.facts)
+    epochs = {str(number) for number in told if number is not None}
     words = [f"{' and '.join(sorted(scales))} scale"] if scales else []
     words += [f"{' and '.join(sorted(epochs))} epochs"] if epochs else []
     return f"measured at {', '.join(words)}" if words else ""

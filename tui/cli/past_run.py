@@ -44,6 +44,9 @@ def past_run(ref: str, runs_dir: Path, data: Path | None, overrides: list[str], 
     meta = read_meta(paths)
     if meta is None:
         raise UserError(f"{paths.root} has no meta.json, it never started", "start a new run")
+    if "imported_from" in meta:
+        words = f"{paths.root} was imported: it has no network, and no configuration of ours"
+        raise UserError(words, "ui, compare, diagnose, tail and export open it")
     resolved = with_overrides(running(trust=trust).load_resolved(paths.config), overrides)
     recorded = meta.get("data")
     return PastRun(resolved, data or (Path(recorded) if recorded else None), paths)

@@ -37,6 +37,28 @@ def test_a_log_becomes_a_run_that_every_command_opens(here: Path, capsys: Captur
     assert "step 199" in out
 
 
+def test_what_needs_a_network_or_a_configuration_of_ours_says_why_not(here: Path, capsys: Capture) -> None:
+    write_mlflow(here / "mlflow.db", {"a": course(30)}, {"lr": "0.001"})
+    assert run_command_line(["import", "mlflow.db"]) == 0
+    capsys.readouterr()
+    commands = (
+        *(["run", "--resume", "mlflow-a"], ["run", "--fork", "mlflow-a"], ["evaluate", "mlflow-a"]),
+        *(["diagnose", "mlflow-a", "--preflight"], ["export", "mlflow-a", "--to", "onnx"]),
+    )
+    for words in commands:
+        assert run_command_line(words) == 2, words
+        assert "was imported: it has no network" in capsys.readouterr().err
+
+
+def test_its_steps_are_told_without_the_times_that_nobody_knows(here: Path, capsys: Capture) -> None:
+    write_csv(here / "a.csv", course(5))
+    assert run_command_line(["import", "a.csv"]) == 0
+    capsys.readouterr()
+    assert run_command_line(["tail", "csv-a", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["time"] for one in told if one["kind"] == "step"] == [None] * 5
+
+
 def test_a_second_time_it_says_so(here: Path, capsys: Capture) -> None:
     write_csv(here / "good.csv", course(20))
     assert run_command_line(["import", "good.csv"]) == 0

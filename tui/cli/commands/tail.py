@@ -83,7 +83,7 @@ def show_json(reader: RunReader, items: Iterable[Item]) -> None:
         assert layout is not None
         for block in _in_blocks(group):
             for data in step_objects(block, layout):
-                say_json({"kind": "step", "step": data["step"], "time": data["time"], "data": data})
+                say_json({"kind": "step", "step": data["step"], "time": data.get("time"), "data": data})
 
 
 def _in_blocks(records: Iterator[Any]) -> Iterator[Records]:
