@@ -29,7 +29,7 @@ class WeightFacts:
     is_table: bool
     """Whether its rows are looked up, so that most of them rest."""
     is_uniform: bool
-    """Whether after the steps all its rows are the same, of several."""
+    """Whether its rows, of several, were all the same at first and moved by the same."""
 
     @property
     def measure(self) -> float:
@@ -37,9 +37,19 @@ class WeightFacts:
         return max(self.size, self.usual)
 
     @property
-    def weight_of_gradient(self) -> float:
-        """Largest gradient in terms of what a relative change of the weights does to the loss."""
+    def weight_at_first(self) -> float:
+        """What a relative change of the weights does to the loss, by the gradient of the first step."""
+        return self.gradient_first * self.measure * math.sqrt(self.numel)
+
+    @property
+    def weight_at_most(self) -> float:
+        """The same by the largest gradient of the steps."""
         return self.gradient_most * self.measure * math.sqrt(self.numel)
+
+    @property
+    def ratio(self) -> float:
+        """The first update in terms of the weights."""
+        return self.update_first / self.measure
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,18 @@ class TrialFacts:
     clip: float | None = None
     why_short: str = ""
     """Why it ended before its last step; empty: it did not."""
+
+    @property
+    def reached(self) -> tuple[WeightFacts, ...]:
+        """Matrices to which a gradient came, of whatever size, that are no tables."""
+        return tuple(w for w in self.weights if not w.is_table and w.gradient_most == w.gradient_most)
+
+    @property
+    def highest(self) -> float:
+        """The largest loss in terms of the first; infinite where one was not finite; NaN: unknown."""
+        if not self.losses or not self.losses[0]:
+            return math.nan
+        return max(value if math.isfinite(value) else math.inf for value in self.losses) / abs(self.losses[0])
 
     @property
     def fell(self) -> float:

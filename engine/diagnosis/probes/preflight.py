@@ -89,7 +89,7 @@ def gather(
         probes.ask("overlap", lambda: _overlap(splits, media_missing, deadline))
     if "batch" in wanted and "sampler" not in probes.failures:
         probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
-    if "trial" in wanted and "batch" in probes.found:
+    if "trial" in wanted and sampler is not None and not media_missing and "batch" not in probes.failures:
         probes.ask("trial", lambda: measure_trial(task, splits, device, deadline))
     if "relation" in wanted and not media_missing:
         probes.ask("relation", lambda: measure_relation(task, splits))

@@ -32,7 +32,8 @@ STEPS, LEAST, BUDGET_S = 12, 4, 4.0
 """Steps that are made; the fewest, whatever they take; and the time after which no further one begins."""
 FRESH = 0.3
 """Root mean square of a fresh layer's weights times the root of its inputs: torch's own start has .58."""
-SAME, ZERO = 1e-6, 1e-12
+SAME, SAME_MOVE, ZERO = 1e-6, 1e-3, 1e-12
+"""Differences, in terms of the largest value, that are rounding: of values, and of differences of values."""
 
 
 @dataclass
@@ -179,19 +180,18 @@ class Trial:
 
     def _facts(self, weight: _Weight) -> WeightFacts:
         now, known = weight.param.detach(), [value for value in weight.gradients if value == value]
-        rows = now.flatten(1)
-        spread = float((rows - rows[:1]).abs().max()) if len(rows) > 1 else math.inf
+        moved = now - weight.before
         return WeightFacts(
             name=weight.name,
             numel=now.numel(),
             size=_rms(weight.before),
-            usual=FRESH / math.sqrt(rows.shape[1]),
+            usual=FRESH / math.sqrt(now.flatten(1).shape[1]),
             gradient_first=weight.gradients[0] if weight.gradients else math.nan,
             gradient_most=max(known, default=math.nan),
             update_first=weight.update_first,
-            moved=_rms(now - weight.before),
+            moved=_rms(moved),
             is_table=_is_table(self.bench.model, weight.name),
-            is_uniform=spread <= SAME * float(now.abs().max()) if bool(now.isfinite().all()) else False,
+            is_uniform=_has_equal_rows(weight.before, SAME) and _has_equal_rows(moved, SAME_MOVE),
         )
 
     def _gives_one_answer(self, batch: Batch) -> bool:
@@ -265,6 +265,14 @@ def _varies(tensor: Tensor) -> bool:
     values = tensor.double()
     apart = float((values - values[:1]).abs().max())
     return apart > SAME * float(values.abs().max()) + ZERO
+
+
+def _has_equal_rows(tensor: Tensor, rounding: float) -> bool:
+    """Whether all units have the same weights; of one unit nothing can be told."""
+    rows = tensor.flatten(1)
+    if len(rows) < 2 or not bool(rows.isfinite().all()):
+        return False
+    return float((rows - rows[:1]).abs().max()) <= rounding * float(rows.abs().max())
 
 
 def _is_table(model: nn.Module, name: str) -> bool:
