@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.trainfault import rival_logs, rival_worker
+from benchmarks.trainfault.cases import all_cases
 from benchmarks.trainfault.rival_input import prepare
 from benchmarks.trainfault.rival_labels import BY_RIVAL, FAMILIES, OURS, families, plausible
 from benchmarks.trainfault.rivals import GRADES, PYTHON, Grade, Label, Rivals
@@ -131,8 +132,10 @@ def test_a_kind_of_fault_that_there_is_not_is_refused() -> None:
         families("nan slowness")
 
 
-def test_our_codes_are_those_of_the_catalogue() -> None:
-    assert set(OURS) <= set(every_rule())
+def test_our_codes_are_those_of_the_catalogue_and_every_truth_of_a_planted_fault_has_kinds() -> None:
+    truths = {code for case in all_cases().values() for code in case.near}
+    assert truths <= set(OURS) <= set(every_rule()) | truths
+    assert all(OURS.values())
     assert plausible("trainctl", "R801") == {"overfitting"}
     assert plausible("trainctl", "X999") == set()
 
