@@ -45,7 +45,7 @@ class TensorFacts:
     num_constant: int | None = None
     """Of these, how many have one and the same value in every sample."""
     zeros: float | None = None
-    """Share of the values that are 0."""
+    """Share of the values of the others that are 0."""
 
     @property
     def is_constant(self) -> bool:

@@ -48,6 +48,11 @@ class ScheduleFacts:
         """Sum of the rates of all steps."""
         return float(self.rates.mean()) * self.num_steps if len(self.rates) else 0.0
 
+    @property
+    def adds_up(self) -> float:
+        """What the steps of a constant gradient come to, in terms of steps without momentum."""
+        return 1 / max(1 - self.momentum, 1 / max(self.num_steps, 1))
+
     def share_after(self, level: float) -> float:
         """Share of the run behind the last step whose rate is above `level`."""
         above = np.flatnonzero(self.rates > level)

@@ -48,8 +48,8 @@ class WeightFacts:
 
     @property
     def ratio(self) -> float:
-        """The first update in terms of the weights."""
-        return self.update_first / self.measure
+        """The first update in terms of the weights; NaN where these are all 0."""
+        return self.update_first / self.measure if self.measure else math.nan
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class DecayFacts:
 
     def equilibrium(self, rate: float) -> float:
         """Size at which a decoupled decay takes off what updates of random direction add: u / √(2·lr·λ)."""
-        return self.update / math.sqrt(2 * rate * self.coefficient)
+        shrinks = 2 * rate * self.coefficient
+        return self.update / math.sqrt(shrinks) if shrinks > 0 else math.inf
 
 
 @dataclass(frozen=True)

@@ -110,11 +110,12 @@ def _with_columns(name: str, tensor: Tensor) -> TensorFacts:
     columns = tensor.unsqueeze(1) if dim == 0 else tensor.transpose(1, dim)
     rows = columns.flatten(2) if columns.dim() > 2 else columns[:, :, None]
     is_constant = (rows == rows[:1]).all(2).all(0)
+    varying = rows[:, ~is_constant]
     return replace(
         facts,
         num_columns=len(is_constant),
         num_constant=int(is_constant.sum()),
-        zeros=1 - int(tensor.count_nonzero()) / tensor.numel(),
+        zeros=1 - int(varying.count_nonzero()) / varying.numel() if varying.numel() else 0.0,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -25,6 +26,13 @@ class LossCall:
     input_shape: tuple[int, ...]
     target_shape: tuple[int, ...]
     """Empty: a scalar, or none."""
+    target_mean: float = math.nan
+    """Of targets that are quantities; NaN: they are classes."""
+    target_std: float = math.nan
+    out_of_reach: float = 0.0
+    """Share of the targets beyond what the activation can give that made the answers."""
+    class_weights: tuple[float, ...] = ()
+    """Weight of each class in a cross-entropy; empty: none is given."""
 
     @property
     def num_classes(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -29,6 +30,10 @@ SAME_VALUES = frozenset({"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqu
                          "Transpose", "T", "Clone", "Alias", "Expand", "ToCopy", "Index", "Unbind"})  # fmt: skip
 """Operations of autograd that change no value."""
 NODE = re.compile(r"_?(\w+?)Backward\d*")
+RANGES = {"softmax": (0.0, 1.0), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}
+"""What an activation can give."""
+REACH = 0.01
+"""Share of the range by which a target must be beyond it."""
 MAKERS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid", "Tanh": "tanh", "Relu": "relu"}
 
 
@@ -56,7 +61,8 @@ class LossCalls:
     def _loss(self, call: Call) -> None:
         given, target = call.argument(0, "input"), call.argument(1, "target")
         if len(self.found) < MOST_CALLS and isinstance(given, Tensor) and given.numel():
-            self.found.append(_facts(call.name, given, target, call.output))
+            facts = _facts(call.name, given, target, call.output)
+            self.found.append(replace(facts, **_of_target(facts, target), class_weights=_class_weights(call)))
 
     def _difference(self, call: Call) -> None:
         """An answer less its target, as many write a squared error: one of the two has a gradient."""
@@ -91,6 +97,25 @@ def _facts(name: str, given: Tensor, target: Any, output: Any) -> LossCall:
         input_shape=tuple(given.shape),
         target_shape=tuple(target.shape) if isinstance(target, Tensor) else (),
     )
+
+
+def _of_target(facts: LossCall, target: Any) -> dict[str, float]:
+    if not isinstance(target, Tensor) or not target.is_floating_point() or not target.numel():
+        return {}
+    values = target.detach().double()
+    low, high = RANGES.get(facts.made_by, (-math.inf, math.inf))
+    margin = REACH * (high - low) if math.isfinite(high - low) else REACH * float(values.abs().max())
+    outside = (values < low - margin) | (values > high + margin)
+    return {
+        "target_mean": float(values.mean()),
+        "target_std": float(values.std(unbiased=False)),
+        "out_of_reach": float(outside.double().mean()),
+    }
+
+
+def _class_weights(call: Call) -> tuple[float, ...]:
+    weight = call.argument(2, "weight") if call.name in ("cross_entropy", "nll_loss") else None
+    return tuple(weight.detach().double().tolist()) if isinstance(weight, Tensor) and weight.dim() == 1 else ()
 
 
 def maker(tensor: Tensor) -> str:

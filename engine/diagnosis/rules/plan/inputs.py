@@ -12,8 +12,11 @@ from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Un
 
 SPARSE = 0.95
 """Share of zeros from which on an input is a table of what is present, whose columns are small by nature."""
+RARE = 0.75
+"""The same among the columns that vary: those that never do may stand for what these data do not have."""
 CONSTANT_SHARE, WORTH_A_WORD = 0.5, 0.1
 """Of the columns of a tensor, from which on a source may not have been read; and from which on it is worth a word."""
+TINY = 1e-300
 STANDARDISE = Fix("standardise it by the training split: (x − mean) / std of each feature or channel")
 
 
@@ -70,7 +73,7 @@ def _size(entry: EntryFacts) -> Hit | None:
         where=_where(entry),
         why=f"what it gives differs by {entry.spread:.2g} from sample to sample; {why}",
         fix=STANDARDISE,
-        figures={"scale": entry.scale, "spread": entry.spread, "excess": abs(math.log(entry.scale))},
+        figures={"scale": entry.scale, "spread": entry.spread, "excess": abs(math.log(max(entry.scale, TINY)))},
         because=("D107", "D108"),
     )
 
@@ -120,8 +123,8 @@ def _column(entry: EntryFacts) -> Hit | None:
 )
 def constant_input(data: DataFacts) -> Answer:
     """A tensor of the training split that is the same for every sample; or more than half of the columns of one that
-    are, unless it is 95 % zeros. From a tenth of the columns on it is an information. At least 8 samples; indices and
-    masks are not asked.
+    are, unless the others are 75 % zeros. From a tenth of the columns on it is an information. At least 8 samples;
+    indices and masks are not asked.
 
     Costs: nothing can be learnt from it, and at use it may not be constant.
     Do: look at the loader: a source that was not read, a field that was overwritten, one file read for all.
@@ -137,7 +140,7 @@ def constant_input(data: DataFacts) -> Answer:
 def _constant(tensor: TensorFacts) -> Hit | None:
     num_columns, constant = tensor.num_columns or 0, tensor.num_constant or 0
     share = constant / num_columns if num_columns else 0.0
-    is_sparse = (tensor.zeros or 0.0) >= SPARSE and share < 1
+    is_sparse = (tensor.zeros or 0.0) >= RARE
     if share < WORTH_A_WORD or is_sparse:
         return None
     is_grave = share > CONSTANT_SHARE

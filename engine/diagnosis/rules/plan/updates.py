@@ -136,7 +136,7 @@ def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts) -> An
         return Unchecked("needs a matrix that is trained, and a first step with a rate above 0")
     if not (math.isfinite(trial.first_fall) and math.isfinite(trial.losses[0]) and trial.losses[0]):
         return Unchecked("the loss or its gradient is not finite, see N901")
-    steps = schedule.total / trial.rates[0] / (1 - schedule.momentum)
+    steps = schedule.total / trial.rates[0] * schedule.adds_up
     ratio = float(np.median([w.ratio for w in weights]))
     falls, moves = trial.first_fall * steps / abs(trial.losses[0]), ratio * steps
     if not ratio > 0 or falls >= NOTHING_FALLS or moves >= NOTHING_MOVES:
@@ -166,9 +166,9 @@ def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts) -> An
     cost=Cost.BATCH,
 )
 def clip_below_norm(trial: TrialFacts, schedule: ScheduleFacts) -> Answer:
-    """A clip below a twentieth of the gradient norm in all of the first steps. A warning where the optimiser does not
-    divide by the gradient's size and the clipped steps of the whole run move the weights by less than a tenth; else an
-    information. A clip a thousand times above all of them never acts, which is a hint.
+    """A clip below a twentieth of the gradient norm in all of the first steps. A warning where the clipped
+    steps of the whole run move the weights by less than a tenth; else an information: an optimiser that divides by the
+    gradient's size hardly notices. A clip a thousand times above all of them never acts, which is a hint.
 
     Costs: steps are as long as the clip says, whatever the gradient: the rate means something else.
     Do: clip at the norm of an ordinary step, or not at all.
@@ -195,8 +195,8 @@ def clip_below_norm(trial: TrialFacts, schedule: ScheduleFacts) -> Answer:
     if least <= FAR_ABOVE * clip or not weights or not trial.rates or not trial.rates[0] > 0:
         return None
     ratio = float(np.median([w.ratio for w in weights]))
-    moves = ratio * schedule.total / trial.rates[0] / (1 - schedule.momentum)
-    is_grave = not schedule.is_adaptive and moves < CRAWLS
+    moves = ratio * schedule.total / trial.rates[0] * schedule.adds_up
+    is_grave = moves < CRAWLS
     return Hit(
         severity=Severity.WARNING if is_grave else Severity.INFO,
         confidence=Confidence.LIKELY,
@@ -261,7 +261,7 @@ def _horizon(decay: DecayFacts, schedule: ScheduleFacts) -> float:
         return decay.coefficient * schedule.total
     if schedule.is_adaptive:
         return schedule.total / decay.size if decay.size > 0 else 0.0
-    return decay.coefficient * schedule.total / (1 - schedule.momentum)
+    return decay.coefficient * schedule.total * schedule.adds_up
 
 
 def _hit(plan: PlanFacts, schedule: ScheduleFacts, decay: DecayFacts, horizon: float, why: str) -> Hit:

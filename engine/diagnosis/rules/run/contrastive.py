@@ -249,7 +249,7 @@ def collapsed_embedding(
             *causes.not_single_class(sampler),
             *causes.not_the_positives(sampler),
         ),
-        because=("D107",),
+        because=("D107", "D108", "D106", "G708", "G706", "G704"),
     )
 
 
