@@ -1,6 +1,8 @@
 """A loop of Accelerate's, watched without a word and with the tracker: as it was, every step, its own norms."""
 
 # pyright: reportMissingImports=false
+# The package is optional: where it is missing, nothing of it has a type.
+# pyright: reportUnknownParameterType=false
 from __future__ import annotations
 
 import json

@@ -1,6 +1,8 @@
 """The trainer of transformers, watched without a word and with the callback: as it was, every step, its own norms."""
 
 # pyright: reportMissingImports=false, reportUntypedBaseClass=false
+# The package is optional: where it is missing, nothing of it has a type.
+# pyright: reportUnknownParameterType=false
 from __future__ import annotations
 
 import json
