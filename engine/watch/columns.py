@@ -19,6 +19,8 @@ from trainctl.engine.watch.boundary import Boundary, Measured
 from trainctl.engine.watch.term_weights import TermWeights
 
 TOTAL = "loss"
+PARTS = ("term", "weight")
+"""Of the name of a term's fields."""
 GRAPHS: Mapping[str, TermKind] = {
     "NllLoss": "cross_entropy",
     "BinaryCrossEntropy": "binary_cross_entropy",
@@ -46,6 +48,8 @@ class Step:
     in_graph: frozenset[str] = frozenset()
     """Of the logged, what has a gradient."""
     labels: Sequence[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list[Any])
+    num_samples: int = 0
+    """Of the batches that were trained on; 0: none was seen."""
 
 
 def sort_logged(steps: Sequence[Step]) -> Logged:
@@ -125,10 +129,9 @@ def decide(
         logged = Logged((), (*logged.terms, *logged.scalars))
     terms = logged.terms
     has_own_loss = bool(terms) and any(_losses(step, one) for step in steps for one in totals)
-    if not terms:
-        terms = (TOTAL,) if len(totals) == 1 else tuple(f"{TOTAL}.{boundary.name}" for boundary in totals)
-    found = kind_of_graph(graph)
-    told: dict[str, TermKind] = {TOTAL: found} if found is not None and terms == (TOTAL,) else {}
+    terms = terms or ((TOTAL,) if len(totals) == 1 else tuple(f"{TOTAL}.{boundary.name}" for boundary in totals))
+    found = kind_of_graph(graph) if terms == (TOTAL,) else None
+    told: dict[str, TermKind] = {} if found is None else {TOTAL: found}
     groups = _group_names(boundaries)
     rates = {one.name: _num_groups(one, steps) for one in boundaries[: 1 if is_in_parts(boundaries) else None]}
     layout = RecordLayout(
@@ -140,9 +143,10 @@ def decide(
         scalars=logged.scalars,
         kinds={**told, **{name: kind for name, kind in kinds.items() if name in terms}},
         frozen=_frozen(boundaries),
+        unmeasured=_unmeasured(terms, steps, has_terms=bool(logged.terms)),
     )
     first = [_first(boundary, steps) for boundary in boundaries]
-    kept = [rate for part in first[: len(rates)] for rate in (part.rates if part else [])]
+    kept = [rate for part in first[: len(rates)] if part is not None for rate in part.rates]
     plan = RowPlan(
         layout=layout,
         group_of=tuple(layout.groups.index(name) for name in groups),
@@ -158,6 +162,10 @@ def decide(
 def is_in_parts(boundaries: Sequence[Boundary]) -> bool:
     """Whether the optimisers are parts of one, each stepping within the backward pass as its gradient is there."""
     return len(boundaries) > 1 and all(boundary.is_inner for boundary in boundaries)
+
+
+def _total_names(totals: Sequence[Boundary]) -> tuple[str, ...]:
+    return (TOTAL,) if len(totals) == 1 else tuple(f"{TOTAL}.{boundary.name}" for boundary in totals)
 
 
 def _totals(boundaries: Sequence[Boundary], steps: Sequence[Step]) -> tuple[Boundary, ...]:
@@ -188,6 +196,13 @@ def _group_names(boundaries: Sequence[Boundary]) -> list[str]:
         names = [boundary.meter.groups[place] for place in boundary.meter.group_of]
         found += names if is_one else [f"{boundary.name}.{name}" for name in names]
     return found
+
+
+def _unmeasured(terms: Sequence[str], steps: Sequence[Step], *, has_terms: bool) -> tuple[str, ...]:
+    """Fields that hold nothing: no backward pass was heard and no term is logged; no batch came from a loader."""
+    is_heard = any(part is not None and part.losses for step in steps for part in step.measured.values())
+    total = () if is_heard or has_terms else ("loss", *(f"{part}.{name}" for part in PARTS for name in terms))
+    return (*total, *(() if any(step.num_samples for step in steps) else ("batch_size", "data_s")))
 
 
 def _frozen(boundaries: Sequence[Boundary]) -> tuple[str, ...]:

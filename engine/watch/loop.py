@@ -243,6 +243,7 @@ class WatchedLoop:
             logged={name: _mean(values) for name, values in now.logged.items()} if now.logged else {},
             in_graph=frozenset(now.in_graph),
             labels=[seen.labels for seen in now.batches if seen.labels is not None],
+            num_samples=sum(seen.size for seen in now.batches),
         )
         note = Note(
             step=self.step,
@@ -251,7 +252,7 @@ class WatchedLoop:
             data_s=sum(seen.wait_s for seen in now.batches),
             step_s=now.ended - self._ended,
             clip=math.nan if clip is None else clip,
-            batch_size=sum(seen.size for seen in now.batches),
+            batch_size=step.num_samples,
         )
         self._ended = now.ended
         self.rows.add(step, note, now.ratio)

@@ -151,7 +151,7 @@ class RecordScan:
                 self._take(records[start : min(start + chunk, end)], layout)
 
     def _take(self, records: Records, layout: RecordLayout) -> None:
-        is_bad = bad_steps(records)
+        is_bad = bad_steps(records, layout)
         if is_bad.any():
             self._num_bad += int(is_bad.sum())
             if self._first_bad is None:
@@ -174,9 +174,10 @@ class RecordScan:
             self._max_norm = float(np.fmax(self._max_norm, finite.max()))
 
 
-def bad_steps(records: Records) -> Mask:
+def bad_steps(records: Records, layout: RecordLayout | None = None) -> Mask:
     """Steps that were not finite, without those that a gradient scaler skipped by design; shape (n,)."""
-    loss_bad = ~np.isfinite(records["loss"])
+    is_known = layout is None or "loss" not in layout.unmeasured
+    loss_bad = ~np.isfinite(records["loss"]) & is_known
     gradient_bad = records["nonfinite"] > 0
     has_scaler = np.isfinite(records["amp_scale"])
     return loss_bad | (gradient_bad & ~has_scaler)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.store import StepReader
 from trainctl.engine.runs.summary import read_summary
 
 STEPS = 40
@@ -263,3 +264,23 @@ def test_a_validation_is_an_event_and_the_summary_knows_the_best(tmp_path: Path)
     assert (summary.best.metric, summary.best.epoch) == ("accuracy", 2)
     assert summary.best.value == pytest.approx(0.9)
     assert [event.step for event in events_of(paths) if event.kind is EventKind.VALIDATION] == [2, 4, 6]
+
+
+def test_what_nobody_tells_is_unmeasured_and_no_fault(tmp_path: Path) -> None:
+    begin, end = watched(tmp_path)
+    model = nn.Linear(6, 2)
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    begin(opt)
+    x, y = data().tensors
+    for _ in range(20):
+        loss = nn.functional.cross_entropy(model(x), y)
+        for p, grad in zip(model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True):
+            p.grad = grad
+        opt.step()
+    paths = end()
+    layout = StepReader(paths).layout
+    assert layout is not None
+    assert layout.unmeasured == ("loss", "term.loss", "weight.loss", "batch_size", "data_s")
+    assert (records_of(paths)["grad_norm"] > 0).all()
+    summary = read_summary(paths)
+    assert summary is not None and not summary.findings
