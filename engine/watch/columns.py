@@ -164,10 +164,6 @@ def is_in_parts(boundaries: Sequence[Boundary]) -> bool:
     return len(boundaries) > 1 and all(boundary.is_inner for boundary in boundaries)
 
 
-def _total_names(totals: Sequence[Boundary]) -> tuple[str, ...]:
-    return (TOTAL,) if len(totals) == 1 else tuple(f"{TOTAL}.{boundary.name}" for boundary in totals)
-
-
 def _totals(boundaries: Sequence[Boundary], steps: Sequence[Step]) -> tuple[Boundary, ...]:
     """Those whose steps follow a backward pass of their own: the others step for the same loss."""
     found = tuple(one for one in boundaries if any(_losses(step, one) for step in steps)) or tuple(boundaries)

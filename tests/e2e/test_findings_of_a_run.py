@@ -90,5 +90,6 @@ def test_a_run_is_judged_anew_at_the_end_of_each_sitting(capsys: pytest.CaptureF
     before = train("Leaky")
     assert run_command_line(["run", "--resume", "latest", "train.epochs=14"]) == ExitCode.OK
     after = json.loads((Path("runs") / "latest" / "summary.json").read_text())
-    assert [one["code"] for one in after["findings"]] == [one["code"] for one in before["findings"]] == ["D104"]
+    for summary in (before, after):
+        assert [one["code"] for one in summary["findings"] if one["severity"] != "info"] == ["D104"]
     assert after["findings"][0]["step"] == 280

@@ -97,7 +97,8 @@ def validation_from_elsewhere(relation: RelationFacts) -> Answer:
     simple learner learns from the training samples does not hold for those of the validation: less than .6 of the score
     that either split reaches by itself, a stretch of it from the rest, so that persons or days of their own explain it
     not. Or, where there is nothing to answer, a learner tells the inputs of the splits apart (area .95) and those of
-    the halves of training not, and their means are .3 deviations apart.
+    the halves of training not, and their means are .3 deviations apart. Where the halves of training are told apart
+    themselves (area above .75), as photographs of different things, only the first is said.
 
     Costs: the validation measures something else than what is learnt; the best checkpoint is chosen by it.
     Do: print one batch of each side by side: range, order of columns, units, preprocessing, source.
@@ -108,6 +109,8 @@ def validation_from_elsewhere(relation: RelationFacts) -> Answer:
     learnt, shift = relation.learnt, relation.shift
     if shift is None:
         return Unchecked("too few samples, or inputs that cannot be compared")
+    if shift.within > ALIKE:
+        return Unchecked("the halves of training are as different: its samples are of several origins")
     if min(relation.total_train, relation.total_val) >= ENOUGH and not 1 / OFF_SCALE < shift.scale < OFF_SCALE:
         return _elsewhere(shift, f"its inputs deviate {shift.scale:.3g} times as much as those of training; ")
     if learnt is not None and learnt.within >= LEARNABLE:

@@ -20,6 +20,8 @@ LITTLE, RATHER_LITTLE = 0.35, 0.6
 """Of the score within a split, up to which nothing comes over from the other; of few columns some does by chance."""
 MOST_UNLIKE, SIMILAR = 10.0, 5.0
 """Ratio of the shares of a class in the two splits, from which on their scores are of different questions."""
+ORIGINS = 0.75
+"""Area at which a learner tells the halves of training apart, above which they are of different things."""
 SAME_INPUTS = 0.8
 """Area under the curve of a learner that tells the splits apart, up to which their inputs are alike."""
 GRAVE_NOISE, SOME_NOISE = 0.15, 0.05
@@ -42,7 +44,8 @@ def mismatched_answers(relation: RelationFacts) -> Answer:
     A simple learner is asked left-one-out within each split, and from one to the other; scores are 0 at chance and 1
     where all is right. One side at .3 or more, the other at chance within four standard errors: its labels or targets
     stand beside other inputs than their own. Or both can be answered, one from the other cannot, and after an exchange
-    of classes, one for one, it can (.8 of it). Where neither split can be answered nothing is said.
+    of classes, one for one, it can (.8 of it). Where neither split can be answered nothing is said, nor where the
+    halves of training are of different origins (told apart with an area above .75), as photographs of different things.
 
     Costs: shuffled in training nothing is learnt but by heart; shuffled or numbered otherwise in the validation
     nothing good is seen there.
@@ -53,8 +56,9 @@ def mismatched_answers(relation: RelationFacts) -> Answer:
     if learnt is None or learnt.unlike > MOST_UNLIKE:
         return Unchecked(CANNOT if learnt is None else "the splits have their classes in too different shares")
     train, val = max(learnt.train, learnt.train_apart), max(learnt.val, learnt.val_apart)
-    able = max(train, val)
-    if able < LEARNABLE:
+    if relation.shift is not None and relation.shift.within > ORIGINS:
+        return Unchecked("the halves of training are of different origins: what one teaches need not hold elsewhere")
+    if max(train, val) < LEARNABLE:
         return Unchecked(CANNOT)
     is_renumbered = learnt.renumbered >= RENUMBERED * learnt.within and learnt.across < LITTLE * learnt.renumbered
     if learnt.within >= LEARNABLE and is_renumbered:

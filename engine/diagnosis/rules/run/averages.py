@@ -28,7 +28,7 @@ def frozen_average(monitor: MonitorFacts, records: RecordFacts) -> Answer:
     Costs: what is validated is the network as it was when the average began: mostly random weights. The best
     checkpoint, early stopping and a plateau that look at it are blind.
     Do: update the average after each step (in a loop of your own: ema.update()), and its buffers with it.
-    Follows from: N901.
+    Follows from: N901, S1101.
     """
     raw, averaged = monitor.raw[-VALIDATIONS:], monitor.averaged[-VALIDATIONS:]
     if not averaged:
@@ -46,5 +46,5 @@ def frozen_average(monitor: MonitorFacts, records: RecordFacts) -> Answer:
         why="no average of weights that move stands still to the last digit: it is not updated",
         fix=Fix("update the average after each step, and its buffers with it; until then validate the trained weights"),
         figures={"averaged": averaged[-1], "raw": raw[-1]},
-        because=("N901",),
+        because=("N901", "S1101"),
     )

@@ -24,7 +24,7 @@ START, LATE = 0.1, 0.9
     "O617",
     "ended while it still learned",
     section="optimiser and schedule",
-    severity=Severity.WARNING,
+    severity=Severity.INFO,
     precedence=Precedence.CAPACITY,
     cost=Cost.RECORDS,
 )
@@ -32,7 +32,8 @@ def still_learning(ending: EndFacts, records: RecordFacts, plan: PlanFacts | Non
     """Of a run that ended by itself: each of its last two quarters brought more than 15 % of all that the training loss
     has fallen, and the learning rate was still above half of its highest.
 
-    A rate that was brought down on the way has said that this is the end; such a run is left alone.
+    Information: a run may be short on purpose. A rate that was brought down on the way has said that this is the end;
+    such a run is left alone.
 
     Costs: the result is worth less than the same training would be after twice the steps.
     Do: train longer, in epochs or in updates: a smaller batch, less accumulation.
@@ -46,7 +47,7 @@ def still_learning(ending: EndFacts, records: RecordFacts, plan: PlanFacts | Non
         return None
     first, third, last = ending.levels[0], ending.levels[3], ending.levels[4]
     return Hit(
-        severity=Severity.WARNING,
+        severity=Severity.INFO,
         confidence=Confidence.LIKELY,
         summary=f"the last quarter of the steps brought {ending.late:.0%} of all that was learned",
         where=f"the training loss: {first:.4g} at first, {third:.4g} after three quarters, {last:.4g} at the end",

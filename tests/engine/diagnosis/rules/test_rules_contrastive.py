@@ -133,8 +133,8 @@ def test_a_split_of_one_class_is_the_cause_not_the_sampler_nor_the_positives() -
 @pytest.mark.parametrize("bias", [1.0, 0.0], ids=["all the same", "all zero"])
 def test_a_last_layer_of_zeros_is_found_as_a_collapse_with_the_others_ruled_out(bias: float) -> None:
     found = examine(ContrastiveToy(model=lambda: Embedder(weight=0.0, bias=bias)))
-    assert primary(found) == "K403"
-    assert found["K403"].confidence == "proven"
+    assert primary(found) == "G708", "units that are all the same are why"
+    assert found["K403"].confidence == "proven" and found["K403"].consequence_of == "G708"
     assert found["K403"].figures["loss"] == pytest.approx(math.log(35), abs=1e-4)
     ruled_out = ", ".join(found["K403"].ruled_out)
     assert "D103 split (12 classes, 40 to 40 samples each)" in ruled_out
