@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import warnings
 from typing import Any
 
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(0, verbose=False)
     x, y = load_digits(return_X_y=True)
     images, labels = torch.tensor(x, dtype=torch.float32) / 16, torch.tensor(y)
