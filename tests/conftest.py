@@ -1,9 +1,13 @@
-"""For all tests: no deadline on property tests, because a busy machine is not a bug; folders of the tests' own."""
+"""For all tests: no deadline on property tests, because a busy machine is not a bug; folders of the tests' own; what
+commands print with `--json` is what docs/json.md says."""
 
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+from json_page import checked
+
+from trainctl.tui.cli import main
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
@@ -15,4 +19,12 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documented_json() -> Generator[None]:
+    """Wherever a test runs a command with `--json`, its output is held against the page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "_run", checked(main._run))
         yield

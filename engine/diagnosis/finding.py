@@ -121,7 +121,7 @@ class Finding:
     """Code of the finding that explains this one."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `--json`."""
+        """Plain data for `--json`, where a figure that is not finite is null, as everywhere."""
         return {
             "code": self.code,
             "name": self.name,
@@ -131,14 +131,18 @@ class Finding:
             "consequence_of": self.consequence_of,
             "where": self.where,
             "why": f"{self.summary}: {self.why}",
-            "figures": {name: _strict(value) for name, value in self.figures.items()},
+            "figures": {name: value if _is_finite(value) else None for name, value in self.figures.items()},
             "ruled_out": list(self.ruled_out),
             "fix": {"text": self.fix.text, "set": None if self.fix.set is None else dict(self.fix.set)},
         }
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data from which `from_plain` makes an equal finding, but for what orders causes."""
-        return {**self.to_json(), "section": self.section, "summary": self.summary}
+        """Plain data from which `from_plain` makes an equal finding, but for what orders causes.
+
+        Figures that are not finite are words: whoever shows the finding tells NaN from infinity.
+        """
+        figures = {name: value if _is_finite(value) else str(value) for name, value in self.figures.items()}
+        return {**self.to_json(), "figures": figures, "section": self.section, "summary": self.summary}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Finding:
@@ -271,6 +275,5 @@ def verdict_of(severities: Iterable[Severity], *, is_enough: bool) -> Verdict:
     return Verdict.NOTHING if is_enough else Verdict.UNDECIDED
 
 
-def _strict(value: float | int | str) -> float | int | str:
-    """JSON has no NaN and no infinity: they become words."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+def _is_finite(value: float | int | str) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

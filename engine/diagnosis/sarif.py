@@ -103,7 +103,7 @@ def _result(
     finding: Finding, indices: Mapping[str, int], places: Mapping[str, Place], book: Phrasebook
 ) -> dict[str, Any]:
     """§3.27: one finding. Everything of `--json` that SARIF has no word for is a property."""
-    said = finding.to_json()
+    said = finding.to_plain()
     parts = (finding.name, finding.summary, finding.why, finding.where, finding.fix.text)
     text = book.fill("{1}: {2}: {3}. Where: {4}. Fix: {5}.", *map(book.say, parts))
     place = places.get(finding.code)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trainctl.tui.cli.output import SCHEMA
+
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
     from trainctl.tui.cli.compared import Compared
@@ -20,6 +22,7 @@ def as_json(compared: Compared, metric: str, *, promised: bool) -> dict[str, Any
 
     facts = compared.facts
     found: dict[str, Any] = {
+        "schema": SCHEMA,
         "runs": [_run_json(path, run) for path, run in zip(compared.paths, facts, strict=True)],
         "figures": [
             {"name": row.label.strip(), "values": list(row.values), "best": sorted(row.best)}

@@ -5,6 +5,7 @@ Knows no command beyond the table in `table.py`.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.tui.cli.live.loading import loading_shown
+from trainctl.tui.cli.output import only_documents
 from trainctl.tui.cli.table import COMMANDS, CommandEntry
 
 WrongUsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
@@ -115,7 +117,7 @@ def run_group(argv: Sequence[str]) -> int:
         KeyboardInterrupt: the user interrupted it.
     """
     try:
-        with loading_shown():
+        with loading_shown(), only_documents() if _wants_documents(argv) else contextlib.nullcontext():
             result = typer.main.get_command(app).main(list(argv), prog_name="trainctl", standalone_mode=False)
     except WrongUsageError as err:
         raise UserError(_usage_message(err)) from err
@@ -124,6 +126,11 @@ def run_group(argv: Sequence[str]) -> int:
     except typer.Abort as err:
         raise KeyboardInterrupt from err
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _wants_documents(argv: Sequence[str]) -> bool:
+    """Whether JSON is asked of a command that prints it when it is done; `run` parts its lines from others itself."""
+    return "--json" in argv and argv[0] != "run"
 
 
 def _usage_message(err: Any) -> str:

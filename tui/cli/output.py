@@ -7,10 +7,11 @@ printed goes through `tui.plain`: names and messages can come from anybody's fil
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, TextIO
 
 import typer
 
@@ -23,8 +24,26 @@ GAP = 2
 LEAST_ROOM = 16
 """A last piece with fewer columns than this is left to the terminal to wrap."""
 
+SCHEMA = 1
+"""Version of what `--json` prints (docs/json.md)."""
+
 Cell = tuple[str, str]
 """Text and its rich style (empty: none)."""
+
+_documents: list[TextIO] = []
+"""Where JSON goes; empty: to standard output, like everything."""
+
+
+@contextlib.contextmanager
+def only_documents() -> Generator[None]:
+    """Within, standard output has JSON and nothing else: what anybody prints, such as a task of the user's, goes to
+    standard error."""
+    _documents.append(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _documents.pop()
 
 
 def print_lines(lines: Iterable[Sequence[Cell]]) -> None:
@@ -64,7 +83,7 @@ def say_json(value: Any) -> None:
     """Print one line of strict JSON, see `to_plain`."""
     from trainctl.engine.runs.atomic import to_json
 
-    typer.echo(escaped_json(to_json(value)))
+    _echo_document(to_json(value))
 
 
 def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
@@ -86,7 +105,11 @@ def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:
 
 def print_json(value: Any) -> None:
     """Print one JSON document. A number that JSON lacks (infinity, NaN) becomes null."""
-    typer.echo(escaped_json(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)))
+    _echo_document(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _echo_document(text: str) -> None:
+    typer.echo(escaped_json(text), file=_documents[-1] if _documents else None)
 
 
 def tell(**progress: Any) -> None:

@@ -50,7 +50,7 @@ def test_the_json_has_exactly_the_keys_of_the_schema() -> None:
     assert [finding["code"] for finding in document["findings"] if finding["primary"]] == ["D103"]
 
 
-def test_figures_that_are_not_finite_become_words() -> None:
+def test_figures_that_are_not_finite_are_null_for_scripts_and_words_for_the_cockpit() -> None:
     found = Finding(
         "N901",
         "n",
@@ -64,7 +64,8 @@ def test_figures_that_are_not_finite_become_words() -> None:
         {"loss": float("nan")},
         (),
     )
-    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["figures"] == {"loss": "nan"}
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["figures"] == {"loss": None}
+    assert json.loads(json.dumps(found.to_plain(), allow_nan=False))["figures"] == {"loss": "nan"}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_the_text_says_balance_batches_tensors_and_samples(capsys: pytest.Captur
 def test_json_is_one_document_with_pictures(capsys: pytest.CaptureFixture[str]):
     assert run_command_line([*WORDS, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert list(found) == ["title", "balance", "sampler", "tensors", "samples"]
+    assert list(found) == ["schema", "title", "balance", "sampler", "tensors", "samples"]
     picture = found["samples"]["samples"][0]["image"]
     assert (picture["height"], picture["width"]) == (24, 48)
 

@@ -13,7 +13,7 @@ import typer
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import configured
 from trainctl.tui.cli.options import Json, OverridableOptions
-from trainctl.tui.cli.output import print_json, print_meant, tell
+from trainctl.tui.cli.output import SCHEMA, print_json, print_meant, tell
 
 WIDTH = 100
 """Columns that the text takes at most."""
@@ -44,7 +44,7 @@ def command(options: DataOptions) -> None:
         if options.progress:
             tell(section=name, found=section)
     if options.json:
-        print_json({"title": wanted.title, **sections})
+        print_json({"schema": SCHEMA, "title": wanted.title, **sections})
     else:
         _print(wanted.title, sections)
 

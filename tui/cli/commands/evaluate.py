@@ -28,7 +28,7 @@ from trainctl.tui.cli.options import (
     data_assignments,
     named_run,
 )
-from trainctl.tui.cli.output import Cell, align, print_lines, say, say_json
+from trainctl.tui.cli.output import SCHEMA, Cell, align, print_lines, say, say_json
 from trainctl.tui.cli.past_run import trained_run
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def command(
 
 def _as_json(path: Path, found: Evaluation) -> dict[str, Any]:
     about = found.trained.about
-    facts: dict[str, Any] = {"checkpoint": path, "weights": found.trained.weights}
+    facts: dict[str, Any] = {"schema": SCHEMA, "checkpoint": path, "weights": found.trained.weights}
     facts |= {"epoch": about["epoch"], "step": about["step"], "split": found.part, "samples": found.num_samples}
     facts |= {"metrics": found.metrics, "notes": found.notes}
     return facts | _classes_as_json(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainctl.tui.cli.options import Json, Lang
-from trainctl.tui.cli.output import GAP, Cell, print_json, print_meant
+from trainctl.tui.cli.output import GAP, SCHEMA, Cell, print_json, print_meant
 from trainctl.tui.words.language import in_language, said, speaking
 
 if TYPE_CHECKING:
@@ -35,20 +35,23 @@ def _explain(code: str, lang: str | None, *, as_json: bool) -> None:
     from trainctl.engine.diagnosis.explanation import explain, find_code
 
     found = find_code(code)
-    explanations, presets = explain(found), _presets_with(found)
     if as_json:
-        print_json(in_language(_as_data(found, explanations, presets), lang))
+        print_json(in_language(explanation_json(found), lang))
         return
+    explanations, presets = explain(found), _presets_with(found)
     for index, one in enumerate(explanations):
         print_meant([*([()] if index else []), *_lines(one, presets)])
 
 
-def _as_data(code: str, explanations: list[Explanation], presets: list[str]) -> dict[str, Any]:
+def explanation_json(code: str) -> dict[str, Any]:
+    """The rules of a code as plain data."""
+    from trainctl.engine.diagnosis.explanation import explain
+
     rules = [
         {**one.to_json(), "test": " ".join(map(said, one.test)), "try": [words for words, _ in _tries(one)]}
-        for one in explanations
+        for one in explain(code)
     ]
-    return {"code": code, "rules": rules, "presets": presets}
+    return {"schema": SCHEMA, "code": code, "rules": rules, "presets": _presets_with(code)}
 
 
 def _lines(one: Explanation, presets: list[str]) -> list[tuple[Cell, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,8 @@ from trainctl.engine.files import is_file, is_there
 from trainctl.engine.importing.passing import Passing
 from trainctl.engine.runs.export.export import ExportFormat, export_run
 from trainctl.engine.runs.index import find_run
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, RunsDir, Trust, Weights
-from trainctl.tui.cli.output import say
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Checkpoint, Json, RunsDir, Trust, Weights
+from trainctl.tui.cli.output import SCHEMA, print_json, say
 from trainctl.tui.cli.past_run import checkpoint_of_run, trained_run
 from trainctl.tui.run.names import short_names
 
@@ -57,6 +58,7 @@ def command(
     weights: Weights = "",
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Write every step of a run and its validations as CSV, JSON lines, Parquet, TensorBoard events or for trackio.
 
@@ -66,25 +68,53 @@ def command(
     if to is not Format.TENSORBOARD and out is not None and is_there(out) and not is_file(out):
         raise UserError(f"{out} is no file", "name one with --out")  # --force would replace a device as well
     if to is Format.ONNX:
-        say(_export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust))
-        return
-    if to in (Format.STATE_DICT, Format.SAFETENSORS):
-        say(_export_weights(run, runs_dir, checkpoint, weights, out, to, overwrite=force))
-        return
+        done = _export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust)
+    elif to in (Format.STATE_DICT, Format.SAFETENSORS):
+        done = _export_weights(run, runs_dir, checkpoint, weights, out, to, overwrite=force)
+    else:
+        _refuse_network_options(to, checkpoint, weights)
+        done = _export_records(run, runs_dir, out, to, overwrite=force)
+    if json:
+        print_json(done.as_json(to))
+    else:
+        say(*done.lines)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    run: str
+    files: Sequence[Path]
+    lines: Sequence[str]
+    """The same in words."""
+    network: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Of a network or its weights: which they are."""
+
+    def as_json(self, to: Format) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        files = [str(path.absolute()) for path in self.files]
+        return {"schema": SCHEMA, "run": self.run, "to": str(to), "files": files, **self.network}
+
+
+def _refuse_network_options(to: Format, checkpoint: str, weights: str) -> None:
     if checkpoint != "best" or weights:
         raise UserError(
             f"--checkpoint and --weights choose a network, not records to write as {to}",
             "use --to onnx, state_dict or safetensors",
         )
+
+
+def _export_records(run: str, runs_dir: Path, out: Path | None, to: Format, *, overwrite: bool) -> Exported:
     with Passing(runs_dir) as passing:
         paths, name = _records(run, runs_dir, passing)
         settings = _settings(paths) if to is Format.TRACKIO else None
         target = out or default_out(name, to)
-        written = export_run(paths, ExportFormat(to), target, overwrite=force, settings=settings)
-    for path in written:
-        say(f"wrote {path}")
+        written = export_run(paths, ExportFormat(to), target, overwrite=overwrite, settings=settings)
+    lines = [f"wrote {path}" for path in written]
     if to is Format.TRACKIO:
-        say(f"look at it with: TRACKIO_DIR={target.absolute().parent} trackio show --project {target.stem}")
+        lines.append(f"look at it with: TRACKIO_DIR={target.absolute().parent} trackio show --project {target.stem}")
+    return Exported(paths.root.name, list(written), lines)
 
 
 def _settings(paths: RunPaths) -> Mapping[str, Any]:
@@ -117,8 +147,8 @@ def default_out(name: str, to: Format) -> Path:
 
 def _export_weights(
     run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, to: Format, *, overwrite: bool
-) -> str:
-    """Write the weights alone; what was written, in a line. No code of the run's task is needed, so none runs."""
+) -> Exported:
+    """Write the weights alone. No code of the run's task is needed, so none runs."""
     paths, source = checkpoint_of_run(run, runs_dir, checkpoint, weights)
 
     from trainctl.engine.training.weights_file import export_weights
@@ -128,13 +158,15 @@ def _export_weights(
     done = export_weights(source, kind, path, weights=weights, overwrite=overwrite)
     text = f"wrote {path}  {done['tensors']} tensors, {done['parameters']:,} values"
     left = f"; left out, being no tensors: {', '.join(done['left_out'])}" if done["left_out"] else ""
-    return f"{text}  ({done['weights']} weights of epoch {done['epoch']}, {source.name}){left}"
+    line = f"{text}  ({done['weights']} weights of epoch {done['epoch']}, {source.name}){left}"
+    network = {"checkpoint": str(source.absolute()), "weights": done["weights"], "epoch": done["epoch"]}
+    return Exported(paths.root.name, [path], [line], network)
 
 
 def _export_network(
     run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, *, overwrite: bool, trust: bool
-) -> str:
-    """Write the network; what was written, in a line."""
+) -> Exported:
+    """Write the network."""
     past, source = trained_run(run, runs_dir, checkpoint, weights, overrides=["runtime.device=cpu"], trust=trust)
 
     from trainctl.engine.training.restore import restore
@@ -144,7 +176,10 @@ def _export_network(
     about = trained.task.export_onnx(trained.model, path, overwrite=overwrite)
     shapes = " -> ".join(_shapes(about[side]) for side in ("inputs", "outputs"))
     left = f"; left out: {about['left_out']}" if about.get("left_out") else ""
-    return f"wrote {path}  {shapes}  ({trained.weights} weights of epoch {trained.about['epoch']}, {source.name}){left}"
+    epoch = trained.about["epoch"]
+    line = f"wrote {path}  {shapes}  ({trained.weights} weights of epoch {epoch}, {source.name}){left}"
+    network = {"checkpoint": str(source.absolute()), "weights": trained.weights, "epoch": epoch}
+    return Exported(past.paths.root.name, [path], [line], network)
 
 
 def _shapes(tensors: Mapping[str, Sequence[object]]) -> str:

@@ -12,7 +12,7 @@ from trainctl.engine.errors import UserError
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.options import Json, OverridableOptions
-from trainctl.tui.cli.output import say, say_json, tell
+from trainctl.tui.cli.output import SCHEMA, say, say_json, tell
 
 if TYPE_CHECKING:
     from trainctl.engine.optim.lr_finder import RangeTest
@@ -47,7 +47,7 @@ def command(options: LrFindOptions) -> None:
     if options.json:
         from trainctl.engine.runs.atomic import to_plain
 
-        say_json(to_plain(result) | about)
+        say_json({"schema": SCHEMA, **to_plain(result), **about})
     else:
         say(*_report(result, present))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainctl.tui.cli.configured import resolve_options
 from trainctl.tui.cli.options import Data, Json, Overrides, ScaleName, Set, Task, all_overrides
-from trainctl.tui.cli.output import Cell, align, print_json, print_lines
+from trainctl.tui.cli.output import SCHEMA, Cell, align, print_json, print_lines
 
 if TYPE_CHECKING:
     from trainctl.engine.config.presets import Preset
@@ -41,7 +41,7 @@ def list_command(task: Task = None, as_json: Json = False) -> None:
     if not presets:
         raise UserError(f"no presets for task {task!r}", "see `trainctl presets list`")
     if as_json:
-        print_json([_summary(preset) for preset in presets])
+        print_json([summary_json(preset) for preset in presets])
         return
     rows = align([_row(preset) for preset in presets], indent=2)
     lines: list[list[Cell]] = []
@@ -77,7 +77,7 @@ def show_command(
         return
     result = resolve_options(name, scale=scale, overrides=given, data=data, source=reading)
     if as_json:
-        print_json(_as_data(result))
+        print_json(resolved_json(result))
     else:
         print_lines(_resolved_lines(result))
 
@@ -97,7 +97,7 @@ def diff_command(
     left, right = reading.resolve(a, scale=scale), reading.resolve(b, scale=scale)
     found = diff(left, right)
     if as_json:
-        print_json([{"key": key, "a": value_a, "b": value_b} for key, value_a, value_b in found])
+        print_json(differences_json(found))
     elif not found:
         print_lines([[(f"{left.preset} and {right.preset} lead to the same values", "")]])
     else:
@@ -131,7 +131,8 @@ def _marks(preset: Preset) -> list[str]:
     return [*recommended, "default"] if preset.name == DEFAULT_PRESET else recommended
 
 
-def _summary(preset: Preset) -> dict[str, Any]:
+def summary_json(preset: Preset) -> dict[str, Any]:
+    """One line of the list as plain data."""
     from trainctl.engine.config.presets import DEFAULT_PRESET
 
     return {
@@ -162,8 +163,15 @@ def _resolved_lines(result: Resolved) -> list[list[Cell]]:
     return [[(f"{result.preset} at {result.scale} scale", "bold")], *align(rows)]
 
 
-def _as_data(result: Resolved) -> dict[str, Any]:
+def differences_json(found: Sequence[tuple[str, Any, Any]]) -> list[dict[str, Any]]:
+    """Key and both values of each difference of two presets."""
+    return [{"key": key, "a": value_a, "b": value_b} for key, value_a, value_b in found]
+
+
+def resolved_json(result: Resolved) -> dict[str, Any]:
+    """Every value of a configuration, and where it comes from, as plain data."""
     return {
+        "schema": SCHEMA,
         "preset": result.preset,
         "scale": result.scale,
         "about": result.about.model_dump(mode="json"),

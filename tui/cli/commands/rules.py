@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from trainctl.tui.cli.options import Json, Lang
-from trainctl.tui.cli.output import Cell, align, print_json, print_lines
+from trainctl.tui.cli.output import SCHEMA, Cell, align, print_json, print_lines
 from trainctl.tui.words.language import in_language, speaking
 from trainctl.tui.words.styles import TERMINAL
 
@@ -26,8 +26,8 @@ def _list(lang: str | None, *, as_json: bool) -> None:
     rules = catalogue()
     sections = _by_section([rule for rule, _ in rules])
     if as_json:
-        document = {"rules": [summary_of(rule, judges) for rule, judges in rules], "sections": sections}
-        print_json(in_language(document, lang))
+        listed = [summary_of(rule, judges) for rule, judges in rules]
+        print_json(in_language({"schema": SCHEMA, "rules": listed, "sections": sections}, lang))
         return
     head: list[Cell] = [(word, "bold") for word in ("code", "severity", "section", "cost", "judges", "name")]
     rows = [_row(rule, judges) for rule, judges in rules]

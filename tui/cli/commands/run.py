@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -22,7 +23,7 @@ from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.crash import print_traceback
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, OverridableOptions, RunsDir, ScaleChoice
-from trainctl.tui.cli.output import say
+from trainctl.tui.cli.output import only_documents, say
 
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
@@ -100,7 +101,9 @@ def command(options: RunOptions) -> None:
     with ending_at_once(), speaking_first(*_made_for(options)) as words:
         if words is not None:
             words.say(f"importing {options.task}" if options.task else "reading the configuration")
-        code = _train(_target(options), words, json=options.json, debug=options.debug)
+        with only_documents() if options.json else nullcontext():
+            target = _target(options)  # imports a task of the user's, which may print
+        code = _train(target, words, json=options.json, debug=options.debug)
     raise typer.Exit(code)
 
 

@@ -15,7 +15,7 @@ from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from trainctl.tui.cli.output import print_json, say
+from trainctl.tui.cli.output import SCHEMA, print_json, say
 
 POLL_S = 0.05
 REFUSED = "refused"
@@ -117,6 +117,6 @@ def _answer(reader: RunReader, identity: str) -> Event | None:
 
 def _print(json: bool, data: dict[str, Any], text: str) -> None:
     if json:
-        print_json(data)
+        print_json({"schema": SCHEMA, **data})
     else:
         say(text)
