@@ -16,9 +16,10 @@ from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.diagnosis.facts.data import SamplerFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ParameterFacts
 from trainctl.engine.diagnosis.facts.terms import GradientsFacts
-from trainctl.engine.diagnosis.probes.bench import Bench, open_bench, private
+from trainctl.engine.diagnosis.probes.bench import Bench, open_bench
 from trainctl.engine.diagnosis.probes.clusters import measure_clusters
 from trainctl.engine.diagnosis.probes.contrast import measure_contrast
+from trainctl.engine.diagnosis.probes.copies import private
 from trainctl.engine.diagnosis.probes.data import tensor_facts
 from trainctl.engine.diagnosis.probes.expected import expected_losses
 from trainctl.engine.diagnosis.probes.gates import measure_gates, watched

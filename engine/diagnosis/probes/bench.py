@@ -5,17 +5,19 @@ Nothing that a probe does to them reaches the task, the data or the network of w
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainctl.engine.data.batch import Batch, Split, Splits
 from trainctl.engine.diagnosis.facts.watched.notices import Notice
+from trainctl.engine.diagnosis.probes.copies import private, private_pair
+from trainctl.engine.diagnosis.probes.isolation import RandomStates
 from trainctl.engine.diagnosis.probes.watching.notices import listened
 from trainctl.engine.optim.optimizers import freeze
 from trainctl.engine.tasks.task import StepOutput, Task
@@ -23,8 +25,6 @@ from trainctl.engine.training.layout import guard_convolutions
 
 MAX_SAMPLES = 512
 """Larger batches are thinned evenly: the probe asks where the gradient goes, not how large the batch is."""
-SHARED = (torch.Tensor, np.ndarray, Split, Splits, torch.utils.data.Dataset)
-"""Attributes of a task that are its data, not its state: read, never changed, and too large to copy."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,53 @@ class Bench:
         weighed = [t.float().mean() * self.weights.get(name, 1.0) for name, t in terms.items()]
         return torch.stack(weighed).sum()
 
-    def twin(self) -> Bench:
-        """Another one, whose steps change nothing here."""
-        memo: dict[int, Any] = {}
-        model = copy.deepcopy(self.model, memo)
-        return replace(self, task=private(self.task, memo), model=model)
+
+@dataclass(frozen=True)
+class _Built:
+    """An untrained network, with `config.freeze` applied, and the task that built it."""
+
+    task: Task
+    model: nn.Module
+    notices: tuple[Notice, ...]
+
+
+@dataclass
+class _Kept:
+    """The network that was built first."""
+
+    of: tuple[Task, Splits, RandomStates] | None = None
+    built: _Built | None = None
+    """Nothing has run it."""
+    behind: RandomStates | None = None
+    """Of random numbers behind its making."""
+
+    def again(self, task: Task, splits: Splits) -> _Built | None:
+        """A copy of it, with the random states as its making leaves them; None: another one is asked for."""
+        if self.of is None or self.built is None or self.behind is None:
+            return None
+        asked, of_splits, states = self.of
+        if asked is not task or of_splits is not splits or not states.are_now():
+            return None
+        pair = private_pair(self.built.task, self.built.model)
+        self.behind.restore()
+        return None if pair is None else replace(self.built, task=pair[0], model=pair[1])
+
+
+_KEPT: ContextVar[_Kept | None] = ContextVar("kept network", default=None)
+
+
+@contextlib.contextmanager
+def building_once() -> Generator[None]:
+    """In the block, the network that is built first is built once; asked for it again, a bench gets a copy.
+
+    It is the same network, and random numbers go on as behind its making: what is measured does not change. What cannot
+    be copied faithfully is built each time.
+    """
+    token = _KEPT.set(_Kept())
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
 
 
 def open_bench(task: Task, splits: Splits, device: torch.device, model: nn.Module | None = None) -> Bench:
@@ -79,39 +121,37 @@ def open_bench(task: Task, splits: Splits, device: torch.device, model: nn.Modul
     Raises:
         UserError: the configured network cannot be built, or a module to freeze does not exist.
     """
-    task = private(task)
-    with listened() as notices:
-        fresh = task.build_model(splits) if model is None else copy.deepcopy(model)
-    if model is None:
-        freeze(fresh, task.config.freeze)
-    fresh = fresh.to(device).train()
+    built = _built(task, splits) if model is None else _Built(private(task), copy.deepcopy(model), ())
+    fresh = built.model.to(device).train()
     if device.type == "cpu":
         guard_convolutions(fresh)
     fresh.zero_grad(set_to_none=True)
     weights = {**task.default_weights(), **task.config.loss_weights}
-    return Bench(task, splits, fresh, device, weights, tuple(notices))
+    return Bench(built.task, splits, fresh, device, weights, built.notices)
 
 
-def private(task: Task, memo: dict[int, Any] | None = None) -> Task:
-    """The task with a state of its own; its data are shared, and so is what cannot be copied. `memo`: as deepcopy has
-    it, of what was copied already."""
-    twin = copy.copy(task)
-    memo = {} if memo is None else memo
-    memo[id(task)] = twin
-    for name, value in vars(task).items():
-        vars(twin)[name] = value if _is_shared(value) else _copied(value, memo)
-    return twin
+def _built(task: Task, splits: Splits) -> _Built:
+    """An untrained network for one bench: built, or a copy of what was built before."""
+    kept, before = _KEPT.get(), RandomStates.now()
+    if kept is None:
+        return _build(task, splits)
+    again = kept.again(task, splits)
+    if again is not None:
+        return again
+    own = _build(task, splits)
+    if kept.of is None:
+        behind = RandomStates.now()
+        pair = private_pair(own.task, own.model)
+        behind.restore()
+        if pair is not None:
+            kept.of, kept.behind = (task, splits, before), behind
+            kept.built, own = own, replace(own, task=pair[0], model=pair[1])
+    return own
 
 
-def _is_shared(value: object) -> bool:
-    if isinstance(value, dict):
-        entries = list(cast("dict[object, object]", value).values())
-        return bool(entries) and all(_is_shared(entry) for entry in entries)
-    return isinstance(value, SHARED) and not isinstance(value, nn.Parameter)
-
-
-def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    try:
-        return copy.deepcopy(value, memo)
-    except Exception:  # a lock, a file, a generator: the task's code is the user's
-        return value
+def _build(task: Task, splits: Splits) -> _Built:
+    own = private(task)
+    with listened() as notices:
+        model = own.build_model(splits)
+    freeze(model, own.config.freeze)
+    return _Built(own, model, tuple(notices))

@@ -9,29 +9,60 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RandomStates:
+    """The random states of the process."""
+
+    python: tuple[Any, ...]
+    numpy: tuple[Any, ...]
+    torch: Tensor
+    cuda: list[Tensor] | None
+    """None: no such device is in use."""
+
+    @classmethod
+    def now(cls) -> RandomStates:
+        """As they are."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+        return cls(random.getstate(), cast("tuple[Any, ...]", np.random.get_state()), torch.get_rng_state(), cuda)
+
+    def restore(self) -> None:
+        """Put them back."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.torch)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state_all(self.cuda)
+
+    def are_now(self) -> bool:
+        """Whether the next random numbers are those that followed then."""
+        now = RandomStates.now()
+        mine, others = ([one.torch, *(one.cuda or [])] for one in (self, now))
+        name, keys, *rest = self.numpy
+        are_same = self.python == now.python and (name, *rest) == (now.numpy[0], *now.numpy[2:])
+        are_same = are_same and np.array_equal(keys, now.numpy[1])
+        return are_same and len(mine) == len(others) and all(map(torch.equal, mine, others))
 
 
 @contextlib.contextmanager
 def undisturbed(seed: int) -> Generator[None]:
     """Seed python, numpy and torch for a probe, and put back their states and torch's switches, come what may."""
     switches = [get() for get, _ in SWITCHES]
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    states = RandomStates.now()
     try:
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
         yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)
+        states.restore()
         for (get, put), value in zip(SWITCHES, switches, strict=True):
             if get() != value:  # some import torch's compiler when they are set
                 put(value)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.diagnosis.facts.samples.relation import Augmented, Learnt, RelationFacts, Shift
 from trainctl.engine.diagnosis.logs.table import Floats
-from trainctl.engine.diagnosis.probes.bench import private
+from trainctl.engine.diagnosis.probes.copies import private
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.diagnosis.probes.samples.learner import Fitted, answers_for_others, fit, standardised
 from trainctl.engine.diagnosis.probes.samples.views import View, few_rows, view
