@@ -9,6 +9,8 @@ ADAPTERS := .cache/adapters
 # Without pictures, which are those of one version of Textual and rich.
 OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/quality) \
   $(addprefix tests/tui/,cli run replay health words)
+# One process a core in the tests, and one thread a process: more get in each other's way.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: run test setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
@@ -17,7 +19,7 @@ run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
 
 test: $(VENV)/.test-installed ## run the tests
-	$(BIN)/python -m pytest -n auto
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto
 
 setup: $(VENV)/.check-installed .cache/types/trainctl/__init__.py ## everything a developer needs
 
@@ -27,10 +29,10 @@ wheel: $(VENV)/.test-installed ## the part of `test` that builds the wheel, inst
 	$(BIN)/python -m pytest tests/e2e/test_wheel.py
 
 oldest: $(OLDEST)/.installed ## a part of the tests with the lowest versions that pyproject.toml promises (minutes)
-	$(OLDEST)/bin/python -m pytest -n auto -m "not slow" $(OLDEST_TESTS)
+	$(ONE_THREAD) $(OLDEST)/bin/python -m pytest -n auto -m "not slow" $(OLDEST_TESTS)
 
 adapters: $(ADAPTERS)/.installed ## watching in the trainers of others, with Lightning, transformers and Accelerate (minutes)
-	$(ADAPTERS)/bin/python -m pytest -n auto tests/adapters tests/engine/watch
+	$(ONE_THREAD) $(ADAPTERS)/bin/python -m pytest -n auto tests/adapters tests/engine/watch
 
 lint: setup
 	$(BIN)/ruff check .
