@@ -37,6 +37,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "presets": "List, show and compare presets.",
         "runs": "List runs, newest first.",
         "compare": "Set runs side by side: figures, configuration.",
+        "report": "Write a page about runs for somebody without a terminal.",
         "tail": "Follow a run in plain text.",
         "send": "Ask a running training to pause, stop, save or change a value.",
         "import": "Make runs of other tools' logs.",

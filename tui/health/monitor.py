@@ -69,12 +69,12 @@ class Monitor:
                 self._stop.wait(LOOK_S)
                 continue
             judged, started = stamps, time.monotonic()
-            health = self._judge_anyhow()
+            health = self.judge_anyhow()
             if health is not None and not self._stop.is_set():
                 self._deliver(health)
             self._rest(started)
 
-    def _judge_anyhow(self) -> Health | None:
+    def judge_anyhow(self) -> Health | None:
         """As `judge`; what goes wrong in a rule is said, and must not end the judging for good."""
         try:
             return self.judge()

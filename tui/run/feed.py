@@ -23,7 +23,7 @@ from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness, liveness, read_status
 from trainctl.engine.runs.summary import read_summary
 from trainctl.tui.run.step_feed import StepFeed
-from trainctl.tui.run.view import RunUpdate
+from trainctl.tui.run.view import RunUpdate, RunView
 
 PERIOD_S = 0.25
 MAX_EVENT_BYTES = 1 << 20
@@ -190,6 +190,19 @@ class RunFeed:
         new = tuple(self._event_list)
         self._event_list.clear()
         return new, restarted
+
+
+def read_whole(paths: RunPaths) -> RunView:
+    """What is known of a run, read as far as it goes now.
+
+    Raises:
+        UserError: a newer version wrote it.
+    """
+    feed, view = RunFeed(paths), RunView(paths)
+    while True:
+        view.apply(feed.poll())
+        if not feed.behind:
+            return view
 
 
 class Follower:

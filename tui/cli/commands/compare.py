@@ -339,14 +339,9 @@ def read_facts(paths: RunPaths) -> RunFacts:
         UserError: a newer version wrote it.
     """
     from trainctl.tui.compare.facts import facts_of, read_config
-    from trainctl.tui.run.feed import RunFeed
-    from trainctl.tui.run.view import RunView
+    from trainctl.tui.run.feed import read_whole
 
-    feed, view = RunFeed(paths), RunView(paths)
-    while True:
-        view.apply(feed.poll())
-        if not feed.behind:
-            return facts_of(view, read_config(paths.config))
+    return facts_of(read_whole(paths), read_config(paths.config))
 
 
 def _check_metric(facts: Sequence[RunFacts], metric: str) -> None:
