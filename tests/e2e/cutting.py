@@ -35,8 +35,8 @@ from trainctl.tui.run.view import RunView
 
 LAYOUT = RecordLayout(terms=("bce",), groups=("head",), classes=("closed", "open"))
 LONG = 12 * BLOCK + 30
-MOMENTS = (1, 2, 3, 4, 6, 9, 14, 20, 30)
-"""Readings before which the file is cut."""
+MOMENTS = (1, 2, 3, 4, 6, 9, 14, 20, 30) if os.environ.get("TRAINCTL_CUT_ALL") else (1, 4, 14)
+"""Readings before which the file is cut: with the variable, more of them."""
 MOST_POLLS = 50
 
 

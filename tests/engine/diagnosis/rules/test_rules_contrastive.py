@@ -253,14 +253,9 @@ def test_a_run_that_learns_has_no_finding(tmp_path: Path) -> None:
     assert recorded(tmp_path, loss=0.7, cosine=-0.02) == {}
 
 
-HALF_DEAD = {f"emotion/{name}" for name in ("original", "basic", "full", "advanced")}
-"""Presets whose gates are clamped."""
-
-
-@pytest.mark.parametrize("name", [name for name in preset_names() if not name.startswith("quality/")])
+@pytest.mark.parametrize("name", [name for name in preset_names() if name.startswith(("eyes/", "weld/"))])
 def test_presets_have_no_contrastive_finding_but_the_one_that_is_meant_to_fail(name: str) -> None:
-    sizes = {"weld": ["data.samples=240", "data.val_samples=96"], "emotion": ["data.dialogues=60"]}
-    data = sizes.get(name.partition("/")[0], ["data.samples=1000"])
+    data = ["data.samples=240", "data.val_samples=96"] if name.startswith("weld/") else ["data.samples=1000"]
     overrides = ["runtime.device=cpu", "train.epochs=100", *data]
     resolved = resolve(name, scale="small", overrides=overrides)
     found = examine(task_type(resolved.config.task)(resolved.config, None))
@@ -270,6 +265,4 @@ def test_presets_have_no_contrastive_finding_but_the_one_that_is_meant_to_fail(n
     else:
         assert not [code for code in found if code.startswith("K")]
         assert errors == set()
-        # Of the document's gates for emotions G707 speaks; of eyes fewer samples make other rules speak.
-        assert primary(found) in (None, "G707") or name.startswith("eyes")
-        assert ("G707" in found) == (name in HALF_DEAD)
+        assert primary(found) is None or name.startswith("eyes"), "fewer samples of eyes make other rules speak"
