@@ -5,6 +5,7 @@ Knows the order of causes, no particular rule.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -68,6 +69,8 @@ def _is_asked(rule: Rule, evidence: Evidence, sections: Collection[str]) -> bool
 def _mendable(finding: Finding, plan: PlanFacts | None) -> Finding:
     """The finding without settings that this configuration does not have, or that are in force already."""
     settings = finding.fix.set
+    if any(isinstance(value, float) and not math.isfinite(value) for value in (settings or {}).values()):
+        return replace(finding, fix=Fix(finding.fix.text))
     if not settings or plan is None or not plan.settings.values or plan.settings.would_change(settings):
         return finding
     return replace(finding, fix=Fix(finding.fix.text))

@@ -89,6 +89,8 @@ def best_max_posterior(cluster_weight: float, entropy_weight: float, clusters: i
         raise ValueError(f"weights must not be negative: {cluster_weight}, {entropy_weight}")
     if entropy_weight == 0:
         return 1.0 if cluster_weight > 0 else math.nan
+    if clusters < 2:
+        return 1.0
     return 1 / (1 + (clusters - 1) * math.exp(-cluster_weight / entropy_weight))
 
 

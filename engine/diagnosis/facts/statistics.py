@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 ROUNDING = 1e-24
 """Share of a sum of squares below which deviations from the mean are those of rounding."""
+MOST_TRIALS = 1 << 20
+"""Up to which a binomial distribution is summed term by term; beyond, a normal one is as good."""
 
 
 def shares(counts: Sequence[int]) -> list[float]:
@@ -27,7 +29,7 @@ def expected_distinct(class_shares: Sequence[float], batch_size: int) -> float:
 
     With equal shares this is C·(1 − (1 − 1/C)^B).
     """
-    return math.fsum(1 - (1 - share) ** batch_size for share in class_shares)
+    return math.fsum(1 - (1 - min(max(share, 0.0), 1.0)) ** batch_size for share in class_shares)
 
 
 def expected_with_positive(class_shares: Sequence[float], batch_size: int) -> float:
@@ -43,13 +45,17 @@ def least_batch_size(class_shares: Sequence[float], wanted: float, most: int) ->
 
 
 def binomial_tail(successes: int, trials: int, probability: float) -> float:
-    """P(X ≥ successes) of X ~ Binomial(trials, probability), summed in logarithms."""
+    """P(X ≥ successes) of X ~ Binomial(trials, probability), summed in logarithms; of very many trials as of a normal
+    distribution."""
     if successes <= 0:
         return 1.0
     if probability <= 0.0 or successes > trials:
         return 0.0
     if probability >= 1.0:
         return 1.0
+    if trials > MOST_TRIALS:
+        deviation = math.sqrt(trials * probability * (1 - probability))
+        return math.erfc((successes - 0.5 - trials * probability) / deviation / math.sqrt(2)) / 2
     log_p, log_q = math.log(probability), math.log1p(-probability)
     terms = (
         math.exp(
@@ -65,7 +71,10 @@ def binomial_tail(successes: int, trials: int, probability: float) -> float:
 
 
 def lag_one_correlation(values: Sequence[float]) -> float:
-    """Autocorrelation of a series with itself one place on; 0 for a series that is constant but for rounding."""
+    """Autocorrelation of a series with itself one place on; 0 for a series that is constant but for rounding, or whose
+    values cannot be added up."""
+    if not all(abs(value) < 1e150 for value in values):
+        return 0.0
     mean = math.fsum(values) / len(values)
     centred = [value - mean for value in values]
     variance = math.fsum(value * value for value in centred)

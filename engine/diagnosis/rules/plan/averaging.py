@@ -49,8 +49,8 @@ def average_too_slow(
     if decay is None or plan.ema_ramp:
         return None
     num_batches = batches_per_epoch(plan, data, sampler)
-    if num_batches is None:
-        return Unchecked("the number of batches in an epoch is not known")
+    if not num_batches:
+        return Unchecked("the number of batches in an epoch is not known, or there is none")
     updates, (total, _) = math.ceil(num_batches / plan.accumulation), planned_steps(plan, num_batches)
     left = decay**total
     if left <= LEFT:

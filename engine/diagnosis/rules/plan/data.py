@@ -246,13 +246,13 @@ def train_val_leak(overlap: OverlapFacts) -> Answer:
 def _copied(leak: LeakFacts) -> Hit | None:
     if leak.num_shared <= LEAK_SHARE * leak.num_val:
         return None
-    share = leak.num_shared / leak.num_val
+    share = leak.num_shared / max(leak.num_val, 1)
     by_nature = leak.train_repeat_share >= share / 2
     example = f", e.g. {leak.example[0]} = {leak.example[1]}" if leak.example else ""
     repeats = f"; {leak.train_repeat_share:.1%} of the training samples repeat too" if by_nature else ""
     near = leak.num_near or 0
     if near > leak.num_shared:
-        repeats += f"; with near-duplicates {near:,} ({near / leak.num_val:.1%})"
+        repeats += f"; with near-duplicates {near:,} ({near / max(leak.num_val, 1):.1%})"
     return Hit(
         severity=Severity.WARNING if by_nature else Severity.ERROR,
         confidence=Confidence.LIKELY if by_nature else Confidence.PROVEN,
@@ -273,7 +273,7 @@ def _near_leak(leak: LeakFacts) -> Hit | None:
     num_near = leak.num_near or 0
     if num_near <= NEAR_SHARE * leak.num_val:
         return None
-    share = num_near / leak.num_val
+    share = num_near / max(leak.num_val, 1)
     example = f", e.g. {leak.near_example[0]} and {leak.near_example[1]}" if leak.near_example else ""
     return Hit(
         severity=Severity.ERROR if share >= GRAVE_NEAR_SHARE else Severity.WARNING,

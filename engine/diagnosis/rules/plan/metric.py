@@ -115,7 +115,7 @@ def few_samples(data: DataFacts, metric: MetricFacts | None = None, labels: Labe
         confidence=Confidence.PROVEN,
         summary=f"{count} samples validate, {data.train.num_samples:,} train",
         where="val",
-        why=f"one sample more or less is {1 / count:.1%} of any share: the best epoch is the luckiest",
+        why=f"one sample more or less is {1 / max(count, 1):.1%} of any share: the best epoch is the luckiest",
         fix=Fix("a larger validation split (hundreds of samples), or cross-validation"),
         figures={"samples": count, "train": data.train.num_samples},
     )

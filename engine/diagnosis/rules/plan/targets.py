@@ -60,7 +60,7 @@ def unscaled_target(batch: BatchFacts) -> Answer:
 
 def _excess(call: LossCall) -> float:
     is_far = abs(call.target_mean) > FAR * call.target_std > 0
-    return call.value / call.target_std**2 if call.name == SQUARED and is_far else 0.0
+    return call.value / call.target_std / call.target_std if call.name == SQUARED and is_far else 0.0
 
 
 @rule(

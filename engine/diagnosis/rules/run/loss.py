@@ -19,6 +19,8 @@ FOLLOWS = 0.9
 SEEN = 0.05
 """Noise of a term below which nothing can be seen in it."""
 AS_ONE, CALMER, LEAST_BATCH = 0.4, 5.0, 8
+MOST = 700.0
+"""Logarithm of the largest factor that is said."""
 MEANS = frozenset({"reconstruction", "cross_entropy", "binary_cross_entropy"})
 """Kinds of terms that are means over samples, none of which is worth many times the others before much is learned."""
 NEITHER = "needs a batch through the network or the records of a run"
@@ -192,7 +194,8 @@ def _recorded_last(terms: TermsFacts, plan: PlanFacts | None) -> Answer:
     return Hit(
         severity=Severity.ERROR if following else Severity.WARNING,
         confidence=Confidence.PROVEN if following else Confidence.LIKELY,
-        summary=f"{worst.name} jumps by a factor of {math.exp(worst.noise):.2g} from step to step, as one sample does",
+        summary=f"{worst.name} jumps by a factor of {math.exp(min(worst.noise, MOST)):.2g} from step to step, as one "
+        "sample does",
         where=f"{worst.num_noise} steps in batches of {terms.batch_size}: deviation of ln {worst.name} "
         f"{worst.noise:.2g}, of ln {calm.name} {calm.noise:.2g}{by_last}",
         why=f"a mean over {terms.batch_size} samples of such a noise would need single ones that differ by "

@@ -26,6 +26,13 @@ def test_the_binomial_tail_is_scipys(successes: int, trials: int, probability: f
     assert binomial_tail(successes, trials, probability) == pytest.approx(reference, rel=1e-6, abs=1e-12)
 
 
+def test_of_very_many_trials_the_tail_is_that_of_a_normal_distribution() -> None:
+    for successes in (1 << 20, (1 << 20) + 2000, (1 << 20) - 2000):
+        reference = float(stats.binom.sf(successes - 1, 1 << 21, 0.5))
+        assert binomial_tail(successes, 1 << 21, 0.5) == pytest.approx(reference, rel=1e-3)
+    assert binomial_tail(1 << 61, 1 << 62, 0.4) == 0.0
+
+
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.integers(1, 64))
 def test_the_forms_for_a_batch_agree_where_both_are_known(counts: list[int], size: int) -> None:
     p = shares(counts)
