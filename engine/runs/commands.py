@@ -52,7 +52,7 @@ class Command:
     time: float
     """When it was asked, seconds since 1970."""
     sender: str
-    """Who asked: cli, cockpit."""
+    """Who asked: cli, cockpit, mcp."""
 
 
 SETTINGS = ("lr", "weight", "clip", "epochs")

@@ -40,6 +40,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "report": "Write a page about runs for somebody without a terminal.",
         "tail": "Follow a run in plain text.",
         "send": "Ask a running training to pause, stop, save or change a value.",
+        "mcp": "Serve runs, logs and presets to an assistant.",
         "import": "Make runs of other tools' logs.",
         "export": "Write records or the model in other formats.",
         "evaluate": "Measure a checkpoint on data.",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from trainctl.engine.errors import ExitCode, UserError
-from trainctl.engine.runs.commands import parse_command, send_command
+from trainctl.engine.runs.commands import Verb, parse_command, send_command
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.index import find_run
 from trainctl.engine.runs.reader import RunReader
@@ -39,23 +40,59 @@ def command(
     `set epochs 30`. Takes effect at the next step.
     """
     verb, args = parse_command(words)
-    reader = RunReader(find_run(runs_dir, run))
+    sent = ask(RunReader(find_run(runs_dir, run)), verb, args, timeout if wait else None)
+    if wait and sent.event is None:
+        say(f"sent, but the run has not answered within {timeout:g} s; it will at its next step", err=True)
+        raise typer.Exit(ExitCode.RUN_FAILED)
+    if json:
+        print_json({"schema": SCHEMA, **sent.as_json()})
+    elif sent.event is None:
+        say(f"sent: {' '.join(words)}")
+    else:
+        say(f"{sent.verb}: {sent.effect} (step {sent.event.step})")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command that was sent, and what the run answered."""
+
+    id: str
+    verb: Verb
+    args: dict[str, Any]
+    event: Event | None
+    """The acknowledgement; None: not waited for, or not in time."""
+
+    @property
+    def effect(self) -> str:
+        """What it did, in words; empty where there is no answer."""
+        return "" if self.event is None else str(self.event.data.get("effect", ""))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, with step and effect where there is an answer."""
+        answer = {} if self.event is None else {"step": self.event.step, "effect": self.effect}
+        return {"id": self.id, "verb": str(self.verb), "args": self.args, **answer}
+
+
+def ask(reader: RunReader, verb: Verb, args: dict[str, Any], wait_s: float | None, sender: str = "cli") -> Sent:
+    """Send a command to a run, and wait for its effect.
+
+    Args:
+        reader: of the run.
+        verb, args: the command, as `parse_command` gives it.
+        wait_s: how long to wait at most; None: not at all.
+        sender: who asks.
+
+    Raises:
+        UserError: the run is over, has no such term, refuses, or ended before it answered.
+    """
     reader.poll()
     refuse_ended(reader)
     refuse_unknown_term(reader, args)
-    identity = send_command(reader.paths, verb, args)
-    if not wait:
-        _print(json, {"id": identity, "verb": verb, "args": args}, f"sent: {' '.join(words)}")
-        return
-    event = wait_for_effect(reader, identity, timeout)
-    if event is None:
-        say(f"sent, but the run has not answered within {timeout:g} s; it will at its next step", err=True)
-        raise typer.Exit(ExitCode.RUN_FAILED)
-    effect = str(event.data.get("effect", ""))
-    if effect.startswith(REFUSED):
-        raise UserError(f"{reader.paths.root.name} {effect}")
-    answer = {"id": identity, "verb": verb, "args": args, "step": event.step, "effect": effect}
-    _print(json, answer, f"{verb}: {effect} (step {event.step})")
+    identity = send_command(reader.paths, verb, args, sender)
+    sent = Sent(identity, verb, args, None if wait_s is None else wait_for_effect(reader, identity, wait_s))
+    if sent.effect.startswith(REFUSED):
+        raise UserError(f"{reader.paths.root.name} {sent.effect}")
+    return sent
 
 
 def refuse_ended(reader: RunReader) -> None:
@@ -113,10 +150,3 @@ def _answer(reader: RunReader, identity: str) -> Event | None:
         if event.kind is EventKind.COMMAND and event.data.get("id") == identity:
             return event
     return None
-
-
-def _print(json: bool, data: dict[str, Any], text: str) -> None:
-    if json:
-        print_json({"schema": SCHEMA, **data})
-    else:
-        say(text)
