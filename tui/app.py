@@ -21,10 +21,13 @@ from textual.theme import Theme
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.actions import ACTIONS, shown_key
+from trainctl.tui.alerts.terminal import sequences
+from trainctl.tui.alerts.wishes import Wishes
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.line_filter import PrintableFilter
 from trainctl.tui.memory import load_memory, memory_path
 from trainctl.tui.messages import (
+    AlertDue,
     AttachRequested,
     FeedFailed,
     LaunchRequested,
@@ -40,7 +43,7 @@ from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.run.session import Session
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.screens.dialogs.command_search import CommandSearch
-from trainctl.tui.textual_private import as_if_pushed, num_unwritten
+from trainctl.tui.textual_private import as_if_pushed, num_unwritten, send_to_terminal
 
 MAX_UNWRITTEN = 2
 """Pieces of output that may wait for the terminal when the next picture is made."""
@@ -57,6 +60,7 @@ class CockpitApp(App[None]):
         keymap: the user's own keys by name of the action.
         replay: play the run from its records instead of following it.
         feed: what reads the run, and may have begun to.
+        wishes: whether the terminal rings or shows a notification.
     """
 
     TITLE = "trainctl"
@@ -71,6 +75,7 @@ class CockpitApp(App[None]):
         keymap: Mapping[str, str] | None = None,
         replay: bool = False,
         feed: RunFeed | None = None,
+        wishes: Wishes | None = None,
     ) -> None:
         assert not replay or run is not None, "only what was recorded can be played"
         assert run is not None or request is not None, "a run to attach to or one to start"
@@ -78,6 +83,7 @@ class CockpitApp(App[None]):
         super().__init__()
         self._request = request or LaunchRequest(_folder_of(run), environ=environ)
         self._readonly = readonly
+        self._wishes, self._terminal = wishes or Wishes(), environ
         self._printable = PrintableFilter()
         self._first_run = run
         self._first_feed = feed
@@ -189,6 +195,12 @@ class CockpitApp(App[None]):
             self.set_timer(UNWRITTEN_PERIOD_S, partial(self._go_on, follower))
         else:
             follower.applied()
+
+    def on_alert_due(self, message: AlertDue) -> None:
+        """Ring, or have the terminal show a notification, as the user wishes."""
+        if self._wishes.are_in_the_terminal:
+            bell, notify = self._wishes.bell, self._wishes.notify
+            send_to_terminal(self, sequences(message.words, self._terminal, bell=bell, notify=notify))
 
     def on_feed_failed(self, message: FeedFailed) -> None:
         """Say why the run cannot be shown."""

@@ -40,6 +40,13 @@ class HealthChanged(Message):
 
 
 @dataclass
+class AlertDue(Message):
+    """The run has ended, or an error was found in it: worth a bell where the user wants one."""
+
+    words: str
+
+
+@dataclass
 class AttachRequested(Message):
     """The user wants to look at another run."""
 

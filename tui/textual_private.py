@@ -30,6 +30,13 @@ def num_unwritten(app: App[Any]) -> int:
     return queue.qsize() if queue is not None else 0
 
 
+def send_to_terminal(app: App[Any], sequence: str) -> None:
+    """Send the terminal what is no picture; nothing where there is none, or a browser."""
+    if app._driver is not None and not app.is_headless and not app.is_web:
+        app._driver.write(sequence)
+        app._driver.flush()
+
+
 def set_title(widget: Widget, title: Content) -> None:
     """Text in the upper border of a widget with a border of one cell all round.
 

@@ -22,6 +22,8 @@ from trainctl.tui.plain import printable
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
+    from trainctl.tui.alerts.wishes import Wishes
+    from trainctl.tui.app import CockpitApp
     from trainctl.tui.processes.launch import LaunchRequest
 
 READONLY, GLYPH_FLAGS = "--readonly", {"--ascii": "ascii", "--blocks": "block"}
@@ -63,6 +65,7 @@ def open_foreign(
     glyphs: str = "",
     keys: Path | None = None,
     replay: bool = False,
+    wishes: Wishes | None = None,
 ) -> int:
     """Open the cockpit on what another tool recorded, which is only read; the arguments as in `open_cockpit`.
 
@@ -80,7 +83,9 @@ def open_foreign(
     with followed(source, columns, request.environ or os.environ) as foreign:
         there = replace(request, runs_dir=foreign.runs_dir)
         left = f"{source} was only read. Keep it among your runs with: trainctl import {source}"
-        return open_cockpit(foreign.run, there, readonly=True, glyphs=glyphs, keys=keys, replay=replay, left=left)
+        return open_cockpit(
+            foreign.run, there, readonly=True, glyphs=glyphs, keys=keys, replay=replay, left=left, wishes=wishes
+        )
 
 
 def open_cockpit(
@@ -92,6 +97,7 @@ def open_cockpit(
     keys: Path | None = None,
     replay: bool = False,
     left: str = "",
+    wishes: Wishes | None = None,
 ) -> int:
     """Take the screen until the user leaves; then say where things stand. Returns the exit code.
 
@@ -103,12 +109,15 @@ def open_cockpit(
         keys: the user's own keys; none: the file in the usual place, if there is one.
         replay: play the run from its records.
         left: what to say afterwards, in place of where things stand.
+        wishes: whether the terminal rings; none: as the user's file says.
 
     Raises:
-        UserError: this is no terminal, or there is a mistake in the file of keys.
+        UserError: this is no terminal, or there is a mistake in a file of the user's.
     """
+    from trainctl.tui.alerts.wishes import wished
     from trainctl.tui.keys import keys_path, load_keymap
 
+    wishes = wishes or wished()
     keymap = load_keymap(keys or keys_path(), must_exist=keys is not None)
     check_terminal()
     with resting_collector():
@@ -121,7 +130,12 @@ def open_cockpit(
         from trainctl.tui.app import CockpitApp
 
         _choose_drawing(glyphs)
-        app = CockpitApp(run, request, readonly, keymap, replay, feed)
+        app = CockpitApp(run, request, readonly, keymap, replay, feed, wishes)
+    return _take_screen(app, left)
+
+
+def _take_screen(app: CockpitApp, left: str) -> int:
+    """Until the user leaves; then `left`, or where things stand. Returns the exit code."""
     if is_in_browser():
         from trainctl.tui.cli.commands.web import end_with_server
 

@@ -108,6 +108,25 @@ Lang = Annotated[
     ),
 ]
 
+OnEnd = Annotated[
+    str | None,
+    typer.Option(
+        "--on-end",
+        metavar="COMMAND|URL",
+        help="When the run ends, however: run this command, or POST to this URL (docs/alerts.md).",
+        show_default=False,
+    ),
+]
+OnFinding = Annotated[
+    str | None,
+    typer.Option(
+        "--on-finding",
+        metavar="COMMAND|URL",
+        help="The same for each error and warning of the rules, once, while it trains.",
+        show_default=False,
+    ),
+]
+
 DEFAULT_RUNS_DIR = Path("runs")
 """Default value of a `RunsDir` option."""
 

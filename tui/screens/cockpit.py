@@ -12,6 +12,7 @@ from textual.events import Resize
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.actions import bindings
 from trainctl.tui.charts.chart import Chart
+from trainctl.tui.messages import AlertDue
 from trainctl.tui.run.view import RunUpdate
 from trainctl.tui.screens.acts.app import AppActions
 from trainctl.tui.screens.acts.data import DataActions
@@ -23,7 +24,7 @@ from trainctl.tui.screens.acts.run import RunActions
 from trainctl.tui.screens.acts.shelf import ShelfActions
 from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.words.events import event_words
-from trainctl.tui.words.verdict import fate
+from trainctl.tui.words.verdict import fate, state_word
 
 POPS_UP = (EventKind.COMMAND, EventKind.WARNING, EventKind.NONFINITE, EventKind.END)
 COLUMNS = ((180, 3), (100, 2), (0, 1))
@@ -75,7 +76,10 @@ class CockpitScreen(
     def show_update(self, update: RunUpdate) -> None:
         """Take in what is new and redraw what it concerns."""
         view = self.session.view
+        was_over = view.is_over
         events = view.apply(update)
+        if view.is_over and not was_over and self.judges:
+            self.post_message(AlertDue(f"{view.paths.root.name} {state_word(view)[0]}"))
         if self.own_panels != self._arranged:
             self.arrange_panels()
         if update.meta is not None:

@@ -189,6 +189,7 @@ def _over_seeds(options: CompareOptions, names: Sequence[str], overrides: Sequen
 
 def _train(cells: Sequence[Cell], options: CompareOptions) -> tuple[dict[int, Outcome | None], ExitCode]:
     """Have done what is needed; the outcomes by position in `cells` of those that needed anything."""
+    from trainctl.tui.alerts.wishes import unalerted
     from trainctl.tui.cli.cell_progress import CellProgress
     from trainctl.tui.processes.trainings import run_all
 
@@ -200,7 +201,7 @@ def _train(cells: Sequence[Cell], options: CompareOptions) -> tuple[dict[int, Ou
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = min(options.jobs or max(cores // 2, 1), len(waiting))
     threads = max(cores // jobs, 1) if jobs > 1 else None
-    environ = dict(os.environ)
+    environ = unalerted(os.environ)
     trainings = [CellTraining(cells[k], options.runs_dir, environ, _threads(cells[k], threads)) for k in waiting]
     progress = CellProgress([cells[k].name for k in waiting], [str(cells[k].need) for k in waiting])
     try:

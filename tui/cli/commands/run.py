@@ -22,7 +22,7 @@ from trainctl.engine.errors import ExitCode, UserError, kind_and_words
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.crash import print_traceback
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, OverridableOptions, RunsDir, ScaleChoice
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, OnEnd, OnFinding, OverridableOptions, RunsDir, ScaleChoice
 from trainctl.tui.cli.output import only_documents, say
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trainctl.engine.runs.states import RunState
     from trainctl.engine.runs.summary import Judgement
     from trainctl.engine.training.session import Order
+    from trainctl.tui.alerts.starting import Teller
     from trainctl.tui.cli.live.display import ConsoleLog, View
     from trainctl.tui.cli.live.first_words import FirstWords
     from trainctl.tui.cli.past_run import PastRun
@@ -81,6 +82,8 @@ class RunOptions(OverridableOptions):
         Path | None,
         typer.Option("--run-dir", metavar="DIR", help="Write into this directory instead of a new one.", hidden=True),
     ] = None
+    on_end: OnEnd = None
+    on_finding: OnFinding = None
     json: Json = False
     debug: Annotated[
         bool, typer.Option("--debug", help="Print classes, statistics and gradients of the first batches.")
@@ -93,9 +96,12 @@ def command(options: RunOptions) -> None:
 
     Without options this trains `eyes/balanced` on built-in data.
     """
+    from trainctl.tui.alerts.starting import Teller
+    from trainctl.tui.alerts.wishes import wished
     from trainctl.tui.cli.live.first_words import speaking_first
     from trainctl.tui.cli.live.streams import ending_at_once
 
+    teller = Teller(wished(options.on_end, options.on_finding))
     if options.fork_from is not None and options.fork is None:
         raise UserError("--from says which checkpoint to fork", "name the run with --fork RUN")
     with ending_at_once(), speaking_first(*_made_for(options)) as words:
@@ -103,7 +109,7 @@ def command(options: RunOptions) -> None:
             words.say(f"importing {options.task}" if options.task else "reading the configuration")
         with only_documents() if options.json else nullcontext():
             target = _target(options)  # imports a task of the user's, which may print
-        code = _train(target, words, json=options.json, debug=options.debug)
+        code = _train(target, words, teller, json=options.json, debug=options.debug)
     raise typer.Exit(code)
 
 
@@ -189,19 +195,23 @@ def _fork_config(parent: Resolved, options: RunOptions) -> Resolved:
     )
 
 
-def _train(target: Target, words: FirstWords | None, *, json: bool, debug: bool) -> int:
+def _train(target: Target, words: FirstWords | None, teller: Teller, *, json: bool, debug: bool) -> int:
     from trainctl.tui.cli.live.console_log import ConsoleLog
     from trainctl.tui.cli.live.streams import unbreakable_output
 
     with unbreakable_output():
         log = ConsoleLog()
         try:
-            return _train_and_show(target, words, log, json=json, debug=debug)
+            return _train_and_show(target, words, log, teller, json=json, debug=debug)
         finally:
             log.close()
+            for line in teller.wait():
+                say(f"trainctl: {line}", err=True)
 
 
-def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *, json: bool, debug: bool) -> int:
+def _train_and_show(
+    target: Target, words: FirstWords | None, log: ConsoleLog, teller: Teller, *, json: bool, debug: bool
+) -> int:
     if words is not None:
         words.say("importing torch")
     from trainctl.engine.training.session import train
@@ -218,6 +228,8 @@ def _train_and_show(target: Target, words: FirstWords | None, log: ConsoleLog, *
         opened.append(paths)
         log.open(paths)
         display.start(paths)
+        if why := teller.start(paths):
+            say(f"trainctl: {why}", err=True)
 
     order = _order(target, on_open, debug=debug)
     if words is not None:
@@ -250,6 +262,7 @@ def _order(target: Target, on_open: Callable[[RunPaths], None], *, debug: bool) 
     """What the engine is to train."""
     from trainctl.engine.training.fork import Origin
     from trainctl.engine.training.session import Order
+    from trainctl.tui.alerts.wishes import without_secrets
 
     origin, parent = None, target.parent
     if parent is not None and target.checkpoint is not None:
@@ -261,7 +274,7 @@ def _order(target: Target, on_open: Callable[[RunPaths], None], *, debug: bool) 
         open_run=target.open_run,
         is_resumed=target.is_resumed,
         origin=origin,
-        argv=sys.argv,
+        argv=without_secrets(sys.argv),
         on_open=on_open,
         on_crash=print_traceback,
         make_observer=_debug_observer() if debug else None,

@@ -14,7 +14,7 @@ import typer
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.cli.command_line import takes
-from trainctl.tui.cli.options import RunOrConfigurationOptions
+from trainctl.tui.cli.options import OnEnd, OnFinding, RunOrConfigurationOptions
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
@@ -46,6 +46,16 @@ class UiOptions(RunOrConfigurationOptions):
         str,
         typer.Option("--columns", metavar="ROLE=NAME,...", help="With a log: what its names are, e.g. train=loss_t."),
     ] = ""
+    on_end: OnEnd = None
+    on_finding: OnFinding = None
+    bell: Annotated[
+        bool | None,
+        typer.Option("--bell/--no-bell", help="Ring when the run ends or an error is found.", show_default=False),
+    ] = None
+    notify: Annotated[
+        bool | None,
+        typer.Option("--notify/--no-notify", help="The same as a notification of the terminal.", show_default=False),
+    ] = None
     replay: Annotated[bool, typer.Option("--replay", help="Play RUN again from its records.")] = False
     web: Annotated[bool, typer.Option("--web", help="Serve the cockpit to browsers instead; read only.")] = False
     host: Annotated[
@@ -65,6 +75,9 @@ def command(options: UiOptions) -> None:
 
     The training is a process of its own: leaving the cockpit does not end it.
     """
+    from trainctl.tui.alerts.wishes import wished
+
+    wishes = wished(options.on_end, options.on_finding, bell=options.bell, notify=options.notify)
     source = _foreign(options)
     run, request = (None, _request(options)) if source is not None else _what_to_open(options)
     if options.ascii_ and options.blocks:
@@ -80,8 +93,32 @@ def command(options: UiOptions) -> None:
     readonly, keys, replay = options.readonly, options.keys, options.replay
     if source is not None:
         columns = options.columns
-        raise typer.Exit(open_foreign(source, request, columns=columns, glyphs=glyphs, keys=keys, replay=replay))
-    raise typer.Exit(open_cockpit(run, request, readonly=readonly, glyphs=glyphs, keys=keys, replay=replay))
+        opened = open_foreign(source, request, columns=columns, glyphs=glyphs, keys=keys, replay=replay, wishes=wishes)
+        raise typer.Exit(opened)
+    if run is not None:
+        _tell_of(run, options)
+    code = open_cockpit(run, request, readonly=readonly, glyphs=glyphs, keys=keys, replay=replay, wishes=wishes)
+    raise typer.Exit(code)
+
+
+def _tell_of(run: RunPaths, options: UiOptions) -> None:
+    """Have a run that goes on told of, where that is asked for here: what the user's file asks for, its start did."""
+    from trainctl.tui.alerts.starting import Teller
+    from trainctl.tui.alerts.wishes import Wishes
+    from trainctl.tui.run.feed import glimpse
+    from trainctl.tui.run.view import RunView
+
+    wishes = Wishes(options.on_end or "", options.on_finding or "")
+    if not wishes.leave_the_terminal:
+        return
+    view = RunView(run)
+    view.apply(glimpse(run))
+    if view.is_over:
+        raise UserError(
+            f"{run.root.name} is over: --on-end and --on-finding have nothing to wait for", "leave them out"
+        )
+    if why := Teller(wishes).start(run):
+        raise UserError(why, "open the cockpit without it")
 
 
 def _foreign(options: UiOptions) -> Path | None:
@@ -134,8 +171,19 @@ def _request(options: UiOptions) -> LaunchRequest:
         options.trust,
         tuple(options.config or ()),
         (*(options.sets or ()), *options.overrides, *options.data_assignments),
-        environ=dict(os.environ),  # as it was before the screen is taken
+        environ=_environ(options),
     )
+
+
+def _environ(options: UiOptions) -> dict[str, str]:
+    """Of the trainings that are started: as it was before the screen is taken, with who is to be told of them.
+
+    In the environment, as a token is not for the list of processes.
+    """
+    from trainctl.tui.alerts.wishes import ON_END, ON_FINDING
+
+    said = {ON_END: options.on_end, ON_FINDING: options.on_finding}
+    return {**os.environ, **{name: value for name, value in said.items() if value is not None}}
 
 
 def _serve(run: RunPaths | None, request: LaunchRequest, options: UiOptions) -> int:

@@ -239,6 +239,7 @@ def _plan(found: _Found, options: VerifyOptions) -> tuple[TrialPlan, list[tuple[
 
 def _request(found: _Found, options: VerifyOptions) -> Any:
     """How to train the present configuration."""
+    from trainctl.tui.alerts.wishes import unalerted
     from trainctl.tui.processes.launch import LaunchRequest
 
     return LaunchRequest(
@@ -250,7 +251,7 @@ def _request(found: _Found, options: VerifyOptions) -> Any:
         trust=options.trust,
         configs=tuple(options.config or ()),
         overrides=tuple(options.assignments),
-        environ=dict(os.environ),
+        environ=unalerted(os.environ),
     )
 
 

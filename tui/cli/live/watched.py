@@ -13,12 +13,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import create_run, runs_root
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.alerts.starting import Teller
+from trainctl.tui.alerts.wishes import SECRET, Wishes, wished
 from trainctl.tui.plain import printable
 
 SEPARATOR = "--"
@@ -34,6 +36,7 @@ class WatchedCommand:
     words: tuple[str, ...]
     runs_dir: Path
     name: str
+    wishes: Wishes = field(default_factory=Wishes)
 
     @property
     def label(self) -> str:
@@ -60,21 +63,22 @@ def split_watched(argv: Sequence[str]) -> WatchedCommand | None:
     options, words = list(argv[1:at]), tuple(argv[at + 1 :])
     if not words:
         raise UserError("-- is followed by the program to run", "e.g. trainctl run -- python train.py")
-    found = {"--runs-dir": "", "--name": ""}
+    found: dict[str, str | None] = dict.fromkeys(("--runs-dir", "--name", "--on-end", "--on-finding"))
     while options:
-        option, _, value = options.pop(0).partition("=")
+        option, has_value, value = options.pop(0).partition("=")
         if option not in found:
             raise UserError(
-                f"{option} does not go with a program of your own", f"only {' and '.join(found)} stand before --"
+                f"{option} does not go with a program of your own", f"only {', '.join(found)} stand before --"
             )
-        value = value or (options.pop(0) if options else "")
-        if not value:
+        if not value and not has_value:
+            value = options.pop(0) if options else ""
+        if not value and option not in SECRET:  # an empty one of those says that nobody is to be told
             raise UserError(f"{option} needs a value")
         found[option] = value
     if shutil.which(words[0]) is None:
         raise UserError(f"no such program: {words[0]}", "name it as you would without trainctl")
     folder = runs_root(Path(found["--runs-dir"]) if found["--runs-dir"] else None, os.environ)
-    return WatchedCommand(words, folder, found["--name"])
+    return WatchedCommand(words, folder, found["--name"] or "", wished(found["--on-end"], found["--on-finding"]))
 
 
 def watched_environment(command: WatchedCommand, run: RunPaths, environ: Mapping[str, str]) -> dict[str, str]:
@@ -88,13 +92,24 @@ def run_watched(command: WatchedCommand) -> int:
     """Run the program in this terminal to its end; returns its exit code."""
     run = create_run(command.runs_dir, command.label)
     environ = watched_environment(command, run, os.environ)
+    teller = _teller(command, run)
     with run.console.open("ab", buffering=0) as console:
         if sys.stdout.isatty() and sys.stdin.isatty():
             code = _in_terminal(command.words, environ, console.fileno())
         else:
             code = _in_pipe(command.words, environ, console.fileno())
     _say_outcome(run)
+    for line in teller.wait():
+        sys.stderr.write(f"trainctl: {line}\n")
     return code
+
+
+def _teller(command: WatchedCommand, run: RunPaths) -> Teller:
+    """What tells of the run, begun."""
+    teller = Teller(command.wishes)
+    if why := teller.start(run):
+        sys.stderr.write(f"trainctl: {why}\n")
+    return teller
 
 
 def _in_terminal(words: Sequence[str], environ: Mapping[str, str], console: int) -> int:
@@ -151,8 +166,9 @@ def open_watched(command: WatchedCommand) -> int:
 
     run = RunPaths(create_run(command.runs_dir, command.label).root.resolve())
     launch_watched(run, command.words, watched_environment(command, run, os.environ))
+    _teller(command, run)
     request = LaunchRequest(command.runs_dir, environ=dict(os.environ))
-    return open_cockpit(run, request, readonly=False)
+    return open_cockpit(run, request, readonly=False, wishes=command.wishes)
 
 
 def run_line(argv: Sequence[str]) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from trainctl.engine.runs.commands import Verb
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.health.monitor import Monitor
-from trainctl.tui.messages import HealthChanged, LaunchRequested
+from trainctl.tui.messages import AlertDue, HealthChanged, LaunchRequested
 from trainctl.tui.screens.acts.runs import difference
 from trainctl.tui.screens.base import CockpitBase
 from trainctl.tui.widgets.health import HealthPanel
@@ -85,6 +85,8 @@ class DiagnoseActions(CockpitBase):
             self.log_panel.add([Event(EventKind.FINDING, health.step, time.time(), data)], ())
         if pops_up and severity is not Severity.NOTE and finding.consequence_of is None:
             self.say(f"{severity.symbol} {finding.code} {words}\n{finding.where}", severity)
+            if severity is Severity.ERROR:
+                self.post_message(AlertDue(f"{self.session.paths.root.name}: {finding.code} {words}"))
 
     # --- the page -------------------------------------------------------------------------------------------
 
