@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import importlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, cast
 
 import typer
@@ -130,7 +131,7 @@ def run_group(argv: Sequence[str]) -> int:
 
 def _wants_documents(argv: Sequence[str]) -> bool:
     """Whether JSON is asked of a command that prints it when it is done; `run` parts its lines from others itself."""
-    return "--json" in argv and argv[0] != "run"
+    return argv[0] != "run" and ("--json" in argv or ("--sarif", "-") in pairwise(argv))
 
 
 def _usage_message(err: Any) -> str:

@@ -98,39 +98,6 @@ def test_what_is_printed_is_what_the_page_says(here: Path, capsys: Capture, word
     assert err == ""
 
 
-def test_every_row_of_a_command_that_only_reads_is_seen(here: Path, capsys: Capture) -> None:
-    lines = ([*words, "--json"] for name, words in COMMAND_LINES.items() if "diagnose" not in name and name != "tail")
-    for words in lines:
-        assert run_command_line(words) == 0
-        shown = json.loads(capsys.readouterr().out)
-        table = tables()[" ".join(words[:2]) if words[0] == "presets" else words[0]]
-        unseen = {row for row in table.rows if row not in places(shown, table.rows)}
-        assert all(table.rows[row].endswith("optional") or "[]." in row for row in unseen), (words, unseen)
-
-
-def places(value: Any, rows: dict[str, str], at: str = "") -> set[str]:
-    """Rows that a document has something for."""
-    if isinstance(value, list):
-        return {at} | {row for one in value for row in places(one, rows, f"{at}[]" if at else "")}
-    if not isinstance(value, dict):
-        return {at}
-    found = {at}
-    for key, below in value.items():
-        found |= places(below, rows, f"{at}.{key}" if at else key)
-        if at and any(row.startswith(f"{at}.*") for row in rows):
-            found |= places(below, rows, f"{at}.*")
-    return found
-
-
-def test_a_training_prints_a_line_an_event(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    words = ["run", "--task", "loud.py:Loud", "--device", "cpu", "train.batch_size=64", "train.epochs=1"]
-    assert run_command_line([*words, "--json"]) in (0, 1)  # its loss is not a number
-    out, err = capfd.readouterr()
-    check_output(words, out)
-    assert json.loads(out.splitlines()[0])["kind"] == "start"
-    assert "loading\n" in err
-
-
 @pytest.mark.parametrize("verb", ["data", "lr-find"])
 def test_what_a_task_prints_goes_to_standard_error(here: Path, capsys: Capture, verb: str) -> None:
     words = [verb, "--task", "loud.py:Loud", "--device", "cpu", "train.batch_size=8"]
@@ -138,6 +105,13 @@ def test_what_a_task_prints_goes_to_standard_error(here: Path, capsys: Capture, 
     out, err = capsys.readouterr()
     check_output(words, out)
     assert "loading\n" in err
+
+
+def test_so_it_does_where_sarif_is_printed(here: Path, capsys: Capture) -> None:
+    words = ["diagnose", "--task", "loud.py:Loud", "--device", "cpu", "--only", "data", "--sarif", "-"]
+    assert run_command_line(words) in (0, 3)
+    out, err = capsys.readouterr()
+    assert json.loads(out)["version"] == "2.1.0" and "loading\n" in err
 
 
 @pytest.mark.parametrize(

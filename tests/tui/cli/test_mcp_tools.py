@@ -23,7 +23,7 @@ from trainctl.tui.cli.mcp.control import send_command
 from trainctl.tui.cli.mcp.grounds import Grounds
 from trainctl.tui.cli.mcp.judging import diagnose_log, diagnose_run, explain_rule
 from trainctl.tui.cli.mcp.presets import list_presets, show_preset
-from trainctl.tui.cli.mcp.runs import compare_runs, list_runs, run_events, run_summary
+from trainctl.tui.cli.mcp.runs import compare_runs, list_runs, run_console, run_events, run_summary
 from trainctl.tui.cli.mcp.series import run_series
 
 OTHER = "20260102-120000-eyes-aggressive-00bb"
@@ -79,6 +79,15 @@ def test_the_newest_events_come_in_order_and_by_kind(grounds: Grounds) -> None:
     assert found["left_out"] == ["28 older events; raise limit"]
     assert [event["kind"] for event in told(run_events(grounds, kinds=[EventKind.END]))["events"]] == ["end"]
     assert [event["step"] for event in told(run_events(grounds, before_step=3))["events"]] == [1, 2]
+
+
+def test_the_newest_lines_that_were_printed(grounds: Grounds) -> None:
+    run = SampleRun(grounds.runs_dir)
+    assert told(run_console(grounds))["lines"] == []
+    run.paths.console.write_text("".join(f"line {k}\n" for k in range(50)) + "RuntimeError: out of memory\n")
+    found = told(run_console(grounds, limit=2))
+    assert found["lines"] == ["line 49", "RuntimeError: out of memory"]
+    assert found["left_out"] == ["49 older lines; raise limit"]
 
 
 def test_a_short_curve_is_exact_and_a_long_one_keeps_its_spikes(grounds: Grounds) -> None:

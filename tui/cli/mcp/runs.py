@@ -16,6 +16,7 @@ from trainctl.engine.runs.reader import RunReader
 from trainctl.tui.cli.commands.runs import as_json
 from trainctl.tui.cli.mcp.bounds import Answer, Limit, RunName
 from trainctl.tui.cli.mcp.grounds import Grounds
+from trainctl.tui.run.feed import ConsoleTail
 
 MOST_COMPARED = 8
 """Runs."""
@@ -78,6 +79,14 @@ def run_events(
         if event.kind in wanted and (before_step is None or event.step < before_step)
     ]
     answer.data["events"] = [_event_data(event) for event in answer.last(events, limit, "older events")]
+    return answer
+
+
+def run_console(grounds: Grounds, run: RunName = "latest", limit: Limit = 30) -> Answer:
+    """Read the newest lines that a run printed: where it crashed, the traceback."""
+    paths, answer = grounds.run(run), Answer()
+    lines = list(ConsoleTail(paths.console).read_new())
+    answer.data = {"run": paths.root.name, "lines": answer.last(lines, limit, "older lines")}
     return answer
 
 

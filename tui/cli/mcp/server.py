@@ -16,14 +16,14 @@ from trainctl.tui.cli.mcp.control import send_command
 from trainctl.tui.cli.mcp.grounds import Grounds
 from trainctl.tui.cli.mcp.judging import diagnose_log, diagnose_run, explain_rule
 from trainctl.tui.cli.mcp.presets import list_presets, show_preset
-from trainctl.tui.cli.mcp.runs import compare_runs, list_runs, run_events, run_summary
+from trainctl.tui.cli.mcp.runs import compare_runs, list_runs, run_console, run_events, run_summary
 from trainctl.tui.cli.mcp.series import run_series
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
 READING: tuple[Callable[..., Answer], ...] = (
-    *(list_runs, run_summary, run_series, run_events),
+    *(list_runs, run_summary, run_series, run_events, run_console),
     *(diagnose_run, diagnose_log, explain_rule, compare_runs),
     *(list_presets, show_preset),
 )
