@@ -114,6 +114,10 @@ class Deadline:
         self._clock = clock
         self._start = clock()
 
+    def restart(self) -> None:
+        """Give all of the time again, from now."""
+        self._start = self._clock()
+
     @property
     def spent_s(self) -> float:
         """Seconds since the start."""

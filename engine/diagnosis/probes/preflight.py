@@ -24,6 +24,7 @@ from trainctl.engine.diagnosis.facts.network import NO_CONTRAST, BatchFacts
 from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.facts.terms import NO_TERMS
 from trainctl.engine.diagnosis.probes.batch import measure_batch
+from trainctl.engine.diagnosis.probes.bench import building_once
 from trainctl.engine.diagnosis.probes.data import (
     measure_data,
     measure_labels,
@@ -49,6 +50,7 @@ Tell = Callable[[Evidence, str], None]
 """Told the evidence so far, and the part on which work begins; the empty text: all is there."""
 
 
+@building_once()
 def gather(
     task: Task,
     *,
@@ -61,7 +63,7 @@ def gather(
     Args:
         task: configured, with its data.
         sections: of the catalogue.
-        budget_s: after which no further probe begins.
+        budget_s: after which no further probe begins; how long the data take to load is theirs.
         tell: called before each part that is gathered, and at the end.
 
     Raises:
@@ -73,6 +75,7 @@ def gather(
     probes = _Probes(deadline, tell, task, describe_device(device))
     probes.begin("training data")
     splits, media_missing = load_or_labels(task, device)
+    deadline.restart()
     if "labels" in wanted:
         probes.ask("labels", lambda: measure_labels(splits))
     if not wanted.isdisjoint({"sampler", "batch", "schedule"}):

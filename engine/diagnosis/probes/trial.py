@@ -6,6 +6,7 @@ The same random numbers at each step: the loss is then one function, and what it
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainctl.engine.data.batch import Batch, Splits
-from trainctl.engine.diagnosis.facts.trial import DecayFacts, TrialFacts, WeightFacts
+from trainctl.engine.diagnosis.facts.trial import FRESH, DecayFacts, TrialFacts, WeightFacts
 from trainctl.engine.diagnosis.probes.bench import Bench, open_bench
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
 from trainctl.engine.diagnosis.probes.watching.notices import quiet
@@ -29,9 +30,8 @@ from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.loop.trainer import steps_per_epoch
 
 STEPS, LEAST, BUDGET_S = 12, 4, 4.0
-"""Steps that are made; the fewest, whatever they take; and the time after which no further one begins."""
-FRESH = 0.3
-"""Root mean square of a fresh layer's weights times the root of its inputs: torch's own start has .58."""
+"""Steps that are made; the fewest, whatever they take; and the processor time of this thread after which no further one
+begins: what else the machine does must not decide how much is found."""
 SAME, SAME_MOVE, ZERO = 1e-6, 1e-3, 1e-12
 """Differences, in terms of the largest value, that are rounding: of values, and of differences of values."""
 
@@ -75,7 +75,7 @@ class Trial:
 
     def run(self, deadline: Deadline, num_steps: int = STEPS) -> TrialFacts:
         """Make the steps, as far as there is time."""
-        order, own = self.sampler.batches(0), Deadline(BUDGET_S)
+        order, own = self.sampler.batches(0), Deadline(BUDGET_S, time.thread_time)
         batch, rectifiers, why = self.bench.fetch(order[0]), Rectifiers(), ""
         for step in range(num_steps):
             if step >= LEAST and (own.has_passed or deadline.has_passed):

@@ -5,6 +5,7 @@ Asks the engine and prints its answer; what is wrong and why is decided there.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -129,8 +130,18 @@ def command(options: DiagnoseOptions) -> int:
     With a log, --preset, --config and KEY=VALUE name the configuration it is of: weights of loss terms, clusters.
     Ends with 0 when nothing is wrong (warnings included), with 3 when an error was found; --fail-on says otherwise.
     """
+    _share_cores()
     with speaking(options.lang):
         return _diagnose(options)
+
+
+def _share_cores() -> None:
+    """One thread for the linear algebra of NumPy and SciPy, where nobody says otherwise.
+
+    Theirs spin while they wait for each other, whatever OpenMP is told: on a machine that does other work too, a fit
+    of a second takes minutes. Read when NumPy is imported.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _diagnose(options: DiagnoseOptions) -> int:

@@ -18,6 +18,7 @@ from trainctl.engine.diagnosis.probes.copies import private
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.diagnosis.probes.samples.learner import Fitted, answers_for_others, fit, standardised
 from trainctl.engine.diagnosis.probes.samples.views import View, few_rows, view
+from trainctl.engine.diagnosis.probes.watching.notices import quiet
 from trainctl.engine.tasks.task import Task
 
 MOST, MOST_READ, MOST_COMPARED = 400, 128, 200
@@ -58,7 +59,7 @@ class Asked:
 
 def measure_relation(task: Task, splits: Splits) -> RelationFacts:
     """Facts about a few hundred samples of each split."""
-    with undisturbed(task.config.seed):
+    with undisturbed(task.config.seed), quiet():
         task = private(task)
         most = MOST if splits.train.dataset is None else MOST_READ
         rows = [few_rows(split, most) for split in (splits.train, splits.val)]
