@@ -45,6 +45,7 @@ EVIDENCE = {
     "ending": "the training loss by quarters of the run",
     "schedule": "the learning rate as it is planned",
     "trial": "the first few steps on a copy",
+    "attempt": "steps and a validation, tried for their errors",
     "relation": "what a simple learner makes of some samples",
     "metric": "the monitored metric of untrained networks",
     "reference": "a run or log that is known to be good (--against)",
@@ -52,7 +53,7 @@ EVIDENCE = {
 }
 """Words for the parts of the evidence."""
 _ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "ending"}
-_NOT_RECORDED = {"data", "batch", "relation", "metric", "schedule", "trial"}
+_NOT_RECORDED = {"data", "batch", "relation", "metric", "schedule", "trial", "attempt"}
 _ONLY_BEFORE = {"D111", "L203", "Q504"}
 """Rules on what the records hold too, but on a side of it that they do not have."""
 _LABEL = re.compile(r"^(Costs|Do|Follows from): ", re.MULTILINE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trainctl.engine.diagnosis.facts.attempt import AttemptFacts
 from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts, OverlapFacts, SamplerFacts
 from trainctl.engine.diagnosis.facts.ending import EndFacts
 from trainctl.engine.diagnosis.facts.gates import GateFacts
@@ -56,6 +57,7 @@ class Evidence:
     ending: EndFacts | None = None
     schedule: ScheduleFacts | None = None
     trial: TrialFacts | None = None
+    attempt: AttemptFacts | None = None
     relation: RelationFacts | None = None
     metric: MetricFacts | None = None
     environment: EnvironmentFacts | None = None

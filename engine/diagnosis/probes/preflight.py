@@ -23,6 +23,7 @@ from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
 from trainctl.engine.diagnosis.facts.network import NO_CONTRAST, BatchFacts
 from trainctl.engine.diagnosis.facts.plan import plan_facts
 from trainctl.engine.diagnosis.facts.terms import NO_TERMS
+from trainctl.engine.diagnosis.probes.attempt import measure_attempt
 from trainctl.engine.diagnosis.probes.batch import measure_batch
 from trainctl.engine.diagnosis.probes.bench import building_once
 from trainctl.engine.diagnosis.probes.data import (
@@ -94,6 +95,7 @@ def gather(
         probes.ask("batch", lambda: measure_batch(task, splits, device, sampler), is_input=True)
     if "trial" in wanted and sampler is not None and not media_missing and "batch" not in probes.failures:
         probes.ask("trial", lambda: measure_trial(task, splits, device, deadline))
+    _ask_attempt(task, splits, device, probes, is_wanted="attempt" in wanted and not media_missing)
     if "relation" in wanted and not media_missing:
         probes.ask("relation", lambda: measure_relation(task, splits))
     if "metric" in wanted and "batch" in probes.found:
@@ -124,6 +126,16 @@ def load_or_labels(task: Task, device: torch.device) -> tuple[Splits, str]:
 
 def _overlap(splits: Splits, media_missing: str, deadline: Deadline) -> OverlapFacts:
     return overlapping_names(splits, media_missing) if media_missing else measure_overlap(splits, deadline)
+
+
+def _ask_attempt(task: Task, splits: Splits, device: torch.device, probes: _Probes, *, is_wanted: bool) -> None:
+    """What the task's own code raises: the steps are in doubt where another probe failed at them."""
+    is_in_doubt = any(part in probes.failures for part in ("sampler", "batch", "trial"))
+    sampler: SamplerFacts | None = probes.found.get("sampler")
+    has_other_last = sampler is not None and sampler.last_size not in (None, sampler.batch_size)
+    how = {"is_step_in_doubt": is_in_doubt, "has_other_last": has_other_last}
+    if is_wanted:
+        probes.ask("attempt", lambda: measure_attempt(task, splits, device, probes.deadline, **how))
 
 
 def parts_of(sections: Collection[str]) -> set[str]:
@@ -200,6 +212,7 @@ class _Probes:
                 "relation": "the media of the samples are missing",
                 "metric": no_batch,
                 "trial": no_batch,
+                "attempt": "the media of the samples are missing",
                 "schedule": self.failures.get("sampler", "not asked for"),
                 **self.failures,
             },

@@ -64,7 +64,7 @@ class Validation:
         results = {name: torch.cat(parts) for name, parts in columns.items()}
         if on_columns is not None:
             on_columns(results)
-        return metrics | _figures(self._task.metrics(results))
+        return metrics | figures_of(self._task.metrics(results))
 
     def _outputs(self, model: nn.Module) -> Generator[tuple[StepOutput, int]]:
         """What the task makes of each batch, and how many samples it has."""
@@ -99,7 +99,7 @@ def _kept(output: StepOutput) -> StepOutput:
     )
 
 
-def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+def figures_of(metrics: Mapping[str, Any]) -> dict[str, float]:
     """A task's metrics as plain numbers: what NumPy, torch and others take for one, no checkpoint could hold.
 
     Raises:
