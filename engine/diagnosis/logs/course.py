@@ -23,6 +23,10 @@ ADVERSARIAL = frozenset({"gan", "generator", "discriminator", "critic", "policy"
 
 def training_loss(log: LogFacts) -> Series | None:
     """The loss that is trained: the total, or the only term; of several the one with the most values."""
+    return log.once("training loss", _training_loss)
+
+
+def _training_loss(log: LogFacts) -> Series | None:
     if any(series.meaning.words & ADVERSARIAL for series in log.of(Kind.TERM)):
         return None  # what a network that plays against another one loses says nothing of its progress
     return _longest(_losses(log, TRAIN) or _losses(log, ""))
@@ -30,7 +34,7 @@ def training_loss(log: LogFacts) -> Series | None:
 
 def validation_loss(log: LogFacts) -> Series | None:
     """The loss of the validation."""
-    return _longest(_losses(log, VAL))
+    return log.once("validation loss", lambda log: _longest(_losses(log, VAL)))
 
 
 def _losses(log: LogFacts, split: str) -> list[Series]:

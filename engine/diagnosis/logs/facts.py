@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,8 +14,11 @@ from trainctl.engine.diagnosis.logs.names import Kind, Meaning
 from trainctl.engine.diagnosis.logs.roles import Roles, meanings, with_roles
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
 
+T = TypeVar("T")
 RELATIVE = 1e-5
 """Rounding of single precision and of a mean over batches, relative to the value."""
+MOST_OF_A_KIND = 256
+"""Names of one kind and part of the training that are judged: the time grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class LogFacts:
 
     is_opposed: bool = False
     """Whether groups of parameters minimise losses of their own, as rivals do: then there is no total."""
+    remembered: dict[Hashable, Any] = field(init=False, default_factory=dict[Hashable, Any], compare=False, repr=False)
+    """What `once` found, by its key."""
 
     @property
     def without_loss(self) -> str:
@@ -86,9 +93,19 @@ class LogFacts:
         return "no training loss is named, or several that are no sum"
 
     def of(self, *kinds: Kind, split: str | None = None) -> list[Series]:
-        """The series of these kinds; `split` None: of every split."""
+        """The series of these kinds; `split` None: of every split. Not to be changed: it is remembered."""
+        return self.once((kinds, split), lambda log: log.find(kinds, split))
+
+    def find(self, kinds: Collection[Kind], split: str | None) -> list[Series]:
+        """As `of`, found anew."""
         wanted = (one for one in self.series if one.meaning.kind in kinds)
         return [one for one in wanted if split is None or one.meaning.split == split]
+
+    def once(self, key: Hashable, find: Callable[[LogFacts], T]) -> T:
+        """What `find` says of this log; it is asked once for each key."""
+        if key not in self.remembered:
+            self.remembered[key] = find(self)
+        return self.remembered[key]
 
     def weight_of(self, series: Series) -> float:
         """What multiplies the one term that a total is made of: what is known of a term is known of its multiple.
@@ -129,9 +146,20 @@ def read_facts(
         UserError: a role of a name that the log does not have.
     """
     table = with_roles(table, roles)
-    series = tuple(map(Series, table.columns, meanings(table.columns, roles)))
+    series = tuple(map(Series, table.columns, _bounded(meanings(table.columns, roles))))
     size = batch_size or told_batch_size(table)
     return LogFacts(table, series, weights, weights_from, num_clusters, num_classes, size)
+
+
+def _bounded(found: Sequence[Meaning]) -> list[Meaning]:
+    """The meanings; of more than `MOST_OF_A_KIND` figures of one kind and part the others are not judged."""
+    counts: Counter[tuple[Kind, str]] = Counter()
+    kept: list[Meaning] = []
+    for meaning in found:
+        counts[meaning.kind, meaning.split] += 1
+        is_kept = counts[meaning.kind, meaning.split] <= MOST_OF_A_KIND
+        kept.append(meaning if is_kept else replace(meaning, kind=Kind.OTHER))
+    return kept
 
 
 def say(value: float, half_unit: float = 0.0) -> str:

@@ -15,6 +15,9 @@ from trainctl.engine.diagnosis.logs.vocabulary import SPLITS, TEST, TRAIN, VAL
 
 __all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Kind", "Meaning", "is_plain_place", "meaning_of", "step_unit", "words_of"]
 
+MOST_NAMES = 1 << 16
+"""Names that are remembered."""
+
 
 class Kind(StrEnum):
     """Kind of a figure."""
@@ -66,7 +69,7 @@ class Meaning:
     """Of several evaluation sets: which one, as in `valid_1`, `dev-clean` or `eval_a_loss`; empty: there is one."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=MOST_NAMES)
 def meaning_of(name: str, split: str = "") -> Meaning:
     """What a name means.
 
@@ -95,6 +98,7 @@ def meaning_of(name: str, split: str = "") -> Meaning:
     return Meaning(kind, own, frozenset(told), term, part)
 
 
+@lru_cache(maxsize=MOST_NAMES)
 def step_unit(name: str) -> str:
     """What a counter of this name counts: `step`, `iteration`, `episode` ...; empty: it is no counter."""
     words = [
@@ -119,12 +123,17 @@ def is_plain_place(name: str) -> bool:
 
 def words_of(name: str) -> list[str]:
     """The words of a name in lower case: `valLoss`, `val_loss` and `val/loss` have the same."""
+    return list(_words_of(name))
+
+
+@lru_cache(maxsize=MOST_NAMES)
+def _words_of(name: str) -> tuple[str, ...]:
     for chinese, english in vocabulary.CHINESE.items():
         name = name.replace(chinese, english)
     name = re.sub(r"'s\b", " ", name).replace("mAP", "map").replace("IoU", "iou")
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name)
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
-    return ["learning", *words[1:]] if words[:2] == ["learn", "rate"] else words
+    return ("learning", *words[1:]) if words[:2] == ["learn", "rate"] else tuple(words)
 
 
 def _place(name: str, words: list[str]) -> Kind | None:

@@ -44,7 +44,11 @@ def _epoch(table: LogTable) -> Column | None:
 def _step(table: LogTable, has_epochs: bool) -> Column | None:
     if _is_known(table.steps):
         return None
-    candidates = {unit: [column for column in table.columns if step_unit(column.name) == unit] for unit in UNITS}
+    candidates: dict[str, list[Column]] = {unit: [] for unit in UNITS}
+    for column in table.columns:
+        unit = step_unit(column.name)
+        if unit:
+            candidates[unit].append(column)
     if has_epochs:
         del candidates["second"]
     return next((found for unit in candidates if (found := _first(candidates[unit])) is not None), None)

@@ -149,7 +149,11 @@ def _split(line: str, delimiter: str) -> list[str]:
         return re.split(r"\s{2,}|\t", line.strip()) if delimiter == COLUMNS else line.split()
     if delimiter == ";":  # where the decimal sign is a comma
         line = line.replace(",", ".")
-    return [field.strip() for field in next(csv.reader([_plain(line)], delimiter=delimiter, skipinitialspace=True), [])]
+    try:
+        fields = next(csv.reader([line.replace("\r", " ")], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:  # a field longer than any
+        fields = next(csv.reader([_plain(line)], delimiter=delimiter, skipinitialspace=True), [])
+    return [field.strip() for field in fields]
 
 
 def _is_header(names: Sequence[str]) -> bool:
