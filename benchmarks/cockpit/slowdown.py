@@ -5,6 +5,10 @@ and what is compared are the two windows of a round. Two trainings: the eyes as 
 the other benchmarks use, whose steps take less than a millisecond. One thread each. On a busy machine windows differ by
 far more than the cockpit costs; the quickest tenth of the steps in each is the steadier comparison.
 
+The rules are asked about the same trainings in a thread of the cockpit, and at the end by the training itself; never at
+a step. A judgement takes some milliseconds of a processor; as a share of the time until the next one that is the most
+that steps can lose to it on a single core.
+
 Usage: python -m benchmarks.cockpit.slowdown [--quick] [--json]
 """
 
@@ -26,8 +30,10 @@ from benchmarks.cockpit.programs import COCKPIT, PANELS, ROOT, cockpit
 from benchmarks.cockpit.terminal import Terminal
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.store import StepReader
+from trainctl.tui.health.monitor import PERIOD_S, SHORTEST_S, Monitor, pause_s
 
-LIMIT_PERCENT = 2.0
+LIMIT_PERCENT, LIMIT_RULES_PERCENT = 2.0, 1.0
+JUDGEMENTS = 10
 DEADLINE_S = 120.0
 FOREVER = 1_000_000
 QUICK_PERCENTILE = 10
@@ -52,6 +58,7 @@ def measure(rounds: int, window_s: float, settle_s: float, trainings: Sequence[s
     for name in trainings:
         with tempfile.TemporaryDirectory(prefix="trainctl-bench-") as folder, training(Path(folder), name) as run:
             pairs = [_round(run, window_s, settle_s, k % 2 == 1) for k in range(rounds)]
+            figures += _judging(name, run, JUDGEMENTS)
         figures += _figures(name, [alone for alone, _ in pairs], [watched for _, watched in pairs])
     return figures
 
@@ -66,6 +73,24 @@ def _figures(name: str, alone: Sequence[Pace], watched: Sequence[Pace]) -> list[
         of_samples(f"{name}, cockpit attached", speeds_watched, "steps/s", None, speeds, "alone"),
         of_samples(f"{name}, slower by", slower, "%", LIMIT_PERCENT),
         of_samples(f"{name}, slower by, quickest steps", quickest, "%", LIMIT_PERCENT),
+    ]
+
+
+def _judging(name: str, run: Path, count: int) -> list[Figure]:
+    """What the rules take, all imported and the records before read, as they go on with a run."""
+    monitor = Monitor(RunPaths(run), str)
+    monitor.judge()
+    spent_s: list[float] = []
+    for _ in range(count):
+        time.sleep(SHORTEST_S)
+        before = time.thread_time()
+        monitor.judge()
+        spent_s.append(time.thread_time() - before)
+    often = [100 * s / pause_s(s) for s in spent_s]
+    return [
+        of_samples(f"{name}, a judgement", [1e3 * s for s in spent_s], "ms"),
+        of_samples(f"{name}, rules, epochs of less", often, "%", LIMIT_RULES_PERCENT),
+        of_samples(f"{name}, rules, long epochs", [100 * s / PERIOD_S for s in spent_s], "%", LIMIT_RULES_PERCENT),
     ]
 
 

@@ -21,10 +21,13 @@ class Memory:
     """What no file stands behind: what the program has allocated."""
 
 
-def cpu_s(pid: int) -> float:
-    """Processor time since the start, user and system, in seconds. See proc(5): fields 14 and 15."""
+def cpu_s(pid: int, *, with_children: bool = False) -> float:
+    """Processor time since the start, user and system, in seconds. See proc(5): fields 14 and 15.
+
+    With children also of those that ended and were waited for, fields 16 and 17.
+    """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+    return sum(int(field) for field in fields[11 : 15 if with_children else 13]) / TICKS_PER_S
 
 
 def busy_s(pid: int) -> float:

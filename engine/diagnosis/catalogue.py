@@ -7,6 +7,7 @@ with `Unchecked`. A new rule is one decorated function in one file of `rules/`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -145,10 +146,16 @@ def rule(
 
 def all_rules(*, of_log: bool = False) -> dict[str, Rule]:
     """Every rule by code, in the order of the codes; `of_log`: those over the logs of any tool instead."""
-    for module in pkgutil.walk_packages(rules_package.__path__, f"{rules_package.__name__}."):
-        importlib.import_module(module.name)
+    _import_rules()
     registry = _LOG_REGISTRY if of_log else _REGISTRY
     return dict(sorted(registry.items(), key=lambda item: (item[0][0], int(item[0][1:]))))
+
+
+@functools.cache
+def _import_rules() -> None:
+    """Once: to look through the folders takes as long as a third of the judgement of a run."""
+    for module in pkgutil.walk_packages(rules_package.__path__, f"{rules_package.__name__}."):
+        importlib.import_module(module.name)
 
 
 def course_rules() -> dict[str, Rule]:

@@ -27,6 +27,8 @@ PERIOD_S = 5.0
 """Between two judgements of a run that goes on."""
 SHORTEST_S = 1.0
 """Between two judgements where an epoch or the run has ended."""
+MOST_BUSY = 0.008
+"""Share of a core that judging may take where epochs are shorter than judgements are apart."""
 LOOK_S = 0.5
 """Between two looks at whether there is anything new."""
 MOST_WARNINGS = 16
@@ -68,11 +70,12 @@ class Monitor:
             if stamps == judged:
                 self._stop.wait(LOOK_S)
                 continue
-            judged, started = stamps, time.monotonic()
+            judged, started, before = stamps, time.monotonic(), time.thread_time()
             health = self.judge_anyhow()
+            spent_s = time.thread_time() - before
             if health is not None and not self._stop.is_set():
                 self._deliver(health)
-            self._rest(started)
+            self._rest(started, pause_s(spent_s))
 
     def judge_anyhow(self) -> Health | None:
         """As `judge`; what goes wrong in a rule is said, and must not end the judging for good."""
@@ -128,14 +131,19 @@ class Monitor:
                 self._spoken = [*(spoken for spoken in self._spoken if spoken.data.get("code") != code), event]
         return any(event.kind in URGENT for event in events)
 
-    def _rest(self, started: float) -> None:
-        """Wait for the next turn, less long where an epoch or the run has ended meanwhile."""
+    def _rest(self, started: float, shortest_s: float) -> None:
+        """Wait for the next turn, less long where an epoch or the run has ended meanwhile, but `shortest_s`."""
         is_urgent = False
         while not self._stop.wait(LOOK_S):
             is_urgent = self._hear() or is_urgent
             passed = time.monotonic() - started
-            if passed >= PERIOD_S or (is_urgent and passed >= SHORTEST_S):
+            if passed >= PERIOD_S or (is_urgent and passed >= shortest_s):
                 return
+
+
+def pause_s(spent_s: float) -> float:
+    """Seconds from one judgement to the next where every moment an epoch ends, by what one takes of a processor."""
+    return min(max(spent_s / MOST_BUSY, SHORTEST_S), PERIOD_S)
 
 
 Stamps = tuple[tuple[int, int], ...]

@@ -19,7 +19,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.health import monitor as monitor_module
 from trainctl.tui.health.health import Health, finding_of, health_of
-from trainctl.tui.health.monitor import Monitor
+from trainctl.tui.health.monitor import PERIOD_S, SHORTEST_S, Monitor, pause_s
 
 ONE_CLASS = np.array([[64, 0], [0, 64]]).repeat(50, 0)
 
@@ -185,3 +185,13 @@ def test_judging_imports_neither_torch_nor_the_configuration_schema(live_run: Sy
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("spent_s", [0.0, 0.001, 0.012, 0.035])
+def test_judging_takes_less_than_a_hundredth_of_a_core_however_short_epochs_are(spent_s: float) -> None:
+    assert spent_s / pause_s(spent_s) < 0.01
+    assert SHORTEST_S <= pause_s(spent_s) <= PERIOD_S
+
+
+def test_a_judgement_that_took_long_keeps_nobody_waiting_for_more_than_the_period() -> None:
+    assert pause_s(10.0) == PERIOD_S
