@@ -184,6 +184,10 @@ class SamplerFacts:
     """Mean place, 0 … 1, of the samples of each batch among those of their class; empty: unknown."""
     classes: tuple[str, ...] = ()
     """Names of the classes of `counts`."""
+    drawn: float = 1.0
+    """Share of the training split that the first epoch draws."""
+    mean_targets: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
+    """Of each tensor with one number a sample: its mean over each batch of the first epoch, as `mean_places`."""
 
     @property
     def batch_size(self) -> int:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
 
+FRESH = 0.3
+"""Size of fresh weights in terms of 1/√inputs, of which torch's layers have .58: no less is one that has begun."""
+
 
 @dataclass(frozen=True)
 class WeightFacts:
@@ -30,6 +33,11 @@ class WeightFacts:
     """Whether its rows are looked up, so that most of them rest."""
     is_uniform: bool
     """Whether its rows, of several, were all the same at first and moved by the same."""
+
+    @property
+    def by_inputs(self) -> float:
+        """Its size in terms of 1/√inputs."""
+        return self.size / self.usual * FRESH if self.usual else math.nan
 
     @property
     def measure(self) -> float:

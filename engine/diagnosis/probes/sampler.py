@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainctl.engine.data.batch import Splits
+from trainctl.engine.data.batch import Split, Splits
 from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.diagnosis.facts.batches import NUM_NEIGHBOURS
 from trainctl.engine.diagnosis.facts.data import SamplerFacts
@@ -46,7 +46,25 @@ def measure_sampler(task: Task, splits: Splits) -> SamplerFacts:
         repeats=_repeats(sampler, epochs) if len(sampler) > 1 else None,
         mean_places=_mean_places(labels, first[: len(sampler)]),
         classes=tuple(classes),
+        drawn=_drawn(epochs[0], len(splits.train)),
+        mean_targets=_mean_targets(splits.train, first[: len(sampler)]),
     )
+
+
+def _drawn(epoch: Sequence[Tensor], num_samples: int) -> float:
+    """Share of the samples that an epoch draws."""
+    return len(torch.cat([indices.cpu() for indices in epoch]).unique()) / num_samples if len(epoch) else 0.0
+
+
+def _mean_targets(split: Split, batches: Sequence[Tensor]) -> dict[str, tuple[float, ...]]:
+    """Of each tensor with one number a sample its mean over each batch."""
+    numbers = {
+        name: tensor for name, tensor in split.tensors.items() if tensor.dim() == 1 and tensor.is_floating_point()
+    }
+    return {
+        name: tuple(float(values[indices.to(values.device)].double().mean()) for indices in batches)
+        for name, values in numbers.items()
+    }
 
 
 def _batches(sampler: Sampler, first: Sequence[Sequence[Tensor]]) -> itertools.chain[Tensor]:

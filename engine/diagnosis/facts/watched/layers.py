@@ -35,6 +35,10 @@ class EntryFacts:
     largest_column: int
     largest_ratio: float
     """Deviation of that column in terms of the median deviation of the columns that vary; NaN as above."""
+    constant: float
+    """Share of the columns that are the same for every sample."""
+    varying_zeros: float
+    """Share of the others' values that is exactly 0; NaN: there are none."""
     is_scale_free: bool
     """Whether the results stay the same when its input is brought to deviation 1, and around 0 where it is far from it:
     a norm follows. Asked only where size or mean are odd."""
@@ -87,6 +91,8 @@ class ModeFacts:
     """Of a norm: whether its statistics are those of the beginning, mean 0 and variance 1."""
     values: int = 0
     """Of a norm: values of a channel in the batch that it saw, the fewest."""
+    dropped: float = 0.0
+    """Of a dropout on activations: the share that it drops."""
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ def measured(call: Call, name: str, read: Tensor, weight: Tensor) -> EntryFacts 
     rows = rows.double().flatten(2) if rows.dim() > 2 else rows.double()[:, :, None]  # (units, columns, places)
     norm = float(rows.square().sum((1, 2)).mean().sqrt())
     dim = 1 if call.name in CONVOLUTIONS else read.dim() - 1
+    constant, varying_zeros = _constant(read, dim)
     facts = EntryFacts(
         name=name,
         kind=call.name if call.name not in ("mm", "__matmul__") else "matmul",
@@ -120,9 +121,19 @@ def measured(call: Call, name: str, read: Tensor, weight: Tensor) -> EntryFacts 
         largest=math.nan,
         largest_column=0,
         largest_ratio=math.nan,
+        constant=constant,
+        varying_zeros=varying_zeros,
         is_scale_free=False,
     )
     return _with_columns(facts, apart, rows, dim)
+
+
+def _constant(read: Tensor, dim: int) -> tuple[float, float]:
+    """Share of the columns that never vary, over samples and places, and of zeros in the others."""
+    columns = read.movedim(dim, 0).flatten(1)
+    varies = (columns != columns[:, :1]).any(1)
+    zeros = float((columns[varies] == 0).double().mean()) if bool(varies.any()) else math.nan
+    return float((~varies).double().mean()), zeros
 
 
 def _with_columns(facts: EntryFacts, apart: Tensor, rows: Tensor, dim: int) -> EntryFacts:

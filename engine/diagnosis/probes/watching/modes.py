@@ -24,6 +24,7 @@ class _Seen:
     is_trained: bool = True
     is_fresh: bool = True
     values: int = 0
+    dropped: float = 0.0
 
 
 class Modes:
@@ -58,6 +59,7 @@ class Modes:
                 seen.is_trained,
                 seen.is_fresh,
                 seen.values,
+                seen.dropped,
             )
             for (name, _), seen in self._seen.items()
         )
@@ -65,7 +67,8 @@ class Modes:
     def _dropout(self, call: Call) -> None:
         p, training = call.argument(1, "p", 0.5), call.argument(2, "training", default=True)
         if p and 0 < p < 1:
-            self._note(call, "dropout", is_training=bool(training))
+            seen = self._note(call, "dropout", is_training=bool(training))
+            seen.dropped = max(seen.dropped, float(p))
 
     def _recurrent(self, call: Call) -> None:
         """`(input, hx, weights, bias, layers, dropout, train, …)`, or with the sizes of packed batches before `hx`."""

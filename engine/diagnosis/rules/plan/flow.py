@@ -149,7 +149,8 @@ def dead_rectifiers(trial: TrialFacts, batch: BatchFacts | None = None) -> Answe
 def symmetric_units(trial: TrialFacts) -> Answer:
     """A matrix whose rows are all the same at first, and move by the same in the first few steps.
 
-    A last layer that begins at 0 is healthy: its rows part with the first step. So is one row alone.
+    A last layer that begins at 0 is healthy: its rows part with the first step. So is one row alone. Not so where more
+    than half of the matrices begin at 0, one behind the other: no gradient comes through.
 
     Costs: units with the same weights get the same gradient: a layer of any width stays one unit.
     Do: the initialisation of torch, or Xavier and Kaiming for weights; zeros for biases only.
@@ -159,6 +160,10 @@ def symmetric_units(trial: TrialFacts) -> Answer:
     if not weights:
         return Unchecked(NO_MATRIX)
     same = [weight for weight in weights if weight.is_uniform]
+    empty = [weight for weight in weights if weight.size == 0]
+    behind = [weight for weight in empty if weight.gradient_first == 0]
+    if not same and behind and len(empty) > len(weights) / 2:
+        return _all_zero(empty, behind, len(weights))
     if not same:
         return None
     resting = [weight for weight in same if weight.moved == 0]
@@ -171,6 +176,19 @@ def symmetric_units(trial: TrialFacts) -> Answer:
         why=f"after {trial.num_steps} steps they are still one and the same unit: equal weights get equal gradients",
         fix=Fix("draw the weights: torch's own initialisation, Xavier or Kaiming; zeros are for biases"),
         figures={"same": len(same), "resting": len(resting), "matrices": len(weights)},
+        because=("N901", "D108"),
+    )
+
+
+def _all_zero(empty: Sequence[WeightFacts], behind: Sequence[WeightFacts], count: int) -> Hit:
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.PROVEN,
+        summary=f"{len(empty)} of {count} matrices begin with nothing but 0",
+        where=", ".join(weight.name for weight in empty[:4]) + (", ..." if len(empty) > 4 else ""),
+        why=f"what comes through one is 0, so that at first {len(behind)} of them get no gradient at all",
+        fix=Fix("draw the weights: torch's own initialisation, Xavier or Kaiming; zeros are for biases"),
+        figures={"zero": len(empty), "without_gradient": len(behind), "matrices": count},
         because=("N901", "D108"),
     )
 

@@ -121,10 +121,11 @@ def _column(entry: EntryFacts) -> Hit | None:
     precedence=Precedence.DATA,
     cost=Cost.DATA,
 )
-def constant_input(data: DataFacts) -> Answer:
+def constant_input(data: DataFacts, batch: BatchFacts | None = None) -> Answer:
     """A tensor of the training split that is the same for every sample; or more than half of the columns of one that
     are, unless the others are 75 % zeros. From a tenth of the columns on it is an information. At least 8 samples;
-    indices and masks are not asked.
+    indices and masks are not asked. The same of more than half of what the first layers get, where the data vary: then
+    it is lost on the way, and is a warning.
 
     Costs: nothing can be learnt from it, and at use it may not be constant.
     Do: look at the loader: a source that was not read, a field that was overwritten, one file read for all.
@@ -134,7 +135,23 @@ def constant_input(data: DataFacts) -> Answer:
     if not tensors:
         return Unchecked(data.missing or "the data has no tensors")
     hits = [hit for tensor in tensors if (hit := _constant(tensor)) is not None]
+    entries = () if batch is None or batch.layers is None else batch.layers.entries
+    if not any(hit.severity is Severity.WARNING for hit in hits):
+        hits += [_lost(entry) for entry in entries if entry.constant > CONSTANT_SHARE and entry.varying_zeros < RARE]
     return min(hits, key=lambda hit: tuple(Severity).index(hit.severity), default=None)
+
+
+def _lost(entry: EntryFacts) -> Hit:
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{entry.constant:.0%} of the inputs of {entry.name} are the same for every sample",
+        where=f"{entry.num_samples} samples of a batch, {entry.num_columns} inputs; the data themselves vary",
+        why="what tells the samples apart is lost between the data and the network, and nothing can be learnt from it",
+        fix=Fix("look at what is done to a batch: a mask, a product with 0, a slice, a field that is overwritten"),
+        figures={"columns": entry.num_columns, "share": entry.constant},
+        because=("D107",),
+    )
 
 
 def _constant(tensor: TensorFacts) -> Hit | None:

@@ -1,4 +1,4 @@
-"""G713, E1001, R805: whether dropout and BatchNorm run in the mode that is meant, on enough samples. Pure functions."""
+"""G713, E1001, R804, R805: whether dropout and BatchNorm run in the mode that is meant, on enough. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts, ModeFact
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 NORM = "batch norm"
+NEARLY_ALL = 0.75
+"""Share that a dropout drops of which little is left: with it a mean over the rest has twice its deviation."""
 FEW_SAMPLES, FEW_VALUES, SMALL_BATCH = 2, 8, 8
 """Samples, and values of a channel, of which a norm takes its statistics, that are too few; and a small batch."""
 NOBODY = "nothing looked on while the step was made"
@@ -103,6 +105,43 @@ def training_while_validating(batch: BatchFacts) -> Answer:
         why="the metrics then depend on chance, or on which samples meet, and are not those of the network in use",
         fix=Fix("leave the mode to the loop; functional.dropout wants training=self.training"),
         figures={"layers": len(active), "norms": len(norms)},
+    )
+
+
+@rule(
+    "R804",
+    "regularisation too strong",
+    section="model",
+    severity=Severity.WARNING,
+    precedence=Precedence.CAPACITY,
+    cost=Cost.BATCH,
+)
+def dropout_too_strong(batch: BatchFacts) -> Answer:
+    """A dropout on activations that drops three quarters of them or more, in a training step.
+
+    Above a half an information. That of attention is not asked, as it drops what is looked at, not what is said of it.
+
+    Costs: little of a sample comes through, another part each time: training learns slowly, and what differs little.
+    Do: .1 to .5; weight decay or more data against overfitting.
+    Follows from: G713.
+    """
+    layers = batch.layers
+    if layers is None or not layers.modes:
+        return Unchecked(NOBODY if layers is None else NO_MODAL)
+    strong = [mode for mode in layers.modes if True in mode.in_training and mode.dropped > 0.5]
+    if not strong:
+        return None
+    worst = max(strong, key=lambda mode: mode.dropped)
+    return Hit(
+        severity=Severity.WARNING if worst.dropped >= NEARLY_ALL else Severity.INFO,
+        confidence=Confidence.LIKELY,
+        summary=f"{worst.name} drops {worst.dropped:.0%} of what it gets",
+        where=f"{len(strong)} of {sum(mode.kind == 'dropout' for mode in layers.modes)} dropouts drop more than half",
+        why=f"{1 - worst.dropped:.0%} of the units must stand for all, others in each step: "
+        f"the noise is {(worst.dropped / (1 - worst.dropped)) ** 0.5:.1f} times the signal of a unit",
+        fix=Fix("dropout of .1 to .5; weight decay or more data against overfitting"),
+        figures={"dropped": worst.dropped, "strong": len(strong)},
+        because=("G713",),
     )
 
 

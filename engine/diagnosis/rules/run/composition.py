@@ -34,6 +34,8 @@ TOO_NOISY = 0.4
 FAR, SINGLE = 100.0, 1e-6
 ONE_TERM = "the loss has one term"
 RECONSTRUCTION = "reconstruction"
+OF_TWO_AIMS = 0.97
+"""Share of the gradient up to which a term that was given no weight may be a second aim."""
 
 
 @rule(
@@ -48,7 +50,7 @@ def dominating_term(batch: BatchFacts | None = None, terms: TermsFacts | None = 
     """Before training: more than .8 of the gradient where a term meets the main one. Of a run: more than .9 of the
     loss at its beginning, and a main term that fell by less than 2 %.
 
-    A term of weight 1 was not given a weight: there may be two aims, and it is an information only.
+    A term of weight 1 was not given a weight: there may be two aims, and up to .97 it is an information only.
 
     Costs: the total falls while the term that matters stands still.
     Do: a weight at which the term has a fifth of the gradient.
@@ -69,7 +71,7 @@ def _by_gradient(gradients: GradientsFacts) -> Answer:
     worst, main = max(known, key=lambda term: shares[term.name]), gradients.main
     meant = worst.weight * MEANT_SHARE / (1 - MEANT_SHARE) * (1 - shares[worst.name]) / shares[worst.name]
     return Hit(
-        severity=Severity.INFO if worst.weight == 1 else Severity.WARNING,
+        severity=Severity.INFO if worst.weight == 1 and shares[worst.name] < OF_TWO_AIMS else Severity.WARNING,
         confidence=Confidence.LIKELY,
         summary=f"{worst.name} makes {shares[worst.name]:.0%} of the gradient where it meets {main.name}",
         where=f"first batch, untrained network: {worst.name} {worst.weight:g}·{worst.shared:.3g}, "

@@ -152,3 +152,16 @@ def test_half_of_the_matrices_behind_a_product_with_zero_are_named() -> None:
 
     finding = found(examine(classifier(wide)))["G704"]
     assert "left" in finding.where and finding.figures["zero"] == 3
+
+
+def test_matrices_that_begin_at_zero_one_behind_the_other_are_found_whatever_their_biases() -> None:
+    def zeroed() -> nn.Module:
+        model = mlp()
+        with torch.no_grad():
+            for weight in model.parameters():
+                if weight.dim() > 1:
+                    weight.zero_()
+        return model
+
+    finding = found(examine(classifier(zeroed)))["G708"]
+    assert finding.severity is Severity.ERROR and finding.figures["matrices"] == 3

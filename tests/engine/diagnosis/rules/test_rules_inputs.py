@@ -138,3 +138,24 @@ def test_masks_and_indices_may_be_all_the_same() -> None:
     tensors = {**labelled(draw(FEATURES)), "mask": torch.ones(320, 5), "length": torch.full((320,), 7)}
     report = diagnose(gather(UserTask(tensors, mlp, classify(), classes=True)))
     assert "D108" in report.checked and found(report, "D108") is None
+
+
+class Masked(nn.Module):
+    """Multiplies what it gets before it reads it."""
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.body, self.mask = mlp(len(mask)), mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x * self.mask)
+
+
+def test_inputs_that_are_lost_on_the_way_to_the_network_are_found() -> None:
+    x, kept = draw(FEATURES), torch.zeros(FEATURES)
+    kept[:3] = 1
+    finding = found(examine(x, lambda: Masked(kept)), "D108")
+    assert finding is not None and finding.severity is Severity.WARNING and "the data themselves vary" in finding.where
+    half = (torch.arange(FEATURES) % 2).float()
+    assert found(examine(x, lambda: Masked(half)), "D108") is None
+    assert found(examine(x, lambda: nn.Sequential(nn.Dropout(0.7), mlp())), "D108") is None

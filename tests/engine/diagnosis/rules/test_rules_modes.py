@@ -131,3 +131,9 @@ def test_a_norm_of_few_values_is_found_in_a_batch_of_four() -> None:
     task = UserTask(labelled(draw(FEATURES)), net, classify(), classes=True, options=options)
     finding = found(diagnose(gather(task)), "R805")
     assert finding is not None and finding.severity is Severity.WARNING and finding.figures["values"] == 4
+
+
+@pytest.mark.parametrize(("p", "severity"), [(0.3, None), (0.5, None), (0.6, Severity.INFO), (0.9, Severity.WARNING)])
+def test_a_dropout_that_leaves_next_to_nothing_is_found(p: float, severity: Severity | None) -> None:
+    finding = found(examine(lambda: nn.Sequential(nn.Flatten(), nn.Dropout(p), mlp(3 * 64))), "R804")
+    assert (finding and finding.severity) == severity
