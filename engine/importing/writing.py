@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from trainctl.engine.diagnosis.conclusion import conclude
 from trainctl.engine.diagnosis.logs.facts import Series
 from trainctl.engine.diagnosis.records.imported import RESULT
 from trainctl.engine.importing.image import Image
@@ -117,6 +116,8 @@ def finish(paths: RunPaths, image: Image, story: Story) -> None:
     Raises:
         UserError: the disk refuses.
     """
+    from trainctl.engine.diagnosis.conclusion import conclude  # every rule: not needed to begin
+
     state = image.foreign.state if image.foreign.state.is_over else RunState.FINISHED
     append_lines(paths.events, [end_line(image, state)])
     judgement = conclude(paths, state, JUDGE_S)

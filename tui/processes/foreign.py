@@ -54,7 +54,7 @@ def followed(source: Path, columns: str, environ: Mapping[str, str]) -> Generato
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # the screen is the cockpit's
-        env=dict(environ),
+        env={**environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies nothing
         start_new_session=True,
     )
     try:
