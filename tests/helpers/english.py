@@ -37,6 +37,7 @@ SOURCES = {
         *(f"tui/cli/{name}.py" for name in ("configured", "past_run", "options")),
         *("tui/health/fixed_preset.py", "tui/words/language.py", "engine/tasks/recognise.py"),
     ],
+    "page": ["tui/report"],
     "data": [
         *(f"engine/data/{name}.py" for name in ("samplers/short_epochs", "leak_check", "overlap", "split_names")),
         *(f"engine/data/{name}.py" for name in ("emotion/load", "eyes/load", "eyes/splits", "weld/load")),
@@ -64,6 +65,16 @@ UNSAID = {
     # Words of torch that a rule looks for (rules/plan/notices.py).
     *("None of the inputs have requires_grad=True", "degrees of freedom is <= 0"),
     *("Detected call of `lr_scheduler.step()`", "Using a non-full backward hook when"),
+    # Markup of the page, classes of its style.
+    *("line {1}", "band {1}", "dots {1}", "mark {1}", "swatch {1}", "swatch i{1}", "chip {1}", "code {1}"),
+    "finding {1}",
+    *("banner {1}", " faint", "light dark", "width=device-width, initial-scale=1", "%Y-%m-%d %H:%M UTC"),
+    *('<meta name="generator" content="trainctl report">', '<meta charset="utf-8">{1}', "<!doctype html>\n"),
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+    # Too short to be told from a part of something else.
+    *("epoch {1}", " of {#1}", "{1} scale", "best {1}", "loss {1}", "step {#1}: {2}", "after {1}"),
+    *("{1}: {2}, answered {3}", "revision {1}{2}", "started {1}", "Term: {1}", "{1}{2} compared"),
+    "{1} to {2}, least {3}, greatest {4}{5}",
 }
 UNSAID_NAMES = {"HARMLESS"}
 """Constants that hold no messages."""
@@ -162,6 +173,10 @@ LABELS = (
     *("judges", "tests", "needs", "welcomes", "told apart from", "costs", "follows from", "leads to", "do", "seen in"),
     *("try", "code", "severity", "section", "cost", "name", "where", "why", "ruled out", "fix", "more:", "to step"),
     *("present", "fixed"),
+    # tui/report: headings and heads of tables
+    *("Curves", "Marks", "Findings", "Configuration", "Loss", "figure", "figures", "value", "option", "state"),
+    *("verdict", "promise", "measured", "what", "when", "device", "packages", "seed", "time", "parameters", "run"),
+    *("planned", "started"),
     # engine/diagnosis, engine/data: chosen and put into a sentence
     *("training", "tiles"),
 )

@@ -17,7 +17,7 @@ from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points, Series
 from trainctl.tui.compare.comparison import monitored_metrics
 from trainctl.tui.report.drawing import Curve, Drawing, Mark, draw, key
-from trainctl.tui.report.html import Html, element, section
+from trainctl.tui.report.html import Html, element, joined, section
 from trainctl.tui.report.subject import PageSubject, RunSubject
 from trainctl.tui.run.results import WEIGHTS
 from trainctl.tui.run.view import RunView
@@ -60,7 +60,7 @@ def curves(subject: PageSubject) -> Html:
     if not figures:
         return section("curves", "Curves", element("p", "No step has been recorded."))
     has_bad = any(curve.found.bad.any() for drawing in made if drawing is not None for curve in drawing.curves)
-    about = element("p", _how_to_read(subject, columns, has_bad=has_bad), class_="aside")
+    about = element("p", *_how_to_read(subject, columns, has_bad=has_bad), class_="aside")
     return section("curves", "Curves", element("div", *figures, class_="figures"), about)
 
 
@@ -88,21 +88,22 @@ def _entry(curve: Curve) -> tuple[str, str, str]:
     )
 
 
-def _how_to_read(subject: PageSubject, columns: int, *, has_bad: bool) -> str:
-    longest = max((run.view.step for run in subject.runs), default=0)
-    a_column = math.ceil(longest / columns)
-    words = "Figures behind the names are the newest."
+def _how_to_read(subject: PageSubject, columns: int, *, has_bad: bool) -> Iterator[str]:
+    """Sentences, each with the space behind it."""
+    a_column = math.ceil(max((run.view.step for run in subject.runs), default=0) / columns)
     if a_column > 1:
-        words = (
+        yield (
             f"A line is the mean of about {a_column:,} steps a column, the band behind it reaches from the least to the"
-            f" greatest of them: a spike of a single step is seen. {words}"
+            " greatest of them: a spike of a single step is seen. "
         )
+    yield "Figures behind the names are the newest. "
     if has_bad:
-        words += " Red stripes: values that are not finite."
+        yield "Red stripes: values that are not finite. "
     kinds = MARK_LETTERS if subject.is_one else EVERY_RUN
     used = {event.kind for run in subject.runs for event in run.view.of_kind(*kinds)}
-    letters = ", ".join(f"{MARK_LETTERS[kind]} {KIND_WORDS[kind]}" for kind in MARK_LETTERS if kind in used)
-    return f"{words} Marks: {letters}." if letters else words
+    told = [joined([MARK_LETTERS[kind], " ", KIND_WORDS[kind]]) for kind in MARK_LETTERS if kind in used]
+    if told:
+        yield joined(["Marks: ", joined(told, ", "), "."])
 
 
 KIND_WORDS = {
