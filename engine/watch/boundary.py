@@ -47,10 +47,11 @@ class Boundary:
 
     Args:
         name: of the optimiser, where there are several.
-        optimizer: kept by a weak reference.
+        optimizer: not held.
         model: the network around its parameters; None: unknown.
 
     Attributes:
+        refer: gives the optimiser; None: it is gone.
         ids: of its parameters, as `id` has them.
         measured: of the newest step; None: its gradients are not there yet, or it was counted.
         is_stepping: whether `step` is under way and its gradients are there.
@@ -61,7 +62,7 @@ class Boundary:
 
     def __init__(self, name: str, optimizer: Optimizer, model: nn.Module | None) -> None:
         self.name = name
-        self._optimizer = weakref.ref(optimizer)
+        self.refer = weakref.ref(optimizer)
         found, self.frozen = groups.grouped(optimizer, model)
         self.meter = WatchedMeter(found, None)
         self.ids = {id(p) for p in self.meter.params}
@@ -76,7 +77,7 @@ class Boundary:
     @property
     def optimizer(self) -> Optimizer | None:
         """The optimiser; None: it is gone."""
-        return self._optimizer()
+        return self.refer()
 
     @property
     def num_joined(self) -> int:
@@ -92,44 +93,52 @@ class Boundary:
             return  # another part of the parameters, measured with the first
         self._clipped |= mine
         norms = self.meter.norms()
-        if heard.scaler is not None and not is_unscaled(heard.scaler, optimizer):
-            _divide(norms, scale_of(heard.scaler))
+        scale = None if heard.scaler is None or is_unscaled(heard.scaler, optimizer) else scale_of(heard.scaler)
+        if scale is not None:
+            _divide(norms, scale)
         self._clip_norms = norms
 
     def before(self, optimizer: Optimizer, heard: Heard) -> None:
         """The gradients of a step are there, and its update is not."""
         self.is_stepping = True
-        norms = self._clip_norms
+        norms, unclipped = self._clip_norms, heard.unclipped
         scale = getattr(optimizer, "grad_scale", None)  # a fused kernel divides by it itself
         if norms is None:
             norms = self.meter.norms()
-            if heard.unclipped:
+            if unclipped:
                 found = zip(self.meter.params, norms, strict=True)
-                norms = [heard.unclipped.get(id(p), norm).to(self.meter.device) for p, norm in found]
-            _divide(norms, scale)
+                norms = [unclipped.get(id(p), norm).to(self.meter.device) for p, norm in found]
+            if scale is not None:
+                _divide(norms, scale)
         amp_scale = scale if scale is not None else None if heard.scaler is None else scale_of(heard.scaler)
-        rates = [_kept(group["lr"]) for group in optimizer.param_groups]
         if amp_scale is not None:
             amp_scale = amp_scale.detach().clone()  # the scaler changes it in place
         if self.clip is not None:
             with torch.no_grad():
                 self.meter.clip(torch.stack(norms), self.clip * (1.0 if scale is None else scale))
+        rates = [group["lr"] for group in optimizer.param_groups]
+        if len(rates) > 1 or type(rates[0]) is not float:
+            rates = [_kept(rate) for rate in rates]
         self.measured = Measured(norms, heard.losses, rates, amp_scale)
-        self._scale_rates(optimizer)
+        if self.rate_factor != 1.0:
+            self._scale_rates(optimizer)
 
     def after(self, optimizer: Optimizer) -> None:
         """The update is done, or was left out."""
         self.is_stepping = False
-        self._restore_rates(optimizer)
+        if self._own_rates:
+            self._restore_rates(optimizer)
 
     def forget(self) -> None:
         """The step is counted; the next one is to come."""
-        self.measured = self._clip_norms = None
-        self._clipped.clear()
+        self.measured = None
+        if self._clip_norms is not None:
+            self._clip_norms = None
+            self._clipped.clear()
 
     def _scale_rates(self, optimizer: Optimizer) -> None:
         """Right before the update and taken back after, so that no scheduler undoes it or builds on it."""
-        if self.rate_factor == 1.0 or self._own_rates:
+        if self._own_rates:
             return
         self._own_rates = [group["lr"] for group in optimizer.param_groups]
         for group in optimizer.param_groups:
@@ -148,9 +157,8 @@ def _kept(rate: Any) -> float | Tensor:
     return rate.detach().clone() if isinstance(rate, Tensor) else float(rate)
 
 
-def _divide(norms: list[Tensor], scale: Tensor | None) -> None:
-    if scale is not None:
-        foreach.scale_(norms, 1.0 / scale.to(norms[0].device))
+def _divide(norms: list[Tensor], scale: Tensor) -> None:
+    foreach.scale_(norms, 1.0 / scale.to(norms[0].device))
 
 
 def with_closure(

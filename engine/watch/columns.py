@@ -5,8 +5,9 @@ Plain decisions over names and kinds; writes nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from trainctl.engine.runs.record import MAX_CLASSES, RecordLayout
 from trainctl.engine.runs.term_kinds import KIND_OF_NAME, TermKind
 from trainctl.engine.training.record.assemble import RowPlan
 from trainctl.engine.watch.boundary import Boundary, Measured
+from trainctl.engine.watch.heard import Classes, Seen
 from trainctl.engine.watch.term_weights import TermWeights
 
 TOTAL = "loss"
+NOTHING: Mapping[str, Tensor] = {}
 PARTS = ("term", "weight")
 """Of the name of a term's fields."""
 GRAPHS: Mapping[str, TermKind] = {
@@ -38,24 +41,56 @@ class Logged:
     scalars: tuple[str, ...]
 
 
-@dataclass
 class Step:
-    """One step as it was heard, not yet a row."""
+    """One step, of several optimisers a round: what comes together of it, not yet a row.
 
-    measured: Mapping[str, Measured | None]
-    """By the name of the optimiser; None: it took no step in this round."""
-    logged: Mapping[str, Tensor]
-    in_graph: frozenset[str] = frozenset()
-    """Of the logged, what has a gradient."""
-    labels: Sequence[np.ndarray[Any, np.dtype[np.int64]]] = field(default_factory=list[Any])
-    num_samples: int = 0
-    """Of the batches that were trained on; 0: none was seen."""
+    Attributes:
+        measured: by the name of the optimiser; None: it took no step in this round.
+        given: what was logged, as often as it was.
+        logged: the same, one scalar each; there when it is complete.
+        in_graph: of the logged, what has a gradient.
+        batches: that were trained on.
+        ratio: |update| / |weights|, a scalar on the device; None: not measured.
+        ended: when its last optimiser was done, by the clock of intervals.
+        number: 1 for the first; this and what follows is known when it is complete.
+        epoch: 1 for the first.
+        time: seconds since 1970.
+        step_s: since the step before.
+        clip: see `HostRow`.
+    """
+
+    number: int
+    epoch: int
+    time: float
+    step_s: float
+    # Of what most steps do not have nothing is set.
+    given: dict[str, list[Tensor]] | None = None
+    logged: Mapping[str, Tensor] = NOTHING
+    in_graph: set[str] | None = None
+    batches: Sequence[Seen] = ()
+    ratio: Tensor | None = None
+    ended: float = 0.0
+    clip: float = math.nan
+
+    def __init__(self) -> None:
+        self.measured: dict[str, Measured | None] = {}
+
+    @property
+    def labels(self) -> list[Classes]:
+        """Classes of its batches, an array each."""
+        return [seen.labels for seen in self.batches if seen.labels is not None]
+
+    @property
+    def num_samples(self) -> int:
+        """Of its batches; 0: none was seen."""
+        return sum([seen.size for seen in self.batches])
 
 
 def sort_logged(steps: Sequence[Step]) -> Logged:
     """A figure is a term of the loss where it had a gradient, or is called a loss."""
     names = list(dict.fromkeys(name for step in steps for name in step.logged))
-    terms = [name for name in names if any(name in step.in_graph for step in steps) or _says_loss(name)]
+    in_graph = {name for step in steps for name in step.in_graph or ()}
+    terms = [name for name in names if name in in_graph or _says_loss(name)]
     return Logged(tuple(terms), tuple(name for name in names if name not in terms))
 
 
@@ -81,12 +116,9 @@ def kind_of_graph(graph: Any) -> TermKind | None:
 class KnownClasses:
     """In place of the labels of all samples: what a batch names are its classes themselves."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-
     def __getitem__(self, classes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Those that there are; what is beyond, as a label that is to be passed over, is left out."""
-        return classes[(classes >= 0) & (classes < self.count)]
+        """Those classes; what is beyond all classes, as a label that is to be passed over, counts for none."""
+        return classes
 
 
 @dataclass(frozen=True)
@@ -151,7 +183,7 @@ def decide(
         layout=layout,
         group_of=tuple(layout.groups.index(name) for name in groups),
         has_amp_scale=any(part is not None and part.amp_scale is not None for part in first),
-        labels=KnownClasses(len(classes)) if classes else None,
+        labels=KnownClasses() if classes else None,
         has_own_loss=has_own_loss,
         device_rates=tuple(place for place, rate in enumerate(kept) if isinstance(rate, Tensor)),
         weigh=TermWeights() if has_own_loss else None,

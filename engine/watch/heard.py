@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -25,34 +24,42 @@ Classes = np.ndarray[Any, np.dtype[np.int64]]
 """Shape (B,)."""
 
 
-@dataclass
-class Seen:
-    """A batch that was fetched."""
+class Seen(NamedTuple):
+    """A batch that a backward pass followed."""
 
     loader: DataLoader[Any] | None
+    """Whose; None: it is not known."""
+    turn: int
+    """Number of the pass that it is of."""
     size: int
+    """Samples."""
     labels: Classes | None
     """Classes of its samples, shape (B,); None: it holds none that are known."""
-    turn: int = 0
-    """Number of the pass that it is of."""
-    wait_s: float = 0.0
+    wait_s: float
     """How long it was waited for."""
 
 
-@dataclass
 class Heard:
-    """What happened in one thread since its last step."""
+    """What happened in one thread since its last step.
 
-    losses: list[Tensor] = field(default_factory=list[Tensor])
-    graph: Any = None
-    """Last function of the first loss's graph, which says what kind of loss it is."""
-    batches: list[Seen] = field(default_factory=list[Seen])
-    """Those that a backward pass followed."""
-    unclipped: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
-    """Norm from before clipping of the gradients of parameters whose optimiser is not known yet, by `id`."""
-    scaler: GradScaler | None = None
-    scaled: tuple[Tensor, Tensor] | None = None
-    """A scaled loss and what it was."""
+    Attributes:
+        losses: of its backward passes, scalars.
+        graph: last function of the first loss's graph, which says what kind of loss it is; kept where it is asked for.
+        batches: those that a backward pass followed.
+        unclipped: norm from before clipping of the gradients of parameters whose optimiser is not known yet, by `id`.
+        scaler: that had to do with it.
+        scaled: a scaled loss and what it was.
+    """
+
+    __slots__ = ("batches", "graph", "losses", "scaled", "scaler", "unclipped")
+
+    def __init__(self) -> None:
+        self.losses: list[Tensor] = []
+        self.graph: Any = None
+        self.batches: list[Seen] = []
+        self.unclipped: dict[int, Tensor] | None = None
+        self.scaler: GradScaler | None = None
+        self.scaled: tuple[Tensor, Tensor] | None = None
 
 
 class Ears(threading.local):
@@ -67,6 +74,7 @@ class BatchReader:
 
     def __init__(self) -> None:
         self._kind: Any = None
+        self._length = 0
         """Type and length of the batches that have been looked at."""
         self._size_at: Any = None
         self._labels_at: Any = None
@@ -79,14 +87,15 @@ class BatchReader:
             given: takes the labels out of it; None: the integer tensor of shape (B,) that is alone in it, or that has a
                 name that says so.
         """
-        kind = (type(batch), len(batch) if isinstance(batch, (tuple, list, dict)) else 0)
-        if kind != self._kind:
-            self._kind = kind
+        kind = type(batch)
+        length = len(batch) if isinstance(batch, (tuple, list, dict)) else 0
+        if kind is not self._kind or length != self._length:
+            self._kind, self._length = kind, length
             self._size_at, self._labels_at = _places(batch)
         if self._size_at is None:
             return 0, None
         sized: Any = batch if self._size_at == "" else batch[self._size_at]
-        size = int(sized.shape[0])
+        size = int(sized.size(0))
         if given is not None:
             try:
                 return size, _classes(torch.as_tensor(given(batch)))
@@ -115,6 +124,6 @@ def _places(batch: Any) -> tuple[Any, Any]:
 
 def _classes(tensor: Tensor) -> Classes | None:
     """A copy, as the batch may be changed; None for what lies elsewhere or is no class."""
-    if tensor.dim() != 1 or tensor.dtype not in INTEGERS or tensor.is_cuda or tensor.device.type != "cpu":
+    if tensor.dim() != 1 or tensor.dtype not in INTEGERS or not tensor.is_cpu:
         return None
     return tensor.numpy().astype(np.int64)

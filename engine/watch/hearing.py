@@ -5,7 +5,6 @@ One for the process, as torch's hooks are. Knows hooks and boundaries, no rows a
 
 from __future__ import annotations
 
-import functools
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -18,10 +17,10 @@ from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch.boundary import Boundary, with_closure
-from trainctl.engine.watch.heard import Ears, Heard, Seen
-from trainctl.engine.watch.moments import is_here, is_in_backward, listen, stop_listening, uncompiled
+from trainctl.engine.watch.heard import Ears, Heard
+from trainctl.engine.watch.moments import apart, is_in_backward, listen, stop_listening
 from trainctl.engine.watch.norms import norm_of
-from trainctl.engine.watch.passes import Fetched, Passes
+from trainctl.engine.watch.passes import MARK, Fetched, Passes
 
 
 class Loop(Protocol):
@@ -33,6 +32,11 @@ class Loop(Protocol):
 
     def labels(self, batch: Any) -> Any:
         """See `Heard`; raises AttributeError-like errors for a batch of another kind."""
+        ...
+
+    @property
+    def asks_for_graph(self) -> bool:
+        """Whether it is still to be found out what kind of loss it has."""
         ...
 
     @property
@@ -71,25 +75,12 @@ class Loop(Protocol):
         ...
 
 
-Method = Callable[..., Any]
-
-
-def _harmless(method: Method) -> Method:
-    """A method whose failure ends the recording, and not the training that is recorded."""
-
-    @functools.wraps(method)
-    def heard(self: Hearing, *args: Any) -> Any:
-        try:
-            return method(self, *args)
-        except Exception as err:
-            self.fail(err)
-            return None
-
-    return heard
-
-
 class Hearing:
-    """The watches of this process and the optimisers that they hear."""
+    """The watches of this process and the optimisers that they hear.
+
+    Attributes:
+        has_inner: whether an optimiser has stepped within a backward pass since the last one was over.
+    """
 
     def __init__(self) -> None:
         self._passes = Passes()
@@ -99,6 +90,8 @@ class Hearing:
         self._of: dict[int, tuple[Boundary, Loop]] = {}
         self._strangers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._handles: list[RemovableHandle] = []
+        self._asks_for_graph = False
+        self.has_inner = False
 
     def join(self, loop: Loop, boundaries: Sequence[Boundary]) -> None:
         """Tell `loop` of its optimisers from now on."""
@@ -106,10 +99,11 @@ class Hearing:
             self._ears, self._fetched = Ears(), Fetched()  # what was heard of earlier loops is nothing of this one's
             listen(self)
             self._handles = [
-                register_optimizer_step_pre_hook(uncompiled(self._before_step)),
-                register_optimizer_step_post_hook(uncompiled(self._after_step)),
+                register_optimizer_step_pre_hook(apart(self._before_step, self.fail)),
+                register_optimizer_step_post_hook(apart(self._after_step, self.fail)),
             ]
         self._loops.append(loop)
+        self._asks_for_graph = True
         self._take_labels = next((one.labels for one in self._loops if one.has_labels), None)
         self._strangers.clear()
         for boundary in boundaries:
@@ -121,7 +115,7 @@ class Hearing:
         if loop in self._loops:
             self._loops.remove(loop)
         if not self._loops:
-            stop_listening(self)
+            stop_listening()
             for handle in self._handles:
                 handle.remove()
             self._handles = []
@@ -135,7 +129,7 @@ class Hearing:
 
     def _entry(self, optimizer: Optimizer) -> tuple[Boundary, Loop] | None:
         entry = self._of.get(id(optimizer))
-        if entry is not None and entry[0].optimizer is optimizer:
+        if entry is not None and entry[0].refer() is optimizer:
             return entry
         if optimizer in self._strangers:
             self._meet(optimizer)
@@ -161,37 +155,40 @@ class Hearing:
             self.leave(loop)
             loop.retire(error)
 
-    @_harmless
     def _before_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not is_here():
-            return None
-        entry = self._entry(optimizer)
-        if entry is None:
-            return None
+        entry = self._of.get(id(optimizer))
+        if entry is None or entry[0].refer() is not optimizer:
+            entry = self._entry(optimizer)
+            if entry is None:
+                return None
         boundary, loop = entry
-        boundary.is_inner = is_in_backward()
+        if is_in_backward():
+            boundary.is_inner = self.has_inner = True
+        else:
+            boundary.is_inner = False
+        if len(args) > 1 or kwargs:
+            changed = with_closure(args, kwargs, lambda: self._measure_apart(optimizer, boundary, loop))
+            if changed is not None:
+                return changed
+        heard = self._ears.heard
+        loop.begin(boundary, heard)
+        boundary.before(optimizer, heard)
+        return None
 
-        def measure() -> None:
-            if not boundary.is_stepping:  # a closure may be called again within its step
-                loop.begin(boundary, self._ears.heard)
-                boundary.before(optimizer, self._ears.heard)
+    def _measure_apart(self, optimizer: Optimizer, boundary: Boundary, loop: Loop) -> None:
+        """From within a closure, which may be called again within its step."""
+        if boundary.is_stepping:
+            return
+        try:
+            loop.begin(boundary, self._ears.heard)
+            boundary.before(optimizer, self._ears.heard)
+        except Exception as err:
+            self.fail(err)
 
-        changed = with_closure(args, kwargs, lambda: self._quietly(measure))
-        if changed is None:
-            measure()
-        return changed
-
-    @_harmless
-    def _quietly(self, measure: Callable[[], None]) -> None:
-        measure()
-
-    @_harmless
     def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         del args, kwargs
-        if not is_here():
-            return
         entry = self._of.get(id(optimizer))
-        if entry is None or not entry[0].is_stepping or entry[0].optimizer is not optimizer:
+        if entry is None or not entry[0].is_stepping or entry[0].refer() is not optimizer:
             self._ears.heard = Heard()
             return
         boundary, loop = entry
@@ -200,33 +197,30 @@ class Hearing:
         boundary.after(optimizer)
         loop.after(boundary)
 
-    @_harmless
     def scaled(self, scaler: GradScaler, loss: Tensor, scaled: Tensor) -> None:
         """See `moments.Listener`."""
         heard = self._ears.heard
         heard.scaler, heard.scaled = scaler, (scaled, loss.detach())
 
-    @_harmless
     def backward(self, loss: Tensor) -> None:
         """See `moments.Listener`."""
         heard = self._ears.heard
-        value = loss.detach()
-        if heard.scaled is not None and heard.scaled[0] is loss:
-            value = heard.scaled[1]
-        heard.scaled = None  # it would keep the graph alive
-        heard.losses.append(value)
-        heard.graph = heard.graph or loss.grad_fn
+        scaled, heard.scaled = heard.scaled, None  # it would keep the graph alive
+        heard.losses.append(loss.detach() if scaled is None or scaled[0] is not loss else scaled[1])
+        if self._asks_for_graph and heard.graph is None:
+            heard.graph = loss.grad_fn
+            self._asks_for_graph = any(one.asks_for_graph for one in self._loops)
         batch = self._fetched.take()
         if batch is not None:
             heard.batches.append(batch)
 
-    @_harmless
     def backward_over(self) -> None:
         """See `moments.Listener`."""
-        if any(loop.after_backward(self._ears.heard) for loop in self._loops):
-            self._ears.heard = Heard()
+        if self.has_inner:
+            self.has_inner = False
+            if any(loop.after_backward(self._ears.heard) for loop in self._loops):
+                self._ears.heard = Heard()
 
-    @_harmless
     def before_clipping(self, params: list[Tensor]) -> None:
         """See `moments.Listener`."""
         heard = self._ears.heard
@@ -237,9 +231,9 @@ class Hearing:
         if heard.scaler is None and any(loop.may_claim for loop in self._loops):
             mine = {found for boundary, _ in self._of.values() for found in boundary.ids}
             grads = {id(p): p.grad for p in params if p.grad is not None and id(p) not in mine}
-            heard.unclipped |= {found: norm_of(grad.detach()) for found, grad in grads.items()}
+            norms = {found: norm_of(grad.detach()) for found, grad in grads.items()}
+            heard.unclipped = {**(heard.unclipped or {}), **norms}
 
-    @_harmless
     def scaler_stepped(self, scaler: GradScaler, optimizer: Optimizer) -> None:
         """See `moments.Listener`."""
         entry = self._of.get(id(optimizer))
@@ -255,18 +249,16 @@ class Hearing:
             boundary.after(optimizer)
             loop.after(boundary)
 
-    @_harmless
     def loader_begun(self, loader: DataLoader[Any], iterator: object, is_passed_on: bool) -> None:
         """See `moments.Listener`."""
         self._passes.begun(loader, iterator, is_passed_on)
 
-    @_harmless
-    def fetched(self, iterator: object, batch: object, seconds: float) -> None:
+    def fetched(self, iterator: Any, batch: object, seconds: float) -> None:
         """See `moments.Listener`."""
-        turn = self._passes.of(iterator)
-        loader = turn.loader
-        size, labels = self._passes.reader(loader).read(batch, self._take_labels)
-        self._fetched.add(turn, Seen(loader, size, labels, turn.number, seconds))
+        turn = iterator.__dict__.get(MARK) or self._passes.of(iterator)
+        size, labels = turn.reader.read(batch, self._take_labels)
+        turn.waiting.append((size, labels, seconds))
+        self._fetched.newest = turn
 
 
 HEARING = Hearing()

@@ -5,10 +5,8 @@ With several optimisers a step is a round: each of them once, or some of them le
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,28 +14,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainctl.engine.watch import groups
-from trainctl.engine.watch.boundary import Boundary, Measured
+from trainctl.engine.watch.boundary import Boundary
 from trainctl.engine.watch.columns import Step
 from trainctl.engine.watch.heard import Heard, Seen
-from trainctl.engine.watch.rows import Note, Rows
+from trainctl.engine.watch.rows import Rows
 
 DENSE_STEPS, RATIO_EVERY = 50, 20
 """The update ratio is measured at each of the first so many steps, then at every so manieth."""
 STRANGE_STEPS = 20
 """Steps of others, and none of its own, after which a training that nobody named is taken for over."""
-
-
-@dataclass
-class Gathered:
-    """What has come together for a step that is not complete."""
-
-    measured: dict[str, Measured | None] = field(default_factory=dict[str, "Measured | None"])
-    logged: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
-    in_graph: set[str] = field(default_factory=set[str])
-    batches: list[Seen] = field(default_factory=list[Seen])
-    ratio: Tensor | None = None
-    ended: float = 0.0
-    """When its last optimiser was done."""
 
 
 class WatchedLoop:
@@ -88,13 +73,15 @@ class WatchedLoop:
         """Those that have stepped, in order, until one does so again."""
         self.rows, self._take_labels = rows, take_labels
         self._after, self._epoch_over = after_step, epoch_over
-        self._now, self._first = Gathered(), Gathered()
+        self._now, self._first = Step(), Step()
         """The step under way; and the first, until it is known who leads."""
         self._has_inner = False
         """Whether an optimiser has stepped within the backward pass that is under way."""
         self._before: list[Tensor] | None = None
         self._passes: dict[int, tuple[int, int]] = {}
         """Of each data set the newest pass that was trained on, and how many that were: loaders may be made anew."""
+        self._turn = -1
+        """The pass of the batch that was trained on last."""
         self._ended = time.perf_counter()
         self.step, self.epoch = 0, 1
         self.told_epoch: int | None = None
@@ -119,6 +106,11 @@ class WatchedLoop:
         """See `hearing.Loop`."""
         assert self._take_labels is not None
         return self._take_labels(batch)
+
+    @property
+    def asks_for_graph(self) -> bool:
+        """See `hearing.Loop`."""
+        return not self.rows.is_open
 
     @property
     def may_claim(self) -> bool:
@@ -154,58 +146,72 @@ class WatchedLoop:
 
     def log(self, values: Mapping[str, Any]) -> None:
         """Figures of the step under way; of one that is given several times the mean is kept."""
+        now = self._now
         for name, value in values.items():
             if isinstance(value, Tensor):
                 if value.requires_grad:
-                    self._now.in_graph.add(name)
+                    if now.in_graph is None:
+                        now.in_graph = set()
+                    now.in_graph.add(name)
                     value = value.detach()
             else:
                 value = torch.tensor(float(value))
-            self._now.logged.setdefault(name, []).append(value)
+            if now.given is None:
+                now.given = {}
+            now.given.setdefault(name, []).append(value)
 
     def begin(self, boundary: Boundary, heard: Heard) -> None:
         """See `hearing.Loop`."""
         if boundary.is_inner:
             self._has_inner = True
             return
+        if boundary is not self._lead:
+            self._place(boundary)
+        now = self._now
+        now.batches = [*now.batches, *heard.batches] if now.batches else heard.batches
+        if heard.graph is not None:
+            self.graph = self.graph or heard.graph
+        step = self.step
+        if (step < DENSE_STEPS or (step + 1) % RATIO_EVERY == 0) and self._is_lead(boundary):
+            with torch.no_grad():
+                self._before = boundary.meter.weights_before()
+
+    def _place(self, boundary: Boundary) -> None:
+        """One steps that does not lead, as far as is known: a round may be over with that."""
         if self._lead is None and boundary in self._order:  # the second round begins: the first ended with the last
             self._lead = self._order[-1]
             coming, self._now = self._now, self._first
             self._complete()
             self._now = coming
-        elif self._lead not in (None, boundary) and boundary.name in self._now.measured:
+        elif self._lead is not None and boundary.name in self._now.measured:
             self._lead = boundary  # it has stepped twice since: what led rests
             self._complete()
-        self._now.batches += heard.batches
-        self.graph = self.graph or heard.graph
-        if self._is_lead(boundary) and self._measures_ratio():
-            with torch.no_grad():
-                self._before = boundary.meter.weights_before()
 
     def after(self, boundary: Boundary) -> None:
         """See `hearing.Loop`."""
-        self._now.measured[boundary.name] = boundary.measured
+        now = self._now
+        now.measured[boundary.name] = boundary.measured
         boundary.forget()
-        self._now.ended = time.perf_counter()
+        now.ended = time.perf_counter()
         self._num_strange = 0
         if boundary.is_inner:
             return
         if self._before is not None and self._is_lead(boundary):
             with torch.no_grad():
-                self._now.ratio = boundary.meter.update_ratio(self._before)
+                now.ratio = boundary.meter.update_ratio(self._before)
             self._before = None
-        if self._lead is None:
-            self._order.append(boundary)
-            self._first, self._now = _joined(self._first, self._now), Gathered()
-        elif boundary is self._lead:
+        if boundary is self._lead:
             self._complete()
+        elif self._lead is None:
+            self._order.append(boundary)
+            self._first, self._now = _joined(self._first, now), Step()
 
     def after_backward(self, heard: Heard) -> bool:
         """See `hearing.Loop`."""
         if not self._has_inner:
             return False
         self._has_inner = False
-        self._now.batches += heard.batches
+        self._now.batches = [*self._now.batches, *heard.batches]
         self.graph = self.graph or heard.graph
         for part in self._now.measured.values():
             if part is not None:
@@ -225,44 +231,31 @@ class WatchedLoop:
         """Whether it leads, or will if it stays alone."""
         return boundary is self._lead or (self._lead is None and not self._order)
 
-    def _measures_ratio(self) -> bool:
-        return self.step < DENSE_STEPS or (self.step + 1) % RATIO_EVERY == 0
-
     def _complete(self) -> None:
-        now, self._now = self._now, Gathered()
-        before = self.epoch
-        self._count_epoch(now.batches)
-        if self.epoch != before and self.step:
-            self.rows.open()
-            self._epoch_over(before, self.step)
-        self.step += 1
+        now, self._now = self._now, Step()
+        batches, before = now.batches, self.epoch
+        if len(batches) != 1 or batches[0].turn != self._turn or self.told_epoch is not None:
+            self._count_epoch(batches)
+            if self.epoch != before and self.step:
+                self.rows.open()
+                self._epoch_over(before, self.step)
         assert self._lead is not None
         clip = self._lead.clip
-        step = Step(
-            measured=now.measured,
-            logged={name: _mean(values) for name, values in now.logged.items()} if now.logged else {},
-            in_graph=frozenset(now.in_graph),
-            labels=[seen.labels for seen in now.batches if seen.labels is not None],
-            num_samples=sum(seen.size for seen in now.batches),
-        )
-        note = Note(
-            step=self.step,
-            epoch=self.epoch,
-            time=time.time(),
-            data_s=sum(seen.wait_s for seen in now.batches),
-            step_s=now.ended - self._ended,
-            clip=math.nan if clip is None else clip,
-            batch_size=step.num_samples,
-        )
-        self._ended = now.ended
-        self.rows.add(step, note, now.ratio)
+        self.step = now.number = self.step + 1
+        now.epoch, now.time = self.epoch, time.time()
+        now.step_s, self._ended = now.ended - self._ended, now.ended
+        if clip is not None:
+            now.clip = clip
+        if now.given:
+            now.logged = {name: _mean(values) for name, values in now.given.items()}
+        self.rows.add(now)
         self._after(self.step)
 
     def _count_epoch(self, batches: Sequence[Seen]) -> None:
         """The epoch that the loop says, else as often as it began to train on the data of a loader."""
         for seen in batches:
-            if seen.loader is not None:
-                self.loader = seen.loader
+            if seen.turn != self._turn and seen.loader is not None:
+                self._turn, self.loader = seen.turn, seen.loader
                 begun, count = self._passes.get(id(seen.loader.dataset), (0, 0))
                 if seen.turn > begun:
                     self._passes[id(seen.loader.dataset)] = seen.turn, count + 1
@@ -271,16 +264,16 @@ class WatchedLoop:
             self.epoch = self.told_epoch
 
 
-def _joined(one: Gathered, other: Gathered) -> Gathered:
-    logged = {name: [*one.logged.get(name, ()), *other.logged.get(name, ())] for name in {**one.logged, **other.logged}}
-    return Gathered(
-        measured={**one.measured, **other.measured},
-        logged=logged,
-        in_graph=one.in_graph | other.in_graph,
-        batches=[*one.batches, *other.batches],
-        ratio=other.ratio if one.ratio is None else one.ratio,
-        ended=other.ended,
-    )
+def _joined(one: Step, other: Step) -> Step:
+    step = Step()
+    step.measured = {**one.measured, **other.measured}
+    first, second = one.given or {}, other.given or {}
+    step.given = {name: [*first.get(name, ()), *second.get(name, ())] for name in {**first, **second}}
+    step.in_graph = {*(one.in_graph or ()), *(other.in_graph or ())}
+    step.batches = [*one.batches, *other.batches]
+    step.ratio = other.ratio if one.ratio is None else one.ratio
+    step.ended = other.ended
+    return step
 
 
 def _mean(values: Sequence[Tensor]) -> Tensor:

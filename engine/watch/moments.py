@@ -35,6 +35,11 @@ class Listener(Protocol):
         """A backward pass begins."""
         ...
 
+    @property
+    def has_inner(self) -> bool:
+        """Whether it is to be told when a backward pass is over."""
+        ...
+
     def backward_over(self) -> None:
         """It is over."""
         ...
@@ -55,48 +60,74 @@ class Listener(Protocol):
         """A batch has come; how long it was waited for."""
         ...
 
+    def fail(self, error: Exception) -> None:
+        """What one of these came to."""
+        ...
 
-_listeners: list[Listener] = []
+
+Tell = Callable[..., None]
+"""Tells the listener of a moment; harmless, see `apart`."""
+
+
+class _Ear:
+    """Whether what was put in torch's place is to tell anything: what others have wrapped since stays in theirs."""
+
+    is_open = True
+
+
 _undo: list[Callable[[], None]] = []
-_pid = 0
+_ear = _Ear()
+_is_told_of_forks = False
 
 
 def listen(listener: Listener) -> None:
     """Tell `listener` of every moment from now on, in this process: one that is forked off hears nothing."""
-    global _pid
-    if _pid != os.getpid():
-        _listeners.clear()
-        _pid = os.getpid()
-    if not _listeners and not _undo:
-        _replace_all()
-    _listeners.append(listener)
+    global _ear, _is_told_of_forks
+    if not _is_told_of_forks:
+        os.register_at_fork(after_in_child=_close)  # to ask at each moment which process this is takes a system call
+        _is_told_of_forks = True
+    if not _undo:
+        _ear = _Ear()
+        _replace_all(listener)
 
 
-def stop_listening(listener: Listener) -> None:
-    """Tell it no more; after the last one, torch is as it was. Again is harmless."""
-    if listener in _listeners:
-        _listeners.remove(listener)
-    if not _listeners:
-        while _undo:
-            _undo.pop()()
+def stop_listening() -> None:
+    """Tell nobody any more: torch is as it was. Again is harmless."""
+    _close()
+    while _undo:
+        _undo.pop()()
+
+
+def _close() -> None:
+    _ear.is_open = False
 
 
 def is_here() -> bool:
     """Whether this is the process that listens, not one that was forked off."""
-    return os.getpid() == _pid
+    return _ear.is_open
 
 
-def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function; a compiler that meets it in what it compiles calls it as it is and does not look into it."""
+def apart(tell: Callable[..., Any], fail: Callable[[Exception], None]) -> Callable[..., Any]:
+    """`tell` as torch may call it while somebody listens: what goes wrong in it is told to `fail`, and nobody else.
 
-    def plain(*args: Any) -> Any:  # the guard is kept as an attribute, which a method cannot have
-        return function(*args)
+    A compiler that meets it in what it compiles calls it as it is and does not look into it.
+    """
+    ear = _ear
 
-    guarded = torch._disable_dynamo(plain)  # pyright: ignore[reportPrivateImportUsage]
+    def heard(*args: Any) -> Any:
+        if ear.is_open:
+            try:
+                return tell(*args)
+            except Exception as err:
+                fail(err)
+        return None
+
+    guarded = torch._disable_dynamo(heard)  # pyright: ignore[reportPrivateImportUsage]
 
     def call(*args: Any) -> Any:
-        # True in what is compiled, where it is a constant. The guard costs each call some microseconds.
-        return guarded(*args) if torch.compiler.is_compiling() else function(*args)
+        # True in what is compiled, where it is a constant, as long as it is called by its full name. The guard costs
+        # each call some microseconds.
+        return guarded(*args) if torch.compiler.is_compiling() else heard(*args)
 
     return call
 
@@ -122,87 +153,82 @@ def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     _undo.append(undo)
 
 
-def _tell_all(tell: Callable[[Listener], None]) -> None:
-    if is_here():
-        for listener in _listeners:
-            tell(listener)
+def _replace_all(listener: Listener) -> None:
+    def told(tell: Callable[..., None]) -> Callable[..., None]:
+        return apart(tell, listener.fail)
+
+    begun, over, clipping = told(listener.backward), told(listener.backward_over), told(listener.before_clipping)
+    scaled, stepped = told(listener.scaled), told(listener.scaler_stepped)
+    passing, fetched = told(listener.loader_begun), told(listener.fetched)
+    _replace(torch.autograd, "backward", lambda original: _heard_backward(original, listener, begun, over))
+    _replace(clip_grad, "_clip_grads_with_norm_", lambda original: _heard_clipping(original, clipping))
+    _replace(GradScaler, "scale", lambda original: _heard_scale(original, scaled))
+    _replace(GradScaler, "step", lambda original: _heard_scaler_step(original, stepped))
+    _replace(DataLoader, "__iter__", lambda original: _heard_iter(original, passing))
+    _replace(_BaseDataLoaderIter, "__next__", lambda original: _heard_next(original, fetched))
 
 
-_tell: Callable[[Callable[[Listener], None]], None] = uncompiled(_tell_all)
-
-
-def _replace_all() -> None:
-    _replace(torch.autograd, "backward", _heard_backward)
-    _replace(clip_grad, "_clip_grads_with_norm_", _heard_clipping)
-    _replace(GradScaler, "scale", _heard_scale)
-    _replace(GradScaler, "step", _heard_scaler_step)
-    _replace(DataLoader, "__iter__", _heard_iter)
-    _replace(_BaseDataLoaderIter, "__next__", _heard_next)
-
-
-def _heard_backward(original: Callable[..., None]) -> Callable[..., None]:
+def _heard_backward(original: Callable[..., None], listener: Listener, begun: Tell, over: Tell) -> Callable[..., None]:
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
         # `Tensor.backward` comes through here too. A loss is one number; what else is differentiated is none.
         if isinstance(tensors, Tensor) and tensors.numel() == 1:
-            _tell(lambda one: one.backward(tensors))
+            begun(tensors)
             original(tensors, *args, **kwargs)
-            _tell(lambda one: one.backward_over())
+            if torch.compiler.is_compiling() or listener.has_inner:
+                over()
             return None
         return original(tensors, *args, **kwargs)
 
     return backward
 
 
-def _heard_clipping(original: Callable[..., None]) -> Callable[..., None]:
+def _heard_clipping(original: Callable[..., None], clipping: Tell) -> Callable[..., None]:
     def clip(parameters: Any, *args: Any, **kwargs: Any) -> None:
         params: list[Tensor] = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-        _tell(lambda one: one.before_clipping(params))
+        clipping(params)
         return original(params, *args, **kwargs)
 
     return clip
 
 
-def _heard_scale(original: Callable[..., Any]) -> Callable[..., Any]:
+def _heard_scale(original: Callable[..., Any], heard: Tell) -> Callable[..., Any]:
     def scale(self: GradScaler, outputs: Tensor | Iterable[Tensor]) -> Any:
         scaled = original(self, outputs)
         if isinstance(outputs, Tensor) and scaled is not outputs:
-            _tell(lambda one: one.scaled(self, outputs, scaled))
+            heard(self, outputs, scaled)
         return scaled
 
     return scale
 
 
-def _heard_scaler_step(original: Callable[..., Any]) -> Callable[..., Any]:
+def _heard_scaler_step(original: Callable[..., Any], stepped: Tell) -> Callable[..., Any]:
     def step(self: GradScaler, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         result = original(self, optimizer, *args, **kwargs)
         if self.is_enabled():
-            _tell(lambda one: one.scaler_stepped(self, optimizer))
+            stepped(self, optimizer)
         return result
 
     return step
 
 
-def _heard_iter(original: Callable[..., Any]) -> Callable[..., Any]:
+def _heard_iter(original: Callable[..., Any], begun: Tell) -> Callable[..., Any]:
     def begin(self: DataLoader[Any]) -> Any:
         iterator = original(self)
-        if is_here():
-            caller = sys._getframe(1).f_code  # Accelerate's loaders begin one of torch's in their own `__iter__`
-            is_passed_on = caller.co_name == "__iter__" and bool(caller.co_flags & inspect.CO_GENERATOR)
-            for listener in _listeners:
-                listener.loader_begun(self, iterator, is_passed_on)
+        caller = sys._getframe(1).f_code  # Accelerate's loaders begin one of torch's in their own `__iter__`
+        is_passed_on = caller.co_name == "__iter__" and bool(caller.co_flags & inspect.CO_GENERATOR)
+        begun(self, iterator, is_passed_on)
         return iterator
 
     return begin
 
 
-def _heard_next(original: Callable[..., Any]) -> Callable[..., Any]:
+def _heard_next(original: Callable[..., Any], fetched: Tell) -> Callable[..., Any]:
+    now = time.perf_counter
+
     def fetch(self: _BaseDataLoaderIter) -> Any:
-        started = time.perf_counter()
+        started = now()
         batch = original(self)
-        if is_here():
-            seconds = time.perf_counter() - started
-            for listener in _listeners:
-                listener.fetched(self, batch, seconds)
+        fetched(self, batch, now() - started)
         return batch
 
     return fetch

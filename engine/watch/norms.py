@@ -37,7 +37,8 @@ class WatchedMeter(GradientMeter):
             has_sparse = any(p.grad.is_sparse for p in self.params if p.grad is not None)
             self._is_plain = not self.is_sharded and len(self._devices) == 1 and not has_sparse
         if self._is_plain:
-            found = super().norms()
+            grads = [grad for p in self.params if (grad := p.grad) is not None]
+            found = foreach.norms(grads) if len(grads) == len(self.params) else super().norms()
             # Gradients have gradients themselves where the loop asks for them (`create_graph`).
             return [norm.detach() for norm in found] if found[0].requires_grad else found
         zero = torch.zeros((), device=self.device)

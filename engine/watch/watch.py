@@ -247,6 +247,7 @@ class Watch:
         seen = seen if seen <= MOST_CLASSES else 0
         classes = about.class_names(loop.loader, labels, seen) if seen else ()
         columns = decide(loop.boundaries, steps, classes, loop.graph, self._kinds)
+        loop.graph = None  # it has said what it had to say
         optimizer = loop.boundaries[0].optimizer
         first = next((part for part in steps[0].measured.values() if part is not None), None)
         config = about.configuration(

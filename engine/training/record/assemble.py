@@ -38,7 +38,7 @@ class Labels(Protocol):
     """Classes by what a step notes of its samples; an array of the classes of all samples is that."""
 
     def __getitem__(self, samples: Array, /) -> Array:
-        """Classes of these samples, int64."""
+        """Class of each of these samples, int64; what is beyond the classes that there are is counted for none."""
         ...
 
 
@@ -109,9 +109,9 @@ def assemble(plan: RowPlan, rows: Array, notes: Sequence[HostRow]) -> Array:
 
 def _fill_host(records: Array, notes: Sequence[HostRow]) -> None:
     """Every column that has a note of its name."""
-    for name in HostRow._fields:
+    for name, values in zip(HostRow._fields, zip(*notes, strict=True), strict=True):
         if name in (records.dtype.names or ()):
-            records[name] = np.array([getattr(note, name) for note in notes])
+            records[name] = values
 
 
 def _fill_norms(records: Array, norms: Array, plan: RowPlan) -> None:
@@ -128,10 +128,14 @@ def _fill_classes(records: Array, notes: Sequence[HostRow], plan: RowPlan) -> No
         records["num_classes"] = np.nan
         return
     num_classes = len(plan.layout.classes)
-    labels = [[plan.labels[part] for part in note.indices] for note in notes]
-    rows = np.repeat(np.arange(len(notes)), [sum(map(len, parts)) for parts in labels])
-    joined = np.concatenate([part for parts in labels for part in parts])
-    flat = np.bincount(rows * num_classes + joined, minlength=len(notes) * num_classes)
+    # One look-up for the whole block: of a fast loop's steps there are hundreds.
+    sizes = [sum(map(len, note.indices)) for note in notes]
+    labels = plan.labels[np.concatenate([part for note in notes for part in note.indices])]
+    rows = np.repeat(np.arange(len(notes)), sizes)
+    is_class = (labels >= 0) & (labels < num_classes)
+    if not is_class.all():
+        rows, labels = rows[is_class], labels[is_class]
+    flat = np.bincount(rows * num_classes + labels, minlength=len(notes) * num_classes)
     counts = flat.reshape(len(notes), num_classes)
     records["num_classes"] = (counts > 0).sum(1)
     if num_classes <= MAX_CLASSES:

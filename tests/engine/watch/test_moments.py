@@ -11,7 +11,8 @@ from torch.nn.utils import clip_grad
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from trainctl.engine.watch.moments import is_in_backward, is_unscaled, scale_of, uncompiled
+from trainctl.engine.watch.hearing import HEARING
+from trainctl.engine.watch.moments import apart, is_in_backward, is_unscaled, listen, scale_of, stop_listening
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,9 @@ def test_a_hook_of_a_gradient_is_within_the_backward_pass() -> None:
 
 
 def test_what_is_kept_from_the_compiler_is_called_as_it_is() -> None:
-    seen: list[int] = []
-    heard = uncompiled(seen.append)
+    seen, failed = list[int](), list[Exception]()
+    listen(HEARING)
+    heard = apart(seen.append, failed.append)
 
     def step(x: Tensor) -> Tensor:
         heard(len(seen))
@@ -62,4 +64,16 @@ def test_what_is_kept_from_the_compiler_is_called_as_it_is() -> None:
     compiled = torch.compile(step, backend="eager")
     for _ in range(3):
         assert float(compiled(torch.zeros(()))) == 1.0
-    assert seen == [0, 1, 2], "each time, not only when it was compiled"
+    assert seen == [0, 1, 2] and not failed, "each time, not only when it was compiled"
+    stop_listening()
+    heard(3)
+    assert len(seen) == 3, "nobody listens any more"
+
+
+def test_what_goes_wrong_in_hearing_goes_nowhere_else() -> None:
+    failed: list[Exception] = []
+    listen(HEARING)
+    heard = apart(lambda: 1 / 0, failed.append)
+    heard()
+    stop_listening()
+    assert [type(error) for error in failed] == [ZeroDivisionError]
