@@ -15,6 +15,8 @@ from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, Ignored, NotChecked, Report, Severity
 from trainctl.engine.diagnosis.scope import scope_of
 
+BESIDE_COURSE = ("reference", "plan", "records", "beginning", "foreign")
+"""Parts of the evidence that rules over the course may look at beside it."""
 SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
 
@@ -37,7 +39,8 @@ def diagnose(
     rules = {code: rule for code, rule in known.items() if _is_asked(rule, evidence, sections)}
     answers = {code: rule.apply(evidence) for code, rule in rules.items()}
     if evidence.course is not None:
-        course = Evidence(log=evidence.course, reference=evidence.reference, plan=evidence.plan)
+        beside = {part: getattr(evidence, part) for part in BESIDE_COURSE}
+        course = Evidence(log=evidence.course, **beside)
         for code, one in course_rules().items():
             # A rule over records sees every step, one over the course the means of many. The second speaks where the
             # first does not exist, or has nothing to look at: what it will not judge yet is not for another to judge.
@@ -67,7 +70,7 @@ def _is_asked(rule: Rule, evidence: Evidence, sections: Collection[str]) -> bool
 
 
 def _mendable(finding: Finding, plan: PlanFacts | None) -> Finding:
-    """The finding without settings that this configuration does not have, or that are in force already."""
+    """The finding without settings that are no values, that this configuration lacks, or that are in force already."""
     settings = finding.fix.set
     if any(isinstance(value, float) and not math.isfinite(value) for value in (settings or {}).values()):
         return replace(finding, fix=Fix(finding.fix.text))

@@ -42,7 +42,9 @@ EVIDENCE = {
     "records": "the records of a run",
     "course": "the course of a run",
     "norms": "the gradient norm of every step",
+    "beginning": "the first steps of the run",
     "ending": "the training loss by quarters of the run",
+    "foreign": "what was seen of a loop that is not trainctl's own",
     "schedule": "the learning rate as it is planned",
     "trial": "the first few steps on a copy",
     "attempt": "steps and a validation, tried for their errors",
@@ -52,7 +54,7 @@ EVIDENCE = {
     "log": "the course of a training: a log, or what a run recorded of it",
 }
 """Words for the parts of the evidence."""
-_ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "ending"}
+_ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "ending", "beginning", "foreign"}
 _NOT_RECORDED = {"data", "batch", "relation", "metric", "schedule", "trial", "attempt"}
 _ONLY_BEFORE = {"D111", "L203", "Q504"}
 """Rules on what the records hold too, but on a side of it that they do not have."""

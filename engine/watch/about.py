@@ -79,9 +79,9 @@ def loader_about(loader: DataLoader[Any] | None) -> dict[str, Any]:
     """How the training data come, for `meta.json`; empty: no loader is known."""
     if loader is None:
         return {}
-    sampler: Any = getattr(loader, "sampler", None)
+    sampler, is_plain = _sampler(loader)
     order = "custom"
-    if isinstance(sampler, SequentialSampler) and type(getattr(loader, "batch_sampler", None)) is BatchSampler:
+    if isinstance(sampler, SequentialSampler) and is_plain:
         order = "sequential"
     elif isinstance(sampler, RandomSampler):
         order = "shuffled"
@@ -94,6 +94,19 @@ def loader_about(loader: DataLoader[Any] | None) -> dict[str, Any]:
         "num_batches": _length(loader),
         "workers": int(getattr(loader, "num_workers", 0)),
     }
+
+
+def _sampler(loader: DataLoader[Any]) -> tuple[Any, bool]:
+    """What draws the samples, and whether batches are made of them as they come.
+
+    A loader that was given a sampler of batches has one of samples too, which it does not ask.
+    """
+    batches: Any = getattr(loader, "batch_sampler", None)
+    is_plain = type(batches) is BatchSampler
+    while batches is not None and not isinstance(batches, BatchSampler) and hasattr(batches, "batch_sampler"):
+        batches = batches.batch_sampler  # Accelerate's, which deal out another's batches
+        is_plain = type(batches) is BatchSampler
+    return getattr(batches, "sampler", None) or getattr(loader, "sampler", None), is_plain
 
 
 def _length(thing: Any) -> int | None:

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch.boundary import Boundary, with_closure
+from trainctl.engine.watch.early import Answers
 from trainctl.engine.watch.heard import Ears, Heard
 from trainctl.engine.watch.moments import apart, is_in_backward, listen, stop_listening
 from trainctl.engine.watch.norms import norm_of
@@ -80,6 +81,7 @@ class Hearing:
 
     Attributes:
         has_inner: whether an optimiser has stepped within a backward pass since the last one was over.
+        answers: the classes in the losses of the first steps.
     """
 
     def __init__(self) -> None:
@@ -92,6 +94,7 @@ class Hearing:
         self._handles: list[RemovableHandle] = []
         self._asks_for_graph = False
         self.has_inner = False
+        self.answers = Answers(is_open=False)
 
     def join(self, loop: Loop, boundaries: Sequence[Boundary]) -> None:
         """Tell `loop` of its optimisers from now on."""
@@ -102,6 +105,7 @@ class Hearing:
                 register_optimizer_step_pre_hook(apart(self._before_step, self.fail)),
                 register_optimizer_step_post_hook(apart(self._after_step, self.fail)),
             ]
+        self.answers = Answers(is_open=not self._loops)  # of several it would not be known whose losses they are
         self._loops.append(loop)
         self._asks_for_graph = True
         self._take_labels = next((one.labels for one in self._loops if one.has_labels), None)
@@ -207,6 +211,8 @@ class Hearing:
         heard = self._ears.heard
         scaled, heard.scaled = heard.scaled, None  # it would keep the graph alive
         heard.losses.append(loss.detach() if scaled is None or scaled[0] is not loss else scaled[1])
+        if self.answers.is_open:
+            self.answers.look(loss.grad_fn, heard.losses[-1])
         if self._asks_for_graph and heard.graph is None:
             heard.graph = loss.grad_fn
             self._asks_for_graph = any(one.asks_for_graph for one in self._loops)

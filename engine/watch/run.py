@@ -66,6 +66,8 @@ class WatchedRun:
         self._metrics: dict[str, float] = {}
         self._best: Best | None = None
         self._is_over = False
+        self._watched: dict[str, Any] = {}
+        """What `meta.json` says of the loop."""
         self.desk.pulse.beat()
         self.writer.clerk.every(POLL_S, self.desk.inbox.poll)
         self.writer.clerk.every(BEAT_S, self.desk.pulse.beat)
@@ -77,10 +79,20 @@ class WatchedRun:
         self.desk.pulse.describe(describe_device(device))
         self.writer.begin(dump(config), 0, {"device": describe_device(device), "watched": True})
         about = {"preset": self.name, "task": "watch", "device": describe_device(device), **meta}
+        self._watched = dict(meta.get("watched") or {})
         self.writer.meta(sys.argv, int(config["seed"]), about)
         self._recorder = Recorder(self.writer.records(plan.layout, None), plan, device, self.desk.scribe, self._hear)
         self.desk.pulse.enter(RunState.RUNNING)
         return self._recorder
+
+    def seen_early(self, told: Callable[[], Mapping[str, Any]]) -> None:
+        """What the first steps showed; what lies on a device is read in the background."""
+        self.desk.scribe.submit(lambda: self._tell_early(told))
+
+    def _tell_early(self, told: Callable[[], Mapping[str, Any]]) -> None:
+        with contextlib.suppress(Exception):  # a look that failed is one that was not taken
+            self._watched = {**self._watched, "early": dict(told())}
+            self.writer.more_meta({"watched": self._watched})
 
     def planned(self, steps_per_epoch: int, epochs: int, total_steps: int) -> None:
         """How long the loop goes on, as far as it is known; 0: it is not."""
@@ -106,8 +118,10 @@ class WatchedRun:
         if means:
             self._num_epochs = epoch
             samples, self._samples_before = self._samples - self._samples_before, self._samples
-            said = {"epoch": epoch, "train": means, "seconds": seconds}
-            self.writer.event(EventKind.EPOCH, step, **said, samples_per_s=samples / max(seconds, 1e-9))
+            said: dict[str, Any] = {"epoch": epoch, "train": means, "seconds": seconds}
+            if samples:  # else they are not measured
+                said["samples_per_s"] = samples / max(seconds, 1e-9)
+            self.writer.event(EventKind.EPOCH, step, **said)
 
     def validated(self, metrics: Mapping[str, Any], epoch: int, step: int, seconds: float) -> None:
         """A validation of the loop's own; what lies on a device is read in the background."""

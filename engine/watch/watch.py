@@ -32,6 +32,7 @@ from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.record.recorder import Recorder
 from trainctl.engine.watch import about, groups
 from trainctl.engine.watch.columns import Columns, Step, decide
+from trainctl.engine.watch.early import FirstSteps
 from trainctl.engine.watch.hearing import HEARING
 from trainctl.engine.watch.loop import WatchedLoop
 from trainctl.engine.watch.moments import is_here
@@ -82,6 +83,7 @@ class Watch:
         self._said_late = self._said_stranger = self._said_joined = False
         self._first_epoch = 1
         self._is_over = False
+        self._early: FirstSteps | None = None
         self._validated_at = time.monotonic()
         HEARING.join(self._loop, self._loop.boundaries)
         ALIVE.append(self)
@@ -153,7 +155,7 @@ class Watch:
         at = self._loop.epoch if epoch is None else epoch + 1 - self._first_epoch
         self._run.validated(metrics, at, self._loop.step, now - self._validated_at)
         self._validated_at = now
-        if self._loop.loader is None:
+        if self._loop.loader is None and self._loop.step:
             self._loop.told_epoch = at + 1  # nothing else tells: what comes now is of the next
 
     def epoch(self, number: int) -> None:
@@ -199,6 +201,8 @@ class Watch:
             return  # it was to begin with the first step, and none was taken
         try:
             self._loop.end()
+            if self._early is not None:
+                self._early.over()
             if self._loop.step:
                 self._epoch_over(self._loop.epoch, self._loop.step)
             if error is not None and not isinstance(error, (KeyboardInterrupt, StopTraining)):
@@ -267,6 +271,7 @@ class Watch:
         batches = about.loader_about(loop.loader).get("num_batches") or 0
         per_epoch = -(-batches // accumulation)
         self._run.planned(per_epoch, self._epochs, self._total_steps or per_epoch * self._epochs)
+        self._early = FirstSteps(loop.boundaries, loop.model, HEARING.answers, lambda: loop.step, self._run.seen_early)
         return columns, recorder
 
     def _meta(self, classes: Sequence[str], labels: np.ndarray[Any, Any] | None) -> dict[str, Any]:
@@ -302,6 +307,8 @@ class Watch:
 
     def _after_step(self, step: int) -> None:
         loop = self._loop
+        if self._early is not None and not self._early.is_over:
+            self._early.stepped()
         if loop.rows.late and not self._said_late:
             self._said_late = True
             names = ", ".join(sorted(loop.rows.late))

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from trainctl.engine.diagnosis.facts.attempt import AttemptFacts
 from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts, OverlapFacts, SamplerFacts
 from trainctl.engine.diagnosis.facts.ending import EndFacts
+from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
 from trainctl.engine.diagnosis.facts.gates import GateFacts
 from trainctl.engine.diagnosis.facts.mixture import ClusterFacts, ScoreFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
-from trainctl.engine.diagnosis.facts.norms import NormFacts
+from trainctl.engine.diagnosis.facts.norms import BeginningFacts, NormFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.reference import ReferenceFacts
 from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts
@@ -54,6 +55,8 @@ class Evidence:
     terms: TermsFacts | None = None
     records: RecordFacts | None = None
     norms: NormFacts | None = None
+    beginning: BeginningFacts | None = None
+    foreign: ForeignFacts | None = None
     ending: EndFacts | None = None
     schedule: ScheduleFacts | None = None
     trial: TrialFacts | None = None

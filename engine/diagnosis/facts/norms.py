@@ -1,4 +1,7 @@
-"""How a gradient norm goes from step to step, which means over many steps do not show. Plain data and NumPy."""
+"""How gradient norms, and the first updates, go from step to step, which means over many steps do not show.
+
+Plain data and NumPy.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from trainctl.engine.runs.record import Records
 NEWEST = 200
 """Steps whose neighbours are compared."""
 FEWEST = 40
+FIRST = 10
+"""Steps at the beginning in which a rate that is too high does its damage."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,29 @@ def recorded_norms(beginning: Records, newest: Records) -> NormFacts | None:
         return None
     steps = np.abs(np.diff(late)) / late[:-1]
     return NormFacts(float(np.median(first)), float(np.median(late)), float(np.median(steps)), int(newest[-1]["step"]))
+
+
+@dataclass(frozen=True)
+class BeginningFacts:
+    """What the first steps of a run did to it."""
+
+    ratio: float
+    """Largest update relative to the weights in the first ten."""
+    loss: float
+    """Before the first update."""
+    highest: float
+    """Largest loss of the first twenty; infinite where one of them is."""
+
+
+def recorded_beginning(beginning: Records) -> BeginningFacts | None:
+    """The facts of a run; None: its first steps are not there, or have no update ratio, or a loss below 0.
+
+    Args:
+        beginning: its first records.
+    """
+    ratios = np.asarray(beginning["update_ratio"][:FIRST], np.float64)
+    losses = np.asarray(beginning["loss"][: 2 * FIRST], np.float64)
+    is_first = len(beginning) >= FIRST and int(beginning["step"][0]) == 1
+    if not is_first or np.isnan(ratios).any() or not np.isfinite(losses[0]) or np.nanmin(losses) < 0:
+        return None
+    return BeginningFacts(float(ratios.max()), float(losses[0]), float(np.nanmax(losses)))

@@ -237,7 +237,7 @@ def _validated(events: Sequence[Event], rows: Ints, terms: Sequence[str]) -> lis
             cells.setdefault(str(name), []).append((row, number))
     known: list[Series] = []
     for name, pairs in cells.items():
-        if name in terms:
+        if name in terms and name != "loss":  # a watched loop may have no other name for its total
             continue
         meaning = Meaning(Kind.TOTAL, VAL, frozenset()) if name == "loss" else meaning_of(name, VAL)
         at, values = np.array(pairs, np.float64).T

@@ -20,7 +20,7 @@ from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.facts.gates import NO_GATES
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, ScoreFacts
 from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
-from trainctl.engine.diagnosis.facts.norms import recorded_norms
+from trainctl.engine.diagnosis.facts.norms import recorded_beginning, recorded_norms
 from trainctl.engine.diagnosis.facts.plan import PlanFacts, recorded_plan
 from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
@@ -28,6 +28,7 @@ from trainctl.engine.diagnosis.logs.facts import LogFacts
 from trainctl.engine.diagnosis.records.clusters import recorded_clusters
 from trainctl.engine.diagnosis.records.contrast import recorded_contrast
 from trainctl.engine.diagnosis.records.course import Extent, recorded_course
+from trainctl.engine.diagnosis.records.foreign import foreign_facts, is_told
 from trainctl.engine.diagnosis.records.gates import recorded_gates
 from trainctl.engine.diagnosis.records.imported import ORIGIN, imported_log, imported_records
 from trainctl.engine.diagnosis.records.overlap import NOT_RECORDED, recorded_overlap
@@ -63,6 +64,8 @@ WHY_MISSING = {
     "gates": NO_GATES,
     "terms": "the run has no loss terms",
     "norms": "the run has too few steps with a gradient",
+    "beginning": "the first steps of the run are not known",
+    "foreign": "the loop is trainctl's own",
     "ending": "the run has too few steps, or a loss that is not finite or negative",
 }
 """Of each part why it is not there, where it is not."""
@@ -113,7 +116,8 @@ class RunEvidence:
             UserError: a newer version wrote it, or it has no records.
         """
         self._read_events()
-        self._meta = self._meta or _tolerant(lambda: read_meta(self.paths))
+        if self._meta is None or not is_told(self._meta):
+            self._meta = _tolerant(lambda: read_meta(self.paths)) or self._meta
         if ORIGIN in (self._meta or {}):
             return self._imported()
         self._scan.advance(keep_going)
@@ -143,6 +147,8 @@ class RunEvidence:
             "gates": recorded_gates(first, newest, layout, plan),
             "terms": self._terms(beginning, newest, layout, records),
             "norms": recorded_norms(beginning, newest),
+            "beginning": recorded_beginning(beginning),
+            "foreign": foreign_facts(meta, newest),
             "ending": end_facts(*self._scan.course.rows()[2:]),
         }
         return Evidence(

@@ -64,6 +64,7 @@ class RunWriter:
         """The thread that waits for the disk, from `begin_posting` on."""
         self._outbox = Outbox(paths)
         self._is_posting = self._is_called = False
+        self._meta: dict[str, Any] = {}
         self._gone_since = math.inf
         """When the folder was first missed, by the monotonic clock."""
         self._delivery = threading.Event()
@@ -83,7 +84,14 @@ class RunWriter:
 
     def meta(self, argv: Sequence[str], seed: int, about: Mapping[str, Any]) -> None:
         """Where the run comes from. Last of what is written once: with it a run can be resumed, before it is none."""
-        write_meta(self.paths, collect_meta(argv, seed, about))
+        self._meta = collect_meta(argv, seed, about)
+        write_meta(self.paths, self._meta)
+
+    def more_meta(self, about: Mapping[str, Any]) -> None:
+        """What became known of the run since it began, in place of what stands under the same names."""
+        self._meta = whole = {**self._meta, **about}
+        self._outbox.replace(self.paths.meta.name, lambda: write_meta(self.paths, whole))
+        self._post()
 
     def event(self, kind: EventKind, step: int, /, **data: Any) -> None:
         """Something happened."""

@@ -38,7 +38,8 @@ class EpochSums:
         part = records[np.searchsorted(records["epoch"], newest) :]
         if newest != self._epoch or names != self._names:
             self._begin(newest, names)
-        sizes = part["batch_size"].astype(np.float64)
+        # Where batches are not measured (0), as in some loops that are not ours, steps count alike.
+        sizes = np.maximum(part["batch_size"].astype(np.float64), 1.0)
         with np.errstate(all="ignore"):  # a value that is not finite is data here
             new = np.array([*(part[name] * sizes for name in names), sizes])
             waiting = np.concatenate((self._rest, new), axis=1)

@@ -1,6 +1,6 @@
 """Handwritten digits by a small convolutional network, in two functions and a schedule, as the first example of many.
 
-`--fault`: lr, labels, no_zero_grad, frozen, sorted.
+`--fault`: lr, labels, no_zero_grad, frozen, left_out, sorted.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def main() -> None:
     if args.fault == "frozen":
         for p in (*model.conv1.parameters(), *model.conv2.parameters(), *model.fc1.parameters()):
             p.requires_grad = False
-    optimizer = torch.optim.Adadelta(model.parameters(), lr=args.lr * (100 if args.fault == "lr" else 1))
+    trained = model.fc2.parameters() if args.fault == "left_out" else model.parameters()
+    optimizer = torch.optim.Adadelta(trained, lr=args.lr * (100 if args.fault == "lr" else 1))
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.8)
     watch = None
     if args.watch:

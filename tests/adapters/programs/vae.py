@@ -69,8 +69,6 @@ def main() -> None:
                 optimizer.zero_grad()
             reconstruction, divergence = losses(batch, model(batch))
             loss = reconstruction + divergence
-            if watch is not None:
-                watch.log(bce=reconstruction, kl=divergence)
             loss.backward()
             total += loss.item()
             optimizer.step()

@@ -11,6 +11,8 @@ import numpy as np
 
 from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
+from trainctl.engine.diagnosis.facts.norms import BeginningFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import IMPROVED, ends, first_bad, rise_before_end, training_loss
@@ -26,6 +28,8 @@ FIRST_UPDATES = 50
 FIRST, REPLACING = 10, 0.3
 """First steps in which a rate that is too high does its damage, and the size of an update, relative to the weights,
 that replaces what they held. Of 300 small trainings those above it whose loss was thrown up were the harmed ones."""
+LARGE, ABOVE = 0.1, 1.1
+"""Size of an update from which on it may be what makes a network answer worse than nothing, by so much of the loss."""
 CALM_UPDATE = 1e-2
 """Size of an update relative to the weights that is as large as a healthy beginning has."""
 
@@ -39,14 +43,21 @@ CALM_UPDATE = 1e-2
     cost=Cost.RECORDS,
     of_log=True,
 )
-def divergence(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
+def divergence(
+    log: LogFacts,
+    plan: PlanFacts | None = None,
+    beginning: BeginningFacts | None = None,
+    foreign: ForeignFacts | None = None,
+) -> Answer:
     """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error),
     unless one of its terms fell by a fifth: then another is what rose, and the network learns.
 
     The same is said of a loss that rose to twice its lowest level, or in one step tenfold, before it ceased to be
     finite; of one at 87.3365 = −ln(FLT_MIN), where the right class has a probability of 0; of updates larger than the
     weights themselves in half of the first fifty steps, or above .3 of them in one of the first ten while the loss is
-    thrown to 1.5 times what it was at first; and of a metric that lost 30 % of its best level for good while
+    thrown to 1.5 times what it was at first; of first updates above .1 after which a cross-entropy that began at what
+    the frequencies of the answers give, as they were counted in a watched loop, is a tenth above that for half of the
+    training; and of a metric that lost 30 % of its best level for good while
     the training loss did not fall either.
 
     Costs: the weights are driven away from any answer.
@@ -57,9 +68,10 @@ def divergence(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     told = [*log.of(Kind.UPDATE_RATIO), *qualities(log)]
     if series is None and not any(len(one.finite) >= FEWEST for one in told):
         return Unchecked(log.without_loss)
-    hits = [_of_updates(log, plan), _of_metrics(log, series, plan)]
+    hits = [_of_updates(log, plan, beginning), _of_metrics(log, series, plan)]
     if series is not None:
         hits = [_before_the_end(log, series, plan), _underflown(log, series, plan), _risen(log, series, plan), *hits]
+        hits.append(_worse_than_nothing(log, series, plan, beginning, foreign))
     hit = next((hit for hit in hits if hit is not None), None)
     if hit is None and series is not None and (len(series.finite) < FEWEST or series.finite.min() < 0):
         return Unchecked(f"needs {FEWEST} values of a training loss that is not negative")
@@ -144,8 +156,8 @@ def _underflown(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | 
     )
 
 
-def _of_updates(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
-    hit = _of_first_steps(log, plan)
+def _of_updates(log: LogFacts, plan: PlanFacts | None, beginning: BeginningFacts | None) -> Hit | None:
+    hit = _of_first_steps(log, plan) if beginning is None else _of_beginning(log, plan, beginning)
     if hit is not None:
         return hit
     for series in log.of(Kind.UPDATE_RATIO):
@@ -181,21 +193,66 @@ def _of_first_steps(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
             continue
         ratio, thrown = float(values.max()), float(loss.finite[: 2 * FIRST].max() / max(loss.finite[0], 1e-30))
         if ratio > REPLACING and thrown > DIVERGED:
-            return Hit(
-                severity=Severity.WARNING,
-                confidence=Confidence.LIKELY,
-                summary=f"first updates of {ratio:.2g} times the weights threw the loss to {thrown:.3g} times",
-                where=f"the first {FIRST} steps; {loss.name} was {loss.finite[0]:.4g} before them",
-                why="what the weights began with was overwritten: where it goes from there is left to chance"
-                + _highest_rate(log),
-                fix=Fix(
-                    "a tenth of the learning rate, a warmup, and clip the gradient",
-                    remedies.by_update(plan, ratio, CALM_UPDATE * 2),
-                ),
-                figures={"ratio": ratio, "thrown": thrown},
-                because=("N901", "N902", "D106", "G712"),
-            )
+            return _thrown(log, plan, ratio, thrown, f"{loss.name} was {loss.finite[0]:.4g} before them")
     return None
+
+
+def _of_beginning(log: LogFacts, plan: PlanFacts | None, beginning: BeginningFacts) -> Hit | None:
+    """The same where the first steps are known one by one, of which a long course has means."""
+    loss = training_loss(log)
+    if loss is None or not beginning.loss > 0:
+        return None
+    thrown = beginning.highest / beginning.loss
+    is_harmed = beginning.ratio > REPLACING and thrown > DIVERGED
+    before = f"{loss.name} was {beginning.loss:.4g} before them"
+    return _thrown(log, plan, beginning.ratio, thrown, before) if is_harmed else None
+
+
+def _worse_than_nothing(
+    log: LogFacts,
+    series: Series,
+    plan: PlanFacts | None,
+    beginning: BeginningFacts | None,
+    foreign: ForeignFacts | None,
+) -> Hit | None:
+    """Answers that are worse than the frequencies of the classes alone, though the network began with those."""
+    answers = None if foreign is None else foreign.answers
+    if answers is None or beginning is None or len(series.finite) < FEWEST:
+        return None
+    half = float(np.median(series.finite[: max(len(series.finite) // 2, FEWEST)]))
+    least = ABOVE * answers.loss
+    if beginning.ratio <= LARGE or beginning.loss > least or half <= least:
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} is {half:.4g} over half of the training: the frequencies of the answers give "
+        f"{answers.loss:.4g}",
+        where=f"it was {beginning.loss:.4g} before the first update; updates of up to {beginning.ratio:.2g} of the "
+        "weights followed",
+        why="the network answers worse than one that knows nothing of its inputs: each update overshoots"
+        + _highest_rate(log),
+        fix=_lower_rate(log, plan, None),
+        figures={"loss": half, "chance": answers.loss, "ratio": beginning.ratio},
+        because=("N901", "N902", "D106", "G712"),
+    )
+
+
+def _thrown(log: LogFacts, plan: PlanFacts | None, ratio: float, thrown: float, before: str) -> Hit:
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"first updates of {ratio:.2g} times the weights threw the loss to {thrown:.3g} times",
+        where=f"the first {FIRST} steps; {before}",
+        why="what the weights began with was overwritten: where it goes from there is left to chance"
+        + _highest_rate(log),
+        fix=Fix(
+            "a tenth of the learning rate, a warmup, and clip the gradient",
+            remedies.by_update(plan, ratio, CALM_UPDATE * 2),
+        ),
+        figures={"ratio": ratio, "thrown": thrown},
+        because=("N901", "N902", "D106", "G712"),
+    )
 
 
 def _of_metrics(log: LogFacts, loss: Series | None, plan: PlanFacts | None) -> Hit | None:

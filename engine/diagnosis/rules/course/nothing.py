@@ -7,8 +7,10 @@ import math
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
+from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ends, is_by_epoch, training_loss
+from trainctl.engine.diagnosis.logs.course import ends, is_by_epoch, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import accuracies, is_of_batches, jitter, levels
 from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
@@ -22,7 +24,10 @@ NEAR_SHARE, NEAR_LOSS = 0.15, 0.03
 BOXES = frozenset({"box", "bbox", "iou", "giou", "ciou", "diou", "dfl", "reg"})
 FEW = 4
 NO_MORE, EVER = 0.02, 0.1
-"""A coefficient of determination that says nothing, and one that was something."""
+"""A coefficient of determination that says nothing, and one that was something; and the share of a loss that knowing
+nothing gives, by which one that knows something is lower."""
+BY_HEART, VALIDATIONS, STEPS = 0.03, 5, 200
+BECAUSE = ("N901", "N902", "O601", "O602", "G701")
 
 
 @rule(
@@ -34,17 +39,25 @@ NO_MORE, EVER = 0.02, 0.1
     cost=Cost.RECORDS,
     of_log=True,
 )
-def at_chance(log: LogFacts) -> Answer:
+def at_chance(log: LogFacts, foreign: ForeignFacts | None = None, records: RecordFacts | None = None) -> Answer:
     """The accuracy of the validation never leaves 1/C by more than three deviations of its noise, and at most by 15 %
     of itself, over 15 epochs or more.
 
     C is the one that was given; else it is read off, where a loss stands within .03 of ln C too: two witnesses.
 
+    Of a watched loop it is known what a cross-entropy is worth to a network that knows the frequencies of the classes
+    and nothing of its inputs: the entropy of the answers in the first steps. In five validations or more none is 2 %
+    below it, while the training loss falls by 3 % and two standard errors below its own: the samples are learned by
+    heart, one by one. Or neither ever comes below, in 200 steps or more of a training that is over.
+
     Costs: the network has learned nothing that holds outside of its samples, or nothing at all.
     Do: where the training loss falls, compare inputs and labels of the validation with those of the training (order,
     ids, normalisation); else look at labels, gradient and rate.
-    Follows from: N901, N902, O601, O602, G701.
+    Follows from: N901, N902, O601, O602, G701, D101, D102, G702, O612, O613.
     """
+    blind = _blind(log, foreign, records)
+    if blind is not None:
+        return blind
     judged = [one for one in accuracies(log) if one.meaning.split != TRAIN and not is_of_batches(one)]
     judged = [one for one in judged if len(one.finite) >= EPOCHS and is_by_epoch(log, one)]
     if not judged:
@@ -74,7 +87,41 @@ def at_chance(log: LogFacts) -> Answer:
             "then the labels' order in training, gradient and rate"
         ),
         figures={"accuracy": float(np.median(values)), "chance": chance, "epochs": len(values)},
-        because=("N901", "N902", "O601", "O602", "G701"),
+        because=BECAUSE,
+    )
+
+
+def _blind(log: LogFacts, foreign: ForeignFacts | None, records: RecordFacts | None) -> Hit | None:
+    """The same by what the frequencies of the answers are worth, where they were counted."""
+    answers, train, val = None if foreign is None else foreign.answers, training_loss(log), validation_loss(log)
+    if answers is None or records is None or train is None or len(train.finite) < 2 * FEW:
+        return None
+    level, last = float(levels(train.finite).min()), ends(train.finite)[1]
+    is_told = val is not None and len(val.finite) >= VALIDATIONS
+    if is_told and val is not None and float(levels(val.finite).min()) < (1 - NO_MORE) * answers.entropy:
+        return None
+    is_blind = level > (1 - NO_MORE) * answers.loss and records.is_over and records.num_steps >= STEPS
+    tenth = max(len(train.finite) // 10, 1)
+    fallen = answers.loss - last
+    has_fallen = fallen > BY_HEART * answers.loss and fallen > 2 * jitter(train.finite) / math.sqrt(tenth)
+    if not is_blind and not (is_told and has_fallen):
+        return None
+    held = f"{val.name} is {val.finite.min():.4g} at best" if is_told and val is not None else "nothing is validated"
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"the loss is {level:.4g} at best: the frequencies of the answers alone give {answers.loss:.4g}"
+        if is_blind
+        else f"{held}: the frequencies of the answers alone give {answers.entropy:.4g}",
+        where=f"{records.num_steps:,} steps; {answers.count:,} answers of {answers.classes:,} classes were counted"
+        + (f"; {held}" if is_blind else f"; {train.name} is {last:.4g} at the end"),
+        why="nothing of the inputs is of use for the answers: they may stand beside other inputs than their own"
+        if is_blind
+        else "the samples are learned by heart, and nothing that holds for others: answers may stand beside other "
+        "inputs than their own",
+        fix=Fix("check how inputs and labels are joined (order, ids, sorting); look at eight samples; then the rate"),
+        figures={"loss": level, "chance": answers.loss, "answers": answers.count},
+        because=(*BECAUSE, "D101", "D102", "G702", "O612", "O613"),
     )
 
 

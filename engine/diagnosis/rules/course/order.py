@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import FeedFacts, ForeignFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import is_by_epoch, training_loss
@@ -17,6 +20,11 @@ EXPLAINED, ALIKE = 0.5, 0.7
 SMOOTH = 0.9
 """Share of the steps of a mean epoch that go down where it begins anew with each."""
 LEAST_BATCH = 8
+CUSTOM = "custom"
+REPEATS = 0.5
+ALIKE_BATCHES, THREE = 0.3, 3.0
+"""Correlation of neighbouring losses, and deviations of chance, where it is known that the loader keeps the order."""
+SHUFFLE = Fix("shuffle each epoch (shuffle=True, or a sampler that does); lengths in buckets: shuffle the buckets")
 SHORT = 20
 """Steps of an epoch below which means over it, and schedules that count epochs, are coarse."""
 
@@ -30,12 +38,16 @@ SHORT = 20
     cost=Cost.RECORDS,
     of_log=True,
 )
-def ordered_data(log: LogFacts) -> Answer:
+def ordered_data(log: LogFacts, foreign: ForeignFacts | None = None) -> Answer:
     """The place in the epoch explains half of the variance of the logarithm of the training loss, and the profiles of
     the epochs correlate by .7 on average.
 
     Over three epochs of twelve values or more, each less its own straight line. Running means that begin anew with each
     epoch are not judged: they fall all the time, or their steps shrink as the epoch goes on.
+
+    Of a watched loop it is known how its loader takes the samples: one that shuffles is left alone, and one that goes
+    through them in order is a fault where the loss of a batch is like that of its neighbour (correlation .3, and three
+    deviations of chance) at the same places in all epochs (correlation .5). Samples that lie in no order do not do so.
 
     Costs: each update undoes the one for the samples before; the newest samples of the epoch are learned, not all.
     Do: shuffle each epoch (shuffle=True, or a sampler that does); where length or difficulty orders them on purpose,
@@ -43,6 +55,9 @@ def ordered_data(log: LogFacts) -> Answer:
     Follows from: N901.
     """
     series = training_loss(log)
+    feed = None if foreign is None else foreign.feed
+    if feed is not None and feed.order != CUSTOM and (not feed.is_in_order or feed.places):
+        return _as_fed(feed)
     if series is None:
         return Unchecked(log.without_loss)
     profiles = _profiles(log, series)
@@ -63,8 +78,26 @@ def ordered_data(log: LogFacts) -> Answer:
         where=f"{len(profiles)} epochs of {profiles.shape[1]} values",
         why=f"the epochs' profiles correlate by {float(np.median(pairs)):.2f}: the samples come in the same order each "
         "time, and are not mixed",
-        fix=Fix("shuffle each epoch (shuffle=True, or a sampler that does); lengths in buckets: shuffle the buckets"),
+        fix=SHUFFLE,
         figures={"explained": explained, "correlation": float(np.median(pairs)), "epochs": len(profiles)},
+        because=("N901",),
+    )
+
+
+def _as_fed(feed: FeedFacts) -> Hit | None:
+    """By what the loader says of itself, beside the losses of each step."""
+    least = max(ALIKE_BATCHES, THREE / math.sqrt(feed.places or 1))
+    if not feed.is_in_order or feed.neighbours < least or feed.repeats < REPEATS:
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"the loader takes the samples in their order ({feed.sampler})",
+        where=f"{feed.places} steps an epoch: neighbouring losses correlate by {feed.neighbours:.2f}, epochs by "
+        f"{feed.repeats:.2f}",
+        why="neighbouring batches are alike, in every epoch at the same place: the samples lie in an order",
+        fix=SHUFFLE,
+        figures={"neighbours": feed.neighbours, "repeats": feed.repeats, "places": feed.places},
         because=("N901",),
     )
 

@@ -157,6 +157,8 @@ def too_few_steps(
     num_batches = batches_per_epoch(plan, data, sampler)
     if num_batches is None:
         return Unchecked("the number of batches in an epoch is not known")
+    if plan.epochs < 1:
+        return Unchecked("how long the training goes on is not known")
     if num_batches == 0:
         return _no_batch(data.train.num_samples if data else 0, size)
     total, is_cut = planned_steps(plan, num_batches)

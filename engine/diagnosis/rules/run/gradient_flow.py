@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts, ParameterFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.run import RecordFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.rules.run.untrained import frozen_parts
 
 FEW_TRAINABLE, MOST_FROZEN = 0.05, 0.6
 """Share of the parameters that are trained below which, and share of frozen ones above which it is a finding."""
@@ -77,16 +79,24 @@ def nothing_learns(
     precedence=Precedence.GRADIENT_FLOW,
     cost=Cost.BATCH,
 )
-def over_frozen(batch: BatchFacts, plan: PlanFacts | None = None) -> Answer:
+def over_frozen(
+    batch: BatchFacts | None = None, plan: PlanFacts | None = None, foreign: ForeignFacts | None = None
+) -> Answer:
     """More than 60 % of the parameters frozen as they were drawn at random, or only biases and normalisation trained.
 
     Weights that two freshly built networks agree on were loaded, not drawn: freezing those is transfer learning, and
     only informed about where less than 5 % are trained, as are adapters (by name). Frozen parameters of which each has
     a trained twin of the same shape and name are a copy of the network, as of a teacher, and none of this.
 
+    Of a watched loop it is asked of each frozen matrix whether it may be independent draws: its largest singular value
+    is then at most 1.05 times that of a random matrix. More than a quarter of the network frozen so is a warning; where
+    none is large enough to tell, it is an information, and where they were learned nothing is said.
+
     Costs: a head on random features learns little, whatever the learning rate.
     Do: unfreeze an encoder, or load weights that were trained.
     """
+    if batch is None:
+        return frozen_parts(None if foreign is None else foreign.parts)
     trainable, frozen = batch.trainable, [p for p in batch.parameters if not p.trainable]
     if not trainable:
         return Unchecked("no parameter is trainable, see G701")

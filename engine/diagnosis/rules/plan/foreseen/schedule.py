@@ -162,7 +162,7 @@ def idle_settings(
     Costs: none by itself; what was counted on does not happen.
     Do: settings that fit the length of the run.
     """
-    if plan.max_steps is not None:
+    if plan.max_steps is not None or plan.epochs < 1:  # of a loop that is not ours the length may not be known
         return None
     found = [*_unheard(plan), *_overtaken(plan, attempt), *_unfalling(schedule)]
     if not found:
