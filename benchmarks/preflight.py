@@ -25,10 +25,12 @@ from pathlib import Path
 from benchmarks.cockpit.usage import cpu_s
 from benchmarks.report import RESULTS, headline, machine
 from trainctl.engine.config.presets import preset_names
+from trainctl.tui.cli.live.diagnosis_progress import MEASURED
 
 CLI = "import sys; from trainctl.tui.cli.main import main; sys.exit(main())"
 DIGITS = Path(__file__).resolve().parents[1] / "docs" / "examples" / "digits.py"
-START, LOADING, END = "start", "training data", "end"
+START, END = "start", "end"
+PARTS = (START, "training data", *MEASURED, END)
 FOUND_ERRORS = 3
 
 
@@ -126,17 +128,19 @@ def _diagnose(name: str, environment: dict[str, str], folder: Path) -> Diagnosis
 
 def _print(name: str, each: Sequence[Diagnosis], *, is_first: bool) -> None:
     first, later = each[0], each[1:] or each
-    parts = list(first.parts)
     if is_first:
-        heads = ["first", "total", *(part.removeprefix("training ") for part in parts)]
+        heads = ["first", "total", *(part.removeprefix("training ") for part in PARTS)]
         print(f"   {'':22}" + "".join(f"{head:>13}" for head in heads))
-    shown = [first.total, _median([one.total for one in later])]
-    shown += [_median([one.parts[part] for one in later if part in one.parts]) for part in parts]
-    print(f"   {name:22}" + "".join(f"{f'{took.wall:.1f} ({took.cpu:.1f})':>13}" for took in shown), flush=True)
+    shown = [_words([first.total]), _words([one.total for one in later])]
+    shown += [_words([one.parts[part] for one in later if part in one.parts]) for part in PARTS]
+    print(f"   {name:22}" + "".join(f"{words:>13}" for words in shown), flush=True)
 
 
-def _median(each: Sequence[Took]) -> Took:
-    return Took(statistics.median(one.wall for one in each), statistics.median(one.cpu for one in each))
+def _words(each: Sequence[Took]) -> str:
+    """The medians; where there is nothing, the time was up before it."""
+    if not each:
+        return "-"
+    return f"{statistics.median(one.wall for one in each):.1f} ({statistics.median(one.cpu for one in each):.1f})"
 
 
 if __name__ == "__main__":
