@@ -1,4 +1,4 @@
-"""Takes the pictures of `docs/cockpit.md` and writes its table of keys: trains, opens the runs, presses the keys.
+"""Takes the pictures of `docs/cockpit.md` and `docs/watch.md`, writes the table of keys: trains, opens, presses keys.
 
 `python docs/screenshots.py [--runs-dir DIR] [--only NAME]`; with `--runs-dir` the runs that are there are used. Takes
 about eight minutes on two cores. A new picture is a line in `PICTURES`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import os
 import re
 import subprocess
@@ -70,13 +71,24 @@ PICTURES = (
     Picture("data", ("i", "wait:Data  ✓"), size=(120, 40)),
     Picture("replay", ("o", *["right"] * 8), size=(120, 40)),
     Picture("help", ("question_mark",), size=(120, 60)),
+    Picture("watched-char-gpt", ("wait:passed",), run="char_gpt"),
+    Picture("watched-lightning", ("wait:passed",), run="lightning_module"),
 )
+PROGRAMS = {"char_gpt": "torch", "lightning_module": "lightning"}
+"""Programs that are not ours (tests/adapters/programs), and the package that each needs."""
 
 
 def train(runs_dir: Path, preset: str) -> None:
     """A real training on the built-in data."""
     words = ["run", "--preset", preset, "--runs-dir", str(runs_dir)]
     subprocess.run([sys.executable, "-m", "trainctl.tui.cli.main", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def train_watched(runs_dir: Path, program: str) -> None:
+    """A program with the few lines that record it."""
+    path = Path(__file__).parents[1] / "tests" / "adapters" / "programs" / f"{program}.py"
+    env = {**os.environ, "TRAINCTL_RUNS_DIR": str(runs_dir)}
+    subprocess.run([sys.executable, str(path), "--watch"], check=True, stdout=subprocess.DEVNULL, env=env)
 
 
 def text_of(pilot: Pilot[None]) -> str:
@@ -145,8 +157,12 @@ def main() -> None:
         if options.runs_dir is None:
             for preset in ("weld/warmup", "quality/repaired", "emotion/original", "eyes/current", "eyes/balanced"):
                 train(runs_dir, preset)
+            for program, package in PROGRAMS.items():
+                if importlib.util.find_spec(package) is not None:
+                    train_watched(runs_dir, program)
         for picture in PICTURES:
-            if options.only in (None, picture.name):
+            is_here = importlib.util.find_spec(PROGRAMS.get(picture.run, "torch")) is not None
+            if options.only in (None, picture.name) and (is_here or options.runs_dir is not None):
                 run = find_run(runs_dir, picture.run)
                 (OUT / f"{picture.name}.svg").write_text(asyncio.run(take(picture, run, runs_dir)))
                 sys.stdout.write(f"{picture.name}\n")
