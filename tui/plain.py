@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+_BETWEEN = re.compile(r"( · | {2,}|, )")
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _SEPARATORS = ("Zs", "Zl", "Zp")
 _BLANKS = "\t\n\v\f\r\x85"
@@ -44,13 +45,42 @@ def columns(text: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Printable text in at most `width` columns; an ellipsis stands for what is left out."""
-    from rich.cells import set_cell_size
-
+    """Printable text in at most `width` columns; `+7` behind it: so many characters are left out."""
     text = printable(text)
     if columns(text) <= width:
         return text
-    return set_cell_size(text, max(width - 1, 0)).rstrip() + "…" if width > 0 else ""
+    for kept in range(min(len(text), max(width, 0)), -1, -1):
+        shown = f"{text[:kept].rstrip()}+{len(text) - kept}"
+        if columns(shown) <= width:
+            return shown
+    return "+"[: max(width, 0)]
+
+
+def cut_start(text: str, width: int) -> str:
+    """The same without its beginning: `7+` before what is left."""
+    text = printable(text)
+    if columns(text) <= width:
+        return text
+    for left_out in range(max(len(text) - width, 0), len(text) + 1):
+        shown = f"{left_out}+{text[left_out:].lstrip()}"
+        if columns(shown) <= width:
+            return shown
+    return "+"[: max(width, 0)]
+
+
+def fitted(text: str, width: int) -> str:
+    """Printable text in at most `width` columns, cut between its parts (`, `, ` · ` or two spaces stand between two);
+    `+4` behind it: so many parts are left out."""
+    text = printable(text)
+    if columns(text) <= width:
+        return text
+    pieces = _BETWEEN.split(text)  # part, separator, part, ...
+    num_parts = len(pieces) // 2 + 1
+    for kept in range(num_parts - 1, 0, -1):
+        shown = f"{''.join(pieces[: 2 * kept - 1])}  +{num_parts - kept}"
+        if columns(shown) <= width:
+            return shown
+    return cut(text, width)
 
 
 def padded(text: str, width: int) -> str:

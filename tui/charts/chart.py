@@ -5,6 +5,7 @@ Draws only when asked and only what changed. Knows no run; what to show is the `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
@@ -18,9 +19,10 @@ from textual.content import Content as RichText
 from textual.events import Resize
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.visual import Visual
 
 from trainctl.tui.charts.drawing import Drawing, draw
-from trainctl.tui.charts.framed import Framed, frame_css
+from trainctl.tui.charts.framed import BORDER_WORDS, Framed, frame_css
 from trainctl.tui.charts.inks import (
     BAD_INK,
     BAND_INK,
@@ -35,17 +37,23 @@ from trainctl.tui.charts.inks import (
     SPAN_INK,
 )
 from trainctl.tui.charts.labels import Frame
-from trainctl.tui.charts.legend import GAP, MORE, Entry, entries, fitting, subtitle
+from trainctl.tui.charts.legend import GAP, Entry, entries, fitting, subtitle
 from trainctl.tui.charts.mouse import Pointable
 from trainctl.tui.charts.plot import Content
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
+from trainctl.tui.plain import fitted
 
 NUM_SERIES_COLOURS = 8
+LEAST_GUTTER = 6
+"""Columns in which most labels have room: more are taken only where one has not."""
 FAINTNESS = 0.5
 """How far what is faint is blended into the background."""
-Look = tuple[int, int, Glyphs, bool]
-"""What a drawing depends on beside its content: width, height, characters, letters for colours."""
+Look = tuple[int, int, Glyphs, bool, int]
+"""What a drawing depends on beside its content: width, height, characters, letters for colours, columns on the left."""
+STRIP_ROWS, MOST_STRIPS = 2, 4
+"""Rows that a panel asks for each strip, and strips for which it does."""
 FAINT_INK = 100
 """Ink of the secondary series: what is behind or ahead of the present."""
 
@@ -64,12 +72,35 @@ _CLASSES = {
 }
 
 
+class Gutter:
+    """Columns left of the plots of charts that stand under one another: as many as the widest of their labels takes.
+
+    Args:
+        grew: called when a label needed more, so that the other charts draw themselves anew.
+    """
+
+    def __init__(self, grew: Callable[[], object] = lambda: None) -> None:
+        self.width = LEAST_GUTTER
+        self._grew = grew
+
+    def claim(self, wanted: int) -> bool:
+        """A chart wants so many columns; returns whether there are more now."""
+        if wanted <= self.width:
+            return False
+        self.width = wanted
+        self._grew()
+        return True
+
+
 class Chart(Framed, Pointable, can_focus=True):
     """A chart with its legend in the border.
 
     Attributes:
         heading: name of the chart, first in its border.
         starts_log: whether the value axis is logarithmic at first.
+        weight: of its part in the rows that no panel needs.
+        least_rows: of plot and axis, below which it says too little.
+        wanted_rows: with which it can be read, before other panels have more than their least; 0: no more than that.
         log_axis: whether it is now.
         glyphs: characters it is drawn with, for all charts of the process.
         plain_ink: whether there are no colours, so that lines need letters; for all charts of the process.
@@ -79,6 +110,9 @@ class Chart(Framed, Pointable, can_focus=True):
     plain_ink: ClassVar[bool] = False
     heading: ClassVar[str] = ""
     starts_log: ClassVar[bool] = False
+    weight: ClassVar[int] = 2
+    least_rows: ClassVar[int] = 3
+    wanted_rows: ClassVar[int] = 0
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *_CLASSES.values(),
@@ -87,6 +121,8 @@ class Chart(Framed, Pointable, can_focus=True):
     DEFAULT_CSS = (
         frame_css("Chart")
         + """
+    Chart.-line, Chart.-line:focus { border: none; }
+    Chart.-line:focus { background: $panel; }
     Chart > .chart--bad { color: $chart-bad; text-style: bold; }
     Chart > .chart--span { color: $chart-span; }
     Chart > .chart--band { color: $chart-span; }
@@ -117,13 +153,22 @@ class Chart(Framed, Pointable, can_focus=True):
         self._shown: Drawing | None = None
         self._is_due = False
         self._note = self._unseen = ""
+        self._gutter = Gutter()
+        self._line = ""
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
         self._write_legend()
 
+    def share(self, gutter: Gutter) -> None:
+        """Leave as much room for the labels as the charts above and below."""
+        self._gutter = gutter
+
     def show_content(self, content: Content, note: str = "") -> None:
         """Draw this from now on; `note` stands in the lower border."""
+        if self._line:
+            self._line = ""
+            self.remove_class("-line")
         self._note = note
         self._write_subtitle(content)
         # Points do not grow as other series do: the same points are the same picture.
@@ -132,10 +177,7 @@ class Chart(Framed, Pointable, can_focus=True):
             return
         self.content = content
         self._drawing = None
-        if not self._is_due:
-            # What is asked for several times before it can be drawn is drawn once.
-            self._is_due = True
-            self.call_next(self._draw_what_changed)
+        self.draw_anew()  # what is asked for several times before it can be drawn is drawn once
         self._write_legend()
 
     def _draw_what_changed(self) -> None:
@@ -144,6 +186,8 @@ class Chart(Framed, Pointable, can_focus=True):
         if not self.is_attached:
             return
         before, now = self._shown, self._current_drawing()
+        if self._gutter.claim(now.wanted_gutter):
+            now = self._current_drawing()
         self._shown = now
         if now.note != self._unseen:
             self._unseen = now.note
@@ -159,6 +203,29 @@ class Chart(Framed, Pointable, can_focus=True):
     def on_resize(self, event: Resize) -> None:
         """Another width has room for another legend."""
         self._write_legend()
+        self._write_subtitle(self.content)
+
+    def draw_anew(self) -> None:
+        """Something that the drawing depends on has changed."""
+        if not self._is_due:
+            self._is_due = True
+            self.call_next(self._draw_what_changed)
+
+    def show_line(self, words: str) -> None:
+        """Say this in a line of its own, without a plot, until there is a content again."""
+        if words == self._line:
+            return
+        self._line, self.content, self._drawing = words, Content(empty=words), None
+        self.add_class("-line")
+        self.refresh()
+
+    def demand(self, width: int) -> Demand:
+        """A plot of a few rows with its axis; more make it finer."""
+        del width
+        if self._line:
+            return Demand(1)
+        wanted = self.wanted_rows + STRIP_ROWS * min(len(self.content.strips), MOST_STRIPS) if self.wanted_rows else 0
+        return Demand(self.least_rows + FRAME_ROWS, wanted + FRAME_ROWS, weight=self.weight)
 
     def plot_frame(self) -> Frame | None:
         """Where the plot lies; none while there is nothing to draw."""
@@ -174,7 +241,8 @@ class Chart(Framed, Pointable, can_focus=True):
 
     def _write_subtitle(self, content: Content) -> None:
         words = " · ".join(part for part in (self._unseen, self._note) if part)
-        self.set_subtitle(RichText(subtitle(content, words)))
+        said = subtitle(content, words)
+        self.set_subtitle(RichText(fitted(said, self.size.width - BORDER_WORDS) if self.size.width else said))
 
     def notify_style_update(self) -> None:
         """Colours changed with the theme."""
@@ -185,6 +253,8 @@ class Chart(Framed, Pointable, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of cells."""
+        if self._line:
+            return self._line_strip() if y == 0 else Strip.blank(self.size.width, self.rich_style)
         drawing = self._current_drawing()
         if y >= len(drawing.chars):
             return Strip.blank(self.size.width, self.rich_style)
@@ -193,20 +263,24 @@ class Chart(Framed, Pointable, can_focus=True):
         segments = [Segment(text[a:b], self._style(int(inks[a]))) for a, b in pairwise(edges) if b > a]
         return Strip(segments, self.size.width)
 
+    def _line_strip(self) -> Strip:
+        line = RichText("").join([RichText.styled(f" {self.heading}", "bold"), RichText(f"{GAP}{self._line}")])
+        return Visual.to_strips(self, line, self.size.width, 1, self.visual_style, pad=True)[0]
+
     def as_text(self) -> str:
         """The chart as plain text, as it is drawn now."""
         return "\n".join(self._current_drawing().lines())
 
     def _current_drawing(self) -> Drawing:
         if self._drawing is None or self._look != self._drawn_look:
-            width, height, glyphs, plain_ink = self._drawn_look = self._look
+            width, height, glyphs, plain_ink, gutter = self._drawn_look = self._look
             content = replace(self.content, log=self.log_axis)
-            self._drawing = draw(content, width, height, glyphs, plain_ink=plain_ink)
+            self._drawing = draw(content, width, height, glyphs, plain_ink=plain_ink, gutter=gutter)
         return self._drawing
 
     @property
     def _look(self) -> Look:
-        return self.size.width, self.size.height, self.glyphs, self.plain_ink
+        return self.size.width, self.size.height, self.glyphs, self.plain_ink, self._gutter.width
 
     def _style(self, ink: int) -> Style:
         if ink not in self._styles:
@@ -229,13 +303,14 @@ class Chart(Framed, Pointable, can_focus=True):
         mode = " log" if self.log_axis else ""
         found = entries(self.content, plain_ink=self.plain_ink)
         # Before the first layout nothing is known of the room; what is too much is cut off by the border itself.
-        room = self.size.width - 2 - cell_len(self.heading + mode) if self.size.width else 10_000
-        kept, all_kept = fitting(found, room)
-        parts = [RichText.styled(self.heading, "bold"), RichText.styled(mode, "dim"), *map(self._entry, kept)]
-        if not all_kept:
-            parts.append(RichText.styled(GAP + MORE, "$chart-label"))
+        room = self.size.width - BORDER_WORDS - cell_len(self.heading + mode) if self.size.width else 10_000
+        kept, left_out = fitting(found, room)
+        parts = [RichText.styled(self.heading, "bold"), RichText.styled(mode, "$chart-label"), *map(self._entry, kept)]
+        if left_out:
+            parts.append(RichText.styled(f" +{left_out}", "$chart-label"))
         self.set_title(RichText("").join(parts))
 
     def _entry(self, entry: Entry) -> RichText:
         colour = "$chart-label" if entry.ink == FAINT_INK else f"$series-{entry.ink % NUM_SERIES_COLOURS}"
-        return RichText.styled(GAP + entry.text, f"{colour} {1 - FAINTNESS:.0%}" if entry.faint else colour)
+        # What is faint in the plot is not so here: it must be possible to read it.
+        return RichText.styled(GAP + entry.text, f"{colour} italic" if entry.faint else colour)

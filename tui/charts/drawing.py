@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.tui.charts.axis import Axis, fit_axis
+from trainctl.tui.charts.axis import Axis, Labelled, fit_axis, row_axis
 from trainctl.tui.charts.blocks import Envelope, Floats
 from trainctl.tui.charts.inks import CURSOR_INK, EMPTY_INK, HERE_INK, LABEL_INK, MARK_INK, NO_INK
 from trainctl.tui.charts.labels import Frame, value_labels, write, write_positions, write_rule_labels
@@ -15,6 +16,7 @@ from trainctl.tui.charts.legend import line_letters
 from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, rasterise
 from trainctl.tui.charts.smoothing import smoothed
+from trainctl.tui.charts.strips import strip_plan, without_room, write_strips
 from trainctl.tui.plain import printable
 
 LIKELY_GUTTER = 5
@@ -28,15 +30,24 @@ class Drawing(Raster):
     frame: Frame | None = None
     note: str = ""
     """What of the content cannot be seen on this axis."""
+    wanted_gutter: int = 0
+    """Columns that the value labels take, whatever there is of them."""
 
 
 def draw(
-    content: Content, width: int, height: int, glyphs: Glyphs = Glyphs.BRAILLE, *, plain_ink: bool = False
+    content: Content,
+    width: int,
+    height: int,
+    glyphs: Glyphs = Glyphs.BRAILLE,
+    *,
+    plain_ink: bool = False,
+    gutter: int = 0,
 ) -> Drawing:
     """The chart in exactly `height` x `width` cells, labels included.
 
     Args:
         plain_ink: there are no colours: each line carries its letter of the legend.
+        gutter: columns left of the plot at least, where charts stand under one another.
     """
     letters = line_letters(content) if plain_ink else [""] * len(content.lines)
     letters = [letter for letter, line in zip(letters, content.lines, strict=True) if line.drawn]
@@ -44,8 +55,11 @@ def draw(
     start, stop = content.span()
     if not stop > start or width < 4 or height < 2:
         return _message(content.empty, width, height)
-    envelopes, axis, labels, gutter = _fitted(content, start, stop, width, height, glyphs)
+    plan = strip_plan(len(content.strips), height)
+    rows = height - 1 - plan.height
+    envelopes, labelled, labels, gutter = _fitted(content, start, stop, width, rows, glyphs, gutter)
     frame = Frame(gutter, width - gutter, start, stop, content.x_map)
+    axis, marks = labelled.axis, _marks(content, frame)
     body = rasterise(
         [
             trace
@@ -53,21 +67,23 @@ def draw(
             for trace in _traces(line, envelope, content.smoothing, axis, glyphs, letter)
         ],
         frame.room,
-        height - 1,
+        rows,
         axis,
         glyphs=glyphs,
-        marks=_marks(content, frame),
+        marks=marks,
         rules=content.levels(),
         bands=content.bands,
         spans=tuple((frame.column_of_step(a), frame.column_of_step(b)) for a, b in content.spans),
     )
     write_rule_labels(body, content, axis)
     whole = _blank(width, height, frame)
-    whole.chars[: height - 1, gutter:], whole.inks[: height - 1, gutter:] = body.chars, body.inks
+    whole.chars[:rows, gutter:], whole.inks[:rows, gutter:] = body.chars, body.inks
     for row, text in labels.items():
         write(whole, row, 0, text[: gutter - 1].rjust(gutter - 1), LABEL_INK)
+    write_strips(whole, content, plan, rows, frame, marks, glyphs)
     write_positions(whole, content, frame)
-    return replace(whole, note=_unseen(content, envelopes, axis))
+    note = " · ".join(words for words in (_unseen(content, envelopes, axis), without_room(content, plan)) if words)
+    return replace(whole, note=note, wanted_gutter=_wanted_gutter(labels))
 
 
 def _unseen(content: Content, envelopes: list[Envelope], axis: Axis) -> str:
@@ -83,17 +99,21 @@ def _unseen(content: Content, envelopes: list[Envelope], axis: Axis) -> str:
 
 
 def _fitted(
-    content: Content, start: float, stop: float, width: int, height: int, glyphs: Glyphs
-) -> tuple[list[Envelope], Axis, dict[int, str], int]:
+    content: Content, start: float, stop: float, width: int, rows: int, glyphs: Glyphs, least: int
+) -> tuple[list[Envelope], Labelled, dict[int, str], int]:
     """Envelopes for the room the value labels leave; the labels follow from the envelopes: guess, then correct."""
-    gutter = min(LIKELY_GUTTER, width // 2)
+    gutter = min(max(LIKELY_GUTTER, least), width // 2)
     envelopes = _envelopes(content, start, stop, (width - gutter) * glyphs.dots[1])
-    axis = _value_axis(content, envelopes)
-    labels = value_labels(axis, height - 1)
-    needed = min(max((len(text) for text in labels.values()), default=0) + 1, width // 2)
+    labelled = row_axis(_value_axis(content, envelopes), rows, glyphs.dots[0])
+    labels = value_labels(labelled)
+    needed = min(max(_wanted_gutter(labels), least), width // 2)
     if needed != gutter:
         envelopes = _envelopes(content, start, stop, (width - needed) * glyphs.dots[1])
-    return envelopes, axis, labels, needed
+    return envelopes, labelled, labels, needed
+
+
+def _wanted_gutter(labels: Mapping[int, str]) -> int:
+    return max((len(text) for text in labels.values()), default=0) + 1
 
 
 def _envelopes(content: Content, start: float, stop: float, columns: int) -> list[Envelope]:
@@ -108,7 +128,9 @@ def _traces(line: Line, envelope: Envelope, smoothing: int, axis: Axis, glyphs: 
     if symbol and line.joins_symbols:
         newest = np.flatnonzero(~np.isnan(envelope.mean))[-1:]
         only = replace(envelope, lo=_only(envelope.lo, newest), hi=_only(envelope.hi, newest))
-        return [Trace(envelope, line.ink, faint=line.faint, letter=letter), Trace(only, line.ink, symbol=symbol)]
+        joined = Trace(envelope, line.ink, faint=line.faint, dashed=line.dashed)
+        # No letter: the symbol stands where it would.
+        return [joined, Trace(only, line.ink, symbol=symbol)]
     if not (smoothing > 0 and line.smoothed):
         return [Trace(envelope, line.ink, line.join, symbol, line.faint, letter)]
     trend = Trace(smoothed(envelope, smoothing, log=axis.log), line.ink, faint=line.faint, letter=letter)
@@ -140,7 +162,10 @@ def _value_axis(content: Content, envelopes: list[Envelope]) -> Axis:
 
 
 def _marks(content: Content, frame: Frame) -> tuple[Mark, ...]:
-    marks = [Mark(frame.column_of_step(mark.x), mark.letter, MARK_INK, mark.line, mark.y) for mark in content.marks]
+    marks = [
+        Mark(frame.column_of_step(mark.x), mark.letter, MARK_INK if mark.y is None else HERE_INK, mark.line, mark.y)
+        for mark in content.marks
+    ]
     for step, ink in ((content.here, HERE_INK), (content.cursor, CURSOR_INK)):
         column = None if step is None else frame.line_at_step(step)
         if column is not None:

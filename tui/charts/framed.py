@@ -10,6 +10,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from trainctl.tui import textual_private
+from trainctl.tui.plain import fitted
+
+BORDER_WORDS = 4
+"""Columns of a border's inside that its words leave to its line."""
 
 
 def frame_css(widget: str, more: str = "") -> str:
@@ -24,6 +28,17 @@ def frame_css(widget: str, more: str = "") -> str:
                 border-subtitle-color: $chart-label; {more} }}
     {widget}:focus {{ border: round $accent; }}
     """
+
+
+def write_frame(widget: Widget, heading: str, title: str = "", below: str = "") -> None:
+    """Heading and words in the upper border of a panel and words in the lower one, as many as there is room for."""
+    room = widget.size.width - BORDER_WORDS if widget.size.width else 10_000
+    parts = [Content.styled(heading, "bold")]
+    words = fitted(title, room - len(heading) - 2)
+    if words:
+        parts.append(Content.styled(f"  {words}", "$chart-label"))
+    widget.border_title = Content("").join(parts)
+    widget.border_subtitle = Content(fitted(below, room))
 
 
 class Framed(Widget):

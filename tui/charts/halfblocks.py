@@ -91,6 +91,12 @@ def shades(image_HWC: Pixels, columns: int, rows: int, *, dark: bool = True) -> 
     return Picture(table[np.rint(ink * (len(RAMP) - 1)).astype(np.int64)])
 
 
+def greyed(image_HWC: Pixels) -> Pixels:
+    """The same image in shades of grey, in three equal channels."""
+    grey_HW = np.rint(image_HWC @ LUMINANCE).clip(0, 255).astype(np.uint8)
+    return np.repeat(grey_HW[..., None], 3, axis=2)
+
+
 def fitted(width: int, height: int, most_columns: int, most_rows: int) -> tuple[int, int]:
     """The largest size with the same aspect inside a frame, at least one by one; (0, 0) where nothing fits."""
     if min(width, height, most_columns, most_rows) <= 0:

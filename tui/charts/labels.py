@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from rich.cells import cell_len
 
-from trainctl.tui.charts.axis import Axis, short, ticks
+from trainctl.tui.charts.axis import Axis, Labelled, same_notation
 from trainctl.tui.charts.inks import BAND_INK, CURSOR_INK, HERE_INK, LABEL_INK, NO_INK, RULE_INK, SPAN_INK
 from trainctl.tui.charts.plot import Content
 from trainctl.tui.charts.positions import XMap, position_label, position_ticks
@@ -60,13 +61,10 @@ class Frame:
         return math.floor(self.x_map.step_of(x) if self.x_map else x)
 
 
-def value_labels(axis: Axis, rows: int) -> dict[int, str]:
-    """Round values by row."""
-    labels: dict[int, str] = {}
-    for value in ticks(axis, max(min(rows // 2, 7), 2)):
-        row = min(max(round((1 - axis.place(value)) * (rows - 1)), 0), rows - 1)
-        labels.setdefault(row, short(value))
-    return labels
+def value_labels(labelled: Labelled) -> dict[int, str]:
+    """Round values by row, all in one notation."""
+    values = labelled.rows.values()
+    return dict(zip(labelled.rows, same_notation(values, log=labelled.axis.log), strict=True))
 
 
 def write_positions(whole: Raster, content: Content, frame: Frame) -> None:
@@ -135,7 +133,13 @@ def _last_free(free: np.ndarray[tuple[int], np.dtype[np.bool_]], row: int, label
 
 
 def write(whole: Raster, row: int, column: int, text: str, ink: int) -> None:
-    """Put text into a row of cells, cut at the right edge."""
-    end = min(column + len(text), whole.chars.shape[1])
-    whole.chars[row, column:end] = list(text[: end - column])
+    """Put text into a row of cells, cut at the right edge; a wide character leaves the cell behind it empty."""
+    cells = list(text) if text.isascii() else [cell for char in text for cell in _cells_of(char)]
+    end = min(column + len(cells), whole.chars.shape[1])
+    whole.chars[row, column:end] = cells[: end - column]
     whole.inks[row, column:end] = ink
+
+
+def _cells_of(char: str) -> list[str]:
+    width = cell_len(char)
+    return [char, ""] if width == 2 else [char] if width else []

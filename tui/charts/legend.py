@@ -13,7 +13,6 @@ from trainctl.tui.charts.positions import position_words
 from trainctl.tui.plain import printable
 
 GAP = "  "
-MORE = "…"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -58,15 +57,16 @@ def value_of(line: Line, content: Content) -> str:
     return "-" if math.isnan(value) else short(value)
 
 
-def fitting(found: list[Entry], room: int) -> tuple[list[Entry], bool]:
-    """The first entries that fit into `room` cells, each with a gap before it, and whether all did."""
+def fitting(found: list[Entry], room: int) -> tuple[list[Entry], int]:
+    """The first entries that fit into `room` cells, each with a gap before it, and how many others there are; what
+    says so fits too."""
     ends = [0]
     for entry in found:
         ends.append(ends[-1] + cell_len(GAP + entry.text))
-    if ends[-1] <= max(room, 0):
-        return found, True
-    kept = sum(end + cell_len(GAP + MORE) <= room for end in ends[1:])
-    return found[:kept], False
+    kept = len(found)
+    while kept > 0 and ends[kept] + (cell_len(f" +{len(found) - kept}") if kept < len(found) else 0) > room:
+        kept -= 1
+    return found[:kept], len(found) - kept
 
 
 def subtitle(content: Content, note: str) -> str:

@@ -31,6 +31,7 @@ class Line:
         smooth: whether the chart's smoothing is meant for it; a plan is not noise.
         joins_symbols: the symbol stands at its newest point alone, and the points are joined where they lie.
         drawn: false: it stands in the legend alone, as it lies elsewhere than the axis.
+        dashed: told apart from another line by its form, where there are no colours too.
     """
 
     name: str
@@ -44,11 +45,30 @@ class Line:
     smooth: bool = True
     joins_symbols: bool = False
     drawn: bool = True
+    dashed: bool = False
 
     @property
     def smoothed(self) -> bool:
         """Whether the chart's smoothing changes it."""
         return self.smooth and self.join and not self.symbol
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A small row below the plot: a series on a scale of its own, over the same positions, and words.
+
+    Args:
+        lines: the series, which share the scale; the first names the strip.
+        words: what stands beside the name: figures, the ones that matter most first.
+    """
+
+    lines: tuple[Line, ...]
+    words: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it shows."""
+        return self.lines[0].name
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,7 @@ class Content:
         smoothing: 0 none to 9: the range faint, smoothed means over it.
         x_unit: word behind the last position where there is no map.
         empty: what to say where nothing can be drawn.
+        strips: small rows below the plot, what matters most first.
     """
 
     lines: tuple[Line, ...] = ()
@@ -101,6 +122,7 @@ class Content:
     growing: bool = False
     x_unit: str = "step"
     empty: str = "no step yet"
+    strips: tuple[Strip, ...] = ()
 
     def span(self) -> tuple[float, float]:
         """What is shown of the x axis, in its own unit; both ends equal when there is nothing."""

@@ -46,6 +46,7 @@ class Trace:
         symbol: character for each point instead of dots, for few points that must be seen.
         faint: in a weaker shade, and only in cells that no other trace needs.
         letter: stands at the right end, where lines cannot be told apart by colour.
+        dashed: every other stretch of it is left out; that of a single point never.
     """
 
     envelope: Envelope
@@ -54,6 +55,7 @@ class Trace:
     symbol: str = ""
     faint: bool = False
     letter: str = ""
+    dashed: bool = False
 
     @property
     def shade(self) -> int:
@@ -197,6 +199,8 @@ def _draw_traces(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axis:
 def _draw_dots(trace: Trace, dots: Bits, chars: NDArray[np.str_], inks: Ints, axis: Axis, glyphs: Glyphs) -> None:
     """Add a trace to `dots`, the dots drawn so far as bits of each cell."""
     cells = _cells(trace, chars.shape, axis, glyphs)
+    if trace.dashed:
+        cells[:, 1::2] = 0
     touched = np.nonzero(cells)
     dots |= cells
     chars[touched], inks[touched] = _TABLES[glyphs][1][dots[touched]], trace.shade
@@ -312,4 +316,4 @@ def _write_letters(traces: list[Trace], chars: NDArray[np.str_], inks: Ints, axi
         cell = next((cell for cell in cells if cell not in taken), None)
         if cell:
             taken.add(cell)
-            chars[cell], inks[cell] = trace.letter, trace.shade
+            chars[cell], inks[cell] = trace.letter, trace.ink  # a letter is read, whatever its line is

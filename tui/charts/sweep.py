@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.tui.charts.axis import Axis, fit_axis
+from trainctl.tui.charts.axis import Axis, fit_axis, row_axis
 from trainctl.tui.charts.inks import HERE_INK, LABEL_INK, MARK_INK, NO_INK
 from trainctl.tui.charts.labels import value_labels, write
 from trainctl.tui.charts.pyramid import Points
@@ -58,8 +58,9 @@ def draw_sweep(sweep: Sweep, width: int, height: int, glyphs: Glyphs = Glyphs.BR
     whole = _blank(width, height)
     if width < 12 or height < 3:
         return whole
-    axis = loss_axis(sweep)
-    labels = value_labels(axis, height - 1) if axis else {}
+    found = loss_axis(sweep)
+    labelled = row_axis(found, height - 1, glyphs.dots[0]) if found else None
+    axis, labels = (labelled.axis, value_labels(labelled)) if labelled else (None, {})
     gutter = max((len(text) for text in labels.values()), default=0) + 1
     room = width - gutter
     first, last = math.log10(sweep.start), math.log10(sweep.end)

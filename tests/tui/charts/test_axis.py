@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainctl.tui.charts.axis import duration, fit_axis, short, ticks
+from trainctl.tui.charts.axis import duration, fit_axis, row_axis, same_notation, short, ticks
 
 finite = st.floats(-1e300, 1e300, allow_nan=False)
 
@@ -68,3 +68,58 @@ def test_labels_are_short(value: float, text: str):
 )
 def test_durations_have_two_units(seconds: float, text: str):
     assert duration(seconds) == text
+
+
+@given(finite, finite, st.booleans(), st.integers(1, 40), st.sampled_from([2, 4]))
+def test_any_range_is_shown_whole_and_its_labels_fit_their_rows(a: float, b: float, log: bool, rows: int, dots: int):
+    asked = fit_axis(min(a, b), max(a, b), log=log)
+    found = row_axis(asked, rows, dots)
+    room = 1e-9 * max(abs(asked.lo), abs(asked.hi))
+    assert found.axis.lo <= asked.lo + room and asked.hi - room <= found.axis.hi
+    assert found.axis.lo < found.axis.hi and found.axis.log is asked.log
+    assert all(0 <= row < rows for row in found.rows)
+    assert len(found.rows) <= max(rows // 2, 2) + 1
+
+
+@given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4), st.integers(3, 40), st.sampled_from([2, 4]))
+def test_round_values_lie_in_the_middle_of_their_rows(lo: float, span: float, rows: int, dots: int):
+    found = row_axis(fit_axis(lo, lo + span), rows, dots)
+    assert len(found.rows) >= 2
+    for row, value in found.rows.items():
+        dot = (1 - found.axis.place(value)) * (rows * dots - 1)
+        assert dot == pytest.approx(row * dots + (dots - 1) / 2, abs=1e-6)
+    shown = found.axis.hi - found.axis.lo
+    assert shown <= 3.2 * span, "little room is left empty"
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "labels"),
+    [
+        (0.9e-4, 1.1, ["1e0", "1e-1", "1e-2", "1e-3", "1e-4"]),
+        (0.5, 12, ["10", "5", "2", "1", "0.5"]),
+        (0.02, 0.9, ["0.3", "0.1", "0.03"]),
+    ],
+)
+def test_the_rows_of_a_log_axis_hold_decades_and_their_round_parts(lo: float, hi: float, labels: list[str]):
+    found = row_axis(fit_axis(lo, hi, log=True), 10)
+    values = [found.rows[row] for row in sorted(found.rows)]
+    assert [text for text in labels if text not in same_notation(values, log=True)] == []
+    for row, value in found.rows.items():
+        assert (1 - found.axis.place(value)) * 39 == pytest.approx(4 * row + 1.5, abs=4 * 0.22)
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0, 0.25, 0.5, 1.0], ["0", "0.25", "0.50", "1.00"]),
+        ([9000, 10_000, 11_000], ["9k", "10k", "11k"]),
+        ([0, 2500, 5000], ["0", "2500", "5000"]),
+        ([0, 5e-4, 1e-3], ["0", "0.5e-3", "1.0e-3"]),
+        ([-2e6, 0, 2e6], ["-2e6", "0", "2e6"]),
+        ([0.99990, 0.99995], ["0.99990", "0.99995"]),
+        ([0.0], ["0"]),
+        ([], []),
+    ],
+)
+def test_the_numbers_of_an_axis_are_written_in_one_way(values: list[float], texts: list[str]):
+    assert same_notation(values) == texts

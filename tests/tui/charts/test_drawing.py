@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from trainctl.tui.charts.axis import fit_axis, row_axis
 from trainctl.tui.charts.drawing import draw
 from trainctl.tui.charts.inks import CURSOR_INK, DIM_INK, HERE_INK, LABEL_INK, RULE_INK
 from trainctl.tui.charts.labels import Frame
 from trainctl.tui.charts.plot import Content, EventMark, Line
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points, Pyramid
-from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.charts.raster import Glyphs, row_of
 
 anything = st.floats(width=32, allow_nan=True, allow_infinity=True)
 extremes = st.sampled_from([0.0, 1.0, -1.0, 1e38, -3e38, 1e-38, 1e-45, np.nan, np.inf, -np.inf, 1e-8, 7.0])
@@ -104,14 +105,15 @@ def test_anything_draws_into_exactly_its_cells(
     st.integers(0, 9),
     st.booleans(),
 )
-def test_a_spike_of_one_sample_reaches_the_top_however_it_is_looked_at(
+def test_a_spike_of_one_sample_is_drawn_at_its_height_however_it_is_looked_at(
     n: int, where: int, width: int, glyphs: Glyphs, capacity: int, x_map: XMap | None, smoothing: int, log: bool
 ):
     samples = np.random.default_rng(n).random(n) + 0.1
     samples[where % n] = 100.0
     lines = (Line("total", pyramid(samples, capacity=capacity), 0),)
     drawing = draw(Content(lines=lines, x_map=x_map, smoothing=smoothing, log=log), width, 7, glyphs)
-    assert np.isin(drawing.inks[0], (0, DIM_INK)).any()
+    top = row_of(100.0, 6, row_axis(fit_axis(float(np.float32(samples.min())), 100.0, log=log), 6, glyphs.dots[0]).axis)
+    assert top is not None and top <= 2 and np.isin(drawing.inks[top], (0, DIM_INK)).any()
 
 
 def test_smoothing_draws_the_trend_over_a_faint_range():
@@ -198,7 +200,7 @@ def test_without_colours_each_line_ends_in_its_letter():
     lines = (Line("aux", pyramid(np.full(10, 0.1)), 1), Line("total", pyramid(np.ones(10)), 0))
     drawing = draw(Content(lines=lines), 40, 8, plain_ink=True)
     rows = drawing.lines()
-    assert "a" in rows[0] and "b" in rows[-2]
+    assert "a" in rows[0] and any("b" in row for row in rows[-3:-1])
 
 
 def test_a_frame_far_zoomed_in_keeps_columns_within_reach():

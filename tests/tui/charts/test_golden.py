@@ -9,6 +9,7 @@ is meant to be seen, write them anew and look at the difference before it is com
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from trainctl.tui.charts.inks import (
     RULE_INK,
     SPAN_INK,
 )
-from trainctl.tui.charts.plot import Content, EventMark, Line
+from trainctl.tui.charts.plot import Content, EventMark, Line, Strip
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points, Pyramid
 from trainctl.tui.charts.raster import Glyphs
@@ -81,6 +82,10 @@ EXPECTED = Line("expected", Points(np.array([0.0, 1000, 4000]), np.array([1.2, 0
 EPOCHS = XMap([0, 4000], [0.0, 8.0], "epoch")
 TIME = XMap([0, 1500, 1501, 4000], [0.0, 1500.0, 6000.0, 8500.0], "time")
 BOTH = (AUX, TOTAL)
+STRIPS = (
+    Strip((AUX,), "0.5 x 0.2 = 0.1"),
+    Strip((replace(TOTAL, name="a long name of a term", ink=2),), "in words " * 9),
+)
 PICTURES: dict[str, tuple[Content, dict[str, Any]]] = {
     "line": (Content(lines=BOTH), {}),
     "log_axis": (Content(lines=BOTH, log=True), {}),
@@ -113,6 +118,9 @@ PICTURES: dict[str, tuple[Content, dict[str, Any]]] = {
         ),
         {"glyphs": Glyphs.ASCII, "plain_ink": True},
     ),
+    "dashed": (Content(lines=(VALIDATION, replace(VALIDATION, ink=4, symbol="", dashed=True), AUX)), {}),
+    "strips": (Content(lines=(TOTAL,), strips=STRIPS, cursor=1700), {}),
+    "strips_low": (Content(lines=(TOTAL,), strips=STRIPS, x_range=(0, 20_000)), {"height": 8, "gutter": 9}),
     "empty": (Content(empty="no step yet"), {}),
 }
 
@@ -127,8 +135,10 @@ def as_file(drawing: Drawing) -> str:
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_picture_is_as_it_was_last_approved(name: str):
     content, options = PICTURES[name]
-    drawing = draw(content, WIDTH, HEIGHT, **options)
-    assert drawing.chars.shape == drawing.inks.shape == (HEIGHT, WIDTH)
+    height = options.get("height", HEIGHT)
+    sized: dict[str, Any] = {"width": WIDTH, "height": height, **options}
+    drawing = draw(content, **sized)
+    assert drawing.chars.shape == drawing.inks.shape == (height, WIDTH)
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("TRAINCTL_GOLDEN") == "write":
         path.write_text(as_file(drawing), encoding="utf-8")
@@ -142,6 +152,6 @@ def test_every_file_is_a_picture_that_is_compared():
 @pytest.mark.parametrize("name", PICTURES)
 def test_plain_terminals_get_plain_characters(name: str):
     content, options = PICTURES[name]
-    plain: dict[str, Any] = {**options, "glyphs": Glyphs.ASCII}
-    drawing = draw(content, WIDTH, HEIGHT, **plain)
+    plain: dict[str, Any] = {"width": WIDTH, "height": HEIGHT, **options, "glyphs": Glyphs.ASCII}
+    drawing = draw(content, **plain)
     assert all(char.isascii() for char in drawing.chars.flat)

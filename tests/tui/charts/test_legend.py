@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from trainctl.tui.charts.legend import GAP, MORE, Entry, entries, fitting, line_letters, subtitle
+from trainctl.tui.charts.legend import GAP, Entry, entries, fitting, line_letters, subtitle
 from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points, Pyramid
@@ -64,15 +64,15 @@ def test_a_symbol_stands_before_its_name():
 @given(st.lists(st.text("abc 語", min_size=1, max_size=12), max_size=8), st.integers(-5, 90))
 def test_what_is_kept_fits_with_the_sign_that_there_is_more(names: list[str], room: int):
     found = [Entry(name, k) for k, name in enumerate(names)]
-    kept, all_kept = fitting(found, room)
-    assert kept == found[: len(kept)] and all_kept == (len(kept) == len(found))
-    used = sum(cell_len(GAP + entry.text) for entry in kept)
-    if all_kept:
-        assert used <= max(room, 0)
-    else:
-        assert not kept or used + cell_len(GAP + MORE) <= room
-        following = used + cell_len(GAP + found[len(kept)].text)
-        assert following + (0 if len(kept) + 1 == len(found) else cell_len(GAP + MORE)) > room
+    kept, left_out = fitting(found, room)
+    assert kept == found[: len(kept)] and left_out == len(found) - len(kept)
+
+    def used(count: int) -> int:
+        more = f" +{len(found) - count}" if count < len(found) else ""
+        return sum(cell_len(GAP + entry.text) for entry in found[:count]) + len(more)
+
+    assert not kept or used(len(kept)) <= room
+    assert not left_out or used(len(kept) + 1) > room
 
 
 @pytest.mark.parametrize(
