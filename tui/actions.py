@@ -132,5 +132,7 @@ def help_lines(keymap: Mapping[str, str]) -> Iterator[tuple[Group, str, str]]:
         for action in ACTIONS:
             if action.group is group:
                 yield group, shown_key(keymap.get(action.name, action.key)), action.help
-    yield Group.APP, "tab", "Choose the next panel; 1 to 9 choose one by its number."
+    yield Group.APP, "tab", "Choose the next panel; shift+tab the one before."
+    yield Group.APP, "1 to 9", "Choose a panel by its number, in the order in which tab goes round."
+    yield Group.APP, "esc", "Close what lies on top; give back the room that a panel has to itself."
     yield Group.APP, "ctrl+p", "Find an action by name."

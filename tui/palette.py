@@ -24,13 +24,13 @@ _DARK = {
     "chart-faint": "#566073",
     "chart-span": "#2b3340",
     "chart-rule": "#c8894a",
-    "chart-mark": "#5b6b86",
+    "chart-mark": "#7f90ad",
     "chart-here": "#d7dde8",
     "chart-bad": "#ff5f5f",
 }
 _LIGHT = {
     "series-0": "#0067a3",
-    "series-1": "#a85600",
+    "series-1": "#9c4f00",
     "series-2": "#00735a",
     "series-3": "#a03a78",
     "series-4": "#756400",
@@ -41,8 +41,8 @@ _LIGHT = {
     "chart-label": "#5a6474",
     "chart-faint": "#9aa4b3",
     "chart-span": "#d5dbe4",
-    "chart-rule": "#9c5a14",
-    "chart-mark": "#8894a8",
+    "chart-rule": "#8f5010",
+    "chart-mark": "#566176",
     "chart-here": "#1c2430",
     "chart-bad": "#c01818",
 }
@@ -72,13 +72,13 @@ LIGHT = Theme(
     surface="#f1f4f8",
     panel="#e5eaf1",
     success="#00735a",
-    warning="#8f6200",
+    warning="#7d5600",
     error="#c01818",
     dark=False,
     variables=_LIGHT,
 )
 
-_COLOUR_BLIND = _DARK | {"series-2": "#f0e442", "series-4": "#009e73", "chart-bad": "#ff8c42"}
+_COLOUR_BLIND = _DARK | {"series-2": "#f0e442", "series-4": "#1aab80", "chart-bad": "#ff8c42"}
 COLOUR_BLIND = replace(
     DARK,
     name="trainctl-colour-blind",
@@ -90,13 +90,13 @@ COLOUR_BLIND = replace(
 """Blue, yellow and orange in place of green, amber and red, which many people cannot tell apart."""
 
 _GREY = {
-    **{f"series-{k}": grey for k, grey in enumerate(("#ffffff", "#c8c8c8", "#a0a0a0", "#808080") * 2)},
+    **{f"series-{k}": grey for k, grey in enumerate(("#ffffff", "#c8c8c8", "#a8a8a8", "#8c8c8c") * 2)},
     "chart-border": "#606060",
     "chart-label": "#b0b0b0",
     "chart-faint": "#707070",
     "chart-span": "#404040",
     "chart-rule": "#b0b0b0",
-    "chart-mark": "#808080",
+    "chart-mark": "#8c8c8c",
     "chart-here": "#ffffff",
     "chart-bad": "#ffffff",
 }

@@ -11,6 +11,7 @@ from typing import cast
 
 from textual.widget import Widget
 
+from trainctl.tui.charts.room import Demand
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.class_scores import ClassScorePanel, has_class_scores
@@ -34,6 +35,10 @@ class PanelWidget(Widget):
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state of the run, looked at as the scene says. Called up to ten times a second."""
 
+    def demand(self, width: int) -> Demand:
+        """Rows it asks for in so many columns, border included. Called as often, so it should cost nothing."""
+        raise AssertionError("every panel asks for something")
+
 
 @dataclass(frozen=True)
 class PanelEntry:
@@ -47,6 +52,8 @@ class PanelEntry:
         without: names of tasks that have no use for it.
         wanted: whether a run records what it shows; none: every run does.
         wide_only: shown where the terminal has three columns of panels.
+        is_curve: drawn over the steps: such panels stand under one another, so that a column of cells is one time.
+        leads: stands above the curves where there is a single column.
     """
 
     id: str
@@ -56,6 +63,8 @@ class PanelEntry:
     without: tuple[str, ...] = ()
     wanted: Callable[[RunView], bool] | None = None
     wide_only: bool = False
+    is_curve: bool = False
+    leads: bool = False
 
     def make(self) -> PanelWidget:
         """The widget."""
@@ -73,16 +82,16 @@ def panels_of(task: str, view: RunView) -> tuple[PanelEntry, ...]:
 
 
 PANELS = (
-    PanelEntry("loss", "Loss", LossPanel),
-    PanelEntry("lr", "Learning rate", LearningRatePanel),
-    PanelEntry("gradients", "Gradients", GradientPanel),
+    PanelEntry("loss", "Loss", LossPanel, is_curve=True),
+    PanelEntry("validation", "Validation", ValidationPanel, is_curve=True),
+    PanelEntry("gradients", "Gradients", GradientPanel, is_curve=True),
+    PanelEntry("lr", "Learning rate", LearningRatePanel, is_curve=True),
+    PanelEntry("embedding", "Embedding", EmbeddingPanel, wanted=has_embeddings, is_curve=True),
+    PanelEntry("health", "Health", HealthPanel, leads=True),
     PanelEntry("classes", "Classes", ClassPanel, without=("quality",), wanted=may_have_classes),
     PanelEntry("clusters", "Clusters", ClusterPanel, wanted=has_clusters),
     PanelEntry("gates", "Gates", GatePanel, wanted=has_gates),
-    PanelEntry("validation", "Validation", ValidationPanel),
     PanelEntry("class_scores", "F1 by class", ClassScorePanel, wanted=has_class_scores),
-    PanelEntry("health", "Health", HealthPanel),
-    PanelEntry("embedding", "Embedding", EmbeddingPanel, wanted=has_embeddings),
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes", "quality")),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),

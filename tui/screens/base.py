@@ -12,12 +12,14 @@ from typing import Literal, cast
 from textual.screen import Screen
 
 from trainctl.engine.errors import UserError
+from trainctl.tui.charts.chart import Chart, Gutter
 from trainctl.tui.memory import Memory
 from trainctl.tui.panels import PANELS, PanelEntry, PanelWidget, panels_of
 from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.session import Session
+from trainctl.tui.screens.arrangement import Panels, num_columns
 from trainctl.tui.widgets.header import RunHeader
 from trainctl.tui.widgets.log import LogPanel
 from trainctl.tui.words.verdict import Severity
@@ -39,6 +41,7 @@ class CockpitBase(Screen[None]):
     Attributes:
         scene: what the user looks at now.
         panels: every panel by its id, hidden ones included.
+        zoomed: id of the panel that has the whole screen to itself; none: none has.
     """
 
     def __init__(
@@ -50,11 +53,21 @@ class CockpitBase(Screen[None]):
         self.scene = Scene(unit=memory.unit, smoothing=memory.smoothing, loss_mode=memory.loss_mode)
         self.scene.overlays = overlays.shown(session.paths)
         # Held, not looked up: updates may still arrive while the screen is being taken down.
-        self.run_header = RunHeader()
+        self.run_header = RunHeader(is_readonly=session.readonly)
         self.panels: dict[str, PanelWidget] = {entry.id: entry.make() for entry in PANELS}
         self.log_panel = cast(LogPanel, self.panels["log"])
-        self._num_columns = 1
+        self._charts = [panel for panel in self.panels.values() if isinstance(panel, Chart)]
+        self._gutter = Gutter(self._draw_charts_anew)
+        for chart in self._charts:
+            chart.share(self._gutter)
+        self.panel_area = Panels(*self.panels.values(), id="panels")
+        self.zoomed: str | None = None
         self._arranged: tuple[PanelEntry, ...] = ()
+
+    def _draw_charts_anew(self) -> None:
+        for chart in self._charts:
+            if chart.display:
+                chart.draw_anew()
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -72,6 +85,7 @@ class CockpitBase(Screen[None]):
         for panel in self.panels.values():
             if panel.display:
                 panel.show(self.session.view, self.scene)
+        self.panel_area.fit()
 
     def show_overlays(self) -> None:
         """Runs were laid over or taken away, or have more to show."""
@@ -79,17 +93,19 @@ class CockpitBase(Screen[None]):
         self.redraw()
 
     def arrange_panels(self) -> None:
-        """Show the panels that belong to the run, fit the terminal and are not hidden; the last fills its row."""
+        """Show the panels that belong to the run, fit the terminal and are not hidden; or the one that fills it."""
         self._arranged = self.own_panels
         for entry in PANELS:
-            has_room = self._num_columns > 2 or not entry.wide_only
+            has_room = num_columns(self.app.size.width) > 2 or not entry.wide_only
             is_shown = entry in self._arranged and has_room and entry.id not in self.memory.hidden
-            self.panels[entry.id].display = is_shown
-        shown = [panel for panel in self.panels.values() if panel.display]
-        for panel in shown:
-            panel.styles.column_span = 1
-        if shown:
-            shown[-1].styles.column_span = self._num_columns - (len(shown) - 1) % self._num_columns
+            self.panels[entry.id].display = is_shown if self.zoomed is None else self.zoomed == entry.id
+        self.panel_area.fit()
+
+    def zoom_to(self, panel: str | None) -> None:
+        """Let a panel have all rows between header and keys; none: let all be shown again."""
+        self.zoomed = panel
+        self.arrange_panels()
+        self.redraw()
 
     def say(self, text: str, severity: Severity = Severity.NOTE) -> None:
         """A line that pops up and goes again."""

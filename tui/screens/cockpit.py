@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
 from textual.events import Resize
 
 from trainctl.engine.runs.events import Event, EventKind
@@ -27,10 +26,6 @@ from trainctl.tui.words.events import event_words
 from trainctl.tui.words.verdict import fate, state_word
 
 POPS_UP = (EventKind.COMMAND, EventKind.WARNING, EventKind.NONFINITE, EventKind.END)
-COLUMNS = ((180, 3), (100, 2), (0, 1))
-"""Columns of panels from this width of the terminal on."""
-WIDTHS = [(0, "-narrow"), (100, "-normal"), (180, "-wide")]
-"""The screen's class from this width on."""
 
 
 class CockpitScreen(
@@ -46,17 +41,14 @@ class CockpitScreen(
     """Panels of one run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    HORIZONTAL_BREAKPOINTS = WIDTHS
 
     _caught_up = False
+    _standing: object = None
 
     def compose(self) -> ComposeResult:
         """Header, panels, footer."""
-        # Not only when the screen is told its size: all panels would be styled a second time.
-        fitting = [name for width, name in WIDTHS if self.app.size.width >= width]
-        self.add_class(fitting[-1], update=False)
         yield self.run_header
-        yield Container(*self.panels.values(), id="panels")
+        yield self.panel_area
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -70,7 +62,7 @@ class CockpitScreen(
 
     def on_resize(self, event: Resize) -> None:
         """Another width may have room for other panels."""
-        self._num_columns = next(columns for width, columns in COLUMNS if event.size.width >= width)
+        del event
         self.arrange_panels()
 
     def show_update(self, update: RunUpdate) -> None:
@@ -82,8 +74,10 @@ class CockpitScreen(
             self.post_message(AlertDue(f"{view.paths.root.name} {state_word(view)[0]}"))
         if self.own_panels != self._arranged:
             self.arrange_panels()
-        if update.meta is not None:
-            self.refresh_bindings()  # it says which keys the loop obeys
+        standing = (view.state, view.is_over)
+        if update.meta is not None or standing != self._standing:
+            self._standing = standing
+            self.refresh_bindings()  # the run says which keys it obeys, and which of them mean something now
         self.log_panel.add(events, update.console, update.events)
         self.run_header.show(view, self.log_panel.last_words)
         if fate(view) is not None:

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.content import Content
 
 from trainctl.engine.runs.events import Event
 from trainctl.tui.messages import AttachRequested
 from trainctl.tui.replay.feed import FRAME_S, ReplaySession
 from trainctl.tui.run.view import RunUpdate
+from trainctl.tui.screens.acts.run import ASKS
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.widgets.header import RunHeader
 from trainctl.tui.widgets.key_bar import KeyBar
@@ -66,7 +66,7 @@ class ReplayScreen(CockpitScreen):
     def compose(self) -> ComposeResult:
         """Header, panels, bar, footer."""
         yield self.run_header
-        yield Container(*self.panels.values(), id="panels")
+        yield self.panel_area
         yield self.bar
         yield KeyBar()
 
@@ -89,6 +89,12 @@ class ReplayScreen(CockpitScreen):
     def _show_position(self) -> None:
         status = self.session.view.status
         self.bar.show(self.session.view.step, status.total_steps if status else 0)
+
+    def key_label(self, action: str, label: str) -> str:
+        """The training of a recording is asked nothing; the recording can be played."""
+        if action == "pause":
+            return "play"
+        return "" if action in ASKS else label
 
     # --- keys and mouse -----------------------------------------------------------------------------------
 
@@ -127,7 +133,7 @@ class ReplayScreen(CockpitScreen):
 
     def action_leave_replay(self) -> None:
         """First the panel that fills the screen, then the replay."""
-        if self.maximized is not None:
-            self.minimize()
+        if self.zoomed is not None:
+            self.zoom_to(None)
         else:
             self.action_replay()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.screens.dialogs.dialog import Dialog
 from trainctl.tui.widgets.rows import Row, RowList
-from trainctl.tui.widgets.run_rows import RunRow, headings, matches
+from trainctl.tui.widgets.run_rows import RunRow, RunTable, matches
 
 FIRST, MOST = 60, 5_000
 """Runs read before the list is shown, and at all."""
@@ -65,6 +66,7 @@ class RunsScreen(Dialog[RunsAnswer]):
         self._infos: Sequence[RunInfo] = ()
         self._words: list[str] = []
         self._is_loading = False
+        self._table = RunTable()
         self.rows = RowList(empty="reading the runs")
         self._headings = Static(id="headings")
         self._input = Input(placeholder="words that must occur: name, preset, state, metric")
@@ -167,14 +169,18 @@ class RunsScreen(Dialog[RunsAnswer]):
     def _show(self) -> None:
         inks = {str(item.view.paths.root.resolve()): item.ink for item in self._overlays.shown(self._present_paths)}
         folder = self._folder.resolve()
-        rows = [
-            Row(str(root), RunRow(info, is_present=root == self._present, ink=inks.get(str(root))).draw)
+        found = {
+            str(root): RunRow(info, is_present=root == self._present, ink=inks.get(str(root)))
             for info in self._infos
             if matches(info, self._words)
             for root in (folder / info.name,)
-        ]
+        }
+        self._table = RunTable(list(found.values()))
+        rows = [Row(key, partial(self._table.draw, row)) for key, row in found.items()]
+        self._show_headings()
         empty = f"no run in {self._folder}" if not self._infos else f"no run has {' '.join(self._words)}"
         self.rows.show_rows(rows, empty=empty)
 
     def _show_headings(self) -> None:
-        self._headings.update(headings(self.rows.size.width) if self.rows.size.width else Content(""))
+        width = self.rows.size.width
+        self._headings.update(self._table.headings(width) if width else Content(""))

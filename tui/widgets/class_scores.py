@@ -19,7 +19,10 @@ from trainctl.tui.widgets.figures import CHART_ROWS, FiguresPanel, chart_rows, i
 
 METRIC = "f1."
 """Beginning of the metrics."""
-MAX_NAME = 16
+FIGURES = 20
+"""Columns beside name and bar: newest and best."""
+LEAST_BAR = 6
+"""Columns that a name leaves its bar."""
 MOST_LINES = 8
 """Classes that are drawn over time: as many as there are colours, the weakest."""
 
@@ -41,6 +44,10 @@ class ClassScorePanel(FiguresPanel):
     """A bar for each class, a tick at its best; weak ones stand out by their length."""
 
     heading: ClassVar[str] = "F1 by class"
+
+    def num_figures(self, view: RunView) -> int:
+        """A row for each class."""
+        return max(len(class_scores(view)), 1)
 
     def title(self, view: RunView) -> str:
         """What the bars are."""
@@ -108,7 +115,7 @@ def _score_rows(found: list[ClassScore], width: int, height: int) -> list[Conten
     if len(found) > height:
         kept = sorted(found, key=lambda score: score.last)[: max(height - 1, 1)]
         shown = [score for score in found if score in kept]
-    names = min(max((columns(score.name) for score in shown), default=0), MAX_NAME)
+    names = max(min(max((columns(score.name) for score in shown), default=0), width - FIGURES - LEAST_BAR), 1)
     step = max((len(str(score.best_step)) for score in shown), default=1)
     rows = [_score_row(score, names, step, width) for score in shown]
     if len(shown) < len(found) and height > 1:

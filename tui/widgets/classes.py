@@ -13,17 +13,24 @@ from textual.widget import Widget
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.charts.framed import frame_css
+from trainctl.tui.charts.framed import frame_css, write_frame
 from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.plain import columns, padded
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import Counts, RunView
 from trainctl.tui.words.verdict import missing_classes
 
-MAX_NAME = 16
+FIGURES = 16
+"""Columns beside name and bar: share, count and gaps."""
+LEAST_BAR = 6
+"""Columns that a name leaves its bar."""
 MIN_HEIGHT = 4
 """Rows from which on there is room for the history below the bars."""
+FEW = 4
+"""Classes for which there are two rows each."""
+LEAST_ROWS, MOST_ROWS = 3, 20
 POSITIVES = "scalar.positives"
 """Positives per anchor of the batch, recorded by contrastive tasks."""
 
@@ -42,15 +49,24 @@ class ClassPanel(Widget, can_focus=True):
         """Show the heading before the first data."""
         self.border_title = Content.styled(self.heading, "bold")
 
+    def demand(self, width: int) -> Demand:
+        """A row for each class, a second one for the batch where they are few, and the history."""
+        classes = len(self._view.layout.classes) if self._view is not None and self._view.layout else 0
+        rows = classes if classes > FEW else 2 * classes
+        below = len(history_rows(self._view, width - FRAME_ROWS)) if self._view is not None else 0
+        return Demand(min(rows + below, LEAST_ROWS) + FRAME_ROWS, min(rows + below, MOST_ROWS) + FRAME_ROWS)
+
+    def on_resize(self) -> None:
+        """What fits into the border may be other words."""
+        if self._view is not None:
+            self.show(self._view, Scene())
+
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         self._view = view
         layout = view.layout
-        parts = [Content.styled(self.heading, "bold")]
-        if layout and layout.classes:
-            parts.append(Content.styled("  █ epoch  ▀ batch  │ data set", "$chart-label"))
-        self.border_title = Content("").join(parts)
-        self.border_subtitle = Content(class_note(view))
+        signs = "█ epoch  ▀ batch  │ data set" if layout and layout.classes else ""
+        write_frame(self, self.heading, signs, class_note(view))
         self.refresh()
 
     def render(self) -> Content:
@@ -115,8 +131,8 @@ def class_rows(
     if len(order) > height:
         left_out = len(order) - max(height - 1, 1)
         order = sorted(np.argsort(epoch, kind="stable")[: max(height - 1, 1)].tolist())
-    name_width = min(max((columns(name) for name in classes), default=0), MAX_NAME)
-    widths = (name_width, max(width - name_width - 16, 4))
+    name_width = max(min(max((columns(name) for name in classes), default=0), width - FIGURES - LEAST_BAR), 1)
+    widths = (name_width, max(width - name_width - FIGURES, 1))
     shares = [_share(epoch), _share(batch), *([_share(data)] if data is not None else [])]
     top = max(*(float(share.max()) for share in shares), 1e-9)
     rows: list[Content] = []

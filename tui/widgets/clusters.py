@@ -59,6 +59,10 @@ class ClusterPanel(FiguresPanel):
 
     heading: ClassVar[str] = "Clusters"
 
+    def num_figures(self, view: RunView) -> int:
+        """A row for each component, their spread and the history."""
+        return len(cluster_names(view)) + 1 + len(HISTORY)
+
     def title(self, view: RunView) -> str:
         """What is counted, and the size at which all were equal."""
         sizes = epoch_sizes(view)

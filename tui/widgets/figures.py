@@ -11,19 +11,21 @@ import numpy as np
 from textual.content import Content
 from textual.widget import Widget
 
-from trainctl.tui.charts.chart import NUM_SERIES_COLOURS, Chart
+from trainctl.tui.charts.chart import LEAST_GUTTER, NUM_SERIES_COLOURS, Chart
 from trainctl.tui.charts.drawing import Drawing, draw
-from trainctl.tui.charts.framed import frame_css
+from trainctl.tui.charts.framed import frame_css, write_frame
 from trainctl.tui.charts.inks import BAD_INK, DIM_INK, MARK_INK
 from trainctl.tui.charts.legend import GAP, entries
 from trainctl.tui.charts.plot import Content as ChartContent
 from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 
 CHART_ROWS = 7
 """Rows from which on there is room for a chart with an axis."""
 LEGEND_ROWS = 2
+LEAST_ROWS, MOST_ROWS = 4, 24
 
 
 class FiguresPanel(Widget, can_focus=True):
@@ -44,6 +46,7 @@ class FiguresPanel(Widget, can_focus=True):
 
     def on_resize(self) -> None:
         """What fits into the border may be other words."""
+        self._shown = None
         if self._view is not None:
             self.show(self._view, self._scene)
 
@@ -57,11 +60,7 @@ class FiguresPanel(Widget, can_focus=True):
         if shown == self._shown:
             return
         self._shown = shown
-        parts = [Content.styled(self.heading, "bold")]
-        if title:
-            parts.append(Content.styled(f"  {title}", "$chart-label"))
-        self.border_title = Content("").join(parts)
-        self.border_subtitle = Content(below)
+        write_frame(self, self.heading, title, below)
         self.refresh()
 
     def render(self) -> Content:
@@ -71,6 +70,16 @@ class FiguresPanel(Widget, can_focus=True):
         if view is None or not rows:
             return Content.styled(self.nothing(view), "$chart-label")
         return Content("\n").join(rows)
+
+    def demand(self, width: int) -> Demand:
+        """The figures; a chart of them with the rest."""
+        del width
+        rows = self.num_figures(self._view) if self._view is not None else 1
+        return Demand(min(rows, LEAST_ROWS) + FRAME_ROWS, min(rows, MOST_ROWS) + FRAME_ROWS, weight=1)
+
+    def num_figures(self, view: RunView) -> int:
+        """Rows of figures, without a chart."""
+        return 1
 
     def title(self, view: RunView) -> str:
         """What stands behind the heading."""
@@ -101,7 +110,8 @@ def is_plain() -> bool:
 def chart_rows(content: ChartContent, width: int, height: int) -> list[Content]:
     """A chart below its legend, `height` rows together."""
     legend = list(_legend_rows(content, width))[:LEGEND_ROWS]
-    drawing = draw(content, width, max(height - len(legend), 1), Chart.glyphs, plain_ink=Chart.plain_ink)
+    room = max(height - len(legend), 1)
+    drawing = draw(content, width, room, Chart.glyphs, plain_ink=Chart.plain_ink, gutter=LEAST_GUTTER)
     return [*legend, *_styled_rows(drawing)]
 
 

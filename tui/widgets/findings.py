@@ -37,6 +37,14 @@ class FindingList(OptionList):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.findings: tuple[Finding, ...] = ()
+        self._shown_texts: list[Content] = []
+        self._rows_at: dict[int, int] = {}
+
+    def num_rows(self, width: int) -> int:
+        """Rows that all of it takes in so many columns."""
+        if width not in self._rows_at:
+            self._rows_at = {width: sum(len(text.wrap(max(width, 1))) for text in self._shown_texts)}
+        return self._rows_at[width]
 
     @property
     def chosen(self) -> Finding | None:
@@ -53,8 +61,9 @@ class FindingList(OptionList):
         """Show lines with a name each, then the findings in these words. The cursor stays on what it was on."""
         before = self.highlighted_option.id if self.highlighted_option else None
         self.findings = tuple(findings)
-        options = [Option(content, id=name) for name, content in first]
-        options += [Option((words or finding_summary)(finding), id=finding.code) for finding in self.findings]
+        named = [*first, *((finding.code, (words or finding_summary)(finding)) for finding in self.findings)]
+        options = [Option(content, id=name) for name, content in named]
+        self._shown_texts, self._rows_at = [content for _, content in named], {}
         self.set_options(options)
         names = [option.id for option in options]
         own = names.index(self.findings[0].code) if self.findings else 0
@@ -67,11 +76,11 @@ def finding_summary(finding: Finding) -> Content:
 
     severity = SEVERITY[finding.severity]
     follows = "└ " if finding.consequence_of else ""
-    head = Content.styled(f"{follows}{severity.symbol} {finding.code} {finding.name}", f"bold {SEVERITIES[severity]}")
-    parts = [head, Content(f" — {finding.summary}" if finding.summary else "")]
-    if finding.consequence_of:
-        parts.append(Content.styled(f" (follows from {finding.consequence_of})", "$chart-label"))
-    elif finding.fix.text:
+    head = Content.styled(f"{follows}{severity.symbol} {finding.name}", f"bold {SEVERITIES[severity]}")
+    reason = f", follows from {finding.consequence_of}" if finding.consequence_of else ""
+    code = Content.styled(f" ({finding.code}{reason})", "$chart-label")
+    parts = [head, Content(f" — {finding.summary}" if finding.summary else ""), code]
+    if finding.fix.text and not finding.consequence_of:
         parts.append(Content.styled(f"\n  → {finding.fix.text}", "$foreground"))
     return Content("").join(parts)
 

@@ -19,7 +19,8 @@ from trainctl.tui.widgets.figures import CHART_ROWS, FiguresPanel, chart_rows, i
 
 CLOSED, OPEN = "scalar.gate.closed.", "scalar.gate.open."
 """Beginnings of the series: shares of a gate's values that are 0 and that are 1."""
-MAX_NAME = 16
+LEAST_BAR = 8
+"""Columns that a name leaves its bar."""
 FIGURES = len("  100.0%  100.0%")
 MIN_SPARK = 6
 """Columns below which a course is not drawn beside a bar."""
@@ -43,6 +44,10 @@ class GatePanel(FiguresPanel):
     """A bar for each gate: from the left what is 0, from the right what is 1; below or beside it the same over time."""
 
     heading: ClassVar[str] = "Gates"
+
+    def num_figures(self, view: RunView) -> int:
+        """A row for each gate, and one for its course."""
+        return max(2 * len(gate_shares(view)), 1)
 
     def title(self, view: RunView) -> str:
         """What the signs are."""
@@ -111,13 +116,14 @@ def _signs() -> str:
     return "#.=" if is_plain() else "█·▒"
 
 
-def _name_width(found: list[Shares]) -> int:
-    return min(max((columns(shares.name) for shares in found), default=0), MAX_NAME)
+def _name_width(found: list[Shares], width: int) -> int:
+    most = width - FIGURES - LEAST_BAR
+    return max(min(max((columns(shares.name) for shares in found), default=0), most), 1)
 
 
 def _course_width(found: list[Shares], width: int) -> int:
     """Columns of a course beside a bar; 0: there is no room."""
-    third = (width - _name_width(found) - FIGURES - 1) // 3
+    third = (width - _name_width(found, width) - FIGURES - 1) // 3
     return third if third >= MIN_SPARK else 0
 
 
@@ -127,7 +133,7 @@ def _bars(view: RunView, found: list[Shares], width: int, height: int, *, with_c
     if len(found) > height:
         kept = sorted(found, key=lambda shares: -shares.stuck)[: max(height - 1, 1)]
         shown = [shares for shares in found if shares in kept]
-    names = _name_width(found)
+    names = _name_width(found, width)
     course = _course_width(found, width) if with_courses else 0
     room = width - names - FIGURES - 1 - course - (course > 0)
     for shares in shown:
@@ -142,7 +148,7 @@ def _bars(view: RunView, found: list[Shares], width: int, height: int, *, with_c
 
 def _courses(view: RunView, found: list[Shares], width: int) -> Iterator[Content]:
     """Both shares of each gate over time, in a row of blocks each."""
-    names = _name_width(found)
+    names = _name_width(found, width)
     room = (width - names - len("  at 0 ") - len("  at 1 ")) // 2
     for shares in found:
         row = Content.styled(padded(shares.name, names), "$foreground")

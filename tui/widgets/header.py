@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from trainctl.tui.charts.axis import duration, short
-from trainctl.tui.plain import cut, printable
+from trainctl.tui.plain import cut, cut_start, fitted, printable
 from trainctl.tui.run.view import RunView
 from trainctl.tui.words.styles import SEVERITIES
 from trainctl.tui.words.verdict import Verdict, alive_words, state_word, verdict
@@ -19,15 +19,23 @@ if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
 
 
+READ_ONLY = " READ ONLY "
+
+
 class RunHeader(Widget):
-    """Three lines that a glance must be enough for."""
+    """Three lines that a glance must be enough for.
+
+    Args:
+        is_readonly: nothing can be asked of the run from here, which a badge says.
+    """
 
     DEFAULT_CSS = """
     RunHeader { height: 3; dock: top; background: $panel; padding: 0 1; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, is_readonly: bool = False) -> None:
         super().__init__(id=id)
+        self._is_readonly = is_readonly
         self._view: RunView | None = None
         self._last_words = ""
         self._findings: tuple[Finding, ...] = ()
@@ -49,37 +57,34 @@ class RunHeader(Widget):
             return Content("starting")
         width = self.size.width
         lines = (
-            identity_line(self._view, width),
+            identity_line(self._view, width, is_readonly=self._is_readonly),
             progress_line(self._view, width),
             verdict_line(self._view, self._last_words, width, self._findings, self._judged),
         )
         return Content("\n").join(lines)
 
 
-def identity_line(view: RunView, width: int) -> Content:
+def identity_line(view: RunView, width: int, *, is_readonly: bool = False) -> Content:
     """State, preset and name of the run on the left; sign of life on the right."""
     word, severity = state_word(view)
     alive, how = alive_words(view)
     badge = Content.styled(f" {word.upper()} ", f"bold $background on {SEVERITIES[severity]}")
+    if is_readonly:
+        badge = Content("").join([badge, Content(" "), Content.styled(READ_ONLY, "bold $background on $secondary")])
     right = Content.styled(alive, SEVERITIES[how])
     name, preset = printable(view.paths.root.name), printable(view.preset)
     room = width - badge.cell_length - right.cell_length - cell_len(preset) - 6
     left = [badge, Content.styled(f"  {preset}", "bold")] if preset else [badge]
     if room >= 12 or not preset:
         room = max(room, 12)
-        left.append(Content.styled(f"  {name if len(name) <= room else '…' + name[1 - room :]}", "$secondary"))
+        left.append(Content.styled(f"  {cut_start(name, room)}", "$secondary"))
     line = Content("").join(left)
     return Content("").join([line, Content(" " * max(width - line.cell_length - right.cell_length, 1)), right])
 
 
 def progress_line(view: RunView, width: int) -> Content:
     """A bar and as many of the figures as fit, the most important first."""
-    figures = progress_figures(view)
-    chosen: list[str] = []
-    for figure in figures:
-        if cell_len("   ".join([*chosen, figure])) <= width:
-            chosen.append(figure)
-    text = "   ".join(chosen)
+    text = fitted("   ".join(progress_figures(view)), width)
     bar = width - cell_len(text) - 3
     if bar < 10 or not view.status or not view.status.total_steps:
         return Content(text)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.content import Content
 from textual.message import Message
 
-from trainctl.tui.charts.framed import frame_css
+from trainctl.tui.charts.framed import frame_css, write_frame
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.plain import printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
     from trainctl.tui.health.health import Health
 
+LEAST_ROWS = 2
+"""What to think of the run, and the first reason."""
 VERDICT = "verdict"
 """Name of the first line."""
 
@@ -43,10 +46,14 @@ class HealthPanel(FindingList, can_focus=True):
     def on_mount(self) -> None:
         """Show the heading, and that nothing is known yet."""
         self.border_title = Content.styled(self.heading, "bold")
-        self.show_findings([(VERDICT, Content.styled("· checking…", "$chart-label"))], ())
+        self.show_findings([(VERDICT, Content.styled("· checking", "$chart-label"))], ())
 
     def show(self, view: RunView, scene: Scene) -> None:
         """Nothing: judgements come by `show_health`."""
+
+    def demand(self, width: int) -> Demand:
+        """All findings, with what to do."""
+        return Demand(LEAST_ROWS + FRAME_ROWS, self.num_rows(width - 2) + FRAME_ROWS)
 
     def show_words(self, words: str) -> None:
         """Say why there is no judgement."""
@@ -56,7 +63,7 @@ class HealthPanel(FindingList, can_focus=True):
         """Show this judgement; `fate`: what became of the run, where that is a reason to worry."""
         from trainctl.tui.words.health import health_verdict
 
-        self.border_subtitle = Content(counts_words(health))
+        write_frame(self, self.heading, "", counts_words(health))
         verdict = health_verdict(health, fate)
         if (health.findings, verdict) == self._shown:
             return

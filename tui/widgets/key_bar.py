@@ -4,7 +4,9 @@ Textual's own footer does, takes longer than everything else in the first pictur
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -13,6 +15,17 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 GAP = " "
+ALWAYS = 2
+"""Keys at the end that stay however little room there is."""
+
+
+@runtime_checkable
+class LabelsKeys(Protocol):
+    """A screen that offers its keys by the state of what it shows."""
+
+    def key_label(self, action: str, label: str) -> str:
+        """The word for an action now; empty: it is not offered."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,9 +41,25 @@ class _Key:
         return cell_len(self.shown) + 1 + cell_len(self.label)
 
     def draw(self) -> Content:
-        dim = "" if self.enabled else " dim"
-        key = Content.styled(self.shown, f"bold $footer-key-foreground{dim}")
-        return Content("").join([key, Content.styled(f" {self.label}", f"$footer-description-foreground{dim}")])
+        if not self.enabled:
+            return Content.styled(f"{self.shown} {self.label}", "$chart-label")
+        key = Content.styled(self.shown, "bold $footer-key-foreground")
+        return Content("").join([key, Content.styled(f" {self.label}", "$footer-description-foreground")])
+
+
+def fitting(keys: Sequence[_Key], width: int) -> tuple[Sequence[_Key], int, Sequence[_Key]]:
+    """First keys, how many are left out, last keys: the way to help and out is always there."""
+    if sum(key.width + len(GAP) for key in keys) - len(GAP) <= width or not width:
+        return keys, 0, ()
+    first, last = keys[:-ALWAYS], keys[-ALWAYS:]
+    room = width - sum(key.width + len(GAP) for key in last)
+    kept = 0
+    for k, key in enumerate(first):
+        room -= key.width + len(GAP)
+        if room < len(f"+{len(first) - k - 1}{GAP}"):
+            break
+        kept = k + 1
+    return first[:kept], len(first) - kept, last
 
 
 class KeyBar(Widget):
@@ -50,8 +79,10 @@ class KeyBar(Widget):
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def render(self) -> Content:
-        """All of them in a line; what does not fit is cut off."""
-        return Content(GAP).join([key.draw() for key in self._keys])
+        """All of them in a line; of those that do not fit their number."""
+        first, left_out, last = fitting(self._keys, self.size.width)
+        more = [Content.styled(f"+{left_out}", "$chart-label")] if left_out else []
+        return Content(GAP).join([*(key.draw() for key in first), *more, *(key.draw() for key in last)])
 
     def on_click(self, event: Click) -> None:
         """As if the key had been pressed."""
@@ -76,9 +107,19 @@ class KeyBar(Widget):
         del event
         self.tooltip = None
 
+    def label_of(self, action: str, label: str) -> str:
+        """The word for an action now; empty: it is not offered. For screens whose keys depend on what they show."""
+        return self.screen.key_label(action, label) if isinstance(self.screen, LabelsKeys) else label
+
     def _key_at(self, x: int) -> _Key | None:
+        first, left_out, last = fitting(self._keys, self.size.width)
         start = 0
-        for key in self._keys:
+        for key in first:
+            if start <= x < start + key.width:
+                return key
+            start += key.width + len(GAP)
+        start += len(f"+{left_out}{GAP}") if left_out else 0
+        for key in last:
             if start <= x < start + key.width:
                 return key
             start += key.width + len(GAP)
@@ -90,10 +131,10 @@ class KeyBar(Widget):
             return
         keys = {
             binding.action: _Key(
-                binding.key, self.app.get_key_display(binding), binding.description, tooltip or binding.tooltip, enabled
+                binding.key, self.app.get_key_display(binding), label, tooltip or binding.tooltip, enabled
             )
             for _, binding, enabled, tooltip in reversed(screen.active_bindings.values())
-            if binding.show
+            if binding.show and (label := self.label_of(binding.action, binding.description))
         }
         found = tuple(reversed(keys.values()))
         if found != self._keys:

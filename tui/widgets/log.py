@@ -24,9 +24,10 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.runs.events import Event
+from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.charts.framed import frame_css
-from trainctl.tui.plain import printable
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
+from trainctl.tui.plain import fitted, printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.words.events import event_words
@@ -39,6 +40,11 @@ MIN_ECHO = 12
 """Characters below which a line is never taken for an echo."""
 MOST_BEFORE = 5
 """Words that a display puts before an event at most."""
+LEAST_ROWS = 4
+CLOCK_WIDTH = 70
+"""Columns from which on the time of day stands before an event."""
+FIGURES = (EventKind.START, EventKind.PLAN, EventKind.EPOCH, EventKind.VALIDATION)
+"""Events that say many figures: they take one row each, as a table would, and no paragraph."""
 MIN_WIDTH = 20
 """Columns below which lines are cut off, not wrapped."""
 
@@ -57,18 +63,29 @@ class _Line:
         severity, words = event_words(self.entry)
         clock = time.strftime("%H:%M:%S", time.localtime(self.entry.time))
         words = f"{severity.symbol} {printable(words)}"
-        return (f"{clock} step {self.entry.step:<6} ", "$chart-label"), (words, LOG[severity])
+        return (f"{clock} ", "$chart-label"), (f"step {self.entry.step:<6} ", "$chart-label"), (words, LOG[severity])
 
     @cached_property
     def plain(self) -> str:
         return "".join(text for text, _ in self.parts)
 
     def num_rows(self, width: int) -> int:
-        return 1 if cell_len(self.plain) <= width else len(Content(self.plain).wrap(width))
+        text = self.shown(width).plain
+        return 1 if cell_len(text) <= width else len(Content(text).wrap(width))
 
     def row(self, k: int, width: int) -> Content:
-        line = Content("").join([Content.styled(text, style) if style else Content(text) for text, style in self.parts])
-        return line if cell_len(self.plain) <= width else line.wrap(width)[k]
+        line = self.shown(width)
+        return line if line.cell_length <= width else line.wrap(width)[k]
+
+    def shown(self, width: int) -> Content:
+        """The whole line, without the time of day where there is little room; of figures those that fit one row."""
+        parts = self.parts
+        if not isinstance(self.entry, str) and width < CLOCK_WIDTH:
+            parts = parts[1:]
+        if not isinstance(self.entry, str) and self.entry.kind in FIGURES:
+            *before, (words, style) = parts
+            parts = (*before, (fitted(words, max(width - sum(cell_len(text) for text, _ in before), 1)), style))
+        return Content("").join([Content.styled(text, style) if style else Content(text) for text, style in parts])
 
 
 class LogPanel(ScrollView, can_focus=True):
@@ -103,6 +120,11 @@ class LogPanel(ScrollView, can_focus=True):
     def on_mount(self) -> None:
         """Show the heading."""
         self.border_title = Content.styled(self.heading, "bold")
+
+    def demand(self, width: int) -> Demand:
+        """A few lines, and whatever nobody else needs."""
+        del width
+        return Demand(LEAST_ROWS + FRAME_ROWS, weight=2)
 
     def on_resize(self, event: Resize) -> None:
         """Wrap again."""

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -18,9 +18,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.charts.halfblocks import Colour, Picture, fitted, half_blocks, shades
+from trainctl.tui.charts.halfblocks import Colour, Picture, fitted, greyed, half_blocks, shades
 from trainctl.tui.charts.raster import Glyphs
-from trainctl.tui.plain import printable
+from trainctl.tui.plain import cut, cut_start
 
 GAP = 2
 """Columns between two pictures."""
@@ -28,6 +28,8 @@ MIN_WIDTH, USUAL_WIDTH, MAX_WIDTH = 12, 22, 40
 """Columns of a picture: the least, where there is room downwards, and the most."""
 MIN_HEIGHT, MAX_HEIGHT = 5, 16
 """Rows of a picture in which an eye can still be told from another, and the most that are useful."""
+LEAST_CAPTIONS = 3
+"""Lines below a picture that are not given up for another row of pictures: truth, answer, loss."""
 
 
 class Caption(NamedTuple):
@@ -113,7 +115,7 @@ class Pictures(Widget):
 
     def _strips(self) -> list[Strip]:
         is_plain = self.app.no_color or Chart.glyphs is Glyphs.ASCII
-        key = (self.size, is_plain, self.app.current_theme.dark)
+        key = (self.size, is_plain, self.app.current_theme.dark, Chart.plain_ink)
         if self._drawn is None or self._drawn[0] != key:
             self._drawn = key, self._draw(is_plain=is_plain, dark=self.app.current_theme.dark)
             self.call_later(self.on_drawn, self.num_fitting(*self.size))
@@ -149,15 +151,8 @@ class Pictures(Widget):
 
 
 def shortened(caption: Caption, width: int) -> str:
-    """The text in at most `width` cells, an ellipsis for what is left out."""
-    text = printable(caption.text)
-    if cell_len(text) <= width:
-        return text
-    if not caption.keeps_end:
-        return set_cell_size(text, width - 1) + "…"
-    while cell_len(text) > width - 1:
-        text = text[1:]
-    return "…" + text
+    """The text in at most `width` cells, with the number of characters that are left out."""
+    return cut_start(caption.text, width) if caption.keeps_end else cut(caption.text, width)
 
 
 def layout(tiles: Sequence[Tile], width: int, height: int | None) -> Grid:
@@ -177,11 +172,12 @@ def layout(tiles: Sequence[Tile], width: int, height: int | None) -> Grid:
     if height is None:
         columns = max((width + GAP) // (USUAL_WIDTH + GAP), 1)
         return _grid(aspect, width, columns, MAX_HEIGHT, captions)
-    rows = range(1, max((height + 1) // (MIN_HEIGHT + 2), 1) + 1)
+    least = min(captions, LEAST_CAPTIONS)
+    rows = range(1, max((height + 1) // (MIN_HEIGHT + least + 1), 1) + 1)
     grids = [
         _grid(aspect, width, columns, (height + 1) // number - 1 - kept, kept)
         for number in rows
-        for kept in [min(captions, max((height + 1) // number - 1 - MIN_HEIGHT, 1))]
+        for kept in [min(captions, max((height + 1) // number - 1 - MIN_HEIGHT, least if number > 1 else 1))]
         for columns in range(1, max((width + GAP) // (MIN_WIDTH + GAP), 1) + 1)
     ]
 
@@ -216,7 +212,8 @@ def _picture(tile: Tile, grid: Grid, *, is_plain: bool, dark: bool) -> Picture:
         return Picture(np.full((0, 0), " "))
     if is_plain:
         return shades(tile.image, grid.width, grid.picture_height, dark=dark)
-    return half_blocks(tile.image, grid.width, grid.picture_height)
+    image = greyed(tile.image) if Chart.plain_ink else tile.image
+    return half_blocks(image, grid.width, grid.picture_height)
 
 
 def _style(foreground: Colour | None, background: Colour | None) -> Style:

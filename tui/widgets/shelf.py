@@ -13,14 +13,16 @@ from textual.content import Content
 
 from trainctl.engine.runs.index import RunInfo
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.tui.charts.framed import frame_css
+from trainctl.tui.charts.framed import frame_css, write_frame
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.rows import Row, RowList
-from trainctl.tui.widgets.run_rows import PRESENT, RunRow
+from trainctl.tui.widgets.run_rows import PRESENT, RunRow, RunTable
 
 PRESET, RUN = "preset:", "run:"
 """What the keys of the rows begin with."""
+LEAST_ROWS, MOST_ROWS = 3, 20
 RECOMMENDED = "recommended"
 
 
@@ -37,10 +39,18 @@ class ShelfPanel(RowList):
         self._present = ("", "")
         self._inks: Mapping[str, int] = {}
 
+    def on_resize(self) -> None:
+        """Say what the keys do, as far as there is room."""
+        write_frame(self, self.heading, "", "enter starts, opens · space lays over")
+
     def on_mount(self) -> None:
         """Show the heading before the first data."""
-        self.border_title = Content.styled(self.heading, "bold")
-        self.border_subtitle = "enter starts, opens · space lays over"
+        self.on_resize()
+
+    def demand(self, width: int) -> Demand:
+        """The first presets and runs."""
+        del width
+        return Demand(LEAST_ROWS + FRAME_ROWS, min(self.num_rows, MOST_ROWS) + FRAME_ROWS, weight=1)
 
     def show(self, view: RunView, scene: Scene) -> None:
         """Mark the present preset and run, and what is laid over."""
@@ -67,9 +77,11 @@ class ShelfPanel(RowList):
         rows = [Row("", partial(_heading, "presets"))] if names else []
         rows += [Row(PRESET + name, partial(_preset_row, name, name == preset, self._presets[name])) for name in names]
         rows += [Row("", partial(_heading, "runs, newest first"))] if self._runs else []
-        for info in self._runs:
-            key = _key(info.paths)
-            rows.append(Row(RUN + key, RunRow(info, key == run, self._inks.get(key)).draw))
+        found = {
+            key: RunRow(info, key == run, self._inks.get(key)) for info in self._runs for key in (_key(info.paths),)
+        }
+        table = RunTable(list(found.values()))
+        rows += [Row(RUN + key, partial(table.draw, row)) for key, row in found.items()]
         self.show_rows(rows)
 
 

@@ -5,17 +5,14 @@ Reads no files.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
-
-import numpy as np
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.charts.plot import EventMark, Line
-from trainctl.tui.charts.pyramid import Points
+from trainctl.tui.charts.plot import EventMark, Line, Strip
+from trainctl.tui.charts.pyramid import Series
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import WEIGHTS, RunView
 from trainctl.tui.widgets import class_scores
@@ -23,18 +20,17 @@ from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 
-MOST_OTHERS = 4
 BEST_LETTER = "★"
-ELSEWHERE = "off axis"
-ROOM = 0.1
-"""Part of a value by which others may lie beside it, however little it changes."""
 NO_RESULT = "no validation yet"
 
 
 class ValidationPanel(Chart):
-    """The monitored metric of raw and averaged weights; the other metrics faint."""
+    """The monitored metric of raw and averaged weights; below it a row for each of the other metrics."""
 
     heading: ClassVar[str] = "Validation"
+    weight: ClassVar[int] = 3
+    least_rows: ClassVar[int] = 4
+    wanted_rows: ClassVar[int] = 6
 
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
@@ -46,7 +42,6 @@ class ValidationPanel(Chart):
         floor = constants(view).get(metric)
         lines = [
             *overlay_lines(scene, lambda other: other.validation("raw", metric), smooth=False),
-            *other_lines(view, metric),
             *monitored_lines(view, metric),
         ]
         content = scened(
@@ -56,6 +51,7 @@ class ValidationPanel(Chart):
             marks=(EventMark(float(best.step), BEST_LETTER, line=False, y=best.value),) if best else (),
             rules=() if floor is None else ((floor, "constant"),),
             empty=NO_RESULT,
+            strips=tuple(other_strips(view, scene, metric)),
         )
         self.show_content(content, note(view, floor))
 
@@ -70,46 +66,33 @@ def monitored(view: RunView) -> str | None:
 
 
 def monitored_lines(view: RunView, metric: str) -> Iterator[Line]:
-    """Raw and averaged weights."""
+    """Raw and averaged weights: joined, the latter dashed, so that no colour is needed to tell them apart."""
     for which, name, ink, symbol in (("raw", metric, RAW_INK, "●"), ("ema", f"{metric} ema", EMA_INK, "◆")):
         points = view.validation(which, metric)
         if len(points):
-            yield Line(name, points, ink, symbol=symbol, smooth=False, joins_symbols=True)
+            is_ema = which == "ema"
+            yield Line(name, points, ink, symbol=symbol, smooth=False, joins_symbols=True, dashed=is_ema)
 
 
-def other_lines(view: RunView, metric: str) -> Iterator[Line]:
-    """The other metrics, but neither losses nor those of single classes, which have a panel of their own.
-
-    Those that lie elsewhere than the monitored one are named with their value, and do not bend its axis.
-    """
+def other_strips(view: RunView, scene: Scene, metric: str) -> Iterator[Strip]:
+    """A row on a scale of its own for each other metric, but for losses and for those of single classes, which have
+    panels of their own."""
     terms = {"loss", metric, *(view.layout.terms if view.layout else ())}
     others = [name for name in view.metrics() if name not in terms and not name.startswith(class_scores.METRIC)]
-    around = _reach(view, metric)
-    for k, name in enumerate(others[:MOST_OTHERS]):
-        points = view.validation("raw", name)
-        if not len(points):
-            continue
-        low, high = _ends(points)
-        fits = around is not None and around[0] <= low and high <= around[1]
-        words = name if fits else f"{name} {ELSEWHERE}"
-        yield Line(words, points, part_ink(k), faint=True, smooth=False, drawn=fits)
+    for k, name in enumerate(others):
+        lines = [
+            Line(name, points, part_ink(k), smooth=False, dashed=which == "ema")
+            for which in WEIGHTS
+            if len(points := view.validation(which, name))
+        ]
+        if lines:
+            values = [_at(scene, line.series) for line in lines]
+            ema = f"  ema {short(values[1], 4)}" if len(values) > 1 else ""
+            yield Strip(tuple(lines), f"{short(values[0], 4)}{ema}")
 
 
-def _reach(view: RunView, metric: str) -> tuple[float, float] | None:
-    """Values that may be drawn beside the monitored metric without pressing it flat; none while it has no value."""
-    ends = [_ends(view.validation(which, metric)) for which in WEIGHTS]
-    known = [value for pair in ends for value in pair if math.isfinite(value)]
-    if not known:
-        return None
-    low, high = min(known), max(known)
-    room = max(high - low, ROOM * max(abs(low), abs(high)))
-    return low - room, high + room
-
-
-def _ends(points: Points) -> tuple[float, float]:
-    """Smallest and largest finite value; NaN where there is none."""
-    finite = points.y[np.isfinite(points.y)]
-    return (float(finite.min()), float(finite.max())) if len(finite) else (math.nan, math.nan)
+def _at(scene: Scene, series: Series) -> float:
+    return series.last if scene.cursor is None else series.at(scene.cursor)
 
 
 def constants(view: RunView) -> Mapping[str, float]:

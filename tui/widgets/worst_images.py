@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-from textual.content import Content
-
 from trainctl.engine.runs.samples import WorstSamples
 from trainctl.tui.charts.axis import short
-from trainctl.tui.charts.framed import frame_css
+from trainctl.tui.charts.framed import frame_css, write_frame
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
+
+LEAST_ROWS = (10, 12)
+"""Rows of the panel below which no picture can be told from another, and with which most can."""
 
 
 class WorstPanel(Pictures, can_focus=True):
@@ -30,6 +32,11 @@ class WorstPanel(Pictures, can_focus=True):
     def on_mount(self) -> None:
         """Show the heading before the first data."""
         self._write_border()
+
+    def demand(self, width: int) -> Demand:
+        """A row of pictures in which something can be made out, with their captions; nothing without a picture."""
+        del width
+        return Demand(*LEAST_ROWS, weight=1) if self.tiles else Demand(FRAME_ROWS + 1)
 
     def on_drawn(self, shown: int) -> None:
         """Another size shows another number."""
@@ -48,16 +55,13 @@ class WorstPanel(Pictures, can_focus=True):
 
     def _write_border(self) -> None:
         samples = self._samples
-        parts = [Content.styled(self.heading, "bold")]
         if samples is None:
-            parts.append(Content.styled("  no validation yet", "$chart-label"))
-            self.border_subtitle = Content("")
+            write_frame(self, self.heading, "no validation yet")
         else:
-            parts.append(Content.styled(f"  step {samples.step}, raw weights", "$chart-label"))
             shown = self.num_fitting(self.size.width, self.size.height)
             more = f"{shown} of {len(samples)}" if shown < len(samples) else f"{shown}"
-            self.border_subtitle = Content(f"{more} with the largest loss of {samples.num_samples:,}")
-        self.border_title = Content("").join(parts)
+            below = f"{more} with the largest loss of {samples.num_samples:,}"
+            write_frame(self, self.heading, f"step {samples.step}, raw weights", below)
 
 
 def tiles_of(samples: WorstSamples, classes: Sequence[str]) -> list[Tile]:
@@ -79,9 +83,10 @@ def _judged(samples: WorstSamples, k: int, classes: Sequence[str]) -> tuple[Capt
     is_right = samples.rights[k] if samples.rights else _named(answer, (*classes, truth)) == truth
     mark, word = ("✓", "ok") if is_right else ("×", "error")
     return (
-        Caption(f"{mark} {truth}  loss {_loss(samples, k)}", word),
+        Caption(f"{mark} {truth}", word),
         Caption(f"  {answer}", "text"),
-        Caption(f"  {_tail(samples.names[k])}", "dim"),
+        Caption(f"  loss {_loss(samples, k)}", "text"),
+        Caption(f"  {_tail(samples.names[k])}", "dim", keeps_end=True),
     )
 
 
@@ -96,7 +101,8 @@ def _measured(samples: WorstSamples, k: int) -> tuple[Caption, ...]:
     """Truth and answer are values, which never agree to the last digit; what the truth ends in is its own."""
     return (
         Caption(samples.truths[k], "text", keeps_end=True),
-        Caption(f"{samples.predictions[k]}  loss {_loss(samples, k)}", "text"),
+        Caption(samples.predictions[k], "text"),
+        Caption(f"loss {_loss(samples, k)}", "text"),
         Caption(_tail(samples.names[k]), "dim", keeps_end=True),
     )
 

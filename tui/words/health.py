@@ -20,7 +20,7 @@ def health_verdict(health: Health, fate: Verdict | None = None) -> Verdict:
         return Verdict(Severity.WARNING, f"the records cannot be judged: {health.problem}")
     if health.findings and health.worst is not Severity.NOTE:
         first = health.findings[0]
-        return Verdict(health.worst, f"deal with {first.code} {first.name} first")
+        return Verdict(health.worst, f"deal with {first.name} first ({first.code}){_not_looked_words(health)}")
     looked = _looked_words(health)
     if fate is not None:
         return Verdict(fate.severity, f"{fate.text}; in its records {looked}")
@@ -32,9 +32,15 @@ def health_verdict(health: Health, fate: Verdict | None = None) -> Verdict:
 
 
 def _looked_words(health: Health) -> str:
-    """Nothing wrong, in as much as was looked at; or what is missing to say so. The panel's page says more."""
+    """Nothing wrong, in as much as was looked at, and what was not; or what is missing to say so. The panel's page says
+    why."""
     if health.scope.is_enough:
         seen = f": {', '.join(health.scope.looked_at)}" if health.scope.looked_at else ""
-        return f"{Outcome.NOTHING}{seen}"
+        return f"{Outcome.NOTHING}{seen}{_not_looked_words(health)}"
     lack = next(iter(health.scope.not_looked_at.items()), None)
     return f"{Outcome.UNDECIDED}{'' if lack is None else f': {lack[0]}, {lack[1]}'}"
+
+
+def _not_looked_words(health: Health) -> str:
+    """Parts of the training that could not be looked at."""
+    return f"; not looked at: {', '.join(health.scope.not_looked_at)}" if health.scope.not_looked_at else ""

@@ -154,7 +154,7 @@ def _finding(findings: Sequence[Finding]) -> Verdict | None:
     if first is None:
         return None
     said = f": {first.summary}" if first.summary else ""
-    return Verdict(Severity(str(first.severity)), f"{first.code} {first.name}{said}")
+    return Verdict(Severity(str(first.severity)), f"{first.name}{said} ({first.code})")
 
 
 def _spoken(view: RunView) -> Verdict | None:
@@ -168,8 +168,9 @@ def _spoken(view: RunView) -> Verdict | None:
 
 
 def finding_text(event: Event) -> str:
-    """Code and title of a finding."""
-    return f"{event.data.get('code', 'finding')}: {event.data.get('title', '')}"
+    """What was found, then its code."""
+    title, code = event.data.get("title", ""), event.data.get("code")
+    return f"{title} ({code})" if code else str(title)
 
 
 def missing_classes(view: RunView) -> list[str]:

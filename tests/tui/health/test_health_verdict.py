@@ -88,7 +88,7 @@ async def test_a_course_that_is_bad_is_found_while_the_run_goes_on(new_run: NewR
         await until(pilot, lambda: session_of(pilot).health is not None)
         found = session_of(pilot).health
         assert found is not None and code in {finding.code for finding in found.findings}, found
-        await shows(pilot, f"deal with {found.findings[0].code}")
+        await shows(pilot, f"deal with {found.findings[0].name} first")
         assert "✓ ok" not in screen_text(pilot)
 
 

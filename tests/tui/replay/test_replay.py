@@ -354,9 +354,9 @@ async def test_escape_gives_a_maximised_panel_back_first(finished: RecordedRun):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:
         await shows(pilot, " REPLAY ")
         await pilot.press("m")
-        await until(pilot, lambda: pilot.app.screen.maximized is not None)
+        await until(pilot, lambda: cockpit(pilot).zoomed is not None)
         await pilot.press("escape")
-        assert isinstance(pilot.app.screen, ReplayScreen) and pilot.app.screen.maximized is None
+        assert isinstance(pilot.app.screen, ReplayScreen) and pilot.app.screen.zoomed is None
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ReplayScreen))
 

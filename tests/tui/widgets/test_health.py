@@ -32,7 +32,7 @@ from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.widgets.health import HealthPanel
 
 SIZES = [SMALL, MEDIUM]
-HEAD = "× D101 single-class batches — 100 of 100 batches hold one"
+HEAD = "× single-class batches — 100 of 100 batches hold one"
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +81,9 @@ async def judged(pilot: Pilot[None]) -> HealthPanel:
     """The panel on the screen, after a judgement."""
     await until(pilot, lambda: (session := cockpit_app(pilot).session) is not None and session.health is not None)
     shown = panel(pilot)
+    if pilot.app.size.height < 30:  # two rows among the others
+        shown.focus()
+        await pilot.press("m")
     await until_in_view(
         pilot,
         shown,
@@ -108,10 +111,10 @@ async def test_a_finding_is_shown_with_what_to_do_in_the_panel_the_header_and_th
     async with CockpitApp(sick_run.paths).run_test(size=size) as pilot:
         await judged(pilot)
         await says(pilot, HEAD)
-        assert "× error deal with D101 single-class batches first" in panel_words(pilot)
+        assert "× error deal with single-class batches first (D101); not looked at: " in panel_words(pilot)
         assert "→ shuffle the samples, or stratify the batches" in panel_words(pilot)
         text = screen_text(pilot)
-        assert text.splitlines()[2].strip().startswith("× error  D101 single-class batches: 100 of 100")
+        assert text.splitlines()[2].strip().startswith("× error  single-class batches: 100 of 100")
         assert any(
             "D101" in str(entry.data) for entry in cockpit(pilot).log_panel.entries if not isinstance(entry, str)
         )
@@ -123,7 +126,7 @@ async def test_a_finding_is_shown_with_what_to_do_in_the_panel_the_header_and_th
 async def test_before_the_first_judgement_it_says_checking(sick_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(monitor, "FIRST_S", 60.0)
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
-        await shows(pilot, "· checking…")
+        await shows(pilot, "· checking")
 
 
 async def test_a_finding_that_stays_is_said_once(sick_run: SyntheticRun):
@@ -141,7 +144,7 @@ async def test_a_fault_that_begins_later_appears(live_run: SyntheticRun):
         await judged(pilot)
         await says(pilot, "not enough to judge")
         live_run.train(3, loss=np.nan)
-        await says(pilot, "× N901 loss or gradient not finite")
+        await says(pilot, "× loss or gradient not finite")
         await until(pilot, lambda: any("N901" in text for text in toasts(pilot)))
 
 
@@ -157,8 +160,8 @@ async def test_a_rule_of_the_run_itself_is_shown_too(live_run: SyntheticRun):
     live_run.events.append(EventKind.FINDING, 80, code="X7", severity="warning", title="odd weights", why="as measured")
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
-        await shows(pilot, "! X7 odd weights")
-        await shows(pilot, "! warning  X7 odd weights")
+        await shows(pilot, "! odd weights (X7)")
+        await shows(pilot, "! warning  odd weights (X7)")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -254,7 +257,7 @@ async def test_f_starts_a_new_run_with_the_fix_or_a_fork_of_this_one(
 async def test_the_fix_can_be_asked_for_from_the_explanation(exploded_run: SyntheticRun):
     async with CockpitApp(exploded_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
-        await shows(pilot, "× N901")
+        await says(pilot, "× loss or gradient not finite")
         await pilot.press("enter")
         await shows(pilot, "f applies the fix")
         await pilot.press("f")
@@ -264,7 +267,7 @@ async def test_the_fix_can_be_asked_for_from_the_explanation(exploded_run: Synth
 async def test_readonly_refuses_a_fix_in_one_line(exploded_run: SyntheticRun):
     async with CockpitApp(exploded_run.paths, readonly=True).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
-        await shows(pilot, "× N901")
+        await says(pilot, "× loss or gradient not finite")
         await pilot.press("f")
         await until(pilot, lambda: any("read only" in text for text in toasts(pilot)))
         assert pilot.app.screen is cockpit(pilot) and commands(exploded_run) == []
@@ -273,7 +276,7 @@ async def test_readonly_refuses_a_fix_in_one_line(exploded_run: SyntheticRun):
 async def test_the_farewell_names_the_finding(sick_run: SyntheticRun):
     async with CockpitApp(sick_run.paths).run_test(size=MEDIUM) as pilot:
         await judged(pilot)
-        assert "D101 single-class batches" in session_of(pilot).farewell()
+        assert "single-class batches" in session_of(pilot).farewell()
 
 
 async def test_the_monitor_ends_with_the_screen(live_run: SyntheticRun):

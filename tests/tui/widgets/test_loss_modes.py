@@ -9,6 +9,10 @@ from pilots import SMALL, screen_text, shows
 from synthetic_run import SyntheticRun
 
 from trainctl.tui.app import CockpitApp
+from trainctl.tui.run.feed import RunFeed
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
+from trainctl.tui.widgets.loss import term_strips
 
 
 async def test_the_weights_of_the_terms_are_drawn_over_time(runs_dir: Path):
@@ -21,8 +25,20 @@ async def test_the_weights_of_the_terms_are_drawn_over_time(runs_dir: Path):
         for said in ("raw terms", "share", "weights of the terms"):
             await pilot.press("u")
             await shows(pilot, f" {said} ")
-        await shows(pilot, "bce 1  aux 0.25 ")
         title = next(line for line in screen_text(pilot).splitlines() if " Loss " in line)
-        assert "total" not in title and "val" not in title
+        assert "total" in title and "val" in title, "total and validation stay large"
+        await shows(pilot, "aux  0.25 × 0.3 = 0.075")
         await pilot.press("u")
         await shows(pilot, "terms × weight")
+
+
+def test_every_term_has_a_row_with_its_part_of_the_loss(runs_dir: Path):
+    run = SyntheticRun(runs_dir).begin()
+    run.train(50, **{"term.bce": 0.3, "term.aux": 0.2, "weight.aux": 0.5})
+    view = RunView(run.paths)
+    view.apply(RunFeed(run.paths).poll())
+    assert [(strip.name, strip.words) for strip in term_strips(view, Scene())] == [
+        ("bce", "1 × 0.3 = 0.3  75%"),
+        ("aux", "0.5 × 0.2 = 0.1  25%"),
+    ]
+    assert term_strips(view, Scene(cursor=1000))[0].words == "nan", "nothing was measured there"

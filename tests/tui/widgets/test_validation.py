@@ -12,16 +12,17 @@ from textual.pilot import Pilot
 
 from trainctl.engine.runs.events import EventKind
 from trainctl.tui.app import CockpitApp
-from trainctl.tui.charts.axis import Axis
+from trainctl.tui.charts.axis import Axis, fit_axis, row_axis, short
 from trainctl.tui.charts.drawing import draw
 from trainctl.tui.charts.legend import value_of
 from trainctl.tui.charts.plot import Content, EventMark, Line
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.charts.raster import SEVERAL, Glyphs, row_of
 from trainctl.tui.run.feed import RunFeed
+from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.loss import LossPanel
-from trainctl.tui.widgets.validation import ELSEWHERE, ValidationPanel, monitored_lines, other_lines
+from trainctl.tui.widgets.validation import ValidationPanel, monitored_lines, other_strips
 from trainctl.tui.words.events import event_words
 
 
@@ -57,7 +58,7 @@ def test_joined_points_lie_where_they_are_within_a_cell():
     drawing = draw(Content((line,)), 60, 9)
     text = "\n".join(drawing.lines())
     assert text.count("●") == 1, "at the newest alone"
-    rows = [row_of(value, 8, Axis(0, 1)) for value in near]
+    rows = [row_of(value, 8, row_axis(Axis(0, 1), 8).axis) for value in near]
     assert len(set(rows)) < len(near)
     assert len({char for row in drawing.lines()[:8] for char in row if 0x2800 < ord(char) < 0x2900}) > 4
 
@@ -66,40 +67,57 @@ def test_the_best_is_marked_at_its_value():
     mark = EventMark(10.0, "★", line=False, y=0.1)
     rows = draw(Content((Line("f1", points(1.0, 0.1, 0.9), 3),), marks=(mark,)), 40, 10).lines()
     (row,) = [k for k, text in enumerate(rows) if "★" in text]
-    assert row == 8
+    assert row == row_of(0.1, 9, row_axis(fit_axis(float(np.float32(0.1)), 1.0), 9).axis)
 
 
-@pytest.mark.parametrize(("other", "fits"), [(0.7, True), (-1e8, False), (40.0, False), (math.nan, False)])
-def test_a_metric_of_another_size_does_not_press_the_monitored_one_flat(new_run: NewRun, other: float, fits: bool):
+@pytest.mark.parametrize("other", [0.7, -1e8, 40.0, math.nan])
+def test_another_metric_has_a_row_and_a_scale_of_its_own(new_run: NewRun, other: float):
     view = measured(new_run, 0.6, 0.7, 0.8, mae=other)
-    (line,) = other_lines(view, "f1")
-    assert line.drawn is fits and line.name == ("mae" if fits else f"mae {ELSEWHERE}")
-    lines = (line, *monitored_lines(view, "f1"))
-    labels = "".join(text[:6] for text in draw(Content(lines), 60, 12).lines())
+    (strip,) = other_strips(view, Scene(), "f1")
+    assert strip.name == "mae" and strip.words == short(other, 4)
+    rows = draw(Content(tuple(monitored_lines(view, "f1")), strips=(strip,)), 60, 12).lines()
+    labels = "".join(text[:6] for text in rows)
     assert "0.7" in labels and "e" not in labels
+    assert any(row.strip().startswith(f"mae  {short(other, 4)}") for row in rows)
+
+
+def test_raw_and_averaged_weights_are_told_apart_by_form(new_run: NewRun):
+    run = new_run().begin()
+    for epoch in range(1, 5):
+        run.train(10)
+        run.validate(epoch, 0.5, 0.1 * epoch)
+    view = RunView(run.paths)
+    view.apply(RunFeed(run.paths).poll())
+    raw, ema = monitored_lines(view, "f1")
+    drawn = [draw(Content((line,)), 60, 9).inks[:-1] for line in (raw, ema)]
+    solid, dashed = [(inks == line.ink).any(axis=0) for inks, line in zip(drawn, (raw, ema), strict=True)]
+    assert solid.sum() > 1.7 * dashed.sum() > 0, "every other cell is left out"
+    texts = ["".join(draw(Content((line,)), 60, 9).lines()) for line in (raw, ema)]
+    assert texts[0].count("●") == texts[1].count("◆") == 1, "each marked at its newest"
 
 
 def panel(pilot: Pilot[None]) -> ValidationPanel:
     return pilot.app.screen.query_one(ValidationPanel)
 
 
-async def test_the_legend_keeps_what_is_not_drawn(live_run: SyntheticRun):
+async def test_a_metric_of_another_size_is_drawn_below_and_bends_no_axis(live_run: SyntheticRun):
     live_run.validate(3, 0.4, 0.9, mae=-1e8)
     async with CockpitApp(live_run.paths).run_test(size=LARGE) as pilot:
         await shows(pilot, "step 100/200")
-        panel(pilot).focus()
-        await pilot.press("m")
-        await shows(pilot, f"mae {ELSEWHERE} -1e8")
-        assert "e8" not in panel(pilot).as_text()
+        await shows(pilot, "mae  -1e8")
+        labels = [row[:6] for row in panel(pilot).as_text().splitlines()[:-1]]
+        assert not any("e" in label for label in labels)
 
 
-async def test_a_term_below_zero_is_not_lost_on_a_logarithmic_axis_without_a_word(new_run: NewRun):
+async def test_what_is_below_zero_is_not_lost_on_a_logarithmic_axis_without_a_word(new_run: NewRun):
     run = new_run().begin()
     run.train(60, term__aux=-0.3)
+    run.validate(1, -0.2, 0.8)
     async with CockpitApp(run.paths).run_test(size=SMALL) as pilot:
         await shows(pilot, "step 60/200")
         await pilot.press("y")
-        await shows(pilot, "0 or less, not on a log axis: aux")
+        await shows(pilot, "0 or less, not on a log axis: val")
+        await shows(pilot, "aux  0.5 × -0.3 = -0.15")  # a term has a scale of its own
         await pilot.press("y")
         await until(pilot, lambda: "not on a log axis" not in screen_text(pilot))
 

@@ -84,7 +84,7 @@ class DiagnoseActions(CockpitBase):
             data = {"code": finding.code, "severity": str(severity), "title": words}
             self.log_panel.add([Event(EventKind.FINDING, health.step, time.time(), data)], ())
         if pops_up and severity is not Severity.NOTE and finding.consequence_of is None:
-            self.say(f"{severity.symbol} {finding.code} {words}\n{finding.where}", severity)
+            self.say(f"{severity.symbol} {words} ({finding.code})\n{finding.where}", severity)
             if severity is Severity.ERROR:
                 self.post_message(AlertDue(f"{self.session.paths.root.name}: {finding.code} {words}"))
 

@@ -17,7 +17,8 @@ class LookActions(CockpitBase, LookingScreen):
     """How the run is looked at; all charts share one scene."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(str(number), f"panel({number})", show=False) for number in range(1, 10)
+        *(Binding(str(number), f"panel({number})", show=False) for number in range(1, 10)),
+        Binding("escape", "all_panels", show=False),
     ]
 
     # --- axes ---------------------------------------------------------------------------------------------
@@ -53,12 +54,14 @@ class LookActions(CockpitBase, LookingScreen):
             shown[number - 1].focus()
 
     def action_maximize(self) -> None:
-        """Let the focused panel fill the screen, or give it back."""
-        if self.maximized is not None:
-            self.minimize()
-        else:
-            focused = self.focused if self.focused in self.panels.values() else None
-            self.maximize(focused or self.panels["loss"], container=False)
+        """Let the focused panel have all the room, or give it back."""
+        focused = self.focused.id if self.focused in self.panels.values() and self.focused else None
+        self.zoom_to(None if self.zoomed else focused or "loss")
+
+    def action_all_panels(self) -> None:
+        """Give the room back that a panel has to itself."""
+        if self.zoomed:
+            self.zoom_to(None)
 
     def action_hide(self) -> None:
         """A list of the panels: the chosen one is hidden, or shown again."""

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from trainctl.engine.runs.commands import Verb, parse_command
+from trainctl.engine.runs.states import RunState
 from trainctl.tui.screens.base import CockpitBase
 
 STOP = "stop"
 Request = tuple[Verb, dict[str, Any]]
+ASKS = ("pause", "stop", "checkpoint", "validate", "learning_rate", "weights", "fix")
+"""Actions that ask something of the run."""
 VERBS = {"checkpoint": Verb.CHECKPOINT, "validate": Verb.VALIDATE, "weights": Verb.SET, "learning_rate": Verb.SET}
 """What an action asks of the run."""
 
@@ -23,6 +26,15 @@ class RunActions(CockpitBase):
         if verb is not None and obeys is not None and verb not in obeys:
             return None
         return super().check_action(action, parameters)
+
+    def key_label(self, action: str, label: str) -> str:
+        """What is asked of a run is offered only where it may be, and where somebody hears it."""
+        view = self.session.view
+        if action not in ASKS:
+            return label
+        if self.session.readonly or view.is_over:
+            return ""
+        return "resume" if action == "pause" and view.state is RunState.PAUSED else label
 
     def action_pause(self) -> None:
         """Pause, or resume when paused."""

@@ -96,4 +96,4 @@ class ChoiceScreen(Dialog[str]):
 def _prompt(choice: Choice) -> Content:
     if not choice.detail:
         return Content(choice.label)
-    return Content("").join([Content(choice.label), Content.styled(f"\n  {choice.detail}", "dim")])
+    return Content("").join([Content(choice.label), Content.styled(f"\n  {choice.detail}", "italic")])

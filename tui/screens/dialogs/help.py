@@ -15,17 +15,31 @@ from textual.widgets import Static
 from trainctl.tui.actions import help_lines
 from trainctl.tui.screens.dialogs.dialog import Dialog
 
+MOUSE = (
+    ("click", "choose a panel; in a list a line, a second click opens it; a key of the last line"),
+    ("move", "over a chart: every chart says its values at that step"),
+    ("wheel", "show more or fewer steps around the mouse; elsewhere scroll"),
+    ("drag", "move the window to earlier or later steps"),
+    ("2 clicks", "on a chart: show the whole run again"),
+)
 SIGNS = (
-    ("●", "validation of the raw weights; ◆ of the averaged ones, ◈ of both in one place"),
+    ("●", "newest validation of the raw weights, at the end of its line"),
+    ("◆", "the same of the averaged weights, whose line is dashed; ◈ both in one place"),
     ("★", "the best validation, at its value"),
+    ("█ ▀ │", "of a class: the epoch so far, this batch, and the data"),
+    ("+4", "so many figures, names or letters more than there is room for; m gives a panel all the room"),
+    ("a b c", "without colours: the line of this letter in the legend"),
     ("×", "a value that is NaN or infinite"),
     ("↓", "the schedule cut the learning rate"),
     ("▸", "a command took effect"),
     ("c", "checkpoint"),
     ("!", "finding"),
-    ("╌", "clip norm in force"),
+    ("»", "resumed here; ≈ clusters fitted anew"),
+    ("┊", "when that happened, or the present step; │ the cursor"),
+    ("╌", "a level to compare with: clip norm, constant answer, floor"),
+    ("·", "range of values that is healthy"),
     ("░", "warmup"),
-    ("^", "you are here"),
+    ("^", "the step of the line above it"),
 )
 
 
@@ -43,10 +57,11 @@ class HelpScreen(Dialog[None]):
         self._keymap = keymap
 
     def compose(self) -> ComposeResult:
-        """Keys by group, then signs."""
+        """Keys by group, the mouse, then signs."""
         rows: list[Content] = []
         for group, lines in groupby(help_lines(self._keymap), key=lambda line: line[0]):
             rows += [Content.styled(group, "bold"), *(_row(key, text) for _, key, text in lines), Content("")]
+        rows += [Content.styled("The mouse", "bold"), *(_row(key, text) for key, text in MOUSE), Content("")]
         rows.append(Content.styled("Signs in the charts", "bold"))
         rows += [_row(sign, text) for sign, text in SIGNS]
         with VerticalScroll() as box:
