@@ -90,7 +90,8 @@ def _entry(curve: Curve) -> tuple[str, str, str]:
 
 def _how_to_read(subject: PageSubject, columns: int, *, has_bad: bool) -> Iterator[str]:
     """Sentences, each with the space behind it."""
-    a_column = math.ceil(max((run.view.step for run in subject.runs), default=0) / columns)
+    longest = max((len(series) for run in subject.runs for series in run.view.series.values()), default=0)
+    a_column = math.ceil(longest / columns)
     if a_column > 1:
         yield (
             f"A line is the mean of about {a_column:,} steps a column, the band behind it reaches from the least to the"

@@ -6,6 +6,7 @@ step stays visible however long the run was. A gap says that nothing finite was 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -226,10 +227,13 @@ def _spans(frame: Frame, content: Content) -> Iterator[Html]:
 
 
 def _bad_parts(frame: Frame, curves: Sequence[Curve]) -> Iterator[Html]:
-    """Columns in which a line has a value that is not finite, as shaded parts of the axis."""
+    """Where the newest value of a line is not finite, as shaded parts of the axis."""
     bad = np.zeros(frame.columns, np.bool_)
     for curve in curves:
         bad |= curve.found.bad
+        known = np.flatnonzero(curve.found.bad | np.isfinite(curve.found.mean))
+        for start, stop in itertools.pairwise(known.tolist()):
+            bad[start:stop] |= curve.found.bad[start]  # a log may tell every tenth step
     edges = np.flatnonzero(np.diff(np.concatenate(([0], bad.astype(np.int8), [0]))))
     shapes = (f"M{left} 0H{right}V{frame.height * FINE}H{left}z" for left, right in edges.reshape(-1, 2).tolist())
     if len(edges):

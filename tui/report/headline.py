@@ -44,12 +44,12 @@ def chip(words: str, severity: Severity) -> Html:
 
 def _of_one(run: RunSubject) -> Html:
     state, how = state_word(run.view)
-    facts, full = run.facts, run.facts.name
+    facts = run.facts
     kicker = " · ".join(filter(None, (facts.preset, f"{facts.scale} scale" if facts.scale else "", _when(run))))
     return element(
         "header",
         element("p", "Training report", element("span", f" · {kicker}" if kicker else ""), class_="kicker"),
-        element("h1", full),
+        element("h1", run.title),
         _banner(run.verdict, state, how),
         pairs(_figures(run), "strip"),
     )

@@ -36,9 +36,7 @@ def _reproduction(run: RunSubject) -> Iterator[Html]:
     imported = meta.get("imported_from")
     if isinstance(imported, Mapping):
         found = cast("Mapping[str, Any]", imported)
-        yield element(
-            "p", f"Recorded by {found.get('tool') or 'another tool'}, read from its log; no command is known."
-        )
+        yield element("p", f"Read from the log of another tool ({found.get('tool')}); no command is known.")
         return
     argv = meta.get("argv")
     if not isinstance(argv, list) or not argv:

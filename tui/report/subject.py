@@ -29,6 +29,8 @@ class RunSubject:
 
     name: str
     """Short, in this page."""
+    title: str
+    """In full."""
     view: RunView
     facts: RunFacts
     health: Health | None
@@ -74,22 +76,27 @@ class PageSubject:
         return len(self.runs) == 1
 
 
-def read_subject(paths: Sequence[RunPaths]) -> PageSubject:
+def read_subject(paths: Sequence[RunPaths], called: Mapping[RunPaths, str] | None = None) -> PageSubject:
     """What is known of the runs now.
+
+    Args:
+        paths: the runs.
+        called: what those are called that have no name of their own, as the logs of other tools.
 
     Raises:
         UserError: a newer version wrote one of them, one has recorded nothing, or they are too many.
     """
     if len(paths) > MOST_RUNS:
         raise UserError(f"{len(paths)} runs: more than one page can show", f"name at most {MOST_RUNS}")
-    names = short_names([run.root.name for run in paths])
-    runs = tuple(_read(run, name, k) for k, (run, name) in enumerate(zip(paths, names, strict=True)))
+    titles = [(called or {}).get(run, run.root.name) for run in paths]
+    names = short_names(titles)
+    runs = tuple(_read(*about, k) for k, about in enumerate(zip(paths, names, titles, strict=True)))
     return PageSubject(runs, tuple(grouped([run.facts for run in runs], names)))
 
 
-def _read(paths: RunPaths, name: str, ink: int) -> RunSubject:
+def _read(paths: RunPaths, name: str, title: str, ink: int) -> RunSubject:
     view, document = read_whole(paths), read_config(paths.config)
     if view.meta is None and view.status is None and not is_there(paths.steps):
         raise UserError(f"{paths.root} has recorded nothing", "wait for its first step, or name another run")
     health = Monitor(paths, lambda _: None).judge_anyhow()
-    return RunSubject(name, view, facts_of(view, document), health, document or {}, ink)
+    return RunSubject(name, title, view, facts_of(view, document), health, document or {}, ink)

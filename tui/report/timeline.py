@@ -52,6 +52,7 @@ def _told_once(events: Iterable[Event]) -> Iterator[Event]:
 
 def _row(event: Event) -> list[str]:
     severity, words = event_words(event)
+    words = words.rstrip(": ")  # of an end for which nobody gave a reason
     is_grave = severity in ("warning", "error")
     return [
         f"{event.step:,}",

@@ -63,7 +63,22 @@ def test_several_runs_and_a_log_of_another_tool(root: Path, capsys: pytest.Captu
     assert parsed.texts["h1"] == ["2 runs compared"]
     assert "no command is known" in parsed.text
     assert "train_loss" in parsed.text
+    assert "log.csv" in parsed.texts["th"]
     assert sorted(path.name for path in (root / "runs").iterdir()) == [NAME]
+
+
+def test_a_log_is_called_by_its_file(root: Path):
+    rows = "\n".join(f"{step},{2 / step:.4f}" for step in range(1, 30))
+    (root / "log.csv").write_text(f"step,train_loss\n{rows}\n")
+    assert run_command_line(["report", "log.csv"]) == 0
+    assert Parsed((root / "log.csv-report.html").read_text()).texts["h1"] == ["log.csv"]
+
+
+def test_it_speaks_chinese(root: Path):
+    assert run_command_line(["report", "--html", "zh.html", "--lang", "zh"]) == 0
+    parsed = Parsed((root / "zh.html").read_text())
+    assert parsed.values("lang") == ["zh"]
+    assert parsed.texts["h2"][:2] == ["曲线", "发现"]
 
 
 def test_a_run_is_shown_once(root: Path):

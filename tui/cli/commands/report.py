@@ -74,24 +74,39 @@ def command(options: ReportOptions) -> None:
     from trainctl.engine.importing.passing import Passing
 
     with speaking(options.lang), Passing(options.runs_dir) as passing:
-        paths = _runs(options, passing)
-        target = options.html or default_file([path.root.name for path in paths])
+        called = _runs(options, passing)
+        target = options.html or default_file(list(called.values()))
         check_target(target, overwrite=options.force)
 
         from trainctl.tui.report.page import page
         from trainctl.tui.report.subject import read_subject
 
-        document = page(read_subject(paths), chosen_language(options.lang))
+        document = page(read_subject(list(called), called), chosen_language(options.lang))
         _write(target, document)
 
 
-def _runs(options: ReportOptions, passing: Passing) -> list[RunPaths]:
+def _runs(options: ReportOptions, passing: Passing) -> dict[RunPaths, str]:
+    """The runs that are named, each once, and what they are called: a log of another tool by its file."""
     from trainctl.engine.runs.index import find_run
 
-    paths: list[RunPaths] = []
+    found: dict[RunPaths, str] = {}
     for name in options.runs or ["latest"]:
-        paths += passing.runs_of(name, options.columns) or [find_run(options.runs_dir, name)]
-    return list(dict.fromkeys(paths))
+        foreign = passing.runs_of(name, options.columns)
+        source = Path(name).expanduser().resolve().name
+        for run in foreign:
+            found[run] = source if len(foreign) == 1 else f"{source}: {_own_name(run)}"
+        if not foreign:
+            run = find_run(options.runs_dir, name)
+            found.setdefault(run, run.root.name)
+    return found
+
+
+def _own_name(run: RunPaths) -> str:
+    """What the tool called one of several trainings."""
+    from trainctl.engine.runs.meta import read_meta
+
+    origin = (read_meta(run) or {}).get("imported_from")
+    return str(origin.get("name")) if isinstance(origin, dict) else run.root.name
 
 
 def default_file(names: Sequence[str]) -> str:
