@@ -7,6 +7,7 @@ goes on.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.tui.cli.main import run_command_line
 
-ARGV = ["run", "--task", TASK, *OPTIONS, "hidden=16", "num_train=160", "num_val=40", "train.epochs=60"]
+SIZE = ("hidden=16", "num_train=160", "num_val=40", "train.epochs=60", "checkpoint.every_s=1")
+ARGV = ["run", "--task", TASK, *OPTIONS, *SIZE]
 
 
 @pytest.fixture
@@ -108,8 +110,13 @@ def test_what_is_no_checkpoint_costs_no_step_of_the_training(
     assert steps == list(range(1, len(steps) + 1))
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EDQUOT, errno.EROFS])
-@pytest.mark.parametrize("suffix", OPTIONAL)
+@pytest.mark.parametrize(
+    ("suffix", "number"),
+    [
+        *itertools.product(["/steps.bin"], [errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EDQUOT, errno.EROFS]),
+        *itertools.product([suffix for suffix in OPTIONAL if suffix != "/steps.bin"], [errno.ENOSPC, errno.EIO]),
+    ],
+)
 def test_a_hiccup_costs_nothing_and_is_said(
     tmp_path: Path, disk: Disk, whole: RunPaths, suffix: str, number: int
 ) -> None:

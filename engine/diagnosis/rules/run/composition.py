@@ -34,8 +34,9 @@ TOO_NOISY = 0.4
 FAR, SINGLE = 100.0, 1e-6
 ONE_TERM = "the loss has one term"
 RECONSTRUCTION = "reconstruction"
-OF_TWO_AIMS = 0.97
-"""Share of the gradient up to which a term that was given no weight may be a second aim."""
+OF_A_HELPER = 0.97
+HELPERS = ("penal", "regular", "decay", "sparsity", "auxil")
+"""Parts of the names of terms that are no aim by themselves."""
 
 
 @rule(
@@ -50,7 +51,8 @@ def dominating_term(batch: BatchFacts | None = None, terms: TermsFacts | None = 
     """Before training: more than .8 of the gradient where a term meets the main one. Of a run: more than .9 of the
     loss at its beginning, and a main term that fell by less than 2 %.
 
-    A term of weight 1 was not given a weight: there may be two aims, and up to .97 it is an information only.
+    A term of weight 1 was not given a weight: there may be two aims, and it is an information only.
+    Not so above .97 where its name says that it helps: penalty, regulariser, decay, sparsity, auxiliary.
 
     Costs: the total falls while the term that matters stands still.
     Do: a weight at which the term has a fifth of the gradient.
@@ -69,9 +71,10 @@ def _by_gradient(gradients: GradientsFacts) -> Answer:
     if not known:
         return None
     worst, main = max(known, key=lambda term: shares[term.name]), gradients.main
+    is_helper = shares[worst.name] > OF_A_HELPER and any(word in worst.name.lower() for word in HELPERS)
     meant = worst.weight * MEANT_SHARE / (1 - MEANT_SHARE) * (1 - shares[worst.name]) / shares[worst.name]
     return Hit(
-        severity=Severity.INFO if worst.weight == 1 and shares[worst.name] < OF_TWO_AIMS else Severity.WARNING,
+        severity=Severity.INFO if worst.weight == 1 and not is_helper else Severity.WARNING,
         confidence=Confidence.LIKELY,
         summary=f"{worst.name} makes {shares[worst.name]:.0%} of the gradient where it meets {main.name}",
         where=f"first batch, untrained network: {worst.name} {worst.weight:g}·{worst.shared:.3g}, "

@@ -49,6 +49,14 @@ class TwoTerms(ToyTask):
         return StepOutput({"ce": ce, "pull": self._second(hidden_BH)})
 
 
+class Penalised(TwoTerms):
+    """The second term says by its name that it is no aim."""
+
+    def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        terms = super().step(model, batch).terms
+        return StepOutput({"ce": terms["ce"], "penalty": terms["pull"]})
+
+
 def squares(hidden_BH: Tensor) -> Tensor:
     return (hidden_BH - 1).square().mean()
 
@@ -69,6 +77,8 @@ def test_a_helping_term_of_a_hundred_times_its_weight_dominates_and_the_fix_brin
 def test_of_two_terms_that_nobody_weighed_neither_is_called_wrong() -> None:
     finding = found(gather(TwoTerms(lambda hidden: 300 * squares(hidden), 1.0)))["C301"]
     assert finding.severity == Severity.INFO
+    penalty = Penalised(lambda hidden: 300 * squares(hidden), 1.0)
+    assert found(gather(penalty))["C301"].severity == Severity.WARNING
 
 
 def test_the_main_term_is_the_first_that_weighs_anything() -> None:
