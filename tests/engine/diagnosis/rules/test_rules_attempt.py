@@ -228,11 +228,11 @@ def test_a_last_batch_that_fails_is_found_with_its_setting() -> None:
     assert finding.fix.set == {"train.drop_last": True}
 
 
-def test_a_batchnorm_that_gets_one_sample_at_the_end_is_said_once() -> None:
+def test_a_batchnorm_that_gets_one_sample_at_the_end_is_one_cause() -> None:
     task = ToyTask(config(drop_last=False), splits=make_splits(make_split(401, 1)), model=Normed)
     report = diagnose(gather(task))
-    codes = {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
-    assert codes == {"D111"}
+    grave = [(one.code, one.consequence_of) for one in report.findings if one.severity is Severity.ERROR]
+    assert grave == [("D111", None), ("P1210", "D111")]
     one = ToyTask(config(batch_size=1), model=Normed)
     assert found(one, in_doubt=True)["P1210"].fix.text.startswith("a BatchNorm needs two samples")
 

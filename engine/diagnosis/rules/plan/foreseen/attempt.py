@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.attempt import AttemptFacts, Failure, Stage
-from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 MOST_TEXT, MOST_CODE, MOST_NAMES = 160, 80, 8
@@ -33,19 +32,18 @@ SO = "mend it there, and diagnose again"
     precedence=Precedence.MECHANICS,
     cost=Cost.BATCH,
 )
-def steps_fail(attempt: AttemptFacts, batch: BatchFacts | None = None) -> Answer:
+def steps_fail(attempt: AttemptFacts) -> Answer:
     """The network, the batches of an epoch or one of the first three steps raise an error: forward pass, loss or
     backward pass. Steps are tried by themselves only where another probe failed at one.
 
-    The last batch of an epoch is tried where it has another size than the others; a BatchNorm that gets a single
-    sample there is D111.
+    The last batch of an epoch is tried where it has another size than the others.
 
     Costs: the training ends before it has begun, or with its first epoch.
     Do: what stands beside the error, at the line of your code that it names.
-    Follows from: L203, D107.
+    Follows from: L203, D107, D111.
     """
     failure = attempt.training
-    if failure is None or (attempt.stage is Stage.LAST and batch is not None and batch.fails_on_one):
+    if failure is None:
         return None
     settings = {"train.drop_last": True} if attempt.stage is Stage.LAST else None
     return Hit(
@@ -56,7 +54,7 @@ def steps_fail(attempt: AttemptFacts, batch: BatchFacts | None = None) -> Answer
         why="a run ends there: the error is raised by the task's own code, or by what it calls",
         fix=Fix(_advice(failure, attempt.names), settings),
         figures={"batch_size": attempt.batch_size},
-        because=("L203", "D107"),
+        because=("L203", "D107", "D111"),
     )
 
 
@@ -159,7 +157,7 @@ def uneven_columns(attempt: AttemptFacts) -> Answer:
         confidence=Confidence.PROVEN,
         summary=f"the column {one.name} is a number, for {attempt.num_rows} samples"
         if one.is_number
-        else f"the column {one.name} has {one.rows} row(s) for {attempt.num_rows} samples",
+        else f"the column {one.name} has {one.rows} row{'s' * (one.rows != 1)} for {attempt.num_rows} samples",
         where=f"a validation batch; columns of another length: {_few([one.name for one in uneven])}",
         why="a mean over such rows is one over batches, in which the smaller last batch counts as much as any"
         if is_mean

@@ -110,7 +110,10 @@ def _rising(schedule: ScheduleFacts, plan: PlanFacts) -> _Unfit | None:
         return _Unfit(
             f"the warmup takes {min(warming, 1):.0%} of the run",
             "little of the training, or none, is made at the rate that it leads to",
-            Fix(f"a warmup of a tenth of the training: {epochs} epoch(s)", {"schedule.warmup_epochs": epochs}),
+            Fix(
+                f"a warmup of a tenth of the training: {epochs} epoch{'s' * (epochs != 1)}",
+                {"schedule.warmup_epochs": epochs},
+            ),
         )
     at = float(schedule.steps[int(rates.argmax())]) / max(schedule.num_steps - 1, 1)
     is_climbing = len(rates) > 1 and float((np.diff(rates) >= 0).mean()) >= MOSTLY
