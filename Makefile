@@ -13,13 +13,16 @@ OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/qu
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
+.PHONY: run test slow setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
 
 run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
 
 test: $(VENV)/.test-installed ## run the tests
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+slow: $(VENV)/.check-installed ## the tests that take long: killed runs, browsers, several processes, every preset (a quarter of an hour)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 setup: $(VENV)/.check-installed .cache/types/trainctl/__init__.py ## everything a developer needs
 

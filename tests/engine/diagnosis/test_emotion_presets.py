@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from toy import run_toy
 
-from trainctl.engine.config.presets import preset_names
 from trainctl.engine.diagnosis.differential import diagnose
 from trainctl.engine.diagnosis.finding import Finding, Severity
 from trainctl.engine.diagnosis.probes.preflight import gather
@@ -43,7 +42,7 @@ def trained(root: Path, name: str, *options: str) -> dict[str, Finding]:
     return {finding.code: finding for finding in diagnose(read_evidence(RunPaths(root))).findings}
 
 
-@pytest.mark.parametrize("name", [name for name in GATES if name in preset_names()])
+@pytest.mark.parametrize("name", [GATES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in GATES[1:])])
 def test_the_documents_gates_start_half_dead(name: str) -> None:
     found = preflight(name)
     assert not [code for code, finding in found.items() if finding.severity == Severity.ERROR or code.startswith("K")]
@@ -55,16 +54,21 @@ def test_the_documents_gates_start_half_dead(name: str) -> None:
     assert ("muted.gate" in gates.figures) == has_regulariser == ("loss.regularise=raw" in gates.fix.text)
 
 
-@pytest.mark.parametrize("options", [(), ("data.imbalance=0",), ("loss.classification=focal",)])
+@pytest.mark.parametrize(
+    "options",
+    [(), *(pytest.param((one,), marks=pytest.mark.slow) for one in ("data.imbalance=0", "loss.classification=focal"))],
+)
 def test_the_repaired_preset_has_no_finding(options: tuple[str, ...]) -> None:
     assert not preflight("emotion/repaired", "data.dialogues=151", *options)
 
 
+@pytest.mark.slow
 def test_what_is_said_to_help_against_half_dead_gates_helps() -> None:
     assert "G707" not in preflight("emotion/full", "model.gate=sigmoid")
     assert preflight("emotion/full", "loss.regularise=raw")["G707"].severity == Severity.INFO
 
 
+@pytest.mark.slow
 def test_classes_of_utterances_are_counted_so_that_a_focal_loss_is_asked_for_its_reason() -> None:
     even = preflight("emotion/advanced", "data.imbalance=0")["C316"]
     assert even.confidence == "hint" and even.figures["ratio"] < 1.5  # type: ignore[operator]
@@ -72,7 +76,7 @@ def test_classes_of_utterances_are_counted_so_that_a_focal_loss_is_asked_for_its
     assert "C316" not in preflight("emotion/full", "data.imbalance=0")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_reconstruction_of_the_last_dialogue_is_told_from_the_records_alone(tmp_path: Path, seed: int) -> None:
     planted = trained(tmp_path / "planted", "emotion/original", "loss.over=last_dialogue", f"seed={seed}")
     finding = planted["C313"]

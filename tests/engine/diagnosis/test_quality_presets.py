@@ -13,7 +13,17 @@ from trainctl.engine.tasks.registry import task_type
 SMALL = ["runtime.device=cpu", "data.references=6", "data.image_size=32", "data.cache=false"]
 
 
-@pytest.mark.parametrize("name", [name for name in preset_names() if name.startswith("quality/")])
+FAST = ("quality/original", "quality/repaired")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+        for name in preset_names()
+        if name.startswith("quality/")
+    ],
+)
 def test_a_preset_has_the_findings_that_its_text_names(name: str) -> None:
     resolved = resolve(name, scale="small", overrides=SMALL)
     report = diagnose(gather(task_type(resolved.config.task)(resolved.config, None)))
@@ -26,6 +36,7 @@ def test_a_preset_has_the_findings_that_its_text_names(name: str) -> None:
     assert all(found[code].fix.set for code in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["model.projection=16", "model.temper=dimension"])
 def test_what_is_said_to_help_against_one_hot_posteriors_helps(option: str) -> None:
     if "quality/balanced" not in preset_names():

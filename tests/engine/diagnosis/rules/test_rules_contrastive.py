@@ -253,7 +253,17 @@ def test_a_run_that_learns_has_no_finding(tmp_path: Path) -> None:
     assert recorded(tmp_path, loss=0.7, cosine=-0.02) == {}
 
 
-@pytest.mark.parametrize("name", [name for name in preset_names() if name.startswith(("eyes/", "weld/"))])
+FAST = ("weld/stuck", "weld/repaired", "eyes/balanced")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+        for name in preset_names()
+        if name.startswith(("eyes/", "weld/"))
+    ],
+)
 def test_presets_have_no_contrastive_finding_but_the_one_that_is_meant_to_fail(name: str) -> None:
     data = ["data.samples=240", "data.val_samples=96"] if name.startswith("weld/") else ["data.samples=1000"]
     overrides = ["runtime.device=cpu", "train.epochs=100", *data]
