@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.tui.charts.axis import Axis, fit_axis, short, ticks
+from trainctl.tui.charts.axis import Axis, fit_axis, same_notation, short, ticks
 from trainctl.tui.charts.blocks import Envelope
 from trainctl.tui.charts.plot import Content, EventMark, Line
 from trainctl.tui.charts.positions import position_label, position_ticks
@@ -244,10 +244,11 @@ def _bad_parts(frame: Frame, curves: Sequence[Curve]) -> Iterator[Html]:
 
 
 def _grid(frame: Frame, content: Content) -> Iterator[Html]:
-    for value in ticks(frame.axis, MOST_Y_TICKS):
+    values = ticks(frame.axis, MOST_Y_TICKS)
+    for value, words in zip(values, same_notation(values, log=frame.axis.log), strict=True):
         y = f"{frame.down(value):.1f}"
         yield element("line", class_="grid", x1=0, x2="100%", y1=y, y2=y)
-        yield element("text", short(value), class_="y", x=-7, y=y, dy=".32em")
+        yield element("text", words, class_="y", x=-7, y=y, dy=".32em")
     for rule in content.rules:
         value, words = rule if isinstance(rule, tuple) else (rule, "")
         if 0 <= frame.axis.place(value) <= 1:
