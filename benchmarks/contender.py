@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class Entry:
     arguments: tuple[Any, ...] = ()
     threads: int | None = None
     environ: tuple[tuple[str, str], ...] = ()
+    clock: Callable[[], float] = time.perf_counter
+    """What its seconds are of; `time.process_time` counts all its threads and nobody else's."""
 
 
 class Contender:
@@ -88,7 +91,7 @@ def _main(connection: Connection, entry: Entry) -> None:
     if entry.threads:
         torch.set_num_threads(entry.threads)
     try:
-        entry.run(Gate(connection), *entry.arguments)
+        entry.run(Gate(connection, entry.clock), *entry.arguments)
     except Exception:
         connection.send((FAILED, traceback.format_exc()))
     else:

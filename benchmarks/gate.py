@@ -18,13 +18,17 @@ READY, TOOK, FAILED = "ready", "took", "failed"
 class Gate:
     """Answers over `connection` to the process that measures.
 
+    Args:
+        connection: to whoever measures.
+        clock: seconds, of the wall or of the process.
+
     Attributes:
         settle: called at the end of each slice, within its time: waits for what the loop left to other threads.
         lead_in: steps at the start of each slice that are not timed, for loops whose helpers worked during the pause.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._connection, self._clock = connection, clock
         self.lead_in = 0
         self._left = self._leading = 0
         self._is_first, self._is_timing = True, False
@@ -49,7 +53,7 @@ class Gate:
         else:
             self.settle()
             _wait_for_device()
-            self._connection.send((TOOK, time.perf_counter() - self._started))
+            self._connection.send((TOOK, self._clock() - self._started))
         steps = self._connection.recv()
         if steps is None:
             _end_helpers()
@@ -60,7 +64,7 @@ class Gate:
     def _start(self) -> None:
         _wait_for_device()
         self._is_timing = True
-        self._started = time.perf_counter()
+        self._started = self._clock()
 
 
 def _end_helpers() -> None:
