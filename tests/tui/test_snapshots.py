@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pilots import LARGE, MEDIUM, SMALL, session_of, shows, until
+from pilots import LARGE, MEDIUM, SMALL, cockpit, session_of, shows, until
 from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
 
@@ -23,6 +23,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.health.health import Health
 from trainctl.tui.health.monitor import Monitor
 from trainctl.tui.memory import Memory, memory_path
+from trainctl.tui.messages import HealthChanged
 from trainctl.tui.widgets.class_scores import ClassScorePanel
 from trainctl.tui.widgets.clusters import ClusterPanel
 from trainctl.tui.widgets.figures import FiguresPanel
@@ -108,13 +109,21 @@ FINDING = Finding(
 )
 
 
+HEALTH = Health(findings=(FINDING,), checked=("D101", "D102"), not_checked=(NotChecked("D103", "no data"),), step=150)
+
+
 @pytest.fixture(autouse=True)
 def same_health(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One judgement for all pictures: a new rule must not change them."""
-    health = Health(
-        findings=(FINDING,), checked=("D101", "D102"), not_checked=(NotChecked("D103", "no data"),), step=150
-    )
-    monkeypatch.setattr(Monitor, "judge", lambda self: health)
+    """Nobody judges but `judged`: a new rule must not change the pictures, nor how busy the machine is."""
+    monkeypatch.setattr(Monitor, "start", lambda self: None)
+
+
+async def judged(pilot: Pilot[None]) -> None:
+    """Show one judgement, the same in all pictures, without what pops up for a while."""
+    cockpit(pilot).post_message(HealthChanged(HEALTH))
+    await until(pilot, lambda: session_of(pilot).health is not None)
+    pilot.app.clear_notifications()
+    await pilot.pause(0.1)
 
 
 def choose_theme(theme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -140,7 +149,7 @@ def test_cockpit(
 
     async def settled(pilot: Pilot[None]) -> None:
         await shows(pilot, "step 150/200")
-        await until(pilot, lambda: session_of(pilot).health is not None)
+        await judged(pilot)
         await pilot.pause(0.3)
 
     assert snap_compare(CockpitApp(fixed_run), terminal_size=size, run_before=settled)
@@ -160,7 +169,7 @@ def test_clusters(
 
     async def settled(pilot: Pilot[None]) -> None:
         await shows(pilot, "RUNNING")
-        await until(pilot, lambda: session_of(pilot).health is not None)
+        await judged(pilot)
         pilot.app.screen.query_one(ClusterPanel).focus(scroll_visible=False)
         if zoomed:
             await pilot.press("m")
@@ -191,7 +200,7 @@ def test_gates_and_class_scores(
 
     async def settled(pilot: Pilot[None]) -> None:
         await shows(pilot, "RUNNING")
-        await until(pilot, lambda: session_of(pilot).health is not None)
+        await judged(pilot)
         shown = pilot.app.screen.query_one(panel)
         await until(pilot, lambda: bool(shown.display))
         shown.focus(scroll_visible=False)
