@@ -126,7 +126,8 @@ class Pictures(Widget):
         is_auto = self.styles.height is not None and self.styles.height.is_auto
         grid = layout(self.tiles, width, None if is_auto else self.size.height)
         strips: list[Strip] = []
-        for first in range(0, len(self.tiles), grid.columns):
+        whole = len(self.tiles) if is_auto else self.num_fitting(width, self.size.height)
+        for first in range(0, whole, grid.columns):
             row = self.tiles[first : first + grid.columns]
             pictures = [_picture(tile, grid, is_plain=is_plain, dark=dark) for tile in row]
             if strips:

@@ -130,6 +130,6 @@ async def test_of_many_classes_the_weakest_are_shown_and_a_missing_value_is_a_da
 async def test_a_panel_of_any_size_breaks_nothing(scored_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(scored_run.paths).run_test(size=MEDIUM) as pilot:
         panel = await seen(pilot)
-        panel.styles.width, panel.styles.height = size
+        await pilot.resize_terminal(*size)
         await pilot.pause(0.05)
         assert panel.render().plain

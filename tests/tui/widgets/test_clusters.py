@@ -139,7 +139,7 @@ def test_of_many_components_the_smallest_and_the_largest_are_shown():
 async def test_a_tiny_panel_breaks_nothing(quality_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(quality_run.paths).run_test(size=MEDIUM) as pilot:
         panel = await seen(pilot)
-        panel.styles.width, panel.styles.height = size
+        await pilot.resize_terminal(*size)
         await pilot.pause(0.05)
         assert panel.render().plain
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pilots import LARGE, MEDIUM, SMALL, screen_text, shows, until, until_in_view
+from pilots import LARGE, MEDIUM, SMALL, cockpit, screen_text, shows, until, until_in_view
 from present import present
 from synthetic_run import SyntheticRun
 from textual.pilot import Pilot
@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.raster import Glyphs
+from trainctl.tui.charts.room import Demand
 from trainctl.tui.widgets.gates import GatePanel, gate_shares, percent
 
 GATES = {"utterance": (0.5, 0.05), "forget": (0.25, 0.1), "input": (0.0, 0.0), "temporal": (0.6, 0.3)}
@@ -83,10 +84,13 @@ async def test_the_courses_have_rows_of_their_own_and_are_charts_in_a_large_pane
         assert "at 0: utterance 0.5  forget 0.25  input 0  temporal 0" in text and text.count("101 step") == 2
 
 
-async def test_where_rows_are_few_the_course_stands_beside_the_bar(changing_run: SyntheticRun):
+async def test_where_rows_are_few_the_course_stands_beside_the_bar(
+    changing_run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
+):
     async with CockpitApp(changing_run.paths).run_test(size=MEDIUM) as pilot:
         panel = await seen(pilot)
-        panel.styles.height = 6
+        monkeypatch.setattr(panel, "demand", lambda width: Demand(6))
+        cockpit(pilot).panel_area.fit()
         await until_in_view(pilot, panel, lambda: "▁▂▃ at 0 over time" in screen_text(pilot))
         await until(pilot, lambda: "  90.0%" in panel.render().plain)
         row = panel.render().plain.splitlines()[3]
@@ -130,8 +134,9 @@ async def test_gates_without_a_value_are_left_out_and_many_give_way_to_the_most_
         panel = pilot.app.screen.query_one(GatePanel)
         await until_in_view(pilot, panel, lambda: "none more" in panel.render().plain)
         rows = panel.render().plain.splitlines()
-        assert len(rows) == panel.size.height and rows[0].startswith("gate 23 ")
-        assert rows[-1] == "and 23 more, none more at 0 or 1"
+        left_out = 30 - (len(rows) - 1)
+        assert len(rows) == panel.size.height and rows[0].startswith(f"gate {left_out} ")
+        assert rows[-1] == f"and {left_out} more, none more at 0 or 1"
         assert len(gate_shares(present(panel._view))) == 30
 
 
@@ -139,7 +144,7 @@ async def test_gates_without_a_value_are_left_out_and_many_give_way_to_the_most_
 async def test_a_panel_of_any_size_breaks_nothing(gated_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(gated_run.paths).run_test(size=MEDIUM) as pilot:
         panel = await seen(pilot)
-        panel.styles.width, panel.styles.height = size
+        await pilot.resize_terminal(*size)
         await pilot.pause(0.05)
         assert panel.render().plain
 

@@ -16,7 +16,7 @@ from trainctl.tui.actions import help_lines
 from trainctl.tui.screens.dialogs.dialog import Dialog
 
 MOUSE = (
-    ("click", "choose a panel; in a list a line, a second click opens it; a key of the last line"),
+    ("click", "choose a panel or a line, twice opens it; or press a key of the last line"),
     ("move", "over a chart: every chart says its values at that step"),
     ("wheel", "show more or fewer steps around the mouse; elsewhere scroll"),
     ("drag", "move the window to earlier or later steps"),
