@@ -47,6 +47,25 @@ class AnswerFacts:
 
 
 @dataclass(frozen=True)
+class StairsFacts:
+    """Where the loss of a whole training fell: within its epochs, or from one to the next.
+
+    What is learned of samples in general shows in those that follow, within the epoch. What is learned by heart shows
+    when its samples come again.
+    """
+
+    epochs: int
+    first: float
+    """Mean loss of the first epoch."""
+    fallen: float
+    """From that to the mean of the last."""
+    within: float
+    """Sum of what the straight lines through the epochs fall."""
+    error: float
+    """Standard error of that sum."""
+
+
+@dataclass(frozen=True)
 class PartsFacts:
     """Scalars of the network by what becomes of them."""
 
@@ -81,6 +100,7 @@ class ForeignFacts:
 
     feed: FeedFacts | None = None
     answers: AnswerFacts | None = None
+    stairs: StairsFacts | None = None
     parts: PartsFacts | None = None
     uncleared: tuple[int, int] | None = None
     """Steps that began with the gradients of the one before, and steps that were looked at."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.foreign import AnswerFacts, FeedFacts, ForeignFacts, PartsFacts
+from trainctl.engine.diagnosis.facts.foreign import AnswerFacts, FeedFacts, ForeignFacts, PartsFacts, StairsFacts
 from trainctl.engine.diagnosis.facts.statistics import lag_one_correlation
 from trainctl.engine.runs.record import Records
 
@@ -19,6 +19,8 @@ WATCHED, EARLY = "watched", "early"
 """Keys of `meta.json`."""
 PLACES, EPOCHS, MOST_EPOCHS = 12, 2, 20
 """Steps of an epoch, and epochs, that are needed to compare them; and that are compared at most, the newest."""
+STAIRS = 4
+"""Epochs that are needed to tell where a loss falls."""
 
 
 def is_told(meta: Mapping[str, Any]) -> bool:
@@ -41,6 +43,7 @@ def foreign_facts(meta: Mapping[str, Any], newest: Records) -> ForeignFacts | No
     return ForeignFacts(
         feed=_feed(_mapping(watched.get("loader")), newest),
         answers=_answers(_mapping(early.get("answers"))),
+        stairs=_stairs(newest),
         parts=_parts(_mapping(early.get("parts"))),
         uncleared=_uncleared(early.get("uncleared")),
     )
@@ -83,6 +86,26 @@ def _profiles(newest: Records) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     place = np.linspace(-1, 1, usual)
     rest = found - found.mean(1, keepdims=True) - np.outer(found @ place / (place @ place), place)
     return rest if (rest.std(1) > 0).all() else None
+
+
+def _stairs(rows: Records) -> StairsFacts | None:
+    """Of a training whose records are all there; None: too few epochs, too short ones, or a loss that is not finite."""
+    if not len(rows) or int(rows[0]["step"]) != 1:
+        return None
+    losses = rows["loss"].astype(np.float64)
+    _, first, counts = np.unique(rows["epoch"], return_index=True, return_counts=True)
+    parts = [losses[at : at + count] for at, count in zip(first, counts, strict=True) if count >= PLACES]
+    if len(parts) < STAIRS or not np.isfinite(losses).all():
+        return None
+    falls, means = np.array([_fall(part) for part in parts]), [float(part.mean()) for part in parts]
+    error = float(falls.std(ddof=1)) * math.sqrt(len(falls))
+    return StairsFacts(len(parts), means[0], means[0] - means[-1], float(falls.sum()), error)
+
+
+def _fall(part: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """What the straight line through an epoch falls."""
+    place = np.linspace(-0.5, 0.5, len(part))
+    return -float(place @ part / (place @ place))
 
 
 def _answers(told: Mapping[str, Any]) -> AnswerFacts | None:

@@ -85,6 +85,16 @@ def test_answers_of_which_something_is_learned(
     assert "L201" not in found(told(run(tmp_path / "run", course(first, last), validated)))
 
 
+def test_what_is_learned_by_heart_falls_between_the_epochs_and_not_within(tmp_path: Path) -> None:
+    by_heart = records(400, lambda step: 2.31 - 0.02 * (step // PER_EPOCH), noise=0.01)
+    codes = found(told(run(tmp_path / "stairs", by_heart)))
+    assert next(iter(codes)) == "L201" and "by heart" in codes["L201"].why
+    slow = records(400, lambda step: 2.31 - 0.02 * step / PER_EPOCH, noise=0.01)
+    assert "L201" not in found(told(run(tmp_path / "slow", slow)))
+    late = records(400, lambda step: np.where(step < PER_EPOCH, 2.31 - 0.05 * step, 1.3 - 0.02 * (step // PER_EPOCH)))
+    assert "L201" not in found(told(run(tmp_path / "late", late))), "it had learned something before"
+
+
 def test_a_loop_that_goes_on_may_still_begin_to_learn(tmp_path: Path) -> None:
     paths = told(run(tmp_path / "run", course(2.31, 2.3)))
     paths.summary.unlink()
