@@ -131,7 +131,7 @@ def run_group(argv: Sequence[str]) -> int:
 
 def _wants_documents(argv: Sequence[str]) -> bool:
     """Whether JSON is asked of a command that prints it when it is done; `run` parts its lines from others itself."""
-    return argv[0] != "run" and ("--json" in argv or ("--sarif", "-") in pairwise(argv))
+    return "run" not in argv[:1] and ("--json" in argv or ("--sarif", "-") in pairwise(argv))
 
 
 def _usage_message(err: Any) -> str:

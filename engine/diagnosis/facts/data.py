@@ -29,6 +29,18 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """The hundredth of the samples whose number is farthest from the median."""
+
+    share: float
+    """Of the sum of squares around the median."""
+    distance: float
+    """Their median distance from the median, in terms of that of all; infinite where that is 0."""
+    farthest: float
+    """The value of the farthest."""
+
+
+@dataclass(frozen=True)
 class TensorFacts:
     """Statistics of one tensor, over its finite values."""
 
@@ -46,6 +58,8 @@ class TensorFacts:
     """Of these, how many have one and the same value in every sample."""
     zeros: float | None = None
     """Share of the values of the others that are 0."""
+    tail: Tail | None = None
+    """Of one number a sample; None: it is another tensor, of whole numbers only, or of less than a hundred samples."""
 
     @property
     def is_constant(self) -> bool:

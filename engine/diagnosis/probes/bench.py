@@ -92,7 +92,7 @@ class _Kept:
         return None if pair is None else replace(self.built, task=pair[0], model=pair[1])
 
 
-_KEPT: ContextVar[_Kept | None] = ContextVar("kept network", default=None)
+_KEPT: ContextVar[_Kept | None] = ContextVar("kept_network", default=None)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Reads only; draws no random numbers. Judges nothing: that is the rules' part.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from trainctl.engine.diagnosis.facts.data import (
     Place,
     SplitFacts,
     SplitLabels,
+    Tail,
     TensorFacts,
 )
 from trainctl.engine.diagnosis.probes.isolation import Deadline
@@ -30,6 +32,7 @@ from trainctl.engine.diagnosis.probes.isolation import Deadline
 STATISTICS_SAMPLES = 4096
 """Samples that means and standard deviations are taken from, evenly spaced."""
 LEAST_VARIED, FEW_VARIED = 8, 512
+LEAST_OF_A_TAIL = 100
 """Samples from which on what never varies is worth a word, and that are asked for it."""
 FEW_SAMPLES = 256
 """The same of a Dataset, whose samples are read one by one."""
@@ -100,7 +103,7 @@ def _split_facts(name: str, split: Split) -> SplitFacts:
 
 def _with_columns(name: str, tensor: Tensor) -> TensorFacts:
     """Facts with what varies of features and channels; of indices, masks and flags nothing is to be said."""
-    facts, tensor = tensor_facts(name, tensor), spaced(tensor, FEW_VARIED)
+    facts, whole, tensor = tensor_facts(name, tensor), tensor, spaced(tensor, FEW_VARIED)
     is_picture = tensor.dtype == torch.uint8 and tensor.dim() > 3
     if not (tensor.is_floating_point() or is_picture) or len(tensor) < LEAST_VARIED or not tensor.numel():
         return facts
@@ -116,6 +119,24 @@ def _with_columns(name: str, tensor: Tensor) -> TensorFacts:
         num_columns=len(is_constant),
         num_constant=int(is_constant.sum()),
         zeros=1 - int(varying.count_nonzero()) / varying.numel() if varying.numel() else 0.0,
+        tail=_tail(whole) if whole.numel() == len(whole) else None,
+    )
+
+
+def _tail(values: Tensor) -> Tail | None:
+    """Of the hundredth that is farthest from the median."""
+    finite = values.flatten().double()
+    finite = finite[finite.isfinite()]
+    if len(finite) < LEAST_OF_A_TAIL or bool((finite == finite.round()).all()):
+        return None
+    apart = (finite - finite.median()).abs()
+    order = apart.sort().values
+    few = order[-(len(order) // 100) :]
+    usual, squares = float(order.median()), float(order.square().sum())
+    return Tail(
+        share=float(few.square().sum()) / squares if squares > 0 else 0.0,
+        distance=float(few.median()) / usual if usual > 0 else math.inf,
+        farthest=float(finite[apart.argmax()]),
     )
 
 

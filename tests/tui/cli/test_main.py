@@ -21,7 +21,8 @@ from trainctl.tui.cli.output import print_json
 from trainctl.tui.cli.table import COMMANDS, CommandEntry
 
 # Runs in a fresh process; prints which heavy modules it ended up with.
-HEAVY = "print(__import__('json').dumps([m for m in ('torch', 'sklearn', 'textual', 'pyarrow', 'mcp') if m in sys.modules]))"
+HEAVY_ONES = ("torch", "sklearn", "textual", "pyarrow", "mcp")
+HEAVY = f"print(__import__('json').dumps([m for m in {HEAVY_ONES!r} if m in sys.modules]))"
 LIGHT_PACKAGES = ("trainctl.engine.config", "trainctl.engine.runs", "trainctl.tui")
 WALK = f"""
 import importlib, pkgutil, sys

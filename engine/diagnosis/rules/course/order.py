@@ -21,9 +21,10 @@ SMOOTH = 0.9
 """Share of the steps of a mean epoch that go down where it begins anew with each."""
 LEAST_BATCH = 8
 CUSTOM = "custom"
-REPEATS = 0.5
+NEIGHBOURS, DEVIATIONS, REPEATS = 0.5, 3.5, 0.5
 ALIKE_BATCHES, THREE = 0.3, 3.0
 """Correlation of neighbouring losses, and deviations of chance, where it is known that the loader keeps the order."""
+NEXT_DEVIATIONS = 2.5
 SHUFFLE = Fix("shuffle each epoch (shuffle=True, or a sampler that does); lengths in buckets: shuffle the buckets")
 SHORT = 20
 """Steps of an epoch below which means over it, and schedules that count epochs, are coarse."""
@@ -40,7 +41,9 @@ SHORT = 20
 )
 def ordered_data(log: LogFacts, foreign: ForeignFacts | None = None) -> Answer:
     """The place in the epoch explains half of the variance of the logarithm of the training loss, and the profiles of
-    the epochs correlate by .7 on average.
+    the epochs correlate by .7 on average. A warning where the mean profile is like itself one place on (correlation .5
+    and 2.5 deviations of chance), or at another distance (3.5): the samples lie in an order, or the same few come
+    again. Information where it is not: a shuffled order that never changes does little harm.
 
     Over three epochs of twelve values or more, each less its own straight line. Running means that begin anew with each
     epoch are not judged: they fall all the time, or their steps shrink as the epoch goes on.
@@ -71,8 +74,9 @@ def ordered_data(log: LogFacts, foreign: ForeignFacts | None = None) -> Answer:
     pairs = corr[np.triu_indices_from(corr, 1)] if corr.ndim == 2 else np.zeros(1)
     if explained < EXPLAINED or not len(pairs) or float(np.median(pairs)) < ALIKE or rest_ep.std() < 0.02:
         return None
+    is_sorted = _returns(rest_ep.mean(0))
     return Hit(
-        severity=Severity.WARNING,
+        severity=Severity.WARNING if is_sorted else Severity.INFO,
         confidence=Confidence.LIKELY,
         summary=f"the place in the epoch explains {explained:.0%} of {series.name}'s variance",
         where=f"{len(profiles)} epochs of {profiles.shape[1]} values",
@@ -82,6 +86,17 @@ def ordered_data(log: LogFacts, foreign: ForeignFacts | None = None) -> Answer:
         figures={"explained": explained, "correlation": float(np.median(pairs)), "epochs": len(profiles)},
         because=("N901",),
     )
+
+
+def _returns(mean_P: Floats) -> bool:
+    """Whether the mean profile is like itself some places on."""
+    for lag in range(1, len(mean_P) // 2 + 1):
+        early, late = mean_P[:-lag], mean_P[lag:]
+        if min(early.std(), late.std()) > 1e-9:
+            deviations = DEVIATIONS if lag > 1 else NEXT_DEVIATIONS  # chance has many distances, and one next place
+            if float(np.corrcoef(early, late)[0, 1]) > max(NEIGHBOURS, deviations / math.sqrt(len(early))):
+                return True
+    return False
 
 
 def _as_fed(feed: FeedFacts) -> Hit | None:

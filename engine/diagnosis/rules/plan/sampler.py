@@ -6,6 +6,8 @@ The same rules judge batches drawn by the sampler now and batches recorded by a 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +34,8 @@ DIVERSITY = 0.5
 ORDERED_CORRELATION, MIN_ORDERED_BATCHES, MIN_DIVERSITY_BATCHES = 0.5, 20, 5
 ORDERED_DEVIATIONS = 3.5
 """A correlation of n batches drawn at random has the deviation 1/√n: of 20 of them .5 is not rare enough."""
-FEW_STEPS, VERY_FEW_STEPS = 200, 20
+MOSTLY_DRAWN = 0.5
+FEW_STEPS, ACCUMULATED_STEPS, VERY_FEW_STEPS = 200, 100, 20
 LEARNED = 0.1
 """Share of its first value by which a loss must be lower for the steps to have been of use."""
 
@@ -51,7 +54,9 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None, pla
     Chance gives Σ 1 − (1 − p_c)^B different classes. Order shows in equal epochs, or in a correlation above .5
     (or 3.5 deviations) between neighbouring batches of the mean place of their samples within their classes: where the
     data are sorted by class, a place in the whole would say no more than which classes meet, which a stratified sampler
-    decides. Few classes with equally many samples each are what a sampler of pairs is for, and no fault.
+    decides. Few classes with equally many samples each are what a sampler of pairs is for, and no fault. Equal epochs
+    are information where they draw more than half of the samples, and neither places nor targets (of a number a sample)
+    follow an order: they do little harm.
 
     Costs: the network follows the order: the loss swings with it, and the last batches weigh most.
     Do: a fresh random order each epoch; with buckets, shuffle the buckets.
@@ -61,10 +66,7 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None, pla
     figures: dict[str, float | int | str] = {}
     counts = class_counts(sampler)
     if counts is not None and len(counts) >= MIN_DIVERSITY_BATCHES:
-        of_split = split_counts(labels, counts)
-        distinct = float((counts > 0).sum(1).mean())
-        chances, (sizes, repeats) = shares(of_split), np.unique(counts.sum(1), return_counts=True)
-        chance = float(np.average([expected_distinct(chances, int(size)) for size in sizes], weights=repeats))
+        distinct, chance = _diversity(counts, split_counts(labels, counts))
         figures |= {"classes_per_batch": distinct, "expected_classes_per_batch": chance}
         is_poor = distinct < DIVERSITY * chance or (chance > 1.5 and distinct == 1.0)
         if is_poor and not drawn_by_design(counts):
@@ -80,7 +82,7 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None, pla
         is_blind = not figures and sampler.repeats is None
         return Unchecked("too few batches, and no order is known") if is_blind else None
     return Hit(
-        severity=Severity.WARNING,
+        severity=Severity.INFO if len(witnesses) == 1 and _is_mixed(sampler) else Severity.WARNING,
         confidence=Confidence.PROVEN if sampler.repeats or len(witnesses) > 1 else Confidence.LIKELY,
         summary=witnesses[0],
         where="; ".join([source_words(sampler), *witnesses[1:]]),
@@ -92,6 +94,23 @@ def ordered_batches(sampler: SamplerFacts, labels: LabelFacts | None = None, pla
         figures=figures,
         because=("D101", "D103"),
     )
+
+
+def _diversity(counts: np.ndarray[Any, np.dtype[np.int64]], of_split: Sequence[int]) -> tuple[float, float]:
+    """Different classes in a batch, and how many chance would give; both means."""
+    chances, (sizes, repeats) = shares(of_split), np.unique(counts.sum(1), return_counts=True)
+    chance = np.average([expected_distinct(chances, int(size)) for size in sizes], weights=repeats)
+    return float((counts > 0).sum(1).mean()), float(chance)
+
+
+def _is_mixed(sampler: SamplerFacts) -> bool:
+    """Whether epochs that are all the same draw most samples, in no order of what they are."""
+    means = [sampler.mean_places, *sampler.mean_targets.values()]
+    told = [of for of in means if len(of) >= MIN_DIVERSITY_BATCHES and np.isfinite(of).all()]
+    orders = [
+        lag_one_correlation(of) > max(ORDERED_CORRELATION, ORDERED_DEVIATIONS / math.sqrt(len(of))) for of in told
+    ]
+    return bool(sampler.repeats) and sampler.drawn > MOSTLY_DRAWN and len(told) == len(means) and not any(orders)
 
 
 @rule(
@@ -148,7 +167,8 @@ def too_few_steps(
 
     Whether those were too few the loss says: a run in which it fell by a tenth has learned, one that goes on or made
     fewer than 20 steps says nothing, any other is a warning. Before there is a loss it is only an information, but for
-    fewer than 20 steps. So it is for a run cut short on purpose with `train.max_steps`.
+    fewer than 20 steps, or where accumulation alone makes fewer than 100 of more than 200. So it is for a run cut short
+    on purpose with `train.max_steps`.
 
     Costs: nothing is learned, whatever the learning rate.
     Do: smaller batches, less accumulation or more epochs.
@@ -173,17 +193,27 @@ def too_few_steps(
     if unclear:
         return Unchecked(unclear)
     course = "" if records is None else f"; the loss went from {records.first_loss:.4g} to {records.recent_loss:.4g}"
-    epochs = math.ceil(FEW_STEPS / math.ceil(num_batches / plan.accumulation))
-    is_proven = bool(course) or total < VERY_FEW_STEPS
+    accumulated = f"; {plan.accumulation} batches a step" if plan.accumulation > 1 else ""
+    is_accumulated = plan.accumulation > 1 and total < ACCUMULATED_STEPS and total * plan.accumulation >= FEW_STEPS
+    is_proven = bool(course) or total < VERY_FEW_STEPS or is_accumulated
     return Hit(
         severity=Severity.WARNING if is_proven and not is_cut else Severity.INFO,
         confidence=Confidence.LIKELY,
         summary=f"the whole run makes {total} optimiser steps",
-        where=f"train: {num_batches} batches of {size} an epoch, {plan.epochs} epochs" + course,
+        where=f"train: {num_batches} batches of {size} an epoch, {plan.epochs} epochs" + (accumulated + course),
         why="few networks learn from random weights in less than about 200 updates",
-        fix=Fix("smaller batches or more epochs", None if is_cut else {"train.epochs": epochs}),
+        fix=_less_accumulation(plan, total) if is_accumulated else _longer(plan, num_batches, is_cut),
         figures=figures,
     )
+
+
+def _less_accumulation(plan: PlanFacts, total: int) -> Fix:
+    return Fix("less accumulation", {"train.accumulation": max(1, total * plan.accumulation // FEW_STEPS // 2)})
+
+
+def _longer(plan: PlanFacts, num_batches: int, is_cut: bool) -> Fix:
+    epochs = math.ceil(FEW_STEPS / math.ceil(num_batches / plan.accumulation))
+    return Fix("smaller batches or more epochs", None if is_cut else {"train.epochs": epochs})
 
 
 @rule(

@@ -1,19 +1,23 @@
-"""L205, L208, C309: targets and class weights that a loss is given. Pure functions of facts."""
+"""L205, L208, C309, C311: targets and class weights that a loss is given. Pure functions of facts."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.data import LabelFacts
+from trainctl.engine.diagnosis.facts.data import DataFacts, LabelFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.watched.loss_calls import LossCall
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 SQUARED, OF_QUANTITIES = "mse_loss", ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 FAR_WORSE, FAR, HUGE = 100.0, 5.0, 100.0
-"""First squared error in terms of the targets' variance, mean in terms of their deviation; and a deviation to which
-weights must grow."""
+"""First squared error in terms of the targets' variance, mean in terms of their deviation; and a root mean square to
+which answers must grow."""
+FEW_DECIDE, FAR_OFF = 0.5, 20.0
+"""Share of the squares that a hundredth of the samples makes, and their distance in terms of the median distance."""
 OUT_OF_REACH = 0.05
 GRAVE, WORSE = 100.0, 3.0
 """Largest to smallest of weight times samples of a class; and in terms of that of the samples alone."""
@@ -30,7 +34,7 @@ LEAST_CLASSES = 2
 )
 def unscaled_target(batch: BatchFacts) -> Answer:
     """A squared error of torch that starts at more than 100 times the variance of its targets, which the best constant
-    answer would have, and targets whose mean is five times their deviation; or a deviation above 100.
+    answer would have, and targets whose mean is five times their deviation; or a root mean square above 100.
 
     Costs: the network first has to grow to the size of the targets: the steps are spent on one number.
     Do: standardise the target by the training split, and undo it for metrics and predictions; or set the last bias to
@@ -42,7 +46,7 @@ def unscaled_target(batch: BatchFacts) -> Answer:
         return Unchecked("no loss of quantities is known by its function of torch")
     found = [(call, _excess(call)) for call in calls]
     call, excess = max(found, key=lambda pair: (pair[1] > FAR_WORSE, pair[0].target_std))
-    if excess <= FAR_WORSE and call.target_std <= HUGE:
+    if excess <= FAR_WORSE and math.hypot(call.target_mean, call.target_std) <= HUGE:
         return None
     starts = f"the error starts at {excess:.3g} times that of answering the mean" if excess > FAR_WORSE else ""
     return Hit(
@@ -61,6 +65,46 @@ def unscaled_target(batch: BatchFacts) -> Answer:
 def _excess(call: LossCall) -> float:
     is_far = abs(call.target_mean) > FAR * call.target_std > 0
     return call.value / call.target_std / call.target_std if call.name == SQUARED and is_far else 0.0
+
+
+@rule(
+    "C311",
+    "a few targets decide a squared error",
+    section="labels",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.BATCH,
+)
+def deciding_targets(batch: BatchFacts, data: DataFacts) -> Answer:
+    """A squared error of torch, and a tensor of one number a sample of which a hundredth of the samples makes half of
+    the squares around the median, at more than 20 times the median distance from it.
+
+    Quantities that are spread over powers of ten are like that by nature: their logarithm is the target then.
+
+    Costs: the largest errors decide the updates, and the rest of the samples is learned last, if at all.
+    Do: look at these samples; Huber's loss with a delta of about 1.35 median distances, or a logarithm.
+    Follows from: N901, D107.
+    """
+    if not any(call.name == SQUARED for call in batch.loss_calls):
+        return Unchecked("no squared error is known by its function of torch")
+    found = [one for one in data.train.tensors if one.tail is not None]
+    if not found:
+        return Unchecked("no tensor has one number a sample, for a hundred samples and more")
+    worst = max(found, key=lambda one: one.tail.share if one.tail else 0.0)
+    tail = worst.tail
+    if tail is None or tail.share < FEW_DECIDE or tail.distance < FAR_OFF:
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"one in a hundred values of {worst.name} makes {tail.share:.0%} of the squares around the median",
+        where=f"train, {worst.shape[0]:,} samples; they lie {tail.distance:.3g} median distances off, the farthest at "
+        f"{tail.farthest:.4g}",
+        why="a squared error is decided by them, whatever the others say",
+        fix=Fix("look at these samples; then Huber's loss, or the logarithm of the target"),
+        figures={"share": tail.share, "distance": tail.distance, "farthest": tail.farthest},
+        because=("N901", "D107"),
+    )
 
 
 @rule(

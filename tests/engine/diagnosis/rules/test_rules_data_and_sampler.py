@@ -106,6 +106,9 @@ def test_batches_that_are_the_same_in_every_epoch_are_reported() -> None:
     findings = found(examine(ToyTask(sampler=lambda epoch: order)))
     assert list(findings) == ["D102"]
     assert "same batches in the same order" in findings["D102"].summary
+    assert findings["D102"].severity == Severity.INFO, "they are well mixed"
+    few = found(examine(ToyTask(sampler=lambda epoch: order[:5] * 5)))["D102"]
+    assert few.severity == Severity.WARNING
 
 
 def test_a_whole_epoch_in_one_batch_is_no_repetition() -> None:
@@ -231,6 +234,9 @@ def test_a_short_plan_is_worth_knowing_and_one_that_can_teach_nothing_a_warning(
     assert found(examine(ToyTask(config(epochs=1, batch_size=50))))["D112"].severity == Severity.WARNING
     assert found(examine(ToyTask(config(max_steps=10))))["D112"].severity == Severity.INFO
     assert "D112" not in found(examine(ToyTask(config(epochs=8))))
+    hardly = found(examine(ToyTask(config(accumulation=12))))["D112"]
+    assert hardly.severity == Severity.WARNING and hardly.fix.set == {"train.accumulation": 1}
+    assert "D112" not in found(examine(ToyTask(config(accumulation=2))))
 
 
 def test_short_epochs_are_worth_knowing_where_the_run_is_long() -> None:

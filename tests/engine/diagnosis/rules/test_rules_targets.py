@@ -35,7 +35,8 @@ def found(report: Report, code: str) -> Finding | None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda y: 3000 + 500 * y, lambda y: 40 + y, lambda y: 1000 * y, lambda y: y / 1e3 + 2]
+    "change",
+    [lambda y: 3000 + 500 * y, lambda y: 40 + y, lambda y: 1000 * y, lambda y: y / 1e3 + 2, lambda y: 500 + 92 * y],
 )
 def test_targets_of_another_size_are_found(change: Callable[[Tensor], Tensor]) -> None:
     finding = found(examine(change), "L205")
@@ -69,6 +70,27 @@ def test_an_activation_that_cannot_give_the_targets_is_found(last: nn.Module, lo
 )
 def test_an_activation_that_suits_the_targets_is_healthy(last: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
     assert found(examine(change, last), "L208") is None
+
+
+def with_outliers(y: Tensor) -> Tensor:
+    y = y.clone()
+    y[[5, 77, 140]] = y.std() * torch.tensor([60.0, -45.0, 80.0])
+    return y
+
+
+def test_a_few_targets_that_decide_a_squared_error_are_found() -> None:
+    finding = found(examine(with_outliers), "C311")
+    assert finding is not None and finding.severity is Severity.WARNING
+    assert float(finding.figures["share"]) > 0.75
+    assert found(examine(with_outliers, loss=F.huber_loss), "C311") is None, "which does not square them"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda y: y, lambda y: y.sign() * y.square(), lambda y: y.exp(), lambda y: (y * 3).round()]
+)
+def test_targets_of_long_tails_are_healthy(change: Callable[[Tensor], Tensor]) -> None:
+    report = examine(change)
+    assert found(report, "C311") is None
 
 
 def weighted(weight: list[float], shares: list[float]) -> Finding | None:
