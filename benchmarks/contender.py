@@ -31,7 +31,7 @@ class Entry:
     threads: int | None = None
     environ: tuple[tuple[str, str], ...] = ()
     clock: Callable[[], float] = time.perf_counter
-    """What its seconds are of; `time.process_time` counts all its threads and nobody else's."""
+    """What its seconds are of; `time.thread_time` counts the thread that trains and nobody else."""
 
 
 class Contender:

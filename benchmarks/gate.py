@@ -20,7 +20,7 @@ class Gate:
 
     Args:
         connection: to whoever measures.
-        clock: seconds, of the wall or of the process.
+        clock: seconds, of the wall or of a processor.
 
     Attributes:
         settle: called at the end of each slice, within its time: waits for what the loop left to other threads.

@@ -2,8 +2,8 @@
 
 Usage: python -m benchmarks.watched [--quick] [--threads N] [--processor-time] [--only mlp|conv]
 
-With `--processor-time` it is that of the process, all its threads, which neighbours on a busy machine change least;
-what a tool leaves to a process of its own (W&B) is then not counted.
+With `--processor-time` it is that of the thread that trains, which neighbours on a busy machine change least;
+what a tool leaves to threads or processes of its own is then not counted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _measure(kind: str, options: Options, root: Path, *, is_processor: bool) -> 
     here = [(key, label, run) for key, label, run in RIVALS if importlib.util.find_spec(key) is not None]
     missing = [f"{label}: not installed" for key, label, _ in RIVALS if importlib.util.find_spec(key) is None]
     others = [Entry(key, label, run, (kind, root / key), environ=QUIET) for key, label, run in here]
-    clock = time.process_time if is_processor else time.perf_counter
+    clock = time.thread_time if is_processor else time.perf_counter
     entries, others = (
         [replace(one, threads=options.threads, clock=clock) for one in part] for part in (entries, others)
     )
@@ -81,7 +81,7 @@ def _measure(kind: str, options: Options, root: Path, *, is_processor: bool) -> 
 def _from_command_line() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
-    parser.add_argument("--processor-time", action="store_true", help="seconds of the process, not of a clock")
+    parser.add_argument("--processor-time", action="store_true", help="of the thread that trains, not of a clock")
     parser.add_argument("--only", choices=tuple(SLICE_S), action="append", help="leave out the other network")
     arguments = vars(parser.parse_args())
     is_processor, kinds = arguments.pop("processor_time"), arguments.pop("only") or tuple(SLICE_S)
