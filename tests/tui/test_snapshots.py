@@ -120,6 +120,8 @@ def same_health(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def judged(pilot: Pilot[None]) -> None:
     """Show one judgement, the same in all pictures, without what pops up for a while."""
+    # The header knows the step before anything is read: what happened must stand in the log before what is found.
+    await until(pilot, lambda: len(list(cockpit(pilot).log_panel.entries)) > 3)
     cockpit(pilot).post_message(HealthChanged(HEALTH))
     await until(pilot, lambda: session_of(pilot).health is not None)
     pilot.app.clear_notifications()
