@@ -52,7 +52,7 @@ def draw(
     letters = line_letters(content) if plain_ink else [""] * len(content.lines)
     letters = [letter for letter, line in zip(letters, content.lines, strict=True) if line.drawn]
     content = replace(content, lines=tuple(line for line in content.lines if line.drawn))
-    start, stop = content.span()
+    start, stop = content.span() if content.has_anything else (0.0, 0.0)
     if not stop > start or width < 4 or height < 2:
         return _message(content.empty, width, height)
     plan = strip_plan(len(content.strips), height)

@@ -124,6 +124,12 @@ class Content:
     empty: str = "no step yet"
     strips: tuple[Strip, ...] = ()
 
+    @property
+    def has_anything(self) -> bool:
+        """Whether there is a sample to draw, wherever it lies: an axis alone says nothing."""
+        lines = [*self.lines, *(line for strip in self.strips for line in strip.lines)]
+        return any(line.series.extent[1] > line.series.extent[0] for line in lines)
+
     def span(self) -> tuple[float, float]:
         """What is shown of the x axis, in its own unit; both ends equal when there is nothing."""
         asked = self.window or self.x_range

@@ -34,8 +34,8 @@ def shared_rows(demands: Sequence[Demand], height: int) -> list[int]:
 
     As many as fit with their least share the height: first those that have no use for more get what they want, then
     the others what they want, by their weights, then they share the rest; where there are none it stays empty, but a
-    panel alone has all. The panels that do not fit follow below,
-    where one scrolls to.
+    panel alone has all. The panels that do not fit follow below, where one scrolls to, none higher than what is seen
+    at once.
     """
     first = num_fitting(demands, height)
     page, below = demands[:first], demands[first:]
@@ -52,7 +52,7 @@ def shared_rows(demands: Sequence[Demand], height: int) -> list[int]:
     if spare > 0 and any(weights):
         ends = [sum(weights[: k + 1]) * spare // sum(weights) for k in range(len(weights))]
         rows = [have + end - start for have, start, end in zip(rows, [0, *ends], ends, strict=False)]
-    return [*rows, *(demand.comfortable for demand in below)]
+    return [*rows, *(max(demand.least, min(demand.comfortable, height)) for demand in below)]
 
 
 def _poorest(demands: Sequence[Demand], rows: Sequence[int]) -> int | None:

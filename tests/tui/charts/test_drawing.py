@@ -206,3 +206,10 @@ def test_without_colours_each_line_ends_in_its_letter():
 def test_a_frame_far_zoomed_in_keeps_columns_within_reach():
     frame = Frame(4, 50, 10.0, 10.001)
     assert frame.column_of(1e12) == 50 and frame.column_of(-1e12) == -1
+
+
+def test_where_nothing_was_measured_words_stand_and_no_empty_axis():
+    nothing = Line("f1", Points(np.array([]), np.array([])), 0)
+    for content in (Content(x_range=(0, 200), empty="no validation yet"), Content((nothing,), x_range=(0, 200))):
+        text = "\n".join(draw(content, 40, 8).lines())
+        assert content.empty in text and "200" not in text

@@ -39,7 +39,10 @@ def health(scope: Scope = SEEN, **more: Any) -> Health:
 
 def test_well_is_only_what_enough_was_looked_at_of():
     seen = health_verdict(health())
-    assert (seen.severity, seen.text) == (Severity.OK, "nothing wrong in what was looked at: course, validation")
+    assert (seen.severity, seen.text) == (
+        Severity.OK,
+        "nothing wrong in what was looked at: course, validation; not looked at: rate",
+    )
     blind = health_verdict(health(BLIND))
     assert (blind.severity, blind.text) == (Severity.NOTE, "not enough to judge: course, too few steps yet")
 
@@ -88,7 +91,7 @@ async def test_a_course_that_is_bad_is_found_while_the_run_goes_on(new_run: NewR
         await until(pilot, lambda: session_of(pilot).health is not None)
         found = session_of(pilot).health
         assert found is not None and code in {finding.code for finding in found.findings}, found
-        await shows(pilot, f"deal with {found.findings[0].name} first")
+        await shows(pilot, f"{found.findings[0].name}: ")
         assert "✓ ok" not in screen_text(pilot)
 
 

@@ -117,7 +117,7 @@ def test_a_process_that_ends_before_it_wrote_anything_did_not_start(empty_run: R
 def test_the_worst_finding_is_the_verdict(live_run: SyntheticRun):
     live_run.events.append(EventKind.FINDING, 90, code="LOSS_FLAT", severity="error", title="the loss does not move")
     live_run.events.append(EventKind.FINDING, 95, code="LR_LOW", severity="warning", title="slow")
-    assert verdict(seen(live_run)).text == "LOSS_FLAT: the loss does not move"
+    assert verdict(seen(live_run)).text == "the loss does not move (LOSS_FLAT)"
 
 
 def test_what_a_resume_took_back_is_gone(live_run: SyntheticRun):

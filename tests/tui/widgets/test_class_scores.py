@@ -63,7 +63,7 @@ async def test_a_large_panel_draws_them_over_time(scored_run: SyntheticRun):
         panel = await seen(pilot)
         await pilot.press("m")
         await until(pilot, lambda: panel.size.height > 15 and "sad 0.7  neutral 0" in panel.render().plain)
-        await shows(pilot, "150 step")
+        await shows(pilot, "200 step")
 
 
 async def test_in_plain_characters_bar_and_tick_are_still_there(
@@ -75,7 +75,7 @@ async def test_in_plain_characters_bar_and_tick_are_still_there(
         panel = await seen(pilot)
         await until_in_view(pilot, panel, lambda: "# newest  | best" in screen_text(pilot))
         await pilot.press("m")
-        await until(pilot, lambda: "150 step" in screen_text(pilot))
+        await until(pilot, lambda: "200 step" in screen_text(pilot))
         row = next(row for row in panel.render().plain.splitlines() if row.startswith("happy"))
         assert "###" in row and "|" in row
         assert all(ord(sign) < 128 for sign in panel.render().plain)

@@ -111,7 +111,7 @@ async def test_a_large_panel_draws_the_history_with_an_axis_and_the_refit(qualit
     async with CockpitApp(quality_run.paths).run_test(size=MEDIUM) as pilot:
         panel = await seen(pilot)
         await pilot.press("m")
-        await until(pilot, lambda: panel.size.height > 20 and "≈" in screen_text(pilot))
+        await until(pilot, lambda: panel.size.height > 15 and "≈" in screen_text(pilot))
         assert "ln 8" in screen_text(pilot) and "one-hot" in screen_text(pilot)
 
 
