@@ -15,7 +15,7 @@ import torch
 
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.placement import made_on
-from trainctl.engine.diagnosis.catalogue import SECTIONS, all_rules
+from trainctl.engine.diagnosis.catalogue import SECTIONS, Cost, all_rules
 from trainctl.engine.diagnosis.facts.data import OverlapFacts, SamplerFacts
 from trainctl.engine.diagnosis.facts.evidence import EnvironmentFacts, Evidence
 from trainctl.engine.diagnosis.facts.gates import NO_GATES
@@ -46,6 +46,8 @@ from trainctl.engine.training.device import choose_device, describe_device
 
 BUDGET_S = 30.0
 NO_RECORDS = "nothing has been trained yet"
+OF_THE_NETWORK = frozenset({"batch", "trial", "attempt", "relation", "metric"})
+"""Parts that need it, or learn from the data."""
 
 Tell = Callable[[Evidence, str], None]
 """Told the evidence so far, and the part on which work begins; the empty text: all is there."""
@@ -139,9 +141,14 @@ def _ask_attempt(task: Task, splits: Splits, device: torch.device, probes: _Prob
 
 
 def parts_of(sections: Collection[str]) -> set[str]:
-    """Parts of the evidence that the rules of these sections need or welcome."""
+    """Parts of the evidence that the rules of these sections need or welcome.
+
+    A rule that costs a look at the data is glad of what the network shows where it is asked anyway, and not for it.
+    """
     rules = [rule for rule in all_rules().values() if rule.section in sections]
-    return {part for rule in rules for part in (*rule.needs, *rule.welcomes)}
+    needed = {part for rule in rules for part in rule.needs}
+    cheap = {part for rule in rules if rule.cost is Cost.DATA for part in rule.welcomes if part not in OF_THE_NETWORK}
+    return needed | cheap | {part for rule in rules if rule.cost is not Cost.DATA for part in rule.welcomes}
 
 
 class _Probes:

@@ -119,7 +119,7 @@ def _is_mixed(sampler: SamplerFacts) -> bool:
     section="sampler",
     severity=Severity.INFO,
     precedence=Precedence.SAMPLER,
-    cost=Cost.DATA,
+    cost=Cost.BATCH,
 )
 def degenerate_last_batch(sampler: SamplerFacts, batch: BatchFacts | None = None) -> Answer:
     """A last batch of one sample on which the network fails (error), or of less than B/8 samples.
