@@ -37,7 +37,8 @@ def conv_network() -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, NUM_CLASSES))
 
 
-def _data(kind: str) -> DataLoader[tuple[Tensor, ...]]:
+def data(kind: str) -> DataLoader[tuple[Tensor, ...]]:
+    """Shuffled batches for a network."""
     if kind == "mlp":
         return DataLoader(TensorDataset(*blobs()), batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
     generator = torch.Generator().manual_seed(0)
@@ -46,13 +47,14 @@ def _data(kind: str) -> DataLoader[tuple[Tensor, ...]]:
     return DataLoader(TensorDataset(x_NCHW, y_N), batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
 
 
-def _made(kind: str) -> tuple[nn.Sequential, torch.optim.AdamW]:
+def made(kind: str) -> tuple[nn.Sequential, torch.optim.AdamW]:
+    """The network and its optimiser."""
     model = network() if kind == "mlp" else conv_network()
     return model, torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
 
 
 def _batches(gate: Gate, kind: str) -> Iterator[tuple[Tensor, Tensor]]:
-    loader = _data(kind)
+    loader = data(kind)
     for _ in count():
         for x, y in loader:
             gate.pass_through()
@@ -61,7 +63,7 @@ def _batches(gate: Gate, kind: str) -> Iterator[tuple[Tensor, Tensor]]:
 
 def plain(gate: Gate, kind: str) -> None:
     """Nothing measured or recorded."""
-    model, optimizer = _made(kind)
+    model, optimizer = made(kind)
     for x, y in _batches(gate, kind):
         nn.functional.cross_entropy(model(x), y).backward()
         optimizer.step()
@@ -70,7 +72,7 @@ def plain(gate: Gate, kind: str) -> None:
 
 def watched(gate: Gate, kind: str, root: Path) -> None:
     """`trainctl.watch(optimizer)` before the loop, and not a word within."""
-    model, optimizer = _made(kind)
+    model, optimizer = made(kind)
     watch = trainctl.watch(optimizer, runs_dir=root)
     gate.settle = watch.flush
     for x, y in _batches(gate, kind):
@@ -81,7 +83,7 @@ def watched(gate: Gate, kind: str, root: Path) -> None:
 
 def measured(gate: Gate, kind: str) -> None:
     """What a watch records, computed in the same way, and thrown away."""
-    model, optimizer = _made(kind)
+    model, optimizer = made(kind)
     meter = GradientMeter({name: list(child.parameters()) for name, child in model.named_children()}, model)
     row = torch.zeros(len(meter.params) + 1)
     for step, (x, y) in enumerate(_batches(gate, kind), 1):
@@ -102,7 +104,7 @@ def measured(gate: Gate, kind: str) -> None:
 
 def recording(gate: Gate, kind: str, record: Record) -> None:
     """The same quantities as numbers, given to a tool at every step, as its documentation says."""
-    model, optimizer = _made(kind)
+    model, optimizer = made(kind)
     groups = {name: list(child.parameters()) for name, child in model.named_children()}
     meter = GradientMeter(groups, model)
     for step, (x, y) in enumerate(_batches(gate, kind), 1):
