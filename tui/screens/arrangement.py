@@ -52,7 +52,8 @@ class Panels(Container):
         asked = [(panel.demand(panel.outer_size.width), panel.outer_size.width) for panel in shown]
         if asked != self._asked:
             self._asked = asked
-            self.refresh(layout=True)
+            for panel in shown[:1]:  # of a widget itself the arrangement is remembered, until a child of it asks
+                panel.refresh(layout=True)
 
 
 class _ByContent(Layout):
