@@ -29,7 +29,7 @@ Record = Callable[[int, Values], None]
 
 
 def conv_network() -> nn.Sequential:
-    """Three convolutions with BatchNorm, some fifteen milliseconds a step on one core."""
+    """Three convolutions with BatchNorm, some twenty milliseconds a step on one busy core."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
     for inputs, outputs in ((3, 8), (8, 16), (16, 32)):
