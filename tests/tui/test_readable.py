@@ -73,7 +73,8 @@ def contrast(a: Rgb, b: Rgb) -> float:
 
 
 def rgb_of(colour: Color | None) -> Rgb | None:
-    return None if colour is None or colour.triplet is None else (*colour.triplet,)
+    triplet = None if colour is None else colour.triplet
+    return None if triplet is None else (triplet.red, triplet.green, triplet.blue)
 
 
 def too_weak(pilot: Pilot[None]) -> list[str]:
