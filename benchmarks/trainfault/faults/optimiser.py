@@ -75,7 +75,7 @@ class Restarts(Change):
 @fault(
     "plateau-mode",
     "the plateau schedule takes a falling loss for no improvement",
-    cause="O606 O605",
+    cause="O606 O605 E1006",
     near="O602 O604",
     doses=(0.5, 0.3, 0.1),
 )

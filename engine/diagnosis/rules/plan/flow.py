@@ -41,7 +41,7 @@ def vanishing_gradient(trial: TrialFacts) -> Answer:
 
     Costs: the layers near the input stay as they were drawn.
     Do: ReLU or GELU for sigmoids, residual connections, norms, an initialisation for the activation (Kaiming).
-    Follows from: N901, D106, D108, C302, G706, G707, G708, O601.
+    Follows from: N901, D106, D108, C302, G706, G707, G708, G712, O601.
     """
     weights = trial.reached
     if len(weights) < 2 or not any(weight.gradient_most > 0 for weight in weights):
@@ -52,7 +52,7 @@ def vanishing_gradient(trial: TrialFacts) -> Answer:
     return _by_depth(weights)
 
 
-BECAUSE = ("N901", "D108", "D106", "C302", "O601", "G708", "G706", "G707")
+BECAUSE = ("N901", "D108", "D106", "C302", "O601", "G708", "G712", "G706", "G707")
 
 
 def _nothing(zero: Sequence[WeightFacts], count: int, trial: TrialFacts) -> Hit:
@@ -206,7 +206,7 @@ def one_answer(trial: TrialFacts) -> Answer:
 
     Costs: the network does not look at its input: it can learn the most frequent answer, and no more.
     Do: look for dead or saturated activations, weights at 0, a branch that drops the input.
-    Follows from: N901, G701, G704, G706, G707, G708, O601, D106, D108.
+    Follows from: N901, G701, G704, G706, G707, G708, G712, O601, D106, D108.
     """
     if not trial.num_steps:
         return Unchecked(trial.why_short or "no step was made")
@@ -220,5 +220,5 @@ def one_answer(trial: TrialFacts) -> Answer:
         why="nothing of the input comes through to the output: what is left to learn is the most frequent answer",
         fix=Fix("look for dead or saturated activations, weights at 0, a branch that drops the input"),
         figures={"steps": trial.num_steps},
-        because=("N901", "D108", "D106", "O601", "G701", "G708", "G706", "G707", "G704"),
+        because=("N901", "D108", "D106", "O601", "G701", "G708", "G712", "G706", "G707", "G704"),
     )

@@ -127,7 +127,7 @@ def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts) -> An
 
     Costs: nothing is learned in the time there is.
     Do: a larger rate (1e-3 for Adam and its like, 1e-2 for SGD), or trainctl lr-find; more steps.
-    Follows from: N901, G701, C310, O606, O609, O610, C302.
+    Follows from: N901, G701, G712, C310, O606, O609, O610, C302.
     """
     weights = trial.reached
     if trial.has_groups:
@@ -153,7 +153,7 @@ def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts) -> An
         why="by the gradient and the update of the first step, as if every step were as good as that",
         fix=Fix(f"a larger rate: {usual:g} is usual for {plan.optimizer}; or trainctl lr-find", fix),
         figures={"falls": falls, "moves": moves, "update_ratio": ratio, "steps": schedule.num_steps},
-        because=("N901", "G701", "C310", "O606", "O609", "O610", "C302"),
+        because=("N901", "G701", "G712", "C310", "O606", "O609", "O610", "C302"),
     )
 
 
