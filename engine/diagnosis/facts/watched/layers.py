@@ -104,5 +104,3 @@ class LayersFacts:
     modes: tuple[ModeFacts, ...]
     stays_in_evaluation: bool = False
     """Whether a training step leaves the network in evaluation mode."""
-    is_training_in_evaluation: bool = False
-    """Whether a step of a validation puts the network into training mode."""

@@ -47,25 +47,23 @@ class Observed:
 
     def layers(self) -> LayersFacts:
         """Facts about the layers; makes a step of a validation, and where an input is odd two more of the training."""
-        is_training = self._evaluate()
+        self._evaluate()
         return LayersFacts(
             entries=with_freedom(self.entries, self._bench, self._batch),
             rectifiers=self.rectifiers.facts(),
             modes=self.modes.facts(),
             stays_in_evaluation=self._stays_in_evaluation,
-            is_training_in_evaluation=is_training,
         )
 
-    def _evaluate(self) -> bool:
-        """Make a step as a validation does; whether the network is in training mode behind it."""
+    def _evaluate(self) -> None:
+        """Make a step as a validation does."""
         model, self.modes.is_evaluating = self._bench.model, True
         batch = {name: tensor[:MOST_IN_EVALUATION] for name, tensor in self._batch.items()}
         model.eval()
         try:
             with undisturbed(self._bench.task.config.seed), torch.no_grad(), Watch(model, [self.modes.looks]):
                 self._bench.step(batch)
-            return model.training
         except Exception:  # the task's code is the user's; what a validation comes to is another probe's business
-            return False
+            pass
         finally:
             model.train()
