@@ -42,6 +42,11 @@ class HealthPanel(FindingList, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: object = None
+        self._counts = ""
+
+    def on_resize(self) -> None:
+        """Another width has room for other words below."""
+        write_frame(self, self.heading, "", self._counts)
 
     def on_mount(self) -> None:
         """Show the heading, and that nothing is known yet."""
@@ -63,7 +68,8 @@ class HealthPanel(FindingList, can_focus=True):
         """Show this judgement; `fate`: what became of the run, where that is a reason to worry."""
         from trainctl.tui.words.health import health_verdict
 
-        write_frame(self, self.heading, "", counts_words(health))
+        self._counts = counts_words(health)
+        self.on_resize()
         verdict = health_verdict(health, fate)
         if (health.findings, verdict) == self._shown:
             return

@@ -63,7 +63,7 @@ class RowList(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     RowList { height: 1fr; background: $surface; scrollbar-size-vertical: 1; overflow-x: hidden; }
     RowList > .rows--cursor { background: $panel; }
-    RowList:focus > .rows--cursor { background: $primary 12%; text-style: bold; }
+    RowList:focus > .rows--cursor { background: $primary 8%; text-style: bold; }
     """
 
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:
