@@ -22,8 +22,10 @@ from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("steps", [3, 5, 8])
+@pytest.mark.parametrize(
+    ("accumulation", "steps"),
+    [(1, 5), (2, 3), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1, 3), (1, 8), (2, 5), (2, 8)))],
+)
 def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, schedule: str, accumulation: int, steps: int) -> None:
     train = {"epochs": 4, "batch_size": 16, "accumulation": accumulation}
     sections = {**OPTIONS, "schedule": SCHEDULES[schedule], "train": train}

@@ -196,6 +196,7 @@ async def test_a_run_without_a_configuration_has_no_data_to_look_at(live_run: Sy
         await until(pilot, lambda: any("configuration is not known yet" in text for text in toasts(pilot)))
 
 
+@pytest.mark.slow
 async def test_a_real_look_at_the_data_of_a_run(live_run: SyntheticRun):
     live_run.paths.config.write_text(
         resolve("eyes/balanced", overrides=["data.samples=200", "train.batch_size=16"]).to_yaml()

@@ -218,6 +218,7 @@ async def test_a_run_without_a_configuration_has_nothing_to_sweep(live_run: Synt
         await until(pilot, lambda: any("configuration is not known yet" in text for text in toasts(pilot)))
 
 
+@pytest.mark.slow
 async def test_a_real_sweep_of_a_run_s_own_configuration(live_run: SyntheticRun):
     small = ["data.samples=80", "data.image_size=[16,32]", "model.base_channels=4", "model.num_blocks=2",
              "train.batch_size=16", "runtime.device=cpu", "model.head=avg"]  # fmt: skip

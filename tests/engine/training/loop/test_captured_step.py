@@ -296,6 +296,7 @@ TASKS: dict[str, tuple[type[Task], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", TASKS)
 def test_the_built_in_tasks_can_be_captured(tmp_path: Path, tape: TapeRecording, preset: str) -> None:
     task_type, options = TASKS[preset]
