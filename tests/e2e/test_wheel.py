@@ -20,7 +20,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("engine", "tui", "presets")
-KINDS = {".py", ".yaml", ".tcss", ".html", ".typed", ".txt"}
+KINDS = {".py", ".yaml", ".tcss", ".css", ".html", ".typed", ".txt"}
+FRONT, ADAPTERS = "engine/front/", "engine/adapters/"
+"""What is installed as `trainctl` and `trainctl.adapters` themselves, and nowhere else."""
 
 TINY = [
     "data.samples=160",
@@ -81,7 +83,8 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_files_of_the_checkout(wheel: Path) -> None:
     files = files_of_the_checkout()
-    expected = [path.as_posix() for path in files if path.parts[0] in FOLDERS and path.suffix in KINDS]
+    paths = [path.as_posix() for path in files if path.parts[0] in FOLDERS and path.suffix in KINDS]
+    expected = [path.removeprefix(FRONT).replace(ADAPTERS, "adapters/") for path in paths]
     with ZipFile(wheel) as packed:
         names = [name.removeprefix("trainctl/") for name in packed.namelist() if name.startswith("trainctl/")]
     assert sorted(names) == sorted(expected)

@@ -108,6 +108,11 @@ def print_json(value: Any) -> None:
     _echo_document(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def print_document(text: str) -> None:
+    """Print a document as it is, which no terminal is to read."""
+    typer.echo(text, nl=False)
+
+
 def _echo_document(text: str) -> None:
     typer.echo(escaped_json(text), file=_documents[-1] if _documents else None)
 

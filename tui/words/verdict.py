@@ -170,7 +170,7 @@ def _spoken(view: RunView) -> Verdict | None:
 def finding_text(event: Event) -> str:
     """What was found, then its code."""
     title, code = event.data.get("title", ""), event.data.get("code")
-    return f"{title} ({code})" if code else str(title)
+    return f"{title} ({code})" if code else str(title or event.data.get("text", "a finding"))
 
 
 def missing_classes(view: RunView) -> list[str]:

@@ -18,7 +18,7 @@ from trainctl.engine.files import is_file, is_folder, is_there, open_regular
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Lang, RunsDir
 from trainctl.tui.cli.outcome import STANDARD_OUTPUT
-from trainctl.tui.cli.output import say
+from trainctl.tui.cli.output import print_document, say
 from trainctl.tui.words.language import chosen_language, speaking
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _is_report(path: Path) -> bool:
 
 def _write(target: str, document: str) -> None:
     if target == STANDARD_OUTPUT:
-        typer.echo(document, nl=False)
+        print_document(document)
         return
     from trainctl.engine.runs.atomic import write_atomic
 
