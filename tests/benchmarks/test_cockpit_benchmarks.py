@@ -101,6 +101,7 @@ def test_memory_of_a_program_that_keeps_nothing_is_flat(stand_in: None, monkeypa
     assert found["resident at 4000 live steps"] == pytest.approx(found["resident at the first paint"], rel=0.3)
 
 
+@pytest.mark.slow
 def test_slowdown_compares_windows_of_one_training(stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     @contextmanager
     def training(folder: Path, name: str) -> Generator[Path]:

@@ -113,7 +113,8 @@ def test_what_is_no_checkpoint_costs_no_step_of_the_training(
 @pytest.mark.parametrize(
     ("suffix", "number"),
     [
-        *itertools.product(["/steps.bin"], [errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EDQUOT, errno.EROFS]),
+        *itertools.product(["/steps.bin"], [errno.ENOSPC, errno.EIO]),
+        *(pytest.param("/steps.bin", k, marks=pytest.mark.slow) for k in (errno.ESTALE, errno.EDQUOT, errno.EROFS)),
         *((suffix, errno.EIO) for suffix in OPTIONAL if suffix != "/steps.bin"),
     ],
 )
@@ -134,7 +135,7 @@ def test_a_hiccup_costs_nothing_and_is_said(
     assert sum(f"{name} is written again" in text for text in said) == 1
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("number", [errno.EIO, pytest.param(errno.ESTALE, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", [".latest_model.pth", ".best_model.pth"])
 def test_a_checkpoint_that_fails_for_a_moment_is_tried_again(
     tmp_path: Path, disk: Disk, whole: RunPaths, suffix: str, number: int

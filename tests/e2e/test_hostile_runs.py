@@ -35,7 +35,7 @@ def within(seconds: int) -> Generator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("seed", range(CASES))
+@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(k, marks=pytest.mark.slow) for k in range(12, CASES))])
 def test_every_reader_answers_in_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path, seed: int) -> None:
     run, damage = hostile_run(tmp_path, seed)
     for words in (

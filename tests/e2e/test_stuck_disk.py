@@ -50,6 +50,7 @@ def test_a_run_whose_disk_is_stuck_goes_on_and_ends_with_a_checkpoint_when_asked
     assert np.all(np.diff(steps.astype(int)) > 0) and steps[-1] == saved + 5, "a gap, and nothing twice"
 
 
+@pytest.mark.slow
 def test_a_slow_disk_costs_no_step_and_no_record(tmp_path: Path, sittings: Sittings) -> None:
     options = ("train.epochs=20", "checkpoint.every_s=0", "checkpoint.epoch_every_s=1000")  # each waits for records
     words = argv(tmp_path / "runs", *options, task=trouble("SlowDisk"))

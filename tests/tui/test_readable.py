@@ -135,7 +135,10 @@ async def visit(pilot: Pilot[None], check: Callable[[Pilot[None]], list[str]]) -
     return wrong
 
 
-@pytest.mark.parametrize("theme", ["trainctl-dark", "trainctl-light", "trainctl-colour-blind", "trainctl-no-colour"])
+SLOW = [pytest.param(theme, marks=pytest.mark.slow) for theme in ("trainctl-colour-blind", "trainctl-no-colour")]
+
+
+@pytest.mark.parametrize("theme", ["trainctl-dark", "trainctl-light", *SLOW])
 async def test_all_text_of_every_screen_stands_out(busy_run: SyntheticRun, theme: str):
     Memory(theme=theme).save(memory_path())
     async with CockpitApp(busy_run.paths).run_test(size=(200, 60)) as pilot:
