@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sittings import Sittings
 from test_signals import FOREVER, argv, events, run_in, start, trainctl, trouble, until
 
