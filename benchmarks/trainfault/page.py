@@ -64,8 +64,9 @@ def _head(found: Collection, selection: Selection) -> Iterator[str]:
         f"touched, by more than {SPREAD:.0f} standard deviations of {len(HEALTHY_SEEDS)} healthy seeds and than the "
         "host's margin; or what is reported of it is as far from what it is. A trap whose result is that bad does not "
         "count as healthy. The truth of each fault, the codes that name its cause and those that lead to it, was "
-        "written before anybody looked at what the diagnosis says. Rules are repaired by what happens on the "
-        "calibrating hosts; the others are the result."
+        "written before anybody looked at what the diagnosis says; one was added since: E1006 to `plateau-mode`, when "
+        "that rule learned to read the mode of a plateau. Rules are repaired by what happens on the calibrating hosts; "
+        "the others are the result."
     )
     yield ""
     yield "- **detected**: a warning or error that names the cause or leads to it; **spoken**: any warning or error"
