@@ -51,7 +51,9 @@ def test_an_exception_is_a_failure_with_its_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_interrupt_is_no_failure(tmp_path: Path) -> None:
-    summary, paths = ended(tmp_path, "os.kill(os.getpid(), 2)\nimport time\ntime.sleep(60)", -signal.SIGINT)
+    # What a shell starts in the background ignores the interrupt, and its children do.
+    listening = "import signal, time\nsignal.signal(2, signal.default_int_handler)\n"
+    summary, paths = ended(tmp_path, f"{listening}os.kill(os.getpid(), 2)\ntime.sleep(60)", -signal.SIGINT)
     assert (summary["state"], summary["exit_reason"]) == ("stopped", "interrupted")
     assert len(records_of(paths)) == 5
 
