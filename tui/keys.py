@@ -11,13 +11,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from textual.keys import REPLACED_KEYS, Keys
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.user_folders import user_folder
 from trainctl.tui.actions import ACTIONS
+from trainctl.tui.own_file import entries_of
 
 RESERVED = {"escape", "enter", "tab", "shift+tab", "ctrl+p", "ctrl+c", *"123456789"}
 """Keys that dialogs, panels and the palette need."""
@@ -39,7 +39,9 @@ def load_keymap(path: Path, *, must_exist: bool) -> dict[str, str]:
     """
     if not must_exist and not path.exists():
         return {}
-    entries = _entries(path)
+    # A bare digit is a number to YAML, and `y` and `n` may be truth values to other readers of the file.
+    found = entries_of(path, "keys", "stop: ctrl+s", "name a file of keys")
+    entries = {name: str(key) for name, key in found.items()}
     names = [action.name for action in ACTIONS]
     keymap: dict[str, str] = {}
     for name, key in entries.items():
@@ -50,23 +52,6 @@ def load_keymap(path: Path, *, must_exist: bool) -> dict[str, str]:
         keymap[name] = _checked_key(path, name, key)
     _refuse_double(path, keymap)
     return keymap
-
-
-def _entries(path: Path) -> dict[str, str]:
-    import yaml
-
-    try:
-        data: object = yaml.safe_load(path.read_text())
-    except OSError as err:
-        raise UserError(f"cannot read {path}: {err.strerror}", "name a file of keys") from err
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        raise UserError(f"{path} is not YAML: {str(err).splitlines()[0]}", "write lines like `stop: ctrl+s`") from err
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is not a list of keys", "write lines like `stop: ctrl+s`")
-    # A bare digit is a number to YAML, and `y` and `n` may be truth values to other readers of the file.
-    return {str(name): str(key) for name, key in cast("dict[object, object]", data).items()}
 
 
 def _checked_key(path: Path, name: str, key: str) -> str:

@@ -15,10 +15,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.user_folders import user_folder
+from trainctl.tui.own_file import entries_of
 
 ON_END, ON_FINDING = "TRAINCTL_ON_END", "TRAINCTL_ON_FINDING"
 """In the environment: for trainings that a program starts. Empty: nobody is told, whatever the file says."""
@@ -105,7 +106,7 @@ def load_wishes(path: Path) -> Wishes:
     """
     if not path.exists():
         return Wishes()
-    entries = _entries(path)
+    entries: dict[str, Any] = entries_of(path, "alerts", "bell: true", "mend or remove it")
     for name, value in entries.items():
         if name not in (*_COMMANDS, *_SWITCHES):
             near = difflib.get_close_matches(name, (*_COMMANDS, *_SWITCHES), 1)
@@ -115,19 +116,3 @@ def load_wishes(path: Path) -> Wishes:
             kind = "a command or a URL" if name in _COMMANDS else "true or false"
             raise UserError(f"{path}: {name} is {value!r}", f"write {kind}")
     return Wishes(**entries)
-
-
-def _entries(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        data: object = yaml.safe_load(path.read_text())
-    except OSError as err:
-        raise UserError(f"cannot read {path}: {err.strerror}", "mend or remove it") from err
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        raise UserError(f"{path} is not YAML: {str(err).splitlines()[0]}", "write lines like `bell: true`") from err
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is not a list of alerts", "write lines like `bell: true`")
-    return {str(name): value for name, value in cast("dict[object, Any]", data).items()}

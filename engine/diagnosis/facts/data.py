@@ -199,7 +199,7 @@ class SamplerFacts:
     classes: tuple[str, ...] = ()
     """Names of the classes of `counts`."""
     drawn: float = 1.0
-    """Share of the training split that the first epoch draws."""
+    """Share of the training split that the first epoch draws; asked only where all epochs are the same."""
     mean_targets: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
     """Of each tensor with one number a sample: its mean over each batch of the first epoch, as `mean_places`."""
 

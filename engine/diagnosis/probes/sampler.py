@@ -37,16 +37,17 @@ def measure_sampler(task: Task, splits: Splits) -> SamplerFacts:
     counts = None
     if labels is not None and classes:
         counts = np.stack([_count(labels[indices], len(classes)) for indices in batches])
+    repeats = _repeats(sampler, epochs) if len(sampler) > 1 else None
     return SamplerFacts(
         source="sampler",
         sizes=tuple(len(indices) for indices in batches),
         counts=counts,
         batches_per_epoch=len(sampler),
         last_size=len(epochs[0][-1]) if len(epochs[0]) else None,
-        repeats=_repeats(sampler, epochs) if len(sampler) > 1 else None,
+        repeats=repeats,
         mean_places=_mean_places(labels, first[: len(sampler)]),
         classes=tuple(classes),
-        drawn=_drawn(epochs[0], len(splits.train)),
+        drawn=_drawn(epochs[0], len(splits.train)) if repeats else 1.0,
         mean_targets=_mean_targets(splits.train, first[: len(sampler)]),
     )
 
