@@ -30,7 +30,8 @@ from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.plain import fitted, printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
-from trainctl.tui.words.events import event_words
+from trainctl.tui.widgets.validation import monitored
+from trainctl.tui.words.events import event_words, validation_in_brief
 from trainctl.tui.words.styles import LOG
 
 MAX_LINES = 2000
@@ -47,6 +48,14 @@ FIGURES = (EventKind.START, EventKind.PLAN, EventKind.EPOCH, EventKind.VALIDATIO
 """Events that say many figures: they take one row each, as a table would, and no paragraph."""
 MIN_WIDTH = 20
 """Columns below which lines are cut off, not wrapped."""
+PARTED = re.compile(" {2,}")
+"""Between two parts of an event's words."""
+LEADING = {EventKind.EPOCH: 3}
+"""Parts up to the first figure, where it is not in the first part."""
+MORE = "  +99"
+"""What says at most how many parts are left out."""
+Parts = tuple[tuple[str, str], ...]
+"""Pieces of a line with their styles."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class _Line:
     entry: str | Event
 
     @cached_property
-    def parts(self) -> tuple[tuple[str, str], ...]:
+    def parts(self) -> Parts:
         """Pieces of text with their styles."""
         if isinstance(self.entry, str):
             return ((printable(self.entry.expandtabs()), ""),)
@@ -70,22 +79,39 @@ class _Line:
         return "".join(text for text, _ in self.parts)
 
     def num_rows(self, width: int) -> int:
+        if not isinstance(self.entry, str) and self.entry.kind in FIGURES:
+            return 1
         text = self.shown(width).plain
         return 1 if cell_len(text) <= width else len(Content(text).wrap(width))
 
-    def row(self, k: int, width: int) -> Content:
-        line = self.shown(width)
+    def row(self, k: int, width: int, metric: str | None) -> Content:
+        line = self.shown(width, metric)
         return line if line.cell_length <= width else line.wrap(width)[k]
 
-    def shown(self, width: int) -> Content:
-        """The whole line, without the time of day where there is little room; of figures those that fit one row."""
+    def shown(self, width: int, metric: str | None = None) -> Content:
+        """The whole line, without the time of day where there is little room; of figures those that fit one row.
+
+        Args:
+            width: columns there are.
+            metric: that decides which checkpoint is best: what is shown of a validation in any case.
+        """
         parts = self.parts
         if not isinstance(self.entry, str) and width < CLOCK_WIDTH:
             parts = parts[1:]
-        if not isinstance(self.entry, str) and self.entry.kind in FIGURES:
-            *before, (words, style) = parts
-            parts = (*before, (fitted(words, max(width - sum(cell_len(text) for text, _ in before), 1)), style))
+        if not isinstance(self.entry, str) and self.entry.kind in FIGURES and _columns(parts) > width:
+            parts = self._fitted(self.entry, width, metric)
         return Content("").join([Content.styled(text, style) if style else Content(text) for text, style in parts])
+
+    def _fitted(self, event: Event, width: int, metric: str | None) -> Parts:
+        """Figures that fit one row: the clock goes before any of them, the step before the last."""
+        _, step, (words, style) = self.parts
+        if event.kind is EventKind.VALIDATION:
+            words = f"{words[0]} {printable(validation_in_brief(event.data, metric))}"
+        room = width - cell_len(step[0])
+        first = "  ".join(PARTED.split(words)[: LEADING.get(event.kind, 1)])
+        if cell_len(first) + len(MORE) > room:
+            return ((fitted(words, width), style),)
+        return (step, (fitted(words, room), style))
 
 
 class LogPanel(ScrollView, can_focus=True):
@@ -110,6 +136,7 @@ class LogPanel(ScrollView, can_focus=True):
         self._rows: list[tuple[_Line, int]] = []
         """What is on each row: a line, and which row of it."""
         self._width = 0
+        self._metric: str | None = None
         self._follows = True
 
     @property
@@ -194,7 +221,11 @@ class LogPanel(ScrollView, can_focus=True):
         self._lay_out_again()
 
     def show(self, view: RunView, scene: Scene) -> None:
-        """Nothing: lines come by `add`."""
+        """Lines come by `add`; what matters most in a validation is the run's to say."""
+        metric = monitored(view)
+        if metric != self._metric:
+            self._metric = metric
+            self.refresh()
 
     def set_filter(self, text: str) -> None:
         """Show only entries in which the pattern is found; empty: all.
@@ -219,7 +250,8 @@ class LogPanel(ScrollView, can_focus=True):
         if at >= len(self._rows):
             return Strip.blank(width, style.rich_style)
         line, k = self._rows[at]
-        strips = Visual.to_strips(self, line.row(k, self._width).truncate(width), width, 1, style, pad=True)
+        row = line.row(k, self._width, self._metric).truncate(width)
+        strips = Visual.to_strips(self, row, width, 1, style, pad=True)
         return strips[0] if strips else Strip.blank(width, style.rich_style)
 
     def _lay_out_again(self) -> None:
@@ -246,6 +278,10 @@ class LogPanel(ScrollView, can_focus=True):
         del self._rows[:num_rows]
         if num_rows and not self._follows:
             self.scroll_to(y=self.scroll_y - num_rows, animate=False, immediate=True)
+
+
+def _columns(parts: Parts) -> int:
+    return sum(cell_len(text) for text, _ in parts)
 
 
 class _Echoes:

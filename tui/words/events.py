@@ -126,6 +126,19 @@ def _validation(data: Mapping[str, Any]) -> str:
     return "  ".join([*parts, *(["(best so far)"] if data.get("best") else [])])
 
 
+def validation_in_brief(data: Mapping[str, Any], metric: str | None) -> str:
+    """A validation for where there is little room: `metric`, which decides, in the first part, as it is cut last."""
+    raw, ema = _mapping(data.get("raw")), _mapping(data.get("ema"))
+    first = next((name for name in (metric or "", *raw, *ema) if name in raw or name in ema), "")
+    parts = [f"val {figures({first: raw[first]})}" if first in raw else "val"]
+    parts += [f"ema {number(ema[first]) if first in raw else figures({first: ema[first]})}"] if first in ema else []
+    parts += [f"after {data['after']}"] if data.get("after") else []
+    parts += [f"epoch {data.get('epoch')}"] if data.get("epoch") != 0 else []
+    rest, of_ema = ({name: value for name, value in of.items() if name != first} for of in (raw, ema))
+    parts += [figures(rest)] if rest else []
+    return "  ".join([*parts, *([f"ema: {figures(of_ema)}"] if of_ema else [])])
+
+
 def _refit(data: Mapping[str, Any]) -> str:
     """What was fitted anew, and how many samples kept their component."""
     text = f"refit ({data.get('mode', '')})"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
+from pilots import cockpit, screen_text, shows, until_in_view
+from rich.cells import cell_len
+from synthetic_run import SyntheticRun
 from textual.app import App, ComposeResult
 
 from trainctl.engine.runs.events import Event, EventKind
+from trainctl.tui.app import CockpitApp
 from trainctl.tui.widgets import log
 from trainctl.tui.widgets.log import LogPanel
+from trainctl.tui.words.events import number, validation_in_brief
 
 SIZE = (40, 10)
 ROWS = SIZE[1] - 2
@@ -190,3 +197,32 @@ def test_many_lines_beside_many_events_cost_little():
     assert not any(echoes.of(line) for line in lines)
     assert time.perf_counter() - began < 1.0
     assert [event.step for _, event in echoes.of("! note number 7 of the run")] == [7]
+
+
+VALIDATED = {"raw": {"loss": 0.4, "accuracy": 0.9, "f1": 0.8812}, "ema": {"loss": 0.3, "f1": 0.89}, "best": True}
+
+
+@pytest.mark.parametrize("width", [24, 30, 42, 50, 62, 78, 100, 118])
+def test_the_monitored_metric_is_cut_last(width: int):
+    event = Event(EventKind.VALIDATION, 123456, 0.0, {"epoch": 3, **VALIDATED})
+    shown = log._Line(event).shown(width, "f1").plain
+    assert "f1 0.8812" in shown and cell_len(shown) <= width
+    is_whole = all(words in shown for words in ("loss 0.4", "accuracy 0.9", "loss 0.3", "0.89", "epoch 3"))
+    assert is_whole or re.search(r"  \+\d$", shown), shown
+
+
+@pytest.mark.parametrize("metric", [None, "f1", "not measured"])
+@pytest.mark.parametrize(("raw", "ema"), [({}, {}), ({"loss": 1.0}, {}), ({}, {"f1": 0.5}), ({"f1": None}, {"f1": 1})])
+def test_a_validation_in_brief_leaves_nothing_out(metric: str | None, raw: dict[str, float], ema: dict[str, float]):
+    words = validation_in_brief({"epoch": 2, "after": "refit", "raw": raw, "ema": ema}, metric)
+    assert words.startswith("val") and "epoch 2" in words and "after refit" in words
+    assert all(words.count(f"{name} ") == 1 for name in raw) and all(number(value) in words for value in ema.values())
+
+
+async def test_a_narrow_log_says_first_what_decides(runs_dir: Path):
+    run = SyntheticRun(runs_dir).begin()
+    run.train(50)
+    run.validate(1, 0.5, 0.8, accuracy=0.9, precision=0.7, recall=0.6, auroc=0.95)
+    async with CockpitApp(run.paths).run_test(size=(80, 24)) as pilot:
+        await shows(pilot, "step 50/")
+        await until_in_view(pilot, cockpit(pilot).log_panel, lambda: "✓ val f1 0.8" in screen_text(pilot))
