@@ -17,7 +17,7 @@ from trainctl.tui.cli.live.region import LiveRegion, terminal_width
 from trainctl.tui.cli.output import say
 from trainctl.tui.plain import cut
 from trainctl.tui.processes.trainings import Outcome, UnderWay
-from trainctl.tui.words.language import said
+from trainctl.tui.spoken import said
 
 REDRAW_S = 0.5
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from trainctl.tui.plain import printable
-from trainctl.tui.words.language import said
+from trainctl.tui.spoken import said
 
 VOID = frozenset({"meta", "img", "br", "hr"})
 

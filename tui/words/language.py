@@ -1,6 +1,6 @@
 """The language in which a command answers: what `--lang` or the environment says, for as long as the command runs.
 
-Whatever a command prints passes through here (`tui.cli.output`); in English nothing happens. Knows no message.
+What it says passes through `tui.spoken` where it is printed or drawn. Knows no message.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, cast
 
 from trainctl.engine.errors import UserError
+from trainctl.tui.spoken import ENGLISH, Voice, said, spoken, spoken_by
 
-ENGLISH = "en"
 VARIABLE = "TRAINCTL_LANG"
 SAID = frozenset(
     {"name", "summary", "where", "why", "ruled_out", "text", "test", "costs", "do", "needs", "welcomes"}
@@ -22,7 +21,6 @@ SAID = frozenset(
 """Keys of a JSON document whose values are words for people; all others are for programs, and stay."""
 UNSAID = frozenset({"set", "changes"})
 """Keys below which nothing is said."""
-_language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def chosen_language(option: str | None) -> str:
@@ -49,35 +47,19 @@ def speaking(option: str | None) -> Generator[None]:
     Raises:
         UserError: there is no such language, or what was raised meanwhile.
     """
-    before = _language.set(chosen_language(option))
-    try:
-        yield
-    except UserError as err:
-        raise UserError(said(err.message), said(err.hint)) from err
-    finally:
-        _language.reset(before)
+    with spoken_by(_voice(chosen_language(option))):
+        try:
+            yield
+        except UserError as err:
+            raise UserError(said(err.message), said(err.hint)) from err
 
 
-def said(text: str) -> str:
-    """A text in the language that is spoken."""
-    if _language.get() == ENGLISH:
-        return text
+def _voice(language: str) -> Voice:
+    if language == ENGLISH:
+        return Voice()
     from trainctl.engine.languages.phrasebook import phrasebook
 
-    return phrasebook(_language.get()).say(text)
-
-
-def said_in_columns(text: str) -> str:
-    """The same in as many columns, if the text was filled up with spaces and it fits."""
-    if _language.get() == ENGLISH:
-        return text
-    from trainctl.tui.plain import columns
-
-    core = text.rstrip(" ")
-    bare, gap = said(core), len(text) - len(core)
-    if gap < 2 and not text.startswith("  "):  # no column: full-width punctuation brings its own space along
-        return bare + " " * (gap if bare == core or bare[-1] not in "：，；" else 0)
-    return bare + " " * max(columns(text) - columns(bare), 1)
+    return Voice(language, phrasebook(language).say)
 
 
 def in_language(document: Mapping[str, Any], option: str | None) -> Mapping[str, Any]:
@@ -87,7 +69,7 @@ def in_language(document: Mapping[str, Any], option: str | None) -> Mapping[str,
     """
     if option is None:
         return document
-    return {"lang": _language.get(), **cast("dict[str, Any]", _said_below(document, is_said=False))}
+    return {"lang": spoken(), **cast("dict[str, Any]", _said_below(document, is_said=False))}
 
 
 def _said_below(value: Any, *, is_said: bool) -> Any:

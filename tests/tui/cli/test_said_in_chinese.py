@@ -10,7 +10,8 @@ import pytest
 from log_files import SAMPLE, as_csv, as_one_line_each, classifier_steps, contrastive_steps, regressor_epochs
 
 from trainctl.tui.cli.main import run_command_line
-from trainctl.tui.words.language import said, speaking
+from trainctl.tui.spoken import said
+from trainctl.tui.words.language import speaking
 
 SENTENCE = re.compile(r"(?<![\w./=-])[A-Za-z][a-z']+(?:,? [a-z][a-z']*){2,}")
 """Three plain words or more."""

@@ -11,7 +11,8 @@ import typer
 
 from trainctl.tui.cli.options import Json, Lang
 from trainctl.tui.cli.output import GAP, SCHEMA, Cell, print_json, print_meant
-from trainctl.tui.words.language import in_language, said, speaking
+from trainctl.tui.spoken import said
+from trainctl.tui.words.language import in_language, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,51 @@
+"""What is shown is said in the language that is spoken: every text of ours passes through here on its way to cells.
+
+In English, which the house speaks, nothing happens. Knows no message, no table and no option: whoever chooses the
+language hands in what speaks it (`tui.words.language`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+ENGLISH = "en"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A language.
+
+    Args:
+        language: its name.
+        say: a finished English message in it; names, figures and what is not known stay as they are.
+    """
+
+    language: str = ENGLISH
+    say: Callable[[str], str] = str
+
+
+_ENGLISH = Voice()
+_voice: ContextVar[Voice] = ContextVar("voice", default=_ENGLISH)
+
+
+@contextmanager
+def spoken_by(voice: Voice) -> Generator[None]:
+    """Within, this voice speaks; also in tasks and workers of an app that was begun within."""
+    before = _voice.set(voice)
+    try:
+        yield
+    finally:
+        _voice.reset(before)
+
+
+def spoken() -> str:
+    """The language that is spoken."""
+    return _voice.get().language
+
+
+def said(text: str) -> str:
+    """A text of ours in the language that is spoken. A name alone must not be handed in: it may be a word of ours."""
+    return _voice.get().say(text)
