@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -31,8 +30,6 @@ START_S = 4.0
 LEAST_S = 2.0
 PATIENCE = 3.0
 """How many times as long as the first training any other may take."""
-_OF_A_PROCESS = re.compile(r"^exit code \d+: (trainctl: error: )?")
-"""What a reason says of the process that it is of."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +194,7 @@ def _read_arm(code: str, outcome: Outcome) -> Arm:
     from trainctl.engine.runs.store import StepReader
     from trainctl.tui.cli.commands.compare import read_facts
 
-    reason = _OF_A_PROCESS.sub("", outcome.reason)
+    reason = outcome.bare_reason
     nothing = Arm(None, np.empty(0), is_finished=False, reason=reason)
     if outcome.run is None:
         return nothing

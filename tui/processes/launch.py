@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,10 +70,14 @@ class LaunchRequest:
         return [*TRAINER, "--run-dir", str(run.root), *options, *flags]
 
 
-def launch(request: LaunchRequest) -> tuple[RunPaths, Process]:
+def launch(request: LaunchRequest, prepare: Callable[[RunPaths], None] | None = None) -> tuple[RunPaths, Process]:
     """Make a run directory and start the training that fills it.
 
     The process has its own session, so that closing the terminal or leaving the cockpit does not end it.
+
+    Args:
+        request: what to start.
+        prepare: is called with the directory before the training starts.
 
     Raises:
         UserError: the directory cannot be made, or the process not started.
@@ -82,6 +86,8 @@ def launch(request: LaunchRequest) -> tuple[RunPaths, Process]:
         request.runs_dir, request.label or request.preset or request.task or ("fork" if request.fork else "run")
     )
     run = RunPaths(run.root.resolve())
+    if prepare is not None:
+        prepare(run)
     return run, _start(run, request.arguments(run), request.environ)
 
 

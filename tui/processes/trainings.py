@@ -6,6 +6,7 @@ again, it passes that on as well, and they end at once. Knows neither a preset n
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections import deque
@@ -30,6 +31,8 @@ PATIENCE_S = 1.0
 """Between two looks at a run that somebody else started."""
 MOST_CONSOLE = 1 << 22
 """Bytes of a console that are looked at for the reason of an end."""
+_OF_A_PROCESS = re.compile(r"^exit code \d+: (trainctl: error: )?")
+"""What a reason says of the process that it is of."""
 
 
 class Training(Protocol):
@@ -52,6 +55,11 @@ class Outcome:
     is_finished: bool
     reason: str = ""
     """Why it is not finished."""
+
+    @property
+    def bare_reason(self) -> str:
+        """The same without what it says of the process."""
+        return _OF_A_PROCESS.sub("", self.reason)
 
 
 @dataclass
@@ -101,7 +109,7 @@ def run_all(trainings: list[Training], jobs: int, watcher: Watcher) -> tuple[lis
         outcomes[number] = outcome
         watcher.ended(number, outcome)
 
-    with _asked() as asked:
+    with asked_to_end() as asked:
         passed_on = 0
         while under_way or (waiting and not asked):
             while waiting and not asked and len(under_way) < jobs:
@@ -129,8 +137,8 @@ def run_all(trainings: list[Training], jobs: int, watcher: Watcher) -> tuple[lis
 
 
 @contextmanager
-def _asked() -> Generator[list[int]]:
-    """The signals that arrive meanwhile."""
+def asked_to_end() -> Generator[list[int]]:
+    """The signals that arrive meanwhile; nothing else comes of them."""
     found: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
