@@ -48,6 +48,11 @@ class RunPaths:
         return self.root / "events.jsonl"
 
     @property
+    def hardware(self) -> Path:
+        """What machine and cards did and where the time went, a JSON line ten times a minute; may be missing."""
+        return self.root / "hardware.jsonl"
+
+    @property
     def status(self) -> Path:
         """State, step and heartbeat, replaced about once a second."""
         return self.root / "status.json"

@@ -75,6 +75,17 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def card_ids(device: torch.device) -> tuple[str, ...]:
+    """Identities (UUIDs) of the cards behind a device, by which others know them too; none: it is no NVIDIA card.
+
+    The number of a device says nothing of the machine: `CUDA_VISIBLE_DEVICES` counts anew.
+    """
+    if device.type != "cuda":
+        return ()
+    identity = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    return () if identity is None else (str(identity),)
+
+
 def describe_device(device: torch.device) -> str:
     """Name of the device for people."""
     if device.type == "cuda":

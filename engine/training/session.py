@@ -35,9 +35,10 @@ from trainctl.engine.runs.summary import Best, Judgement, Summary, read_summary
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.control import POLL_S, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.desk import desk_of
+from trainctl.engine.training.desk.meter import LOOK_S
 from trainctl.engine.training.desk.pulse import BEAT_S
 from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
-from trainctl.engine.training.device import describe_device
+from trainctl.engine.training.device import card_ids, describe_device
 from trainctl.engine.training.fork import Inheritance, Origin, inherit, network_difference, refuse_finished
 from trainctl.engine.training.loop.keeping import checkpoint_about
 from trainctl.engine.training.loop.orders import limit_reached
@@ -165,6 +166,8 @@ class _Sitting:
             self.order.on_open(self.paths)
         self.writer.clerk.every(POLL_S, self.desk.inbox.poll)
         self.writer.clerk.every(BEAT_S, self.desk.pulse.beat)
+        self.desk.meter.look_at(card_ids(self.assembly.device))
+        self.writer.clerk.every(LOOK_S, self.desk.meter.beat)
         self.writer.begin_posting()
         self.desk.scribe.start()
 

@@ -29,9 +29,10 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Best, Judgement, Summary
 from trainctl.engine.training.desk.control import POLL_S, Signals
 from trainctl.engine.training.desk.desk import Desk, desk_of
+from trainctl.engine.training.desk.meter import LOOK_S
 from trainctl.engine.training.desk.pulse import BEAT_S
 from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
-from trainctl.engine.training.device import describe_device
+from trainctl.engine.training.device import card_ids, describe_device
 from trainctl.engine.training.loop.epoch_sums import EpochSums
 from trainctl.engine.training.record.assemble import RowPlan
 from trainctl.engine.training.record.recorder import Recorder
@@ -71,12 +72,17 @@ class WatchedRun:
         self.desk.pulse.beat()
         self.writer.clerk.every(POLL_S, self.desk.inbox.poll)
         self.writer.clerk.every(BEAT_S, self.desk.pulse.beat)
+        self.desk.phases.names = ("step",)  # of a loop that is not ours no more is known, until its columns are
+        self.writer.clerk.every(LOOK_S, self.desk.meter.beat)
         self.writer.begin_posting()
         self.desk.scribe.start()
 
     def open(self, plan: RowPlan, device: torch.device, config: Mapping[str, Any], meta: Mapping[str, Any]) -> Recorder:
         """It is known what a record holds: write what is written once, and begin to record."""
         self.desk.pulse.describe(describe_device(device))
+        self.desk.meter.look_at(card_ids(device))
+        if "data_s" not in plan.layout.unmeasured:
+            self.desk.phases.names = ("data", "step")
         self.writer.begin(dump(config), 0, {"device": describe_device(device), "watched": True})
         about = {"preset": self.name, "task": "watch", "device": describe_device(device), **meta}
         self._watched = dict(meta.get("watched") or {})
@@ -103,6 +109,7 @@ class WatchedRun:
 
     def _hear(self, records: Records) -> None:
         self.desk.pulse.hear(records)
+        self.desk.phases.hear(records)
         self._epochs.hear(records)
         self._samples += int(records["batch_size"].sum())
 

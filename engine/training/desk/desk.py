@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.desk.control import Inbox, Signals
+from trainctl.engine.training.desk.meter import HardwareMeter
+from trainctl.engine.training.desk.phases import Phases
 from trainctl.engine.training.desk.pulse import Pulse
 from trainctl.engine.training.desk.run_writer import RunWriter, SilentWriter
 from trainctl.engine.training.desk.scribe import Scribe
@@ -23,6 +25,9 @@ class Desk:
     pulse: Pulse
     inbox: Inbox
     signals: Signals
+    phases: Phases
+    """Where the time goes."""
+    meter: HardwareMeter
     is_resumed: bool = False
     """Whether records of an earlier sitting are in the run directory."""
 
@@ -43,7 +48,9 @@ def desk_of(writer: RunWriter, preset: str, device: str, signals: Signals, *, is
         writer.event(EventKind.WARNING, pulse.step, text=text)
 
     inbox = Inbox(writer.paths, skip_existing=is_resumed, complain=complain)
-    return Desk(writer, Scribe(), pulse, inbox, signals, is_resumed)
+    phases = Phases()
+    meter = HardwareMeter(writer, pulse, phases)
+    return Desk(writer, Scribe(), pulse, inbox, signals, phases, meter, is_resumed)
 
 
 def silent_desk(paths: RunPaths, signals: Signals) -> Desk:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from trainctl.engine.files import is_folder
 from trainctl.engine.runs.atomic import DiskError, write_atomic
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.lines import append_lines
 from trainctl.engine.runs.meta import collect_meta, write_meta
 from trainctl.engine.runs.record import RecordLayout, Records, RecordSink
 from trainctl.engine.runs.samples import WorstSamples, write_samples
@@ -48,6 +50,8 @@ GONE_S = 60.0
 """How long a run whose folder is not there goes on without a checkpoint."""
 READ_BLOCK = 16_384
 """Records of before that are read at once."""
+MOST_SAMPLES = 100
+"""Samples of the hardware that wait for the disk: of ten minutes."""
 LAST_S = 5.0
 """How long the end of a run waits for the disk to take the last words."""
 
@@ -67,6 +71,7 @@ class RunWriter:
         self._meta: dict[str, Any] = {}
         self._gone_since = math.inf
         """When the folder was first missed, by the monotonic clock."""
+        self._samples: deque[str] = deque(maxlen=MOST_SAMPLES)
         self._delivery = threading.Event()
         self._delivery.set()
 
@@ -107,6 +112,16 @@ class RunWriter:
         """Where the run stands."""
         self._outbox.replace(self.paths.status.name, lambda: write_status(self.paths, status))
         self._post()
+
+    def hardware(self, line: str) -> None:
+        """A sample of hardware and time; called by the clerk. What the disk refuses waits, the newest of it."""
+        self._samples.append(line)
+        self._outbox.replace(self.paths.hardware.name, self._write_samples)
+        self._post()
+
+    def _write_samples(self) -> None:
+        append_lines(self.paths.hardware, list(self._samples))
+        self._samples.clear()
 
     def records(self, layout: RecordLayout, keep: int | None) -> RecordSink:
         """Where step records go; `keep`: on a resume, the step after which older ones are dropped."""
@@ -221,6 +236,9 @@ class SilentWriter(RunWriter):
         """Nothing."""
 
     def status(self, status: Status) -> None:
+        """Nothing."""
+
+    def hardware(self, line: str) -> None:
         """Nothing."""
 
     def begin_posting(self) -> None:

@@ -69,7 +69,8 @@ class Examination:
         signals = self._desk.signals
         self._desk.pulse.enter(RunState.VALIDATING)
         started, self.is_measuring = time.perf_counter(), True
-        results = None if signals.received is not None else signals.unless_interrupted(self._results)
+        with self._desk.phases.timing("validation"):
+            results = None if signals.received is not None else signals.unless_interrupted(self._results)
         self.is_measuring = False
         if results is None:
             self._desk.pulse.enter(before)

@@ -73,7 +73,8 @@ class Keeping:
     def flush(self) -> None:
         """Wait until every complete step has come from the device, and the alarm has been raised if it must."""
         if self._recorder is not None:
-            self._recorder.flush()
+            with self._desk.phases.timing("recorder"):
+                self._recorder.flush()
 
     def close(self) -> None:
         """Close the records; harmless when none were opened."""
@@ -103,7 +104,8 @@ class Keeping:
             about["weights"] = self._state.best.weights
         step = self._state.progress.step
         try:
-            with self.times.saving() if which == "latest" else contextlib.nullcontext():
+            saving = self.times.saving() if which == "latest" else contextlib.nullcontext()
+            with saving, self._desk.phases.timing("checkpoint"):
                 self._desk.writer.deliver(DELIVERY_S)
                 self._desk.writer.checkpoint(which, step, self._state.state_dict(), about)
         except DiskError as err:
@@ -182,6 +184,7 @@ class Keeping:
         """In the scribe's thread: pulse, weights, and the alarm for what is not finite."""
         self._epoch.hear(records)
         self._desk.pulse.hear(records)
+        self._desk.phases.hear(records)
         self._state.weighting.hear(records)
         if self.alarm is None and self._config.health.stop_on_nonfinite:
             bad = ~np.isfinite(records["loss"])

@@ -184,6 +184,7 @@ class Trainer:
                 indices=[indices.numpy() for indices in group],
             )
         )
+        self.desk.phases.add("recorder", time.perf_counter() - ended)
 
     def _fetch(self, batches: Iterator[Batch], count: int) -> list[Batch] | None:
         """The next batches; none where a signal came while samples were waited for, which may never come."""
