@@ -12,7 +12,7 @@ from trainctl.tui.charts.axis import Axis, Labelled, fit_axis, row_axis
 from trainctl.tui.charts.blocks import Envelope, Floats
 from trainctl.tui.charts.inks import CURSOR_INK, EMPTY_INK, HERE_INK, LABEL_INK, MARK_INK, NO_INK
 from trainctl.tui.charts.labels import Frame, value_labels, write, write_positions, write_rule_labels
-from trainctl.tui.charts.legend import line_letters
+from trainctl.tui.charts.legend import line_letters, mark_words
 from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, rasterise
 from trainctl.tui.charts.smoothing import smoothed
@@ -29,7 +29,7 @@ class Drawing(Raster):
 
     frame: Frame | None = None
     note: str = ""
-    """What of the content cannot be seen on this axis."""
+    """What the marks say, and what of the content cannot be seen on this axis."""
     wanted_gutter: int = 0
     """Columns that the value labels take, whatever there is of them."""
 
@@ -82,7 +82,8 @@ def draw(
         write(whole, row, 0, text[: gutter - 1].rjust(gutter - 1), LABEL_INK)
     write_strips(whole, content, plan, rows, frame, marks, glyphs)
     write_positions(whole, content, frame)
-    note = " · ".join(words for words in (_unseen(content, envelopes, axis), without_room(content, plan)) if words)
+    notes = (mark_words(content, frame), _unseen(content, envelopes, axis), without_room(content, plan))
+    note = " · ".join(words for words in notes if words)
     return replace(whole, note=note, wanted_gutter=_wanted_gutter(labels))
 
 

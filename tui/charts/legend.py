@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.labels import Frame
 from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.charts.positions import position_words
 from trainctl.tui.plain import printable
@@ -67,6 +68,20 @@ def fitting(found: list[Entry], room: int) -> tuple[list[Entry], int]:
     while kept > 0 and ends[kept] + (cell_len(f" +{len(found) - kept}") if kept < len(found) else 0) > room:
         kept -= 1
     return found[:kept], len(found) - kept
+
+
+def mark_words(content: Content, frame: Frame) -> str:
+    """What the marks say at the column that the user points at; where nobody points, the names of those in sight."""
+    shown = [mark for mark in content.marks if frame.line_at_step(mark.x) is not None]
+    if content.cursor is not None:
+        at = frame.line_at_step(content.cursor)
+        pointed = [mark for mark in shown if mark.words and frame.line_at_step(mark.x) == at]
+        return " · ".join(dict.fromkeys(f"{mark.letter} {mark.words}" for mark in pointed))
+    names: dict[str, dict[str, None]] = {}
+    for mark in shown:
+        if mark.name:
+            names.setdefault(mark.letter, {})[mark.name] = None
+    return " · ".join(f"{letter} {', '.join(found)}" for letter, found in names.items())
 
 
 def subtitle(content: Content, note: str) -> str:

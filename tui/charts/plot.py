@@ -76,12 +76,18 @@ class EventMark:
     """Something that happened at a position: a letter at the top, and a line below it unless it is minor.
 
     With a value `y` the letter stands at that value.
+
+    Args:
+        words: what it was, said where the user points at its column.
+        name: what stands for it in the border where nobody points: the code of a finding.
     """
 
     x: float
     letter: str
     line: bool = True
     y: float | None = None
+    words: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)

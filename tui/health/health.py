@@ -12,6 +12,7 @@ from typing import Any
 from trainctl.engine.diagnosis.finding import Confidence, Figures, Finding, Fix, NotChecked, Report, Scope
 from trainctl.engine.diagnosis.finding import Severity as Level
 from trainctl.engine.runs.events import Event, EventKind
+from trainctl.tui.run.view import Found
 from trainctl.tui.words.verdict import Severity
 
 SEVERITY = {Level.ERROR: Severity.ERROR, Level.WARNING: Severity.WARNING, Level.INFO: Severity.NOTE}
@@ -88,6 +89,12 @@ def finding_of(event: Event) -> Finding:
         figures=_figures(figures if isinstance(figures, dict) else data),
         ruled_out=(),
     )
+
+
+def found_at_steps(findings: Iterable[Finding]) -> tuple[Found, ...]:
+    """Those that name the step at which it was seen, for the charts."""
+    steps = ((finding, finding.figures.get("step")) for finding in findings)
+    return tuple(Found(step, finding.code, finding.name) for finding, step in steps if isinstance(step, int))
 
 
 def _figures(data: dict[str, Any]) -> Figures:

@@ -114,6 +114,16 @@ class Plan:
         return cls(Points(array[:, 0], array[:, 1]), *numbers)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a rule found at a step of the run."""
+
+    step: int
+    code: str
+    words: str
+    """Its name."""
+
+
 @dataclass
 class RunView:
     """The state behind every panel.
@@ -140,6 +150,8 @@ class RunView:
     exit_code: int | None = None
     problems: tuple[str, ...] = ()
     is_gone: bool = False
+    found: tuple[Found, ...] = ()
+    """Findings that name a step, of the newest judgement; of a replay also those it has not come to yet."""
     asked: dict[str, str] = field(default_factory=dict[str, str])
     """Commands sent and not acknowledged yet: id to words."""
     _log: EventLog = field(default_factory=EventLog)

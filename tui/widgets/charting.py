@@ -20,7 +20,7 @@ def scened(view: RunView, scene: Scene, lines: Sequence[Line], **more: Any) -> C
     if "x_range" not in more:
         more["x_range"] = planned(view, scene)
     if "marks" not in more:
-        more["marks"] = event_marks(view)
+        more["marks"] = event_marks(view, is_read=scene.cursor is not None)
     if "empty" not in more and view.last is not None:
         more["empty"] = "not recorded"
     return Content(

@@ -18,6 +18,7 @@ from trainctl.tui.run.view import WEIGHTS, RunView
 from trainctl.tui.widgets import class_scores
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
+from trainctl.tui.widgets.marks import finding_marks
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 
 BEST_LETTER = "★"
@@ -38,7 +39,6 @@ class ValidationPanel(Chart):
         if metric is None:
             self.show_content(scened(view, scene, [], empty=NO_RESULT))
             return
-        best = view.best
         floor = constants(view).get(metric)
         lines = [
             *overlay_lines(scene, lambda other: other.validation("raw", metric), smooth=False),
@@ -48,12 +48,19 @@ class ValidationPanel(Chart):
             view,
             scene,
             lines,
-            marks=(EventMark(float(best.step), BEST_LETTER, line=False, y=best.value),) if best else (),
+            marks=(*finding_marks(view), *best_mark(view)),
             rules=() if floor is None else ((floor, "constant"),),
             empty=NO_RESULT,
             strips=tuple(other_strips(view, scene, metric)),
         )
         self.show_content(content, note(view, floor))
+
+
+def best_mark(view: RunView) -> Iterator[EventMark]:
+    """The best result at its value."""
+    best = view.best
+    if best is not None:
+        yield EventMark(float(best.step), BEST_LETTER, line=False, y=best.value, words=f"best {short(best.value, 4)}")
 
 
 def monitored(view: RunView) -> str | None:

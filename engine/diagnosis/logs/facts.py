@@ -129,6 +129,12 @@ class LogFacts:
             return f"line {line}" + (f" ({told})" if told else "")
         return told or f"row {row + 1}"
 
+    def step_of(self, series: Series, index: int) -> Mapping[str, int]:
+        """The step of a value, as the figure by which charts mark a finding; empty where the log counts none."""
+        step = self.table.steps[series.rows[index]]
+        is_counted = self.table.step_unit == "step" and np.isfinite(step)
+        return {"step": int(step)} if is_counted else {}
+
 
 def read_facts(
     table: LogTable,

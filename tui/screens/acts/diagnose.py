@@ -31,7 +31,7 @@ class DiagnoseActions(CockpitBase):
     """Findings: shown when they appear, explained, fixed."""
 
     judges: ClassVar[bool] = True
-    """Whether the run is judged while it is looked at."""
+    """Whether judgements are shown as they come; otherwise the charts alone show what was found."""
     _monitor: Monitor | None = None
     _said: frozenset[str] = frozenset()
     """Codes of findings that were said."""
@@ -44,8 +44,7 @@ class DiagnoseActions(CockpitBase):
     def on_mount(self) -> None:
         """Begin to judge, once there is something to look at."""
         if not self.judges:
-            self.health_panel.show_words("– a recording is not judged; o goes back to the run")
-            return
+            self.health_panel.show_words("– of a recording findings are marked at their step; o goes back to the run")
         self._monitor = Monitor(self.session.paths, lambda health: self.post_message(HealthChanged(health)))
         self.call_after_refresh(self._monitor.start)
 
@@ -56,10 +55,18 @@ class DiagnoseActions(CockpitBase):
 
     def on_health_changed(self, message: HealthChanged) -> None:
         """Show a judgement; say what is new in it, once."""
+        from trainctl.tui.health.health import found_at_steps
+
         health, is_first = message.health, self.session.health is None
+        view, found = self.session.view, found_at_steps(message.health.findings)
+        if found != view.found:
+            view.found = found
+            self.redraw()
+        if not self.judges:
+            return
         self.session.health = health
         self.show_health()
-        spoken = {str(event.data.get("code")) for event in self.session.view.of_kind(EventKind.FINDING)}
+        spoken = {str(event.data.get("code")) for event in view.of_kind(EventKind.FINDING)}
         is_news = not (is_first and health.is_over)
         for finding in health.findings:
             if finding.code not in self._said:

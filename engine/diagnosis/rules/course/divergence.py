@@ -105,7 +105,7 @@ def _risen(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
         where=f"lowest at {log.where(series, index)}: {series.say(index)}; {len(values):,} values",
         why=f"medians of the first and the last tenth, a factor of {last / start:.3g}{_highest_rate(log)}",
         fix=_lower_rate(log, plan, int(series.rows[index])),
-        figures={"first": first, "last": last, "lowest": float(values.min())},
+        figures={"first": first, "last": last, "lowest": float(values.min()), **log.step_of(series, index)},
         because=("N901", "N902", "C313"),
     )
 
@@ -133,7 +133,7 @@ def _before_the_end(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hi
         where=f"{log.where(series, index)}; {index:,} finite values before it",
         why=f"{rise:.3g} times its level before: it diverged first{_highest_rate(log)}",
         fix=_lower_rate(log, plan, int(series.rows[index // 2])),
-        figures={"last": last, "rise": rise},
+        figures={"last": last, "rise": rise, **log.step_of(series, index)},
     )
 
 

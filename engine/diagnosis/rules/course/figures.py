@@ -90,7 +90,12 @@ def impossible_figures(log: LogFacts) -> Answer:
         where=f"{log.where(first.series, first.index)}: {first.count:,} of {len(first.series.values):,} values",
         why=first.formula + (more if len(claims) > 1 else ""),
         fix=Fix("check how that figure is computed, averaged and printed before believing any other of this log"),
-        figures={"value": float(first.series.values[first.index]), "values_outside": first.count, "kinds": len(claims)},
+        figures={
+            "value": float(first.series.values[first.index]),
+            "values_outside": first.count,
+            "kinds": len(claims),
+            **log.step_of(first.series, first.index),
+        },
     )
 
 
@@ -311,5 +316,9 @@ def wrong_sign(log: LogFacts) -> Answer:
         where=f"{log.where(first.series, first.index)}: {first.count:,} of {len(first.series.values):,} values",
         why=f"{first.series.meaning.term}: a sum of squares, absolute values or −ln of probabilities is never below 0",
         fix=Fix("look for a minus too many, and for targets outside [0, 1]"),
-        figures={"value": float(first.series.values[first.index]), "values_negative": first.count},
+        figures={
+            "value": float(first.series.values[first.index]),
+            "values_negative": first.count,
+            **log.step_of(first.series, first.index),
+        },
     )

@@ -174,7 +174,11 @@ def spent_rate(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
             "step the schedule by the epoch if it counts epochs; make its length that of the run",
             remedies.to_the_end(plan),
         ),
-        figures={"highest": float(highest.max()), "second_half": float(late.max())},
+        figures={
+            "highest": float(highest.max()),
+            "second_half": float(late.max()),
+            **log.step_of(series, index),
+        },
     )
 
 

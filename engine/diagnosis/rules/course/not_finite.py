@@ -89,6 +89,7 @@ def not_finite(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
             "values_nonfinite": count,
             "value_before": float(values[index - 1]) if index else "none",
             "case": case.word,
+            **log.step_of(first, index),
         },
         because=case.because,
         explains=not case.has_passed,

@@ -88,6 +88,7 @@ def overfitting(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
             "noise": turn.noise,
             "train_then": turn.then,
             "train_last": turn.now,
+            **log.step_of(val, turn.index),
         },
         because=("N901",),
     )
@@ -114,7 +115,7 @@ def _fallen_metric(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
             f"keep the weights of {log.where(series, index)}; more augmentation or weight decay, a smaller network",
             remedies.regularised(plan, max(len(series.values) // 10, SINCE_BEST)),
         ),
-        figures={"best": best, "last": last, "train_then": then, "train_last": now},
+        figures={"best": best, "last": last, "train_then": then, "train_last": now, **log.step_of(series, index)},
         because=("N901", "C301", "D103"),
     )
 

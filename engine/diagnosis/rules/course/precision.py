@@ -91,7 +91,7 @@ def _of_norm(log: LogFacts, norm: Series) -> Hit | None:
         + "or of sqrt(0), log(0), 0/0 on the way back"
         + _rate(log),
         fix=Fix(FIXED),
-        figures={"values": count, "newest": float(late[-1])},
+        figures={"values": count, "newest": float(late[-1]), **log.step_of(norm, index)},
         because=("N901",) if is_after else (),
     )
 
@@ -116,7 +116,7 @@ def _of_scale(log: LogFacts, scale: Series) -> Hit | None:
         + ("" if loss is None or at is None else f"; {loss.name} is not finite from {log.where(loss, at)}")
         + _rate(log),
         fix=Fix(FIXED),
-        figures={"highest": float(values.max()), "last": float(values[-1])},
+        figures={"highest": float(values.max()), "last": float(values[-1]), **log.step_of(scale, top)},
         because=() if fell_first else ("N901",),
     )
 
@@ -172,6 +172,6 @@ def zero_gradient(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
             "look for detach, no_grad or requires_grad=False between loss and weights, and for dead units",
             {"freeze": []} if plan is not None and plan.freeze else None,
         ),
-        figures={"values_zero": len(late), "loss": float(np.median(newest))},
+        figures={"values_zero": len(late), "loss": float(np.median(newest)), **log.step_of(norm, index)},
         because=("N902",),
     )

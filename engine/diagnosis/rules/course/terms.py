@@ -147,7 +147,7 @@ def saturated_posteriors(log: LogFacts, plan: PlanFacts | None = None) -> Answer
                     "a mixture over fewer dimensions or log-densities × 1/D; a lower cluster weight, an entropy term",
                     _fewer_dimensions(plan),
                 ),
-                figures={"max_posterior": float(values[-1])},
+                figures={"max_posterior": float(values[-1]), **log.step_of(series, first)},
             )
     return None
 

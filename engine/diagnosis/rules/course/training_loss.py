@@ -90,7 +90,12 @@ def spikes(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
         where=f"{log.where(series, index)}: {values[at]:.4g} over a trend of {level[at]:.4g}",
         why=f"{rest[at] / spread:.0f} deviations of ln(loss / trend), 1.4826·MAD = {spread:.3g}; half the gain lost",
         fix=Fix("look at the batches of those steps; clip the gradient", remedies.clipped(plan, usual_norm(log))),
-        figures={"spikes": len(starts), "value": float(values[at]), "trend": float(level[at])},
+        figures={
+            "spikes": len(starts),
+            "value": float(values[at]),
+            "trend": float(level[at]),
+            **log.step_of(series, index),
+        },
         because=("N901", "O601", "C313"),
     )
 

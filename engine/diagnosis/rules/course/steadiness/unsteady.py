@@ -247,7 +247,7 @@ def standstill(log: LogFacts) -> Answer:
         where=f"from {log.where(loss, index)} on; it fell from {float(level[0]):.4g} before",
         why=_rate_there(log, int(loss.rows[index])),
         fix=Fix("where the rate is as high as ever, lower it; where it is spent, raise it; else stop"),
-        figures={"level": float(level[-1]), "share": share},
+        figures={"level": float(level[-1]), "share": share, **log.step_of(loss, index)},
         because=("N901", "N902", "O601", "O602", "O606", "G705", "E1015"),
     )
 
