@@ -80,3 +80,34 @@ class MonitorFacts:
     """Of the averaged weights; empty: none were validated."""
     is_rising: bool = True
     """Whether more of it is better."""
+
+
+@dataclass(frozen=True)
+class WaitFacts:
+    """How long the newest steps of a run waited for their batches. The first step of an epoch is counted apart."""
+
+    num_steps: int
+    """That are looked at."""
+    wait_s: float
+    """Of a step, in the mean."""
+    step_s: float
+    """What a step takes, the wait included, in the mean."""
+    shares: tuple[float, float]
+    """Of the time of the steps, in their older and in their newer half."""
+    start_share: float
+    """Of all the time, what the first steps of the epochs waited; 0: too few epochs began."""
+    num_starts: int
+    """Epochs that began within these steps."""
+    total_s: float
+    """What all steps of the run have taken, if they went as these."""
+    is_card: bool
+    """Whether the device works on while the program waits."""
+    card_percent: float = float("nan")
+    """Use of the cards meanwhile, in the mean; NaN: not recorded."""
+    machine_percent: float = float("nan")
+    """The same of all cores of the machine."""
+
+    @property
+    def share(self) -> float:
+        """Of the time of the steps."""
+        return self.wait_s / self.step_s

@@ -22,7 +22,7 @@ from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE, NO_SCORES, Score
 from trainctl.engine.diagnosis.facts.network import NO_CONTRAST
 from trainctl.engine.diagnosis.facts.norms import recorded_beginning, recorded_norms
 from trainctl.engine.diagnosis.facts.plan import PlanFacts, recorded_plan
-from trainctl.engine.diagnosis.facts.run import RecordFacts
+from trainctl.engine.diagnosis.facts.run import RecordFacts, WaitFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 from trainctl.engine.diagnosis.records.clusters import recorded_clusters
@@ -35,9 +35,11 @@ from trainctl.engine.diagnosis.records.overlap import NOT_RECORDED, recorded_ove
 from trainctl.engine.diagnosis.records.scan import RecordScan
 from trainctl.engine.diagnosis.records.terms import MOST_END, recorded_terms
 from trainctl.engine.diagnosis.records.validations import ValidationHistory
+from trainctl.engine.diagnosis.records.waits import NO_WAITS, recorded_waits
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.events import Event, EventKind, EventReader
+from trainctl.engine.runs.hardware.samples import newest_samples
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.record import RecordLayout, Records
@@ -67,6 +69,7 @@ WHY_MISSING = {
     "beginning": "the first steps of the run are not known",
     "foreign": "the loop is trainctl's own",
     "ending": "the run has too few steps, or a loss that is not finite or negative",
+    "waits": NO_WAITS,
 }
 """Of each part why it is not there, where it is not."""
 MOST_BATCHES = 16_384
@@ -150,6 +153,7 @@ class RunEvidence:
             "beginning": recorded_beginning(beginning),
             "foreign": foreign_facts(meta, newest),
             "ending": end_facts(*self._scan.course.rows()[2:]),
+            "waits": self._waits(newest, layout, records),
         }
         return Evidence(
             **parts,
@@ -181,6 +185,11 @@ class RunEvidence:
         return recorded_terms(
             beginning, newest, layout, self._history, num_steps=records.num_steps, early=early, useful=useful
         )
+
+    def _waits(self, newest: Records, layout: RecordLayout, records: RecordFacts) -> WaitFacts | None:
+        device = str((self._meta or {}).get("device", ""))
+        samples = newest_samples(self.paths)
+        return recorded_waits(newest, layout, samples, device=device, num_steps=records.num_steps)
 
     def _course(self, layout: RecordLayout, labels: LabelFacts | None, early: str) -> LogFacts:
         extent = Extent(self._warmup_steps, self._steps_per_epoch or 0)
