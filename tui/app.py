@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
 from textual.await_complete import AwaitComplete
@@ -31,14 +31,19 @@ from trainctl.tui.messages import (
     AttachRequested,
     FeedFailed,
     LaunchRequested,
+    NewestFound,
     OverlayChanged,
     OverlayFailed,
     ReplayRequested,
     RunChanged,
+    RunDeleted,
+    RunRenamed,
 )
 from trainctl.tui.palette import DARK, NO_COLOUR, THEMES, variables
+from trainctl.tui.plain import printable
 from trainctl.tui.processes.launch import LaunchRequest, launch
 from trainctl.tui.run.feed import Follower, RunFeed
+from trainctl.tui.run.newest import Newest
 from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.run.session import Session
 from trainctl.tui.screens.cockpit import CockpitScreen
@@ -46,9 +51,17 @@ from trainctl.tui.screens.dialogs.command_search import CommandSearch
 from trainctl.tui.textual_private import as_if_pushed, num_unwritten, send_to_terminal
 
 MAX_UNWRITTEN = 2
+if TYPE_CHECKING:
+    from trainctl.tui.screens.listing import RunsAnswer
+
 """Pieces of output that may wait for the terminal when the next picture is made."""
 UNWRITTEN_PERIOD_S = 0.05
 
+NEWEST_PERIOD_S = 2.0
+"""Seconds between two looks for a newer run, where the newest is followed."""
+
+
+SEARCH = "search for commands…"
 
 class CockpitApp(App[None]):
     """The cockpit on one run.
@@ -62,6 +75,8 @@ class CockpitApp(App[None]):
         feed: what reads the run, and may have begun to.
         wishes: whether the terminal rings or shows a notification.
     """
+        lists: begin with the list of runs instead of a run.
+        follows: always look at the newest run.
 
     TITLE = "trainctl"
     CSS_PATH = "screens/cockpit.tcss"
@@ -77,6 +92,8 @@ class CockpitApp(App[None]):
         feed: RunFeed | None = None,
         wishes: Wishes | None = None,
     ) -> None:
+        lists: bool = False,
+        follows: bool = False,
         assert not replay or run is not None, "only what was recorded can be played"
         assert run is not None or request is not None, "a run to attach to or one to start"
         environ = dict(os.environ)  # before the driver touches it
@@ -87,7 +104,8 @@ class CockpitApp(App[None]):
         self._printable = PrintableFilter()
         self._first_run = run
         self._first_feed = feed
-        self._begins_with_replay = replay
+        self._begins_with_replay, self._begins_with_list = replay, lists
+        self._newest = Newest(self._request.runs_dir, follows)
         self._follower: Follower | None = None
         self._keys = dict(keymap or {})
         self._memory_path = memory_path()
@@ -109,10 +127,13 @@ class CockpitApp(App[None]):
             as_if_pushed(self.screen)
             self._begin_to_follow(self.screen.session, self.screen)
         elif self._first_run is not None:
+        elif self._begins_with_list:
+            await self._list_runs()
             await self._replay(self._first_run)
         else:
             await self._launch(self._request)
 
+        self.set_interval(NEWEST_PERIOD_S, self._look_for_newest)
     def get_default_screen(self) -> Screen[Any]:
         """A run to attach to is on the first screen there is: one less to make, style and lay out."""
         if self._first_run is None or self._begins_with_replay:
@@ -213,6 +234,24 @@ class CockpitApp(App[None]):
 
     async def on_replay_requested(self, message: ReplayRequested) -> None:
         """Play the present run again."""
+    def on_run_deleted(self, message: RunDeleted) -> None:
+        """Nothing is laid over that is not there; a run that is looked at says itself that it is gone."""
+        self._take_away(message.run)
+
+    async def on_run_renamed(self, message: RunRenamed) -> None:
+        """Go on looking at it where it is now."""
+        if message.before in self.overlays:
+            self._take_away(message.before)
+            self.overlays.add(message.now)
+        if self.session is not None and self.session.paths.root.resolve() == message.before.root:
+            await self._look_at(message.now)
+
+    async def on_newest_found(self, message: NewestFound) -> None:
+        """Look at it, unless the user is busy with something else."""
+        if isinstance(self.screen, CockpitScreen) and self._newest.is_on:
+            self.notify(f"the newest run: {printable(message.run.root.name)}", markup=False)
+            await self._look_at(message.run)
+
         if self.session is not None:
             await self._replay(self.session.paths, self.session.process)
 
@@ -231,11 +270,12 @@ class CockpitApp(App[None]):
 
     def on_overlay_failed(self, message: OverlayFailed) -> None:
         """Take away what cannot be read, and say why."""
-        self.overlays.remove(message.run)
+        if message.update.is_gone and message.run in self.overlays:
+            self.notify(f"was laid over and is deleted: {printable(message.run.root.name)}", markup=False)
+            self._take_away(message.run)
+            return
         self.notify(message.reason, severity="warning", markup=False)
-        screen = self._cockpit()
-        if screen is not None:
-            screen.show_overlays()
+        self._take_away(message.run)
 
     def on_unmount(self) -> None:
         """Stop reading, and remember how the user liked to look."""
@@ -251,8 +291,43 @@ class CockpitApp(App[None]):
         try:
             run, process = launch(request)
         except UserError as err:
+    def _take_away(self, run: RunPaths) -> None:
+        """Lay a run over no more."""
+        self.overlays.remove(run)
+        screen = self._cockpit()
+        if screen is not None:
+            screen.show_overlays()
+
             if self.session is None:
                 self.exit(return_code=2, message=f"trainctl: error: {err}")
+    async def _list_runs(self) -> None:
+        """The list as the first screen; closed without an answer it ends the program."""
+        from trainctl.tui.screens.run_list import Workspace
+        from trainctl.tui.screens.runs import RunsScreen
+
+        folder, memory = self._request.runs_dir, self._memory
+        about = Workspace(folder, None, self.overlays, memory, lambda: None, self._newest, self._readonly)
+        await self.push_screen(RunsScreen(about), self._act_on_list)
+
+    async def _act_on_list(self, answer: RunsAnswer | None) -> None:
+        if answer is None or answer.run is None:
+            self.exit()
+            return
+        await self._look_at(answer.run)
+        screen = self._cockpit()
+        if answer.is_compared and screen is not None:
+            screen.action_compare()
+
+    def _look_for_newest(self) -> None:
+        if self._newest.is_on and self.session is not None and isinstance(self.screen, CockpitScreen):
+            self.run_worker(self._find_newest, thread=True, group="newest", exclusive=True)
+
+    def _find_newest(self) -> None:
+        """In a thread."""
+        found, session = self._newest.look(), self.session
+        if found is not None and session is not None and session.paths.root.resolve() != found.root:
+            self.post_message(NewestFound(found))
+
             else:
                 self.notify(str(err), severity="error", markup=False)
             return
@@ -263,14 +338,15 @@ class CockpitApp(App[None]):
         await self._show(session, self._cockpit_of(session))
 
     def _cockpit_of(self, session: Session) -> CockpitScreen:
-        return CockpitScreen(session, self._request, self._memory, self._keys, self.overlays)
+        return CockpitScreen(session, self._request, self._memory, self._keys, self.overlays, self._newest)
 
     async def _replay(self, run: RunPaths, process: subprocess.Popen[bytes] | None = None) -> None:
         from trainctl.tui.replay.feed import ReplaySession
         from trainctl.tui.screens.replay import ReplayScreen
 
         session = ReplaySession(run, process)
-        await self._show(session, ReplayScreen(session, self._request, self._memory, self._keys, self.overlays))
+        about = (self._request, self._memory, self._keys, self.overlays, self._newest)
+        await self._show(session, ReplayScreen(session, *about))
 
     async def _show(self, session: Session, screen: CockpitScreen) -> None:
         if self._follower is not None:

@@ -35,6 +35,14 @@ class Memory:
     unit: Unit = Unit.STEP
     smoothing: int = 0
     loss_mode: LossMode = LossMode.WEIGHTED
+    runs_column: str = ""
+    """Column that the list of runs is sorted by; empty: the default."""
+    runs_inverted: bool = False
+    runs_by_study: bool = False
+    runs_preview: bool = True
+    """Whether the list shows the run under its cursor beside it."""
+    pinned: set[str] = field(default_factory=set[str])
+    """Folders of the runs that stay on top of the list."""
 
     def save(self, path: Path) -> None:
         """Write it; a folder that cannot be written to is no reason to complain on the way out."""
@@ -45,6 +53,11 @@ class Memory:
             "unit": self.unit,
             "smoothing": self.smoothing,
             "loss_mode": self.loss_mode,
+            "runs_column": self.runs_column,
+            "runs_inverted": self.runs_inverted,
+            "runs_by_study": self.runs_by_study,
+            "runs_preview": self.runs_preview,
+            "pinned": sorted(self.pinned),
         }
         with contextlib.suppress(OSError, UserError):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,8 +77,12 @@ def _memory(data: Mapping[str, Any]) -> Memory:
     memory = Memory()
     if isinstance(data.get("theme"), str):
         memory.theme = data["theme"]
-    if isinstance(data.get("hidden"), list):
-        memory.hidden = {name for name in data["hidden"] if isinstance(name, str)}
+    memory.hidden, memory.pinned = _names(data.get("hidden")), _names(data.get("pinned"))
+    if isinstance(data.get("runs_column"), str):
+        memory.runs_column = data["runs_column"]
+    for name in ("runs_inverted", "runs_by_study", "runs_preview"):
+        if isinstance(data.get(name), bool):
+            setattr(memory, name, data[name])
     if isinstance(data.get("log_axes"), dict):
         axes = cast("dict[Any, Any]", data["log_axes"])
         memory.log_axes = {str(name): is_log for name, is_log in axes.items() if isinstance(is_log, bool)}
@@ -76,6 +93,11 @@ def _memory(data: Mapping[str, Any]) -> Memory:
     if isinstance(data.get("smoothing"), int) and 0 <= data["smoothing"] <= MAX_SMOOTHING:
         memory.smoothing = int(data["smoothing"])
     return memory
+
+
+def _names(value: Any) -> set[str]:
+    found = cast("list[Any]", value) if isinstance(value, list) else []
+    return {name for name in found if isinstance(name, str)}
 
 
 def memory_path() -> Path:

@@ -80,3 +80,25 @@ class OverlayFailed(Message):
 
     run: RunPaths
     reason: str
+
+
+@dataclass
+class RunDeleted(Message):
+    """The user has deleted a run."""
+
+    run: RunPaths
+
+
+@dataclass
+class RunRenamed(Message):
+    """The user has given a run another name: where it was, where it is."""
+
+    before: RunPaths
+    now: RunPaths
+
+
+@dataclass
+class NewestFound(Message):
+    """A run has begun that is newer than all others, while the newest one is followed."""
+
+    run: RunPaths

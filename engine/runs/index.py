@@ -18,6 +18,8 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_folder, is_there
 from trainctl.engine.runs.atomic import disk_errors
 from trainctl.engine.runs.beginning import beginning
+from trainctl.engine.runs.folder.best_so_far import best_so_far
+from trainctl.engine.runs.folder.trial import Trial, read_trial
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta, refuse_newer
 from trainctl.engine.runs.states import RunState
@@ -52,6 +54,25 @@ class RunInfo:
     """Since the last sign of life."""
     problem: str = ""
     """Why it cannot be read; empty if it can."""
+    task: str = ""
+    """Name of its task; empty where the run does not say."""
+    trial: Trial | None = None
+    """Which study it is a trial of; None: of none."""
+    seen: float = 0.0
+    """When it last gave a sign of life, seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class SmallFiles:
+    """What the small files of a run say; None: not written yet, or not readable."""
+
+    meta: dict[str, Any] | None
+    status: Status | None
+    summary: Summary | None
+    trial: Trial | None
+    best: Best | None
+    """Of the summary; before there is one, the best so far."""
+    problem: str
 
 
 def runs_root(option: Path | None, environ: Mapping[str, str]) -> Path:
@@ -137,12 +158,17 @@ def run_names(root: Path) -> list[str]:
         UserError: the folder cannot be read.
     """
     try:
-        entries = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+        entries = [entry.name for entry in os.scandir(root) if _is_ours(entry)]
     except FileNotFoundError:
         return []
     except OSError as err:
         raise UserError(f"cannot read {root}: {err.strerror}", "give --runs-dir") from err
     return sorted((name for name in entries if looks_like_run(root / name)), reverse=True)
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, no link, and not hidden: what is being deleted is."""
+    return not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
 
 
 def looks_like_run(folder: Path) -> bool:
@@ -165,15 +191,28 @@ def list_runs(root: Path, limit: int | None = None, now: float | None = None) ->
 
 def run_info(paths: RunPaths, now: float) -> RunInfo:
     """What the small files of one run say. Never raises; see `RunInfo.problem`."""
+    return info_of(paths, read_small_files(paths), now)
+
+
+def read_small_files(paths: RunPaths) -> SmallFiles:
+    """The small files of one run. Never raises."""
     problem, meta, status, summary = "", None, None, None
     try:
         meta, status, summary = read_meta(paths), read_status(paths), read_summary(paths)
     except UserError as err:
         problem = str(err)
+    best = summary.best if summary else best_so_far(paths) if status else None
+    return SmallFiles(meta, status, summary, read_trial(paths), best, problem)
+
+
+def info_of(paths: RunPaths, files: SmallFiles, now: float) -> RunInfo:
+    """What they come to at a moment (seconds since 1970): whether its process is there is asked here."""
+    meta, status, summary = files.meta, files.status, files.summary
     alive, age_s = liveness(status, now, is_summed_up=summary is not None)
     if status is None and summary is None:
         alive, _ = beginning(paths, meta, now)
     started = _started(paths, meta, status)
+    task = (meta or {}).get("task")
     return RunInfo(
         name=paths.root.name,
         paths=paths,
@@ -184,11 +223,14 @@ def run_info(paths: RunPaths, now: float) -> RunInfo:
         total_steps=status.total_steps if status else 0,
         epoch=status.epoch if status else 0,
         epochs=status.epochs if status else 0,
-        best=summary.best if summary else None,
+        best=files.best,
         started=started,
         seconds=_seconds(status, summary, started),
         age_s=age_s if status else max(now - started, 0.0),
-        problem=problem,
+        problem=files.problem,
+        task=task if isinstance(task, str) else "",
+        trial=files.trial,
+        seen=status.heartbeat if status else started,
     )
 
 

@@ -11,17 +11,20 @@ PLAIN = "_.-=+*#@"
 
 
 def sparkline(series: Series, width: int, *, plain: bool = False) -> str:
-    """The whole series in `width` characters, from 0 to its largest value; blank where nothing was measured."""
+    """The whole series in `width` characters, from 0, or its lowest value below that, to its largest; blank where
+    nothing was measured."""
     start, stop = series.extent
     if width <= 0 or stop <= start:
         return " " * max(width, 0)
     envelope = series.envelope(start, stop, width)
     seen = ~np.isnan(envelope.lo)
     top = float(envelope.hi[seen].max()) if seen.any() else 0.0
+    bottom = min(float(envelope.lo[seen].min()), 0.0) if seen.any() else 0.0
     # A run with fewer steps than columns: a gap takes the value before it.
     last = np.maximum.accumulate(np.where(seen, np.arange(width), -1))
     signs = PLAIN if plain else BLOCKS
     # Divided first, and as wide numbers: the inverse of a very small top does not fit the series' own type.
-    shares = np.nan_to_num(envelope.lo, nan=0.0).astype(np.float64) / (top if top > 0 else np.inf)
+    lows = np.nan_to_num(envelope.lo, nan=0.0).astype(np.float64)
+    shares = (lows - bottom) / (top - bottom if top > bottom else np.inf)
     levels = np.rint(shares * (len(BLOCKS) - 1)).clip(0, len(BLOCKS) - 1).astype(int)
     return "".join(signs[levels[k]] if k >= 0 else " " for k in last)

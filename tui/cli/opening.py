@@ -1,7 +1,7 @@
 """Opens the cockpit in this terminal, as soon as possible: imports neither typer nor the configuration schema.
 
-`open_by_name` understands the plain command lines `trainctl ui RUN`; whatever else is written there is the business of
-`commands/ui.py`, with the same outcome, only later.
+`open_by_name` understands the plain command lines `trainctl ui` and `trainctl ui RUN`; whatever else is written there
+is the business of `commands/ui.py`, with the same outcome, only later.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ SETTLED_S = 3.0
 
 
 def open_by_name(words: Sequence[str]) -> int | None:
-    """`ui RUN [--readonly] [--ascii | --blocks] [--runs-dir DIR]`: the exit code; None: something else is asked.
+    """`ui [RUN] [--readonly] [--ascii | --blocks] [--runs-dir DIR]`: the exit code; None: something else is asked.
+
+    Without a run it opens the list, where there is anything to list.
 
     Raises:
         UserError: there is no such run, or no terminal.
@@ -45,13 +47,17 @@ def open_by_name(words: Sequence[str]) -> int | None:
     with resting_collector():
         import_numpy()
         from trainctl.engine.importing.passing import foreign_path
-        from trainctl.engine.runs.index import find_run, runs_root
+        from trainctl.engine.runs.index import find_run, run_names, runs_root
         from trainctl.tui.processes.launch import LaunchRequest
 
         request = LaunchRequest(runs_root(folder, os.environ), environ=dict(os.environ))
         glyphs = "".join(name for flag, name in GLYPH_FLAGS.items() if flag in flags)
         foreign = foreign_path(name, request.runs_dir)
         if foreign is not None:
+        if not name:
+            has_runs = bool(run_names(request.runs_dir))
+            readonly = READONLY in flags
+            return open_cockpit(None, request, readonly=readonly, glyphs=glyphs, lists=True) if has_runs else None
             return open_foreign(foreign, request, glyphs=glyphs)
         run = find_run(request.runs_dir, name)
         return open_cockpit(run, request, readonly=READONLY in flags, glyphs=glyphs)
@@ -100,6 +106,8 @@ def open_cockpit(
     wishes: Wishes | None = None,
 ) -> int:
     """Take the screen until the user leaves; then say where things stand. Returns the exit code.
+    lists: bool = False,
+    follows: bool = False,
 
     Args:
         run: to attach to; None: start one.
@@ -112,6 +120,8 @@ def open_cockpit(
         wishes: whether the terminal rings; none: as the user's file says.
 
     Raises:
+        lists: begin with the list of runs instead of a run.
+        follows: always look at the newest run.
         UserError: this is no terminal, or there is a mistake in a file of the user's.
     """
     from trainctl.tui.alerts.wishes import wished
@@ -130,7 +140,7 @@ def open_cockpit(
         from trainctl.tui.app import CockpitApp
 
         _choose_drawing(glyphs)
-        app = CockpitApp(run, request, readonly, keymap, replay, feed, wishes)
+        app = CockpitApp(run, request, readonly, keymap, replay, feed, wishes, lists, follows)
     return _take_screen(app, left)
 
 
@@ -221,8 +231,8 @@ def import_numpy() -> None:
 
 
 def _parse(words: Sequence[str]) -> tuple[str, Path | None, set[str]] | None:
-    """Run, folder of runs and flags; None unless that is all there is."""
-    run: str | None = None
+    """Run (empty: none is named), folder of runs and flags; None unless that is all there is."""
+    run = ""
     folder: Path | None = None
     flags: set[str] = set()
     rest = iter(words)
@@ -231,8 +241,8 @@ def _parse(words: Sequence[str]) -> tuple[str, Path | None, set[str]] | None:
             flags.add(word)
         elif word == "--runs-dir" and (value := next(rest, "")):
             folder = Path(value)
-        elif run is None and word and not word.startswith("-") and "=" not in word:
+        elif not run and word and not word.startswith("-") and "=" not in word:
             run = word
         else:
             return None
-    return None if run is None else (run, folder, flags)
+    return run, folder, flags

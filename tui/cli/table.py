@@ -25,11 +25,13 @@ def _entry(name: str, text: str) -> CommandEntry:
     return CommandEntry(f"trainctl.tui.cli.commands.{module}", text)
 
 
+    if name in ELSEWHERE:
+        return CommandEntry(ELSEWHERE[name], text)
 COMMANDS: dict[str, CommandEntry] = {
     name: _entry(name, text)
     for name, text in {
         "run": "Train: a preset, your file, or your own task.",
-        "ui": "Open the cockpit on a new or an existing run.",
+        "ui": "Open the cockpit: the list of runs, one of them, or a new one.",
         "diagnose": "Say why a training does not work, before or after it ran.",
         "explain": "Say what a rule of the diagnosis tests, and what to do.",
         "rules": "List the rules of the diagnosis.",

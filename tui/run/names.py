@@ -27,6 +27,12 @@ def short_names(names: Sequence[str]) -> list[str]:
             chosen[i] += 1
 
 
+def label_and_id(name: str) -> str:
+    """A run's name without its date; the whole name where it has none."""
+    found = _RUN_NAME.fullmatch(name)
+    return f"{found['label']}-{found['id']}" if found else name
+
+
 def _forms(name: str) -> list[str]:
     """Parts of a name that it may be called by, the shortest first; the whole name alone where it is no run's."""
     found = _RUN_NAME.fullmatch(name)

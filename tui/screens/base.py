@@ -16,6 +16,7 @@ from trainctl.tui.charts.chart import Chart, Gutter
 from trainctl.tui.memory import Memory
 from trainctl.tui.panels import PANELS, PanelEntry, PanelWidget, panels_of
 from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.run.newest import Newest
 from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.session import Session
@@ -37,6 +38,7 @@ class CockpitBase(Screen[None]):
         memory: what is remembered of how the user likes to look.
         keymap: the user's own keys by name of the action.
         overlays: the runs that are laid over.
+        newest: whether the newest run is always looked at; none: nobody has wished for that.
 
     Attributes:
         scene: what the user looks at now.
@@ -45,11 +47,17 @@ class CockpitBase(Screen[None]):
     """
 
     def __init__(
-        self, session: Session, request: LaunchRequest, memory: Memory, keymap: Mapping[str, str], overlays: Overlays
+        self,
+        session: Session,
+        request: LaunchRequest,
+        memory: Memory,
+        keymap: Mapping[str, str],
+        overlays: Overlays,
+        newest: Newest | None = None,
     ) -> None:
         super().__init__()
         self.session, self.request, self.memory, self.keymap = session, request, memory, keymap
-        self.overlays = overlays
+        self.overlays, self.newest = overlays, newest or Newest(request.runs_dir)
         self.scene = Scene(unit=memory.unit, smoothing=memory.smoothing, loss_mode=memory.loss_mode)
         self.scene.overlays = overlays.shown(session.paths)
         # Held, not looked up: updates may still arrive while the screen is being taken down.

@@ -51,6 +51,13 @@ class RowList(ScrollView, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
+    @dataclass
+    class Moved(Message):
+        """The cursor stands on another row; the key is empty where there is none."""
+
+        rows: RowList
+        key: str
+
         Binding("down", "move(1)", show=False),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
@@ -73,6 +80,7 @@ class RowList(ScrollView, can_focus=True):
         self._empty = empty
 
     @property
+        self._told = ""
     def num_rows(self) -> int:
         """How many there are, headings included."""
         return len(self._rows)
@@ -94,6 +102,7 @@ class RowList(ScrollView, can_focus=True):
         self.refresh()
 
     def move_to(self, key: str) -> None:
+        self._tell()
         """Put the cursor on a row; nothing where there is no such row."""
         for k, row in enumerate(self._rows):
             if row.key == key:
@@ -160,6 +169,12 @@ class RowList(ScrollView, can_focus=True):
         self.refresh()
 
     def _reveal(self) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.chosen_key != self._told:
+            self._told = self.chosen_key
+            self.post_message(self.Moved(self, self._told))
         # The heading above stays in sight with its first row.
         above = self._cursor > 0 and not self._rows[self._cursor - 1].key
         region = Region(0, self._cursor - above, 1, 1 + above)

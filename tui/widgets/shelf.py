@@ -5,6 +5,7 @@ Gets what it shows; reads no files and starts nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
@@ -15,6 +16,7 @@ from trainctl.engine.runs.index import RunInfo
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.charts.framed import frame_css, write_frame
 from trainctl.tui.charts.room import FRAME_ROWS, Demand
+from trainctl.tui.listing.listed import Listed
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.rows import Row, RowList
@@ -78,9 +80,11 @@ class ShelfPanel(RowList):
         rows += [Row(PRESET + name, partial(_preset_row, name, name == preset, self._presets[name])) for name in names]
         rows += [Row("", partial(_heading, "runs, newest first"))] if self._runs else []
         found = {
-            key: RunRow(info, key == run, self._inks.get(key)) for info in self._runs for key in (_key(info.paths),)
+            key: RunRow(Listed(info), key == run, self._inks.get(key))
+            for info in self._runs
+            for key in (_key(info.paths),)
         }
-        table = RunTable(list(found.values()))
+        table = RunTable(list(found.values()), time.time())
         rows += [Row(RUN + key, partial(table.draw, row)) for key, row in found.items()]
         self.show_rows(rows)
 

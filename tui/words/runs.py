@@ -66,8 +66,17 @@ def best_words(info: RunInfo) -> str:
 
 def progress_words(info: RunInfo) -> str:
     """Steps taken of all steps."""
-    done = _count(info.step) if info.step or info.total_steps else "-"
-    return f"{done}/{_count(info.total_steps)}" if info.total_steps else done
+    return _of(info.step, info.total_steps)
+
+
+def epoch_words(info: RunInfo) -> str:
+    """The epoch in progress of all epochs."""
+    return _of(info.epoch, info.epochs)
+
+
+def _of(done: int, total: int) -> str:
+    words = _count(done) if done or total else "-"
+    return f"{words}/{_count(total)}" if total else words
 
 
 def _count(number: int) -> str:

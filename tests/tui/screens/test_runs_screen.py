@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 from pilots import (
@@ -23,6 +25,7 @@ from present import present
 from synthetic_run import NewRun, SyntheticRun
 from textual.pilot import Pilot
 
+from trainctl.engine.runs.meta import write_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Best, Summary, write_summary
 from trainctl.tui.app import CockpitApp
@@ -32,6 +35,7 @@ from trainctl.tui.screens.runs import RunsScreen
 from trainctl.tui.widgets.shelf import ShelfPanel
 
 WIDE = (160, 50)
+BLOCKS = {*"▁▂▃▄▅▆▇█"}
 
 
 def finished(run: SyntheticRun, f1: float):
@@ -48,8 +52,9 @@ def started(new_run: NewRun, preset: str, steps: int):
 
 
 def listed(pilot: Pilot[None]) -> list[str]:
-    """Lines of the list that name a preset."""
-    return [line for line in screen_text(pilot).splitlines() if "eyes/" in line and "/200" in line and "│" in line]
+    """Lines of the list that name a run, without the preview beside them."""
+    lines = [line.partition("│")[0] for line in screen_text(pilot).splitlines()]
+    return [line for line in lines if re.search(r"eyes-\w+-[0-9a-f]{4} .*[·▸=✓×!-] \w", line)]
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
@@ -60,22 +65,25 @@ async def test_a_line_says_preset_state_steps_best_result_and_age(
     async with CockpitApp(live_run.paths).run_test(size=size) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("r")
-        await shows(pilot, "runs, newest first")
+        await shows(pilot, "2 runs · by age")
         await until(pilot, lambda: len(listed(pilot)) == 2)
+        await until(pilot, lambda: BLOCKS & {*"".join(listed(pilot))} != set())
         done = next(line for line in listed(pilot) if "aggressive" in line)
-        for words in ("eyes/aggressive", "✓ finished", "200/200", "f1 0.9341", " s "):
+        for words in ("eyes-aggressive-", "✓ finished", " 0.9341 ", " s "):
             assert words in done
-        assert "● eyes/balanced" in next(line for line in listed(pilot) if "balanced" in line)
-        assert "enter opens  space lays over  k compares  / filters  esc closes" in screen_text(pilot)
+        assert "best f1" in screen_text(pilot)  # of all runs, so it is said once, in the heading
+        assert next(line for line in listed(pilot) if "balanced" in line).startswith("●")
+        assert "enter open spc lay over k compare / filter" in screen_text(pilot)
 
 
 async def test_the_newest_run_stands_first(live_run: SyntheticRun, new_run: NewRun):
-    new_run(name="20200101-000000-eyes-old-00aa", preset="eyes/old").begin()
+    old = new_run(name="20200101-000000-eyes-old-00aa", preset="eyes/old").begin()
+    write_meta(old.paths, {"schema": 1, "preset": "eyes/old", "started": time.time() - 1e8})
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("r")
         await until(pilot, lambda: len(listed(pilot)) == 2)
-        assert "eyes/balanced" in listed(pilot)[0] and "eyes/old" in listed(pilot)[1]
+        assert "eyes-balanced" in listed(pilot)[0] and "eyes-old" in listed(pilot)[1]
 
 
 async def test_enter_opens_a_run(live_run: SyntheticRun, new_run: NewRun):
@@ -98,11 +106,11 @@ async def test_space_lays_a_run_over_and_takes_it_away(live_run: SyntheticRun, n
         await until(pilot, lambda: len(listed(pilot)) == 2)
         screen_as(pilot, RunsScreen).rows.move_to(str(other.paths.root.resolve()))
         await pilot.press("space")
-        await shows(pilot, "◆ eyes/aggressive")
+        await until(pilot, lambda: any(line.startswith("◆") and "aggressive" in line for line in listed(pilot)))
         await until(pilot, lambda: [o.name for o in cockpit(pilot).scene.overlays] == ["aggressive"])
         assert commands(live_run) == []  # the list has its own space, nothing is paused
         await pilot.press("space")
-        await until(pilot, lambda: "◆ eyes/aggressive" not in screen_text(pilot))
+        await until(pilot, lambda: not any(line.startswith("◆") for line in listed(pilot)))
         assert cockpit(pilot).scene.overlays == ()
 
 
@@ -127,6 +135,7 @@ async def test_typing_filters_and_escape_takes_the_filter_away(live_run: Synthet
         assert "aggressive" in listed(pilot)[0]
         await pilot.press(*" xyz")
         await shows(pilot, "no run has finished xyz")
+        assert "0 of 2 runs" in screen_text(pilot)
         await pilot.press("escape")
         await until(pilot, lambda: len(listed(pilot)) == 2)
         await pilot.press("escape")
@@ -136,15 +145,16 @@ async def test_typing_filters_and_escape_takes_the_filter_away(live_run: Synthet
 async def test_a_run_that_starts_while_the_list_is_open_appears_and_the_cursor_stays(
     live_run: SyntheticRun, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("trainctl.tui.screens.runs.PERIOD_S", 0.05)
+    monkeypatch.setattr("trainctl.tui.screens.listing.PERIOD_S", 0.05)
     async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
         await shows(pilot, "RUNNING")
         await pilot.press("r")
         await until(pilot, lambda: len(listed(pilot)) == 1)
         before = screen_as(pilot, RunsScreen).rows.chosen_key
         newer = new_run(name="29990101-000000-eyes-newer-00aa", preset="eyes/newer").begin()
+        newer.status(RunState.RUNNING, started=time.time() + 60)
         await until(pilot, lambda: len(listed(pilot)) == 2)
-        assert "eyes/newer" in listed(pilot)[0]
+        assert "eyes-newer" in listed(pilot)[0]
         assert screen_as(pilot, RunsScreen).rows.chosen_key == before
         newer.status(RunState.PAUSED)
         await shows(pilot, "= paused")

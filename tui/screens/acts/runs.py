@@ -22,7 +22,7 @@ from trainctl.tui.words.verdict import Severity
 
 if TYPE_CHECKING:
     from trainctl.tui.screens.dialogs.choice import Choice
-    from trainctl.tui.screens.runs import RunsAnswer
+    from trainctl.tui.screens.listing import RunsAnswer
 
 BESIDE, INSTEAD, FORK = "beside", "instead", "fork"
 LATEST, BEST = "latest", "best"
@@ -35,9 +35,23 @@ class OtherRunsActions(CockpitBase):
     def action_runs(self) -> None:
         """The list of runs."""
         from trainctl.tui.screens.runs import RunsScreen
+        from trainctl.tui.screens.run_list import Workspace
 
-        screen = RunsScreen(self.request.runs_dir, self.session.paths, self.overlays, self.show_overlays)
-        self.app.push_screen(screen, self._act_on_runs)
+        about = Workspace(
+            self.request.runs_dir,
+            self.session.paths,
+            self.overlays,
+            self.memory,
+            self.show_overlays,
+            self.newest,
+            self.session.readonly,
+        )
+        self.app.push_screen(RunsScreen(about), self._act_on_runs)
+
+    def action_newest(self) -> None:
+        """Always look at the newest run, or no more."""
+        self.newest.is_on = not self.newest.is_on
+        self.say("always the newest run: each is opened as it begins" if self.newest.is_on else "this run stays open")
 
     def action_compare(self) -> None:
         """Compare this run with those laid over it; without any, choose them first."""

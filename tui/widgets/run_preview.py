@@ -1,0 +1,158 @@
+"""The run under the cursor of a list: what to think of it, its loss and its metric, how it is configured. Reads no
+files.
+"""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from trainctl.engine.runs.states import RunState
+from trainctl.tui.charts.axis import duration, short
+from trainctl.tui.listing.preview import Change, Preview
+from trainctl.tui.plain import columns, cut, fitted, padded, printable
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
+from trainctl.tui.widgets.header import progress_figures
+from trainctl.tui.widgets.loss import LossPanel
+from trainctl.tui.widgets.validation import ValidationPanel
+from trainctl.tui.words.styles import SEVERITIES
+from trainctl.tui.words.verdict import alive_words, state_word
+
+DIM = "$chart-label"
+HEAD_ROWS, LAST_WORDS = 5, 6
+LEAST_CHARTS = 14
+"""Rows that two charts under one another need."""
+
+
+class RunPreview(Widget):
+    """Head, two small charts, foot.
+
+    Args:
+        is_compared: there is a run that is looked at, with which configurations are compared.
+    """
+
+    DEFAULT_CSS = """
+    RunPreview { layout: vertical; border-left: solid $chart-border; padding: 0 0 0 1; }
+    RunPreview.-below { border-left: none; border-top: solid $chart-border; padding: 0; }
+    RunPreview Static { height: auto; }
+    RunPreview #charts { height: 1fr; layout: vertical; }
+    RunPreview.-below #charts { layout: horizontal; }
+    """
+
+    def __init__(self, *, is_compared: bool) -> None:
+        super().__init__()
+        self._is_compared = is_compared
+        self._preview: Preview | None = None
+        self._head, self._foot = Static(markup=False), Static(markup=False)
+        self._loss, self._validation = LossPanel(), ValidationPanel()
+        for chart in (self._loss, self._validation):
+            chart.can_focus = False
+
+    def compose(self) -> ComposeResult:
+        """What to think, curves, details."""
+        yield self._head
+        with Container(id="charts"):
+            yield self._loss
+            yield self._validation
+        yield self._foot
+
+    def on_resize(self) -> None:
+        """Another width has room for other words."""
+        self._write()
+
+    def show(self, preview: Preview | None, empty: str = "") -> None:
+        """Show this run; none: say why there is nothing to show."""
+        self._preview = preview
+        if preview is None:
+            self._head.update(Content.styled(empty, DIM))
+            self._foot.update("")
+        self.query_one("#charts").display = preview is not None
+        self._write()
+
+    def _write(self) -> None:
+        preview, width = self._preview, self.size.width - 2
+        if preview is None or width < 1:
+            return
+        scene = Scene()
+        self._loss.show(preview.view, scene)
+        self._validation.show(preview.view, scene)
+        self._head.update(Content("\n").join(head_lines(preview, width)))
+        rows = self.size.height - HEAD_ROWS - (0 if self.has_class("-below") else LEAST_CHARTS)
+        most = max(min(rows, 20), 0) if not self.has_class("-below") else 3
+        lines = foot_lines(preview, width, is_compared=self._is_compared)
+        shown = lines if len(lines) <= most else [*lines[: most - 1], _dim(f"+{len(lines) - most + 1} more")]
+        self._foot.update(Content("\n").join(shown[:most]))
+
+
+def head_lines(preview: Preview, width: int) -> list[Content]:
+    """Name, where it stands, how far it is, what to think of it."""
+    view = preview.view
+    word, severity = state_word(view)
+    badge = Content.styled(f" {word.upper()} ", f"bold $background on {SEVERITIES[severity]}")
+    what = view.preset or str((view.meta or {}).get("task") or "")
+    first = Content("").join([badge, Content(f" {fitted(what, max(width - badge.cell_length - 1, 0))}")])
+    told = preview.headline
+    head = f"{told.severity.symbol} {told.severity.value}  "
+    lines = [Content.styled(cut(view.paths.root.name, width), "bold"), first]
+    figures = [alive_words(view)[0]] if view.state is RunState.STARTING else [*progress_figures(view), _took(view)]
+    lines.append(Content.styled(fitted("  ".join(part for part in figures if part), width), "$secondary"))
+    lines += _wrapped(head + printable(told.text), width, 3, f"bold {SEVERITIES[told.severity]}")
+    return lines
+
+
+def foot_lines(preview: Preview, width: int, *, is_compared: bool) -> list[Content]:
+    """The last words of a run in trouble, then its configuration."""
+    lines: list[Content] = []
+    if preview.is_in_trouble and preview.words:
+        lines.append(_dim("last words"))
+        lines += [Content(cut(line, width)) for line in preview.words[-LAST_WORDS:]]
+    if preview.changes is not None:
+        lines += change_lines(preview.changes, width, is_compared=is_compared)
+    return lines
+
+
+def change_lines(changes: tuple[Change, ...], width: int, *, is_compared: bool) -> list[Content]:
+    """A line for each value that differs from the run that is looked at, or that was set for this run."""
+    if not changes:
+        return [_dim("configured as the run that is looked at" if is_compared else "configured as its preset")]
+    room = min(max(columns(name) for name, _, _ in changes), max(width // 2, 1))
+    lines = [_dim("differs from the run that is looked at" if is_compared else "set for this run")]
+    for name, old, new in changes:
+        shown = f"{_plain(old)} -> {_plain(new)}" if is_compared else _plain(new)
+        value = Content(cut(shown, max(width - room - 2, 1)))
+        lines.append(Content("").join([Content.styled(f"{padded(name, room)}  ", DIM), value]))
+    return lines
+
+
+def _took(view: RunView) -> str:
+    seconds = view.summary.seconds if view.summary else 0.0
+    return f"took {duration(seconds)}" if seconds > 0 else ""
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "-"
+    return short(value, 6) if isinstance(value, float) else printable(str(value))
+
+
+def _wrapped(text: str, width: int, most: int, style: str) -> list[Content]:
+    """The text in at most so many lines, broken between words; what is left of it is counted."""
+    lines: list[str] = [""]
+    for k, word in enumerate(words := text.split(" ")):
+        longer = f"{lines[-1]} {word}" if lines[-1] or k else word
+        if columns(longer) <= width or not lines[-1].strip():
+            lines[-1] = longer
+        elif len(lines) < most:
+            lines.append(word)
+        else:
+            lines[-1] = cut(" ".join([lines[-1], *words[k:]]), width)
+            break
+    return [Content.styled(cut(line, width), style) for line in lines]
+
+
+def _dim(text: str) -> Content:
+    return Content.styled(text, DIM)
