@@ -24,6 +24,7 @@ from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.log import LogPanel
 from trainctl.tui.widgets.loss import LossPanel
+from trainctl.tui.widgets.scalars import ScalarPanel, has_scalars
 from trainctl.tui.widgets.shelf import ShelfPanel
 from trainctl.tui.widgets.validation import ValidationPanel
 from trainctl.tui.widgets.worst_images import WorstPanel
@@ -85,6 +86,7 @@ PANELS = (
     PanelEntry("loss", "Loss", LossPanel, is_curve=True),
     PanelEntry("validation", "Validation", ValidationPanel, is_curve=True),
     PanelEntry("gradients", "Gradients", GradientPanel, is_curve=True),
+    PanelEntry("scalars", "Scalars", ScalarPanel, wanted=has_scalars, is_curve=True),
     PanelEntry("lr", "Learning rate", LearningRatePanel, is_curve=True),
     PanelEntry("embedding", "Embedding", EmbeddingPanel, wanted=has_embeddings, is_curve=True),
     PanelEntry("health", "Health", HealthPanel, leads=True),

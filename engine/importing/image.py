@@ -94,6 +94,7 @@ def image_of(foreign: Foreign, roles: Roles, modified: float) -> Image:
         groups=tuple(group.name for group in parts.groups),
         lr_groups=max(len(parts.rates), 1),
         scalars=tuple(scalar.name for scalar in parts.scalars),
+        sparse=tuple(scalar.name for scalar in parts.scalars if len(scalar.series.rows) < len(places.rows)),
     )
     unmeasured = [name for name in layout.dtype.names or () if name not in columns]
     unmeasured += [] if has_times else ["time"]
@@ -103,6 +104,7 @@ def image_of(foreign: Foreign, roles: Roles, modified: float) -> Image:
         layout.groups,
         layout.lr_groups,
         scalars=layout.scalars,
+        sparse=layout.sparse,
         unmeasured=tuple(unmeasured),
     )
     return Image(foreign, facts, parts, places, layout, tuple(columns.items()), times)

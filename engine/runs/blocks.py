@@ -77,11 +77,11 @@ def sum_up(records: Records, layout: RecordLayout, start: float) -> Blocks:
     blocks = np.empty(len(records) // BLOCK, block_dtype(len(series.names)))
     last = records[BLOCK - 1 :: BLOCK]
     blocks["step"], blocks["time"] = last["step"], last["time"]
-    _reduce(series, blocks)
+    _reduce(series, blocks, layout)
     return blocks
 
 
-def _reduce(series: SeriesBlock, blocks: Blocks) -> None:
+def _reduce(series: SeriesBlock, blocks: Blocks, layout: RecordLayout) -> None:
     samples = series.values.reshape(len(series.names), len(blocks), BLOCK)
     with np.errstate(all="ignore"):
         lo, hi = samples.min(axis=2), samples.max(axis=2)
@@ -95,6 +95,6 @@ def _reduce(series: SeriesBlock, blocks: Blocks) -> None:
         hi[k] = np.where(some, np.where(finite, samples[k], -np.inf).max(axis=1), np.nan)
         total = np.where(finite, samples[k], 0.0).sum(axis=1, dtype=np.float64)
         mean[k] = np.where(some, total / np.maximum(finite.sum(axis=1), 1), np.nan)
-        wrong = np.isinf(samples[k]) if may_be_absent(series.names[k]) else ~finite
+        wrong = np.isinf(samples[k]) if may_be_absent(series.names[k], layout) else ~finite
         bad[k] = wrong.sum(axis=1)
     blocks["lo"], blocks["hi"], blocks["mean"], blocks["bad"] = lo.T, hi.T, mean.T, bad.T

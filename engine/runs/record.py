@@ -43,6 +43,8 @@ class RecordLayout:
     """Class names: field `classes` counts the samples of each in the step's batch."""
     scalars: tuple[str, ...] = ()
     """Further scalars of the task: fields `scalar.<name>`."""
+    sparse: tuple[str, ...] = ()
+    """Those of them that are not measured at every step: NaN says so."""
     kinds: Mapping[str, TermKind] = field(default_factory=dict[str, TermKind])
     """What a term is, where its task says so."""
     frozen: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ class RecordLayout:
             "lr_names": list(self.lr_names),
             "classes": list(self.classes),
             "scalars": list(self.scalars),
+            "sparse": list(self.sparse),
             "kinds": dict(self.kinds),
             "frozen": list(self.frozen),
             "unmeasured": list(self.unmeasured),
@@ -106,6 +109,7 @@ class RecordLayout:
             lr_names=_names(data.get("lr_names", ())),
             classes=_names(data["classes"]),
             scalars=_names(data["scalars"]),
+            sparse=_names(data.get("sparse", ())),
             kinds=_kinds(data.get("kinds", {})),
             frozen=_names(data.get("frozen", ())),
             unmeasured=_names(data.get("unmeasured", ())),

@@ -21,9 +21,10 @@ PREFIXES = ("grad_norm.", "scalar.")
 """Beginnings of the names of further such fields."""
 
 
-def may_be_absent(name: str) -> bool:
+def may_be_absent(name: str, layout: RecordLayout) -> bool:
     """Whether NaN in a column says that there was nothing to measure, not that the run is ill."""
-    return name in ("update_ratio", "amp_scale", "num_classes") or name.startswith("share.")
+    is_sparse = name.startswith("scalar.") and name.removeprefix("scalar.") in layout.sparse
+    return is_sparse or name in ("update_ratio", "amp_scale", "num_classes") or name.startswith("share.")
 
 
 def series_names(dtype: np.dtype[np.void], layout: RecordLayout) -> tuple[str, ...]:

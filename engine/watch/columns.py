@@ -173,6 +173,7 @@ def decide(
         lr_names=() if len(rates) == 1 else tuple(name for name, count in rates.items() for _ in range(count)),
         classes=tuple(classes) if len(classes) <= MAX_CLASSES else (),
         scalars=logged.scalars,
+        sparse=tuple(name for name in logged.scalars if any(name not in step.logged for step in steps)),
         kinds={**told, **{name: kind for name, kind in kinds.items() if name in terms}},
         frozen=_frozen(boundaries),
         unmeasured=_unmeasured(terms, steps, has_terms=bool(logged.terms)),

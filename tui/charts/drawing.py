@@ -55,8 +55,9 @@ def draw(
     start, stop = content.span() if content.has_anything else (0.0, 0.0)
     if not stop > start or width < 4 or height < 2:
         return _message(content.empty, width, height)
-    plan = strip_plan(len(content.strips), height)
-    rows = height - 1 - plan.height
+    has_plot = bool(content.lines) or not content.strips
+    plan = strip_plan(len(content.strips), height, has_plot=has_plot)
+    rows = height - 1 - plan.height if has_plot else 0
     envelopes, labelled, labels, gutter = _fitted(content, start, stop, width, rows, glyphs, gutter)
     frame = Frame(gutter, width - gutter, start, stop, content.x_map)
     axis, marks = labelled.axis, _marks(content, frame)

@@ -76,7 +76,7 @@ def mark_words(content: Content, frame: Frame) -> str:
     if content.cursor is not None:
         at = frame.line_at_step(content.cursor)
         pointed = [mark for mark in shown if mark.words and frame.line_at_step(mark.x) == at]
-        return " · ".join(dict.fromkeys(f"{mark.letter} {mark.words}" for mark in pointed))
+        return " · ".join(dict.fromkeys(" ".join(f"{mark.letter} {mark.words}".split()) for mark in pointed))
     names: dict[str, dict[str, None]] = {}
     for mark in shown:
         if mark.name:

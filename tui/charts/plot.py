@@ -110,7 +110,8 @@ class Content:
         smoothing: 0 none to 9: the range faint, smoothed means over it.
         x_unit: word behind the last position where there is no map.
         empty: what to say where nothing can be drawn.
-        strips: small rows below the plot, what matters most first.
+        strips: small rows below the plot, what matters most first. Without a line they are all there is.
+        first_strip: strips that are scrolled past.
     """
 
     lines: tuple[Line, ...] = ()
@@ -129,6 +130,7 @@ class Content:
     x_unit: str = "step"
     empty: str = "no step yet"
     strips: tuple[Strip, ...] = ()
+    first_strip: int = 0
 
     @property
     def has_anything(self) -> bool:
@@ -141,7 +143,8 @@ class Content:
         asked = self.window or self.x_range
         if asked is not None:
             return self.x_of(asked[0]), self.x_of(asked[1])
-        ends = [(line.series.extent, line.x_map or self.x_map) for line in self.lines if line.drawn]
+        lines = self.lines or [line for strip in self.strips for line in strip.lines]
+        ends = [(line.series.extent, line.x_map or self.x_map) for line in lines if line.drawn]
         shown = [
             (x_map.x_of(start), x_map.x_of(stop)) if x_map else (start, stop)
             for (start, stop), x_map in ends

@@ -18,6 +18,8 @@ from trainctl.tui.plain import columns, cut, printable
 
 LEAST_PLOT = 3
 """Rows of the plot that strips leave it at least."""
+MOST_ROWS = 6
+"""Of a strip where there is no plot."""
 PARTS = ((3, 0.6, 8), (2, 0.5, 5), (1, 0.34, LEAST_PLOT))
 """Rows of a strip, and of the height what the plot keeps then, as a part and in rows."""
 
@@ -35,8 +37,14 @@ class StripPlan:
         return self.shown * self.rows
 
 
-def strip_plan(count: int, height: int) -> StripPlan:
-    """As many strips as leave the plot its part of `height` rows, all of them large where that is possible."""
+def strip_plan(count: int, height: int, *, has_plot: bool = True) -> StripPlan:
+    """As many strips as leave the plot its part of `height` rows, all of them large where that is possible.
+
+    Without a plot they have all rows but that of the positions.
+    """
+    if not has_plot:
+        rows = min(max((height - 1) // max(count, 1), 1), MOST_ROWS)
+        return StripPlan(min(count, max(height - 1, 0) // rows), rows)
     for rows, part, least in PARTS:
         if height - 1 - count * rows >= max(part * (height - 1), least):
             return StripPlan(count, rows)
@@ -54,8 +62,9 @@ def write_strips(
 ) -> None:
     """Draw the strips from row `top` on. The last one says how many there is no room for."""
     silent = tuple(replace(mark, letter="") for mark in marks)
-    for k, strip in enumerate(content.strips[: plan.shown]):
-        left_out = len(content.strips) - plan.shown if k == plan.shown - 1 else 0
+    shown = content.strips[content.first_strip : content.first_strip + plan.shown]
+    for k, strip in enumerate(shown):
+        left_out = len(content.strips) - content.first_strip - len(shown) if k == len(shown) - 1 else 0
         row = top + k * plan.rows
         drawn = row if plan.rows == 1 else row + 1
         height = max(plan.rows - 1, 1)

@@ -83,7 +83,7 @@ class RecordedSteps:
         newest = dict(derive_series(self.part(overview.count - 1, overview.count), self.layout, overview.start).items())
         found: dict[str, RunSeries] = {}
         for name, lo, hi, mean, bad in overview.columns():
-            found[name] = RunSeries(overview.first_step, is_sparse=may_be_absent(name))
+            found[name] = RunSeries(overview.first_step, is_sparse=may_be_absent(name, self.layout))
             found[name].load(BLOCK, lo, hi, mean, bad, overview.count, float(newest[name][-1]))
         return found
 

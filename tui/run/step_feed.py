@@ -191,7 +191,7 @@ class StepFeed:
         newest = dict(derive_series(self._stored()[-1:], layout, overview.start).items())
         found: dict[str, RunSeries] = {}
         for name, lo, hi, mean, bad in overview.columns():
-            found[name] = RunSeries(overview.first_step, is_sparse=may_be_absent(name))
+            found[name] = RunSeries(overview.first_step, is_sparse=may_be_absent(name, layout))
             found[name].load(BLOCK, lo, hi, mean, bad, overview.count, float(newest[name][-1]))
         return found
 

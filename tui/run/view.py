@@ -350,7 +350,7 @@ class RunView:
         self._places.extend(records["step"])
         for name, values in derive_series(records, layout, self._start).items():
             if name not in self.series:
-                self.series[name] = RunSeries(first, is_sparse=may_be_absent(name), places=self._places)
+                self.series[name] = RunSeries(first, is_sparse=may_be_absent(name, layout), places=self._places)
             self.series[name].extend(values)
         if "time" not in layout.unmeasured:
             self._times.extend(records["step"], records["time"] - self._start)

@@ -63,5 +63,5 @@ def test_what_an_old_run_did_not_record_has_no_column():
 
 
 def test_only_what_is_not_always_measured_may_be_absent():
-    absent = {name for name in series_names(TWO.dtype, TWO) if may_be_absent(name)}
+    absent = {name for name in series_names(TWO.dtype, TWO) if may_be_absent(name, TWO)}
     assert absent == {"update_ratio", "num_classes", "amp_scale", "share.bce", "share.aux"}

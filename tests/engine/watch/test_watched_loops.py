@@ -96,6 +96,21 @@ def test_weights_of_terms_are_found(tmp_path: Path) -> None:
     assert (records["scalar.note"] == 3).all() and "scalar.accuracy" in (records.dtype.names or ())
 
 
+def test_what_is_logged_at_some_steps_alone_is_not_missing_at_the_others(tmp_path: Path) -> None:
+    begin, end = watched(tmp_path)
+    model = network()
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    watch = begin(opt)
+    for k, (x, y) in enumerate(DataLoader(data(), batch_size=8)):
+        watch.log(always=k)
+        if k % 3 == 0:
+            watch.log(seldom=k)
+        nn.functional.cross_entropy(model(x), y).backward()
+        opt.step()
+    layout = StepReader(end()).layout
+    assert layout is not None and layout.scalars == ("always", "seldom") and layout.sparse == ("seldom",)
+
+
 def test_a_closure_is_measured_once_its_gradients_are_there(tmp_path: Path) -> None:
     def loop(watching: Callable[..., Any], norms: list[float]) -> list[Tensor]:
         torch.manual_seed(2)

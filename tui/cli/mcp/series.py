@@ -136,7 +136,9 @@ def _exactly(
             if name in parts:
                 parts[name].append(values)
     whole = np.concatenate(steps)
-    return {name: exact_curve(whole, np.concatenate(of), may_lack=may_be_absent(name)) for name, of in parts.items()}
+    return {
+        name: exact_curve(whole, np.concatenate(of), may_lack=may_be_absent(name, layout)) for name, of in parts.items()
+    }
 
 
 def _overview(reader: RunReader, names: Sequence[str], start: int, stop: int) -> dict[str, Curve]:

@@ -11,6 +11,7 @@ from trainctl.tui.run.scene import following
 from trainctl.tui.screens.base import CockpitBase
 from trainctl.tui.screens.looking import LookingScreen
 from trainctl.tui.widgets.log import compiled_filter
+from trainctl.tui.widgets.scalars import ScalarPanel
 
 
 class LookActions(CockpitBase, LookingScreen):
@@ -86,12 +87,16 @@ class LookActions(CockpitBase, LookingScreen):
         self.redraw()
 
     def action_filter(self) -> None:
-        """Ask for a pattern; only matching lines of the log stay."""
+        """Ask for a pattern; only matching lines of the log stay, or matching scalars where those are chosen."""
         from trainctl.tui.screens.dialogs.prompt import PromptScreen
+
+        is_of_scalars = isinstance(self.focused, ScalarPanel)
+        panel = self.focused if isinstance(self.focused, ScalarPanel) else self.log_panel
 
         def apply(text: str | None) -> None:
             if text is not None:
-                self.log_panel.set_filter(text)
+                panel.set_filter(text)
 
+        title = "filter the scalars" if is_of_scalars else "filter the log"
         hint = "words or a regular expression; empty: every line; enter filters, esc closes"
-        self.app.push_screen(PromptScreen("filter the log", hint, compiled_filter, self.log_panel.filter), apply)
+        self.app.push_screen(PromptScreen(title, hint, compiled_filter, panel.filter), apply)
