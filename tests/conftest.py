@@ -1,7 +1,8 @@
 """For all tests: no deadline on property tests, because a busy machine is not a bug; folders of the tests' own; what
-commands print with `--json` is what docs/json.md says."""
+commands print with `--json` is what docs/json.md says; of many cases of one kind only a few are for every time."""
 
 import importlib.util
+from collections import defaultdict
 from collections.abc import Generator
 
 import pytest
@@ -31,3 +32,20 @@ def documented_json() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "_run", checked(main._run))
         yield
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test marked `few(n)` all cases but `n`, evenly spaced, are slow ones: `make slow` runs them too."""
+    cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("few") is not None and item.get_closest_marker("slow") is None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for group in cases.values():
+        marker = group[0].get_closest_marker("few")
+        assert marker is not None
+        count = min(marker.args[0], len(group))
+        kept = {round(k * (len(group) - 1) / max(count - 1, 1)) for k in range(count)}
+        for place, item in enumerate(group):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)

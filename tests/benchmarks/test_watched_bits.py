@@ -11,6 +11,7 @@ from benchmarks.watched_bits import KINDS, compare
 STEPS = 30
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if not kind.compiled])
 def test_a_watched_loop_is_the_loop_it_was(name: str, tmp_path: Path) -> None:
     found = compare(name, STEPS, tmp_path)

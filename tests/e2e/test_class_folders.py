@@ -33,6 +33,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("has_splits", [False, True])
 @pytest.mark.parametrize("opened, closed", [("opened_eyes", "closed_eyes"), ("Open-Eyes", "eyes_shut"), ("1", "0")])
 @pytest.mark.parametrize("verb", ["run", "data", "diagnose"])

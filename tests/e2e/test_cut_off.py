@@ -13,6 +13,7 @@ from cutting import MOMENTS, READERS
 PROGRAM = Path(__file__).with_name("cutting.py")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("share", [0.5, pytest.param(0.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["steps.bin", "overview.bin", "samples.npz"])
 def test_every_reader_answers_when_a_file_is_cut_off_under_it(tmp_path: Path, name: str, share: float) -> None:

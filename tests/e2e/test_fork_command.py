@@ -90,6 +90,7 @@ def as_it_is(shell: Shell) -> None:
     del shell
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     ("spoil", "words", "said"),
     [

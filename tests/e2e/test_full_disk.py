@@ -53,6 +53,7 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
     return err
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("suffix", "room"),
     [
@@ -97,6 +98,7 @@ def training_of(run: RunPaths) -> tuple[list[object], list[object]]:
     return found[0], found[1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("suffix", ["/steps.bin", "/events.jsonl"])
 def test_what_is_no_checkpoint_costs_no_step_of_the_training(
     tmp_path: Path, disk: Disk, whole: RunPaths, capsys: pytest.CaptureFixture[str], suffix: str
@@ -110,6 +112,7 @@ def test_what_is_no_checkpoint_costs_no_step_of_the_training(
     assert steps == list(range(1, len(steps) + 1))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("suffix", "number"),
     [
@@ -135,6 +138,7 @@ def test_a_hiccup_costs_nothing_and_is_said(
     assert sum(f"{name} is written again" in text for text in said) == 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [errno.EIO, pytest.param(errno.ESTALE, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", [".latest_model.pth", ".best_model.pth"])
 def test_a_checkpoint_that_fails_for_a_moment_is_tried_again(

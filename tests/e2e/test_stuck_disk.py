@@ -77,6 +77,7 @@ def test_a_mistake_of_the_task_leaves_a_checkpoint_of_its_last_step(tmp_path: Pa
     assert RunReader(run).steps.all()["step"].tolist() == list(range(1, 61))
 
 
+@pytest.mark.slow
 def test_a_warning_of_the_scheduler_while_the_process_starts_does_not_end_it(tmp_path: Path) -> None:
     process = trainctl(*argv(tmp_path / "runs", FOREVER))
     until(lambda: "run" in Path(f"/proc/{process.pid}/cmdline").read_text() and _holds_back(process.pid))

@@ -109,7 +109,7 @@ def coloured(pilot: Pilot[None]) -> list[str]:
 SCREENS: tuple[tuple[tuple[str, ...], str, int], ...] = (
     ((), "step 100/200", 0),
     (("question_mark",), "The mouse", 1),
-    (("r",), "runs, newest first", 1),
+    (("r",), "by age", 1),
     (("p",), "presets", 1),
     (("h",), "panels: enter", 1),
     (("t",), "colours", 1),

@@ -195,6 +195,7 @@ def test_nothing_passed_over_is_nothing_said(tmp_path: Path) -> None:
     assert problem_words(["a"], {0: "why"}) == "a (why)"
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "jp2"])
 @pytest.mark.parametrize("size", [100 << 20, 1 << 40])
 def test_a_picture_of_nothing_but_a_beginning_is_done_with_soon(tmp_path: Path, ending: str, size: int) -> None:

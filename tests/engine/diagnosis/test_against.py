@@ -64,6 +64,7 @@ def changed(curves: Curves, **by: float) -> Curves:
     return {name: values + by.get(name, 0.0) * late for name, values in curves.items()}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
 def test_other_seeds_and_the_training_itself_do_not_part(noise: float) -> None:
     good = course(0, noise=noise)

@@ -54,6 +54,7 @@ def test_the_documents_gates_start_half_dead(name: str) -> None:
     assert ("muted.gate" in gates.figures) == has_regulariser == ("loss.regularise=raw" in gates.fix.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [(), *(pytest.param((one,), marks=pytest.mark.slow) for one in ("data.imbalance=0", "loss.classification=focal"))],
@@ -88,6 +89,7 @@ def test_a_reconstruction_of_the_last_dialogue_is_told_from_the_records_alone(tm
     assert "C313" not in healthy and "C307" not in healthy
 
 
+@pytest.mark.slow
 def test_a_reconstruction_that_nothing_trains_is_found_in_the_records(tmp_path: Path) -> None:
     frozen = trained(tmp_path / "frozen", "emotion/original", "freeze=[everything,modalities]")["C314"]
     assert frozen.figures["fell"] < 0.05  # type: ignore[operator]

@@ -10,6 +10,7 @@ from trainctl.engine.diagnosis.finding import Confidence, Severity
 from trainctl.engine.diagnosis.probes.preflight import gather
 
 
+@pytest.mark.few(26)
 @pytest.mark.parametrize("name", sorted(HEALTHY))
 def test_a_healthy_training_gets_no_warning(name: str) -> None:
     evidence = gather(HEALTHY[name](), budget_s=600)  # however busy the machine is

@@ -16,6 +16,7 @@ SMALL = ["runtime.device=cpu", "data.references=6", "data.image_size=32", "data.
 FAST = ("quality/original", "quality/repaired")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name",
     [

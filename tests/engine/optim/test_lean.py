@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 import torch
@@ -47,6 +49,7 @@ assert COMPILER in sys.modules
 NAMES = ["adamw", "adam", "sgd", "adadelta", "adagrad", "adamax", "asgd", "nadam", "radam", "rmsprop", "rprop"]
 
 
+@pytest.mark.slow
 def test_optimisers_step_without_the_compiler_as_with_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(names=NAMES)], capture_output=True, text=True, check=False

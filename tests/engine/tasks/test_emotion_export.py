@@ -63,6 +63,7 @@ def asked(session: Any, batch: dict[str, torch.Tensor]) -> tuple[Any, Any]:
     )
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("gate", ["hardtanh", "sigmoid", "hardsigmoid"])
 @pytest.mark.parametrize("options", [{}, {"layers": 0}, {"layers": 2, "window": 0}, {"code": 9, "window": 3}])
 def test_any_number_and_length_of_dialogues_is_answered_as_torch_does(

@@ -40,6 +40,7 @@ def task_and_model(arch: str = "baseline", head: str = "auto", loss: str = "bce"
     return task, model
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("arch", ["baseline", "inverted_se", "convnext"])
 @pytest.mark.parametrize("head", ["auto", "avg", "avgmax_mlp", "transformer", "mlp_mixer"])
 def test_every_backbone_and_head_computes_the_same_in_onnxruntime(arch: str, head: str, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_score_is_that_of_torch_for_any_number_of_pictures(name: str, tmp_path: Path) -> None:
     task, model, batch = built(model=OPTIONS[name])

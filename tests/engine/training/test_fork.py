@@ -30,6 +30,7 @@ def snapshot(root: Path) -> dict[str, tuple[int, bytes]]:
     return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.iterdir()}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("step", [3, STEPS, 8])
 def test_a_fork_without_changes_takes_the_steps_its_parent_would_have_taken(

@@ -62,6 +62,7 @@ def run(root: Path, config: Resolved, data: Path | None = None) -> Ending:
     return train(Order(config, QualityTask, data, lambda: RunPaths(root), argv=["test"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "steps"), [("matched", 4), pytest.param("sklearn", 7, marks=pytest.mark.slow)])
 def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, mode: str, steps: int) -> None:
     """Refits, averaged weights, the average of the balance term, adversarial pictures, flips and dropout."""

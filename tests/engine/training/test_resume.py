@@ -21,6 +21,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(
     ("accumulation", "steps"),
@@ -35,6 +36,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, schedule: str, a
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("steps", [1, 3, 5, 7])
 def test_the_means_of_an_epoch_that_was_interrupted_are_of_all_its_steps(tmp_path: Path, steps: int) -> None:
     def means(root: Path) -> list[dict[str, float]]:
@@ -62,6 +64,7 @@ class Disturbed(ToyTask):
         return super().metrics(columns)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("is_mistake", [False, True])
 @pytest.mark.parametrize("at", [1, 2, 5, 8])  # of raw and averaged weights in turn, at the end of each of four epochs
 def test_a_validation_that_comes_to_nothing_is_made_by_the_resume(tmp_path: Path, at: int, is_mistake: bool) -> None:

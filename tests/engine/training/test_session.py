@@ -148,6 +148,7 @@ def unknown_method(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "spoil", [cut_off, flip_a_bit, empty, zeros, Path.unlink, pack, unknown_method], ids=lambda f: f.__name__
 )

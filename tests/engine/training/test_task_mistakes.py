@@ -95,6 +95,7 @@ def mistaken(where: str, at: int, mistake: type[BaseException]) -> type[Task]:
     return type("Mine", (Mistaken,), {"where": where, "at": at, "mistake": mistake, "calls": 0})
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize(
     ("where", "at", "saved"),

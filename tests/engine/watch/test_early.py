@@ -56,6 +56,7 @@ def test_another_loss_is_left_alone(tmp_path: Path, loss: Loss) -> None:
     assert early(tmp_path, loss=loss)["answers"] == {}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("clear", "kept"),
     [

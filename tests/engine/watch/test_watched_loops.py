@@ -35,6 +35,7 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_watching_changes_no_bit(kind: str, tmp_path: Path) -> None:
     begin, end = watched(tmp_path)
@@ -49,6 +50,7 @@ def test_watching_changes_no_bit(kind: str, tmp_path: Path) -> None:
         assert records["grad_norm"] == pytest.approx(norms, rel=1e-5)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("options", [{"accumulate": 4}, {"clip": 0.05}, {"schedule": True}, {"log": True}], ids=str)
 def test_watching_changes_no_bit_of_what_loops_do(options: dict[str, Any], tmp_path: Path) -> None:
     begin, end = watched(tmp_path)

@@ -75,6 +75,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("subject", "sets", "code", "key"), FAULTS, ids=lambda value: str(value)[:12])
 def test_what_is_written_is_the_fixed_configuration_and_has_the_finding_no_more(
     subject: list[str], sets: list[str], code: str, key: str, here: Path, capsys: pytest.CaptureFixture[str]

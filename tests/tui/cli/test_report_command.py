@@ -115,6 +115,7 @@ def test_the_file_is_called_after_the_runs(names: list[str], file: str):
     assert default_file(names) == file
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("seed", range(CASES))
 def test_whatever_is_there_is_a_page_or_one_line(tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]):
     run, damage = hostile_run(tmp_path, seed)

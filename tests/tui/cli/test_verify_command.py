@@ -112,12 +112,14 @@ def test_a_rate_far_too_large_is_verified_from_the_records(ask: Ask, lr: int, co
     assert find_run(Path(present["path"]).parent, present["path"]).config.is_file()
 
 
+@pytest.mark.slow
 def test_a_training_too_short_is_compared_at_each_ones_length(ask: Ask) -> None:
     code, out, _ = ask("verify", "train.batch_size=100", "train.epochs=4")
     assert code == ExitCode.OK and "compared: each over its own length, 16 and 200 steps" in out
     assert "the fix helps: validation loss" in out and "one seed: chance between seeds is not known" in out
 
 
+@pytest.mark.slow
 def test_batches_are_compared_over_the_same_samples(ask: Ask) -> None:
     words = ("D113", "train.batch_size=130", "train.epochs=200", "--steps", "15", "--seeds", "3", "--json")
     code, out, _ = ask("verify", *words)

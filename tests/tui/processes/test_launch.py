@@ -126,6 +126,7 @@ def ui(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

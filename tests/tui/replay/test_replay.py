@@ -275,6 +275,7 @@ def bar(pilot: Pilot[None]) -> ReplayBar:
     return pilot.app.screen.query_one(ReplayBar)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [SMALL, MEDIUM])
 async def test_the_cockpit_plays_its_run_and_comes_back(finished: RecordedRun, size: tuple[int, int]):
     async with CockpitApp(finished.paths).run_test(size=size) as pilot:

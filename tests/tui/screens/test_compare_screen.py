@@ -39,6 +39,7 @@ async def compare(pilot: Pilot[None], other: SyntheticRun) -> Chart:
     return pilot.app.screen.query_one("#comparison", Chart)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
 async def test_the_curves_of_all_runs_lie_over_each_other(
     pair: tuple[SyntheticRun, SyntheticRun], size: tuple[int, int]
@@ -76,6 +77,7 @@ async def test_keys_choose_the_curve_the_axes_the_window_and_the_cursor(pair: tu
         assert ends == pytest.approx({"balanced": 2.0, "aggressive": 1.0})
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
 async def test_final_figures_mark_the_best_of_each_line(pair: tuple[SyntheticRun, SyntheticRun], size: tuple[int, int]):
     run, other = pair
@@ -91,6 +93,7 @@ async def test_final_figures_mark_the_best_of_each_line(pair: tuple[SyntheticRun
         assert "step 60: lr 2e-4 -> 1e-4" in text and "changed by hand" in text
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, WIDE])
 async def test_the_configuration_shows_only_what_differs(
     pair: tuple[SyntheticRun, SyntheticRun], size: tuple[int, int]
@@ -137,6 +140,7 @@ async def test_a_run_that_is_still_training_goes_on_growing_in_the_comparison(
         await shows(pilot, "120 step")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("key", ["escape", "k", "q"])
 async def test_the_comparison_closes_and_the_cockpit_is_as_before(pair: tuple[SyntheticRun, SyntheticRun], key: str):
     run, other = pair

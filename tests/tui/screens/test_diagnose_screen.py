@@ -67,6 +67,7 @@ def test_the_commands_are_those_a_person_would_type(live_run: SyntheticRun):
     assert of_configuration(live_run.paths).words == ("diagnose", root, "--preflight", "--json", "--progress")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_sections_appear_as_they_are_judged(
     configured: SyntheticRun, says: Callable[..., None], size: tuple[int, int]
@@ -98,6 +99,7 @@ async def test_the_report_is_shown_in_its_own_words_and_explained(
         await shows(pilot, "D105: the data names no groups")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_f_closes_the_page_and_offers_the_fix(
     configured: SyntheticRun, says: Callable[..., None], size: tuple[int, int]

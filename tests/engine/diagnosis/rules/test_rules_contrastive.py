@@ -256,6 +256,7 @@ def test_a_run_that_learns_has_no_finding(tmp_path: Path) -> None:
 FAST = ("weld/stuck", "weld/repaired", "eyes/balanced")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name",
     [

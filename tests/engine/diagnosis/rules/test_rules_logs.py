@@ -202,6 +202,7 @@ def test_the_total_of_one_term_is_held_against_the_terms_own_constant(weight: fl
         assert "its weight" not in found(total, weights=several)["O604"].why
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("level", [math.log(2), math.log(12), math.log(15)])
 @pytest.mark.parametrize("name", ["mse", "supcon_loss", "train/huber_loss", "infonce_loss", "triplet"])
 def test_a_loss_that_is_none_over_classes_is_not_explained_by_their_number(name: str, level: float) -> None:

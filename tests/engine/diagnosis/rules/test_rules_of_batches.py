@@ -48,6 +48,7 @@ class Ten(nn.Sequential):
         super().__init__(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 10))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("kind", ["stratified", "random", "m-per-class"])
 def test_a_sampler_that_draws_at_random_is_not_called_ordered_whatever_the_order_of_the_rows(
@@ -198,6 +199,7 @@ def drawn_again(labels: torch.Tensor, seed: int) -> bool | None:
     return measure_sampler(ToyTask(sampler=sampler.batches), labelled(labels)).repeats
 
 
+@pytest.mark.slow
 def test_batches_drawn_at_random_are_not_called_ordered_in_any_of_many_epochs_of_20() -> None:
     labels = torch.arange(640) % 2
     correlated = 0

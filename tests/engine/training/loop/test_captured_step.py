@@ -87,6 +87,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", CASES)
 def test_a_captured_run_is_the_eager_run(tmp_path: Path, tape: TapeRecording, case: str) -> None:
     run_toy(tmp_path / "eager", captured("off", **CASES[case]), task_type=Blobs)
@@ -147,6 +148,7 @@ def test_live_changes_are_heard_by_a_captured_step(
     assert_alike(tmp_path / "off", tmp_path / "on")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("steps", [2, 3, 7, 10])
 def test_a_resumed_captured_run_is_the_uninterrupted_one(tmp_path: Path, tape: TapeRecording, steps: int) -> None:
     more: dict[str, Any] = {"ema": {"decay": 0.9}, "clip": {"grad_norm": 1.0}, "schedule": SCHEDULES["cosine"]}
@@ -308,6 +310,7 @@ def test_the_built_in_tasks_can_be_captured(tmp_path: Path, tape: TapeRecording,
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_dialogues_of_many_lengths_are_trained_kernel_by_kernel(tmp_path: Path, tape: TapeRecording) -> None:
     options = ["runtime.device=cpu", "train.max_steps=5"]
     run_toy(tmp_path / "run", resolve("emotion/repaired", scale="small", overrides=options), task_type=EmotionTask)

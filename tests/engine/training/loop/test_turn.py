@@ -46,6 +46,7 @@ def test_a_change_is_recorded_between_two_validations_of_its_step(tmp_path: Path
     assert before.data["raw"]["loss"] != pytest.approx(after.data["raw"]["loss"], rel=0.01)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("steps", [STEPS, 2 * STEPS - 1, 2 * STEPS, 2 * STEPS + 1])
 def test_a_resumed_run_changes_as_the_uninterrupted_one(tmp_path: Path, steps: int) -> None:
     run_toy(tmp_path / "whole", resolved(train=TRAIN, ema={"decay": 0.9}), task_type=Meddler)

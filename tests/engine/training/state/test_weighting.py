@@ -228,6 +228,7 @@ def test_the_answer_to_a_live_change_says_where_the_ramp_leads(tmp_path: Path) -
 # --- resume and fork --------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("steps", [3, STEPS, 8, 2 * STEPS])
 def test_a_resumed_run_has_the_weights_of_the_uninterrupted_run(tmp_path: Path, steps: int) -> None:
     run_toy(tmp_path / "whole", resolved(**RAMPED_AND_ADAPTED))

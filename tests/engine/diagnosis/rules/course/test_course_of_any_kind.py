@@ -43,6 +43,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.few(160)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("code", sorted(all_rules(of_log=True)))
 def test_no_rule_raises_whatever_the_shape(code: str, shape: str) -> None:
