@@ -20,6 +20,7 @@ from trainctl.tui.widgets.clusters import ClusterPanel, has_clusters
 from trainctl.tui.widgets.embedding import EmbeddingPanel, has_embeddings
 from trainctl.tui.widgets.gates import GatePanel, has_gates
 from trainctl.tui.widgets.gradients import GradientPanel
+from trainctl.tui.widgets.hardware import HardwarePanel, has_hardware
 from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.log import LogPanel
@@ -97,4 +98,5 @@ PANELS = (
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes", "quality")),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),
+    PanelEntry("hardware", "Hardware and time", HardwarePanel, wanted=has_hardware),
 )

@@ -10,15 +10,16 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN = "_.-=+*#@"
 
 
-def sparkline(series: Series, width: int, *, plain: bool = False) -> str:
-    """The whole series in `width` characters, from 0, or its lowest value below that, to its largest; blank where
-    nothing was measured."""
+def sparkline(series: Series, width: int, *, plain: bool = False, top: float | None = None) -> str:
+    """The whole series in `width` characters, from 0, or its lowest value below that, to its largest, or to `top` where
+    that is given; blank where nothing was measured."""
     start, stop = series.extent
     if width <= 0 or stop <= start:
         return " " * max(width, 0)
     envelope = series.envelope(start, stop, width)
     seen = ~np.isnan(envelope.lo)
-    top = float(envelope.hi[seen].max()) if seen.any() else 0.0
+    if top is None or not top > 0:
+        top = float(envelope.hi[seen].max()) if seen.any() else 0.0
     bottom = min(float(envelope.lo[seen].min()), 0.0) if seen.any() else 0.0
     # A run with fewer steps than columns: a gap takes the value before it.
     last = np.maximum.accumulate(np.where(seen, np.arange(width), -1))

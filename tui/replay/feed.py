@@ -10,6 +10,7 @@ import threading
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event
+from trainctl.engine.runs.hardware.samples import HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import Records
 from trainctl.tui.charts.axis import duration
@@ -40,7 +41,7 @@ class ReplayFeed(RunFeed):
         super().__init__(paths)
         self.clock = clock or ReplayClock()
         self._recording: Recording | None = None
-        self._num_sent = self._num_events_sent = 0
+        self._num_sent = self._num_events_sent = self._num_hardware_sent = 0
         self._lock = threading.Lock()
         self._window: tuple[float, float] | None = None
         self._is_due = False
@@ -63,8 +64,10 @@ class ReplayFeed(RunFeed):
         moment = recording.sittings.moment(self.clock.position_s)
         wanted, wanted_events = recording.count_until(moment), recording.num_events_until(moment)
         restarted = wanted < self._num_sent or wanted_events < self._num_events_sent
+        wanted_samples = recording.num_hardware_until(moment)
         if restarted:
-            self._num_sent = self._num_events_sent = 0
+        restarted = restarted or wanted_samples < self._num_hardware_sent
+            self._num_sent = self._num_events_sent = self._num_hardware_sent = 0
         glance, records = self._advance(recording, wanted)
         self.behind = self._num_sent < wanted
         if self.behind:
@@ -82,6 +85,8 @@ class ReplayFeed(RunFeed):
             events=self._events_until(recording, wanted_events),
             events_restarted=restarted,
             status=status,
+            hardware=self._hardware_until(recording, recording.num_hardware_until(moment)),
+            hardware_restarted=restarted,
             liveness=alive,
             age_s=age_s,
             meta=recording.meta,
@@ -122,6 +127,10 @@ class ReplayFeed(RunFeed):
         self._num_events_sent = count
         return new
 
+
+    def _hardware_until(self, recording: Recording, count: int) -> tuple[HardwareSample, ...]:
+        first, self._num_hardware_sent = self._num_hardware_sent, max(count, self._num_hardware_sent)
+        return tuple(recording.samples_of_hardware[first : self._num_hardware_sent])
 
 class ReplaySession(Session):
     """A run that is looked at as it was, and that nothing is asked of.

@@ -7,6 +7,7 @@ the clock of this machine, at a process, or at what `status.json` says now.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Sequence
@@ -15,14 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from trainctl.engine.runs.atomic import DamagedFileError
+from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import Event, EventKind
+from trainctl.engine.runs.hardware.samples import HardwareReader, HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.runs.samples import WorstSamples
+from trainctl.engine.runs.samples import WorstSamples, read_samples_in
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.store import StoredRecords
 from trainctl.engine.runs.summary import Summary
+from trainctl.engine.runs.validated.kept import file_of, sizes_in
 from trainctl.tui.replay.clock import Sittings
 from trainctl.tui.replay.steps import RecordedSteps
 
@@ -30,6 +35,10 @@ RATE_WINDOW_S = 5.0
 """Seconds before the moment over which speeds are measured."""
 MIN_RATE_STEPS = 10
 """Steps over which they are measured at least."""
+MOST_SAMPLES = 1 << 14
+"""Samples of the hardware that are kept: of a day; of a longer run every second of them, or every fourth, and so on."""
+SAMPLE_BYTES = 1 << 20
+"""Length of those that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class Recording:
     Attributes:
         steps: the step records.
         events: every event, in the order in which they were written.
+        samples_of_hardware: as they were written, thinned where there are very many.
 
     Raises:
         UserError: a newer version wrote this run.
@@ -77,7 +87,12 @@ class Recording:
         self.events: Sequence[Event] = tuple(reader.events)
         self.meta: dict[str, Any] | None = reader.meta
         self.problems = tuple(reader.problems.values())
+        self.samples_of_hardware = _hardware(paths)
+        self._hardware_times = list(itertools.accumulate((sample.time for sample in self.samples_of_hardware), max))
         self._status, self._summary, self._samples = reader.status, reader.summary, reader.samples
+        self._past_steps = list(sizes_in(paths.past_samples))
+        self._past: tuple[int, WorstSamples | None] = (-1, None)
+        """What was read last of the earlier validations, by its step."""
         # A clock may have been set back; what was written later is never shown as earlier.
         self._event_times = list(itertools.accumulate((event.time for event in self.events), max))
         self._chapters = chapters(self.events)
@@ -96,6 +111,10 @@ class Recording:
     def num_events_until(self, moment: float) -> int:
         """Events written by then."""
         return bisect.bisect_right(self._event_times, moment)
+
+    def num_hardware_until(self, moment: float) -> int:
+        """Samples of the hardware taken by then."""
+        return bisect.bisect_right(self._hardware_times, moment)
 
     def chapter(self, moment: float) -> Chapter:
         """What the events said by then."""
@@ -137,8 +156,22 @@ class Recording:
         return (Liveness.LIVE if count or chapter.has_begun else Liveness.STARTING), 0.0
 
     def samples(self, step: int) -> WorstSamples | None:
-        """The worst of the newest validation, once its step is reached; a run keeps those of one validation."""
-        return self._samples if self._samples is not None and self._samples.step <= step else None
+        """The worst of the newest validation up to a step, of those that the run keeps; the same object for the same."""
+        newest = self._samples.step if self._samples is not None else -1
+        past = [kept for kept in self._past_steps if kept <= step]
+        if newest <= step and (not past or newest >= past[-1]):
+            return self._samples
+        if not past:
+            return None
+        if past[-1] != self._past[0]:
+            self._past = past[-1], self._read_samples(past[-1])
+        return self._past[1]
+
+    def _read_samples(self, step: int) -> WorstSamples | None:
+        try:
+            return read_samples_in(file_of(self.paths.past_samples, step))
+        except UserError:  # damaged: nothing is known of that time
+            return None
 
     def summary(self, moment: float) -> Summary | None:
         """How the run ended, once the last of its endings is reached."""
@@ -175,6 +208,18 @@ class Recording:
         if seconds <= 0.0:
             return np.nan, np.nan
         return (len(part) - 1) / seconds, float(part["batch_size"][1:].sum()) / seconds
+
+
+def _hardware(paths: RunPaths) -> Sequence[HardwareSample]:
+    reader, found = HardwareReader(paths), list[HardwareSample]()
+    with contextlib.suppress(DamagedFileError):
+        while True:
+            found += reader.read_new(SAMPLE_BYTES)
+            if not reader.has_more:
+                break
+            while len(found) > 2 * MOST_SAMPLES:
+                found = found[::2]
+    return found[:: max(-(-len(found) // MOST_SAMPLES), 1)]
 
 
 def chapters(events: Sequence[Event]) -> list[Chapter]:

@@ -17,6 +17,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import open_regular
 from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.events import Event
+from trainctl.engine.runs.hardware.samples import HardwareReader, HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.reader import RunReader
@@ -92,6 +93,8 @@ class RunFeed:
         self.paths = paths
         self._reader = RunReader(paths)
         self._steps = StepFeed(paths, self._reader.steps)
+        self._hardware = HardwareReader(paths)
+        self._hardware_generation = 0
         self._console = ConsoleTail(paths.console)
         self._process = process
         self._event_list: list[Event] = self._reader.events
@@ -153,7 +156,8 @@ class RunFeed:
             exit_code = None  # somebody has resumed it
         steps = self._steps.poll()
         events, events_restarted = self._new_events()
-        self.behind = self._steps.behind or reader.has_more_events
+        hardware, hardware_restarted = self._new_hardware()
+        self.behind = self._steps.behind or reader.has_more_events or self._hardware.has_more
         alive, age_s = reader.liveness()
         return RunUpdate(
             restarted=steps.restarted,
@@ -163,6 +167,8 @@ class RunFeed:
             detail=steps.detail,
             events=events,
             events_restarted=events_restarted,
+            hardware=hardware,
+            hardware_restarted=hardware_restarted,
             # Not before the events that it repeats.
             console=() if reader.has_more_events else self._console.read_new(),
             status=reader.status,
@@ -182,6 +188,16 @@ class RunFeed:
             return alive if alive is Liveness.OVER else Liveness.CRASHED
         is_ours = self._process is not None and self._reader.status is None and alive is Liveness.CRASHED
         return Liveness.STARTING if is_ours else alive
+
+    def _new_hardware(self) -> tuple[tuple[HardwareSample, ...], bool]:
+        """Samples read since the last call, and whether they start over; what is no such file has none."""
+        try:
+            new = self._hardware.read_new(MAX_EVENT_BYTES)
+        except UserError:
+            return (), False
+        restarted = self._hardware.generation != self._hardware_generation
+        self._hardware_generation = self._hardware.generation
+        return tuple(new), restarted
 
     def _new_events(self) -> tuple[tuple[Event, ...], bool]:
         """Events read since the last call, and whether they start over. The reader keeps none: the view does."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trainctl.engine.runs.blocks import BLOCK, Overview
 from trainctl.engine.runs.events import Event, EventKind
+from trainctl.engine.runs.hardware.samples import HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.runs.samples import WorstSamples
@@ -25,6 +26,7 @@ from trainctl.engine.runs.summary import Summary
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.run.events import EventLog
+from trainctl.tui.run.hardware import HardwareLog
 from trainctl.tui.run.places import Places
 from trainctl.tui.run.results import WEIGHTS as WEIGHTS
 from trainctl.tui.run.results import BestResult as BestResult
@@ -77,6 +79,9 @@ class RunUpdate:
     events: tuple[Event, ...] = ()
     events_restarted: bool = False
     """The events start over: forget the earlier ones."""
+    hardware: tuple[HardwareSample, ...] = ()
+    hardware_restarted: bool = False
+    """The samples of the hardware start over: forget the earlier ones."""
     console: tuple[str, ...] = ()
     """Complete lines the process printed."""
     status: Status | None = None
@@ -152,6 +157,7 @@ class RunView:
     is_gone: bool = False
     found: tuple[Found, ...] = ()
     """Findings that name a step, of the newest judgement; of a replay also those it has not come to yet."""
+    hardware: HardwareLog = field(default_factory=HardwareLog)
     asked: dict[str, str] = field(default_factory=dict[str, str])
     """Commands sent and not acknowledged yet: id to words."""
     _log: EventLog = field(default_factory=EventLog)
@@ -243,6 +249,9 @@ class RunView:
             self._log, self._results = EventLog(), Results()
             self._kept.clear()
         self._take_events(update.events)
+        if update.hardware_restarted:
+            self.hardware = HardwareLog()
+        self.hardware.add(update.hardware)
         self.status, self.meta = update.status or self.status, update.meta or self.meta
         self.liveness, self.age_s = update.liveness, update.age_s
         self.summary, self.problems = update.summary, update.problems

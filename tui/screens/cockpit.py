@@ -90,7 +90,8 @@ class CockpitScreen(
 
     def _is_drawn_anew(self, update: RunUpdate, events: list[Event]) -> bool:
         steps = update.records is not None and len(update.records) > 0
-        return steps or bool(events) or update.restarted or update.glance is not None or update.detail is not None
+        parts = (update.restarted, update.glance is not None, update.detail is not None, bool(update.hardware))
+        return steps or bool(events) or any(parts)
 
     def _pop_up(self, events: list[Event]) -> None:
         """Say what happened just now; what was there when we attached is in the log."""

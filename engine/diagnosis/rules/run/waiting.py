@@ -8,7 +8,7 @@ from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.run import WaitFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity
 
-SHARE = 0.2
+SHARE = 0.25
 """Of the time of the steps."""
 LEAST_S, LEAST_LOST_S = 1e-3, 30.0
 """Wait of a step, and of all of them, below which there is nothing to be gained."""
@@ -26,7 +26,7 @@ MORE_WORKERS = 4
     cost=Cost.RECORDS,
 )
 def waiting_for_data(waits: WaitFacts, plan: PlanFacts | None = None, foreign: ForeignFacts | None = None) -> Answer:
-    """Of the newest steps (60 to 4,096), 20 % of the time or more goes into waiting for their batches, in both halves;
+    """Of the newest steps (60 to 4,096), 25 % of the time or more goes into waiting for their batches, in both halves;
     or into the first batches of the epochs, where three of these were seen. A step counts as 20 median ones at most,
     the first 20 of a run not at all. A wait of less than a millisecond a step, or of 30 s in all, is none.
 

@@ -1,0 +1,170 @@
+"""What machine and cards do, and where the time goes. What a run does not record has no row. Reads no files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.content import Content
+
+from trainctl.engine.runs.hardware.samples import HardwareSample
+from trainctl.tui.charts.axis import short
+from trainctl.tui.charts.room import FRAME_ROWS, Demand
+from trainctl.tui.charts.sparkline import sparkline
+from trainctl.tui.plain import columns, padded, printable
+from trainctl.tui.run.hardware import OTHER, HardwareLog
+from trainctl.tui.run.scene import Scene
+from trainctl.tui.run.view import RunView
+from trainctl.tui.widgets.figures import LEAST_ROWS, FiguresPanel, is_plain
+from trainctl.tui.words.folder import size_words
+
+PHASES: dict[str, tuple[str, str, str]] = {
+    "data": ("░", "-", "$series-1"),
+    "step": ("█", "#", "$series-0"),
+    "validation": ("▓", "=", "$series-2"),
+    "checkpoint": ("▒", "+", "$series-3"),
+    "recorder": ("▪", ":", "$series-4"),
+    OTHER: ("·", ".", "$chart-label"),
+}
+"""Sign, plain sign and style of each part of the time: told apart without colours too."""
+LEAST_SHARE = 0.005
+"""Of the time: what took less is not named."""
+LEAST_SPARK = 6
+"""Columns below which a course is not drawn."""
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row."""
+
+    label: str
+    value: str
+    series: str
+    top: float | None = None
+    """The value that is as high as the row; None: the largest there was."""
+
+
+class HardwarePanel(FiguresPanel):
+    """A bar of the time with what its parts are, and a row for each figure: now, and over the run."""
+
+    heading: ClassVar[str] = "Hardware and time"
+
+    def demand(self, width: int) -> Demand:
+        """All rows, and no more; a few are better than none."""
+        rows = max(len(self._all_rows(self._view, width - FRAME_ROWS)) if self._view is not None else 0, 1)
+        return Demand(min(rows, LEAST_ROWS) + FRAME_ROWS, rows + FRAME_ROWS)
+
+    def title(self, view: RunView) -> str:
+        """Names of the cards."""
+        newest = view.hardware.newest
+        return "" if newest is None else ", ".join(dict.fromkeys(printable(card.name) for card in newest.cards))
+
+    def note(self, view: RunView) -> str:
+        """What a step takes."""
+        step_s = view.hardware.step_s
+        return f"a step takes {short(1e3 * step_s)} ms" if step_s == step_s else ""
+
+    def stamp(self, view: RunView) -> object:
+        """Samples come while no step does."""
+        return view.hardware.count
+
+    def nothing(self, view: RunView | None) -> str:
+        """There is no sample yet."""
+        return "no sample yet"
+
+    def rows(self, view: RunView, scene: Scene, width: int, height: int) -> list[Content]:
+        """As many as there is room for; the last then says how many are missing."""
+        rows = self._all_rows(view, width)
+        if len(rows) <= height:
+            return rows
+        return [*rows[: max(height - 1, 1)], Content.styled(f"+{len(rows) - max(height - 1, 1)} rows", "$chart-label")][
+            :height
+        ]
+
+    def _all_rows(self, view: RunView | None, width: int) -> list[Content]:
+        if view is None or view.hardware.newest is None:
+            return []
+        return [*_time_rows(view.hardware, width), *_figure_rows(view.hardware, view.hardware.newest, width)]
+
+
+def has_hardware(view: RunView) -> bool:
+    """Whether the run records any of it."""
+    newest = view.hardware.newest
+    return newest is not None and bool(newest.figures)
+
+
+def figures_of(newest: HardwareSample) -> list[Figure]:
+    """What is known now: of the cards, then of the process and the machine around it."""
+    load, cores, degrees = newest.load, newest.cores, "C" if is_plain() else "°C"
+    found: list[Figure] = []
+    for card in newest.cards:
+        name = f"GPU {card.index}" if len(newest.cards) > 1 else "GPU"
+        at = f"gpu{card.index}."
+        memory = _memory(card.memory_used_bytes, card.memory_total_bytes)
+        found += [
+            Figure(f"{name} use", f"{card.use_percent:.0f} %", f"{at}use_percent", 100.0),
+            Figure(f"{name} memory", memory, f"{at}memory_used_bytes", card.memory_total_bytes),
+            Figure(f"{name} temperature", f"{card.temperature_c:.0f} {degrees}", f"{at}temperature_c"),
+            Figure(f"{name} power", f"{card.power_w:.0f} W", f"{at}power_w"),
+        ]
+    of_cores = f"{load.process_cpu_percent / 100:.1f}{f' of {cores}' if cores else ''} cores"
+    memory = _memory(load.memory_used_bytes, load.memory_total_bytes)
+    found += [
+        Figure("process CPU", of_cores, "process_cpu_percent", 100.0 * cores or None),
+        Figure("process memory", _memory(load.process_memory_bytes), "process_memory_bytes"),
+        Figure("machine CPU", f"{load.machine_cpu_percent:.0f} %", "machine_cpu_percent", 100.0),
+        Figure("machine memory", memory, "memory_used_bytes", load.memory_total_bytes),
+    ]
+    return [figure for figure in found if figure.series in newest.figures]
+
+
+def _memory(used: float, total: float = float("nan")) -> str:
+    if used != used:
+        return ""
+    if total != total:
+        return size_words(int(used))
+    whole = size_words(int(total))
+    size, unit = whole.rsplit(" ", 1)
+    mine, own_unit = size_words(int(used)).rsplit(" ", 1)
+    return f"{mine} of {size} {unit}" if own_unit == unit else f"{mine} {own_unit} of {whole}"
+
+
+def _figure_rows(log: HardwareLog, newest: HardwareSample, width: int) -> Iterator[Content]:
+    figures = figures_of(newest)
+    labels = max((columns(figure.label) for figure in figures), default=0)
+    values = max((columns(figure.value) for figure in figures), default=0)
+    room = width - labels - values - 2 * len(GAP)
+    for figure in figures:
+        row = Content.styled(padded(figure.label, min(labels, width)), "$chart-label")
+        row = row + Content.styled(GAP + padded(figure.value, values), "$foreground")
+        if room >= LEAST_SPARK:
+            course = sparkline(log.series[figure.series], room, plain=is_plain(), top=figure.top)
+            row = row + Content.styled(GAP + course, "$series-1")
+        yield row.truncate(width)
+
+
+def _time_rows(log: HardwareLog, width: int) -> Iterator[Content]:
+    """A bar of the time of late, and below it what its parts are; nothing where none is measured."""
+    shares = {phase: share for phase, share in log.shares().items() if share >= LEAST_SHARE}
+    if not shares or width <= 0:
+        return
+    whole, done, filled, cells = sum(shares.values()), 0.0, 0, Content("")
+    for phase, share in shares.items():
+        done += share
+        end = round(done / whole * width)
+        cells, filled = cells + Content.styled(_sign(phase) * (end - filled), PHASES[phase][2]), end
+    yield cells
+    row = Content("")
+    for phase, share in shares.items():
+        entry = Content.styled(_sign(phase), PHASES[phase][2]) + Content.styled(f" {phase} {share:.0%}", "$foreground")
+        if row and row.cell_length + len(GAP) + entry.cell_length > width:
+            yield row
+            row = Content("")
+        row = row + Content(GAP) + entry if row else entry
+    yield row.truncate(width)
+
+
+def _sign(phase: str) -> str:
+    return PHASES[phase][1 if is_plain() else 0]
