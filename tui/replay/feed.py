@@ -63,10 +63,10 @@ class ReplayFeed(RunFeed):
         recording.steps.prepare()
         moment = recording.sittings.moment(self.clock.position_s)
         wanted, wanted_events = recording.count_until(moment), recording.num_events_until(moment)
-        restarted = wanted < self._num_sent or wanted_events < self._num_events_sent
         wanted_samples = recording.num_hardware_until(moment)
-        if restarted:
+        restarted = wanted < self._num_sent or wanted_events < self._num_events_sent
         restarted = restarted or wanted_samples < self._num_hardware_sent
+        if restarted:
             self._num_sent = self._num_events_sent = self._num_hardware_sent = 0
         glance, records = self._advance(recording, wanted)
         self.behind = self._num_sent < wanted
@@ -84,9 +84,9 @@ class ReplayFeed(RunFeed):
             detail=self._detail(recording, is_anew=restarted or glance is not None),
             events=self._events_until(recording, wanted_events),
             events_restarted=restarted,
-            status=status,
             hardware=self._hardware_until(recording, recording.num_hardware_until(moment)),
             hardware_restarted=restarted,
+            status=status,
             liveness=alive,
             age_s=age_s,
             meta=recording.meta,
@@ -127,10 +127,10 @@ class ReplayFeed(RunFeed):
         self._num_events_sent = count
         return new
 
-
     def _hardware_until(self, recording: Recording, count: int) -> tuple[HardwareSample, ...]:
         first, self._num_hardware_sent = self._num_hardware_sent, max(count, self._num_hardware_sent)
         return tuple(recording.samples_of_hardware[first : self._num_hardware_sent])
+
 
 class ReplaySession(Session):
     """A run that is looked at as it was, and that nothing is asked of.
