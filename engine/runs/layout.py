@@ -83,6 +83,16 @@ class RunPaths:
         return self.root / "samples.npz"
 
     @property
+    def past_samples(self) -> Path:
+        """The same of earlier validations, a file each, thinned; may be missing."""
+        return self.root / "samples"
+
+    @property
+    def histograms(self) -> Path:
+        """Distributions that validations recorded, a file each, thinned; may be missing."""
+        return self.root / "histograms"
+
+    @property
     def summary(self) -> Path:
         """How it ended (JSON, written once at the end)."""
         return self.root / "summary.json"

@@ -1,4 +1,4 @@
-"""The validation samples with the largest loss, with pictures, in one small file that each validation replaces.
+"""The validation samples with the largest loss, with pictures, in one small file for a validation.
 
 Plain arrays in NumPy's own format, read without pickle. Knows no network and no screen.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,11 @@ def write_samples(paths: RunPaths, samples: WorstSamples) -> None:
     Raises:
         UserError: the disk refuses.
     """
+    write_atomic(paths.samples, packed(samples))
+
+
+def packed(samples: WorstSamples) -> bytes:
+    """The content of a file."""
     arrays: dict[str, Any] = {
         "about": np.array([SCHEMA, samples.step, samples.epoch, samples.num_samples], np.int64),
         "losses": samples.losses.astype(np.float32),
@@ -68,35 +74,40 @@ def write_samples(paths: RunPaths, samples: WorstSamples) -> None:
     }
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    write_atomic(paths.samples, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_samples(paths: RunPaths) -> WorstSamples | None:
-    """The samples of the newest validation; None where none were kept.
+    """The samples of the newest validation; see `read_samples_in`."""
+    return read_samples_in(paths.samples)
+
+
+def read_samples_in(path: Path) -> WorstSamples | None:
+    """The samples of a file; None where there is none.
 
     Raises:
         DamagedFileError: the file cannot be understood.
         UserError: a newer version wrote it.
     """
     try:
-        content = io.BytesIO(read_limited(paths.samples, MAX_BYTES, follow=False))
+        content = io.BytesIO(read_limited(path, MAX_BYTES, follow=False))
         with zipfile.ZipFile(content) as packed:
             if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:
                 raise ValueError(f"it unpacks to more than {MAX_BYTES // 1_000_000} MB")
         with np.load(content, allow_pickle=False) as arrays:
-            return _read(arrays, paths)
+            return _read(arrays, path)
     except FileNotFoundError:
         return None
     except UserError:
         raise
     except Exception as err:  # zipfile, zlib and NumPy raise nearly anything, by content
-        raise DamagedFileError(f"cannot read {paths.samples}: {getattr(err, 'strerror', None) or err}") from err
+        raise DamagedFileError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}") from err
 
 
-def _read(arrays: Any, paths: RunPaths) -> WorstSamples:
+def _read(arrays: Any, path: Path) -> WorstSamples:
     schema, step, epoch, num_samples = (int(number) for number in arrays["about"])
     if schema > SCHEMA:
-        raise UserError(f"{paths.samples} has schema {schema}, this trainctl reads up to {SCHEMA}", "use a newer one")
+        raise UserError(f"{path} has schema {schema}, this trainctl reads up to {SCHEMA}", "use a newer one")
     samples = WorstSamples(
         step=step,
         epoch=epoch,

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.errors import UserError
+from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.hardware.samples import HardwareReader, HardwareSample
 from trainctl.engine.runs.layout import RunPaths
@@ -156,7 +156,7 @@ class Recording:
         return (Liveness.LIVE if count or chapter.has_begun else Liveness.STARTING), 0.0
 
     def samples(self, step: int) -> WorstSamples | None:
-        """The worst of the newest validation up to a step, of those that the run keeps; the same object for the same."""
+        """The worst of the newest validation up to a step, of those that the run keeps; the same are one object."""
         newest = self._samples.step if self._samples is not None else -1
         past = [kept for kept in self._past_steps if kept <= step]
         if newest <= step and (not past or newest >= past[-1]):

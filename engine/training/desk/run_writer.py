@@ -23,11 +23,12 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import append_lines
 from trainctl.engine.runs.meta import collect_meta, write_meta
 from trainctl.engine.runs.record import RecordLayout, Records, RecordSink
-from trainctl.engine.runs.samples import WorstSamples, write_samples
+from trainctl.engine.runs.samples import WorstSamples, packed, write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Status, write_status
 from trainctl.engine.runs.store import StepReader, StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
+from trainctl.engine.runs.validated.kept import KeptFiles
 from trainctl.engine.training.desk.outbox import Outbox
 from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.state.checkpoint import save_checkpoint
@@ -67,6 +68,7 @@ class RunWriter:
         self.clerk = Scribe("trainctl-clerk")
         """The thread that waits for the disk, from `begin_posting` on."""
         self._outbox = Outbox(paths)
+        self._past_samples = KeptFiles(paths.past_samples)
         self._is_posting = self._is_called = False
         self._meta: dict[str, Any] = {}
         self._gone_since = math.inf
@@ -126,6 +128,8 @@ class RunWriter:
     def records(self, layout: RecordLayout, keep: int | None) -> RecordSink:
         """Where step records go; `keep`: on a resume, the step after which older ones are dropped."""
         writer = StepWriter(self.paths, layout, keep)
+        if keep is not None:
+            self._past_samples.drop_after(keep)
         if writer.left_out:
             names = ", ".join(writer.left_out)
             text = f"records go on as the version that began the run wrote them, without {names}"
@@ -168,9 +172,19 @@ class RunWriter:
         self._gone_since = min(self._gone_since, time.monotonic())
         return time.monotonic() - self._gone_since > GONE_S
 
-    def samples(self, worst: WorstSamples) -> None:
-        """The worst samples of a validation. Before the event that speaks of them."""
+    def samples(self, worst: WorstSamples, best: int) -> None:
+        """The worst samples of a validation. Before the event that speaks of them.
+
+        Args:
+            worst: of this validation.
+            best: step of the best validation so far, whose samples are kept.
+        """
         self._outbox.replace(self.paths.samples.name, lambda: write_samples(self.paths, worst))
+        self._keep(self._past_samples, worst.step, packed(worst), best)
+
+    def _keep(self, kept: KeptFiles, step: int, content: bytes, best: int) -> None:
+        kept.put(step, content, best)
+        self._outbox.replace(f"{kept.folder.name}/", kept.write_out)
         self._post()
 
     def deliver(self, limit_s: float) -> bool:
@@ -256,7 +270,7 @@ class SilentWriter(RunWriter):
     def checkpoint(self, which: str, step: int, state: dict[str, Any], about: dict[str, Any]) -> None:
         """Nothing."""
 
-    def samples(self, worst: WorstSamples) -> None:
+    def samples(self, worst: WorstSamples, best: int) -> None:
         """Nothing."""
 
     def end(self, ending: Ending, step: int, summary: Summary) -> list[UserError]:

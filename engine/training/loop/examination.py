@@ -13,6 +13,7 @@ from torch import Tensor
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.samples import WorstSamples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.desk import Desk
@@ -50,6 +51,8 @@ class Examination:
         self.validated_at = -1
         self.reason_to_stop: str | None = None
         self.is_measuring = False
+        self._worst: WorstSamples | None = None
+        """Of the newest measurement."""
 
     def measure(
         self, *, for_best: bool = False, for_schedule: bool = False, after: EventKind | None = None
@@ -78,6 +81,8 @@ class Examination:
         state.last_metrics = results
         self.validated_at = step
         is_best = for_best and self.referee.is_best(results)
+        if self._worst is not None:
+            self._desk.writer.samples(self._worst, state.best.step)
         self._desk.writer.event(
             EventKind.VALIDATION,
             step,
@@ -122,6 +127,4 @@ class Examination:
 
     def _keep_worst(self, columns: Mapping[str, Tensor]) -> None:
         progress = self._state.progress
-        worst = worst_samples(self._task, self._splits.val, columns, step=progress.step, epoch=progress.epoch)
-        if worst is not None:
-            self._desk.writer.samples(worst)
+        self._worst = worst_samples(self._task, self._splits.val, columns, step=progress.step, epoch=progress.epoch)

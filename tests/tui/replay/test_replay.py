@@ -18,11 +18,12 @@ from trainctl.engine.runs import store
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import append_line
-from trainctl.engine.runs.samples import WorstSamples, write_samples
+from trainctl.engine.runs.samples import WorstSamples, packed, write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
+from trainctl.engine.runs.validated.kept import KeptFiles, file_of
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.replay.clock import ReplayClock
 from trainctl.tui.replay.feed import ReplayFeed, ReplaySession
@@ -152,6 +153,27 @@ def test_the_worst_samples_appear_with_their_validation(finished: RecordedRun):
     write_samples(finished.paths, samples)
     player = Player(finished)
     assert player.at(149.9).samples is None and present(player.at(160.0).samples).step == 150
+
+
+def worst(step: int) -> WorstSamples:
+    pictures = np.full((1, 4, 6, 3), step, np.uint8)
+    return WorstSamples(step, step // 50, 9, np.ones(1, np.float32), ("open",), ("closed",), ("a.png",), pictures)
+
+
+def test_a_replay_shows_the_worst_samples_of_its_moment(finished: RecordedRun):
+    kept = KeptFiles(finished.paths.past_samples)
+    for step in (50, 100, 150):
+        kept.put(step, packed(worst(step)), best=step)
+        kept.write_out()
+    write_samples(finished.paths, worst(150))
+    file_of(finished.paths.past_samples, 100).write_bytes(b"damaged")
+    player = Player(finished)
+    assert player.at(49.0).samples is None, "none before the first validation"
+    early = present(player.at(60.0).samples)
+    assert early.step == 50 and (early.images == 50).all() and player.at(90.0).samples is early
+    assert player.at(120.0).samples is None, "what cannot be read is not replaced by what was true at another time"
+    assert present(player.at(160.0).samples).step == 150
+    assert present(player.at(60.0).samples).step == 50, "and back again"
 
 
 def test_what_crashed_is_never_presumed_crashed_while_it_plays(finished: RecordedRun):
