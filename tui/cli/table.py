@@ -20,13 +20,17 @@ class CommandEntry:
     """One line, shown by `trainctl --help`."""
 
 
+ELSEWHERE = {name: f"trainctl.tui.cli.{name}.command" for name in ("sweep", "top")}
+"""Commands of many parts have a folder of their own."""
+
+
 def _entry(name: str, text: str) -> CommandEntry:
+    if name in ELSEWHERE:
+        return CommandEntry(ELSEWHERE[name], text)
     module = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
     return CommandEntry(f"trainctl.tui.cli.commands.{module}", text)
 
 
-    if name in ELSEWHERE:
-        return CommandEntry(ELSEWHERE[name], text)
 COMMANDS: dict[str, CommandEntry] = {
     name: _entry(name, text)
     for name, text in {
@@ -37,7 +41,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "rules": "List the rules of the diagnosis.",
         "verify": "Train briefly without and with a fix, and say whether it helps.",
         "presets": "List, show and compare presets.",
-        "runs": "List runs, newest first.",
+        "runs": "List runs, newest first; delete or rename one.",
+        "sweep": "Look for the best values of options, on any number of machines.",
+        "top": "Show what the machine does, and the runs that are live.",
         "compare": "Set runs side by side: figures, configuration.",
         "report": "Write a page about runs for somebody without a terminal.",
         "tail": "Follow a run in plain text.",

@@ -77,10 +77,10 @@ class FixedPreset:
         }
         lines = [
             f"# {name} with what mends {mended}; written by `trainctl diagnose --fix`.",
-            *([f"extends: {format_value(_seen_from(self.origin.extends, path))}"] if self.origin.extends else []),
+            *([f"extends: {format_value(seen_from(self.origin.extends, path))}"] if self.origin.extends else []),
             "about:",
             f"  summary: {format_value(f'{self.origin.present.preset}, mended: {mended}')}",
-            *_written(values, comments),
+            *yaml_lines(values, comments),
         ]
         return "\n".join(lines) + "\n"
 
@@ -145,7 +145,7 @@ def _is_file(extends: str) -> bool:
     return extends.endswith(SUFFIXES)
 
 
-def _seen_from(extends: str, path: Path) -> str:
+def seen_from(extends: str, path: Path) -> str:
     """A file as the preset at `path` names it: from the preset's folder where it lies beneath, else as a whole."""
     if not _is_file(extends):
         return extends
@@ -153,7 +153,7 @@ def _seen_from(extends: str, path: Path) -> str:
     return os.fspath(whole.relative_to(folder)) if whole.is_relative_to(folder) else os.fspath(whole)
 
 
-def _written(values: Mapping[KeyPath, Any], comments: Mapping[KeyPath, str]) -> list[str]:
+def yaml_lines(values: Mapping[KeyPath, Any], comments: Mapping[KeyPath, str]) -> list[str]:
     """YAML of values by their paths, sections nested, each comment behind its value."""
     lines: list[str] = []
     before: KeyPath = ()

@@ -126,7 +126,7 @@ def run_all(trainings: list[Training], jobs: int, watcher: Watcher) -> tuple[lis
                 under_way = [one for one in under_way if one.process is not None]  # others' go on
             for one in [one for one in under_way if one.has_ended()]:
                 under_way.remove(one)
-                over(one.number, _outcome(one))
+                over(one.number, outcome_of(one))
             watcher.looked(under_way, len(asked))
             if under_way:
                 time.sleep(LOOK_S)
@@ -162,7 +162,7 @@ def _pass_on(under_way: Iterable[UnderWay]) -> None:
                 one.process.send_signal(signal.SIGINT)
 
 
-def _outcome(one: UnderWay) -> Outcome:
+def outcome_of(one: UnderWay) -> Outcome:
     """How it ended, as its directory says, else its process."""
     state, reason = None, ""
     with suppress(UserError):

@@ -39,9 +39,12 @@ if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
     from trainctl.tui.cli.compared import Compared
     from trainctl.tui.compare.facts import RunFacts
+    from trainctl.tui.compare.study import Trials
     from trainctl.tui.processes.trainings import Outcome
 
 YAML = (".yaml", ".yml")
+MOST_OF_STUDY = 5
+"""Of its best trials."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,18 @@ class CompareOptions:
     """The options of `trainctl compare`."""
 
     runs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="RUN|PRESET... [KEY=VALUE]...",
             help="Runs by name, part of it, path or `latest`; logs of other tools; presets by name or file; "
             "overrides of the presets.",
+            show_default=False,
         ),
-    ]
+    ] = None
+    study: Annotated[
+        str | None,
+        typer.Option("--study", metavar="STUDY", help="The trials of a sweep, and its best five side by side."),
+    ] = None
     seeds: Annotated[
         str | None,
         typer.Option(
@@ -103,12 +111,19 @@ def command(options: CompareOptions) -> None:
 def _compare(options: CompareOptions, passing: Passing) -> ExitCode:
     from trainctl.tui.cli.compared import lines
     from trainctl.tui.cli.compared_json import as_json
+    from trainctl.tui.cli.sweep.trial_table import trial_lines, trials_json
     from trainctl.tui.compare.picture import check_picture, write_picture
+    from trainctl.tui.compare.study import best_trials
 
     if options.plot is not None:
         check_picture(options.plot)
-    names, words = names_and_overrides(options.runs, options.runs_dir)
+    names, words = names_and_overrides(options.runs or (), options.runs_dir)
     overrides = all_overrides(options.sets, words, options.device)
+    trials = _trials(options)
+    names += [run for run, _ in best_trials(trials, MOST_OF_STUDY)]
+    if trials and len(names) < 2 and not options.json:
+        print_lines(trial_lines(trials, None))
+        return ExitCode.OK
     if not names:
         raise UserError("nothing is named to compare", "name runs or presets")
     if options.seeds is None:
@@ -117,13 +132,23 @@ def _compare(options: CompareOptions, passing: Passing) -> ExitCode:
         compared, code = _over_seeds(options, names, overrides)
     _check_metric(compared.facts, options.metric)
     if options.json:
-        print_json(as_json(compared, options.metric, promised=options.promised))
+        print_json(as_json(compared, options.metric, promised=options.promised) | trials_json(trials))
     elif compared.facts:
+        if trials:
+            print_lines([*trial_lines(trials, None), []])
         print_lines(lines(compared, options.metric, promised=options.promised))
     if options.plot is not None and compared.facts:
         write_picture(options.plot, compared.columns, options.metric)
         say(f"wrote {options.plot}", err=True)
     return code
+
+
+def _trials(options: CompareOptions) -> Trials:
+    """The trials of the study that is named; empty: none is."""
+    from trainctl.tui.run.trial import trials_of
+
+    found = () if options.study is None else trials_of(options.runs_dir, options.study)
+    return [(run.root.name, trial) for run, trial in found]
 
 
 def _as_they_are(options: CompareOptions, names: Sequence[str], overrides: Sequence[str], passing: Passing) -> Compared:
