@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual.content import Content
@@ -16,8 +16,9 @@ from trainctl.tui.plain import columns, padded, printable
 from trainctl.tui.run.hardware import OTHER, HardwareLog
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.figures import LEAST_ROWS, FiguresPanel, is_plain
-from trainctl.tui.words.folder import size_words
+from trainctl.tui.words.hardware import card_words, cores_words, memory_words, percent_words
 
 PHASES: dict[str, tuple[str, str, str]] = {
     "data": ("░", "-", "$series-1"),
@@ -79,9 +80,10 @@ class HardwarePanel(FiguresPanel):
         rows = self._all_rows(view, width)
         if len(rows) <= height:
             return rows
-        return [*rows[: max(height - 1, 1)], Content.styled(f"+{len(rows) - max(height - 1, 1)} rows", "$chart-label")][
-            :height
-        ]
+        return [
+            *rows[: max(height - 1, 1)],
+            Content.styled(said(f"+{len(rows) - max(height - 1, 1)} rows"), "$chart-label"),
+        ][:height]
 
     def _all_rows(self, view: RunView | None, width: int) -> list[Content]:
         if view is None or view.hardware.newest is None:
@@ -97,42 +99,29 @@ def has_hardware(view: RunView) -> bool:
 
 def figures_of(newest: HardwareSample) -> list[Figure]:
     """What is known now: of the cards, then of the process and the machine around it."""
-    load, cores, degrees = newest.load, newest.cores, "C" if is_plain() else "°C"
-    found: list[Figure] = []
+    load, found = newest.load, list[Figure]()
     for card in newest.cards:
-        name = f"GPU {card.index}" if len(newest.cards) > 1 else "GPU"
-        at = f"gpu{card.index}."
-        memory = _memory(card.memory_used_bytes, card.memory_total_bytes)
+        name, at = f"GPU {card.index}" if len(newest.cards) > 1 else "GPU", f"gpu{card.index}."
+        use, memory, heat, power = card_words(card, plain=is_plain())
         found += [
-            Figure(f"{name} use", f"{card.use_percent:.0f} %", f"{at}use_percent", 100.0),
+            Figure(f"{name} use", use, f"{at}use_percent", 100.0),
             Figure(f"{name} memory", memory, f"{at}memory_used_bytes", card.memory_total_bytes),
-            Figure(f"{name} temperature", f"{card.temperature_c:.0f} {degrees}", f"{at}temperature_c"),
-            Figure(f"{name} power", f"{card.power_w:.0f} W", f"{at}power_w"),
+            Figure(f"{name} temperature", heat, f"{at}temperature_c"),
+            Figure(f"{name} power", power, f"{at}power_w"),
         ]
-    of_cores = f"{load.process_cpu_percent / 100:.1f}{f' of {cores}' if cores else ''} cores"
-    memory = _memory(load.memory_used_bytes, load.memory_total_bytes)
+    cores = cores_words(load.process_cpu_percent, newest.cores)
+    memory = memory_words(load.memory_used_bytes, load.memory_total_bytes)
     found += [
-        Figure("process CPU", of_cores, "process_cpu_percent", 100.0 * cores or None),
-        Figure("process memory", _memory(load.process_memory_bytes), "process_memory_bytes"),
-        Figure("machine CPU", f"{load.machine_cpu_percent:.0f} %", "machine_cpu_percent", 100.0),
+        Figure("process CPU", cores, "process_cpu_percent", 100.0 * newest.cores),
+        Figure("process memory", memory_words(load.process_memory_bytes), "process_memory_bytes"),
+        Figure("machine CPU", percent_words(load.machine_cpu_percent), "machine_cpu_percent", 100.0),
         Figure("machine memory", memory, "memory_used_bytes", load.memory_total_bytes),
     ]
     return [figure for figure in found if figure.series in newest.figures]
 
 
-def _memory(used: float, total: float = float("nan")) -> str:
-    if used != used:
-        return ""
-    if total != total:
-        return size_words(int(used))
-    whole = size_words(int(total))
-    size, unit = whole.rsplit(" ", 1)
-    mine, own_unit = size_words(int(used)).rsplit(" ", 1)
-    return f"{mine} of {size} {unit}" if own_unit == unit else f"{mine} {own_unit} of {whole}"
-
-
 def _figure_rows(log: HardwareLog, newest: HardwareSample, width: int) -> Iterator[Content]:
-    figures = figures_of(newest)
+    figures = [replace(figure, label=said(figure.label), value=said(figure.value)) for figure in figures_of(newest)]
     labels = max((columns(figure.label) for figure in figures), default=0)
     values = max((columns(figure.value) for figure in figures), default=0)
     room = width - labels - values - 2 * len(GAP)
@@ -158,7 +147,8 @@ def _time_rows(log: HardwareLog, width: int) -> Iterator[Content]:
     yield cells
     row = Content("")
     for phase, share in shares.items():
-        entry = Content.styled(_sign(phase), PHASES[phase][2]) + Content.styled(f" {phase} {share:.0%}", "$foreground")
+        words = Content.styled(f" {said(phase)} {share:.0%}", "$foreground")
+        entry = Content.styled(_sign(phase), PHASES[phase][2]) + words
         if row and row.cell_length + len(GAP) + entry.cell_length > width:
             yield row
             row = Content("")
