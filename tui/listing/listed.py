@@ -19,9 +19,9 @@ class Course:
     """Of the newest step; NaN: none was recorded."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Listed:
-    """A run of the list.
+    """A run of the list: the same object as long as nothing of it changes.
 
     Args:
         info: what its small files say.

@@ -59,6 +59,7 @@ class ListingScreen(Dialog[RunsAnswer]):
         """Why the folder cannot be read; empty: it can."""
         self._listing = RunListing(self.folder)
         self._courses = Courses()
+        self._listed: dict[str, Listed] = {}
         self._reader = PreviewReader(self.present)
         self._is_loading = self._is_reading_courses = False
         self._asked: dict[str, RunPaths] = {}
@@ -73,6 +74,9 @@ class ListingScreen(Dialog[RunsAnswer]):
 
     def show_runs(self) -> None:
         """The runs, or what is known of them, have changed."""
+
+    def show_time(self) -> None:
+        """Nothing has changed but the time."""
 
     def show_preview(self, preview: Preview | None, words: str = "") -> None:
         """The run under the cursor, or why there is nothing to show of it."""
@@ -106,7 +110,11 @@ class ListingScreen(Dialog[RunsAnswer]):
         for info in changed:
             if self._courses.known(info.paths) is not None:
                 self.ask_for_course(info.paths)
-        self.show_runs()
+        if changed or is_new or len(before) != len(infos):
+            self._listed = {info.name: self._listed[info.name] for info in infos if info.name in self._listed}
+            self.show_runs()
+        else:
+            self.show_time()
         selected = next((info for info in infos if str(info.paths.root) == self._selected), None)
         if selected is not None and (selected.liveness is not Liveness.OVER or selected in changed) and not is_new:
             self._read_selected()
@@ -118,8 +126,12 @@ class ListingScreen(Dialog[RunsAnswer]):
     # --- losses ----------------------------------------------------------------------------------------------
 
     def listed(self, info: RunInfo, pinned: frozenset[str]) -> Listed:
-        """A run as it is listed, with what was read of its loss."""
-        return Listed(info, self._courses.known(info.paths), str(info.paths.root) in pinned)
+        """A run as it is listed, with what was read of its loss; the same object as before where nothing changed."""
+        course, is_pinned = self._courses.known(info.paths), str(info.paths.root) in pinned
+        run = self._listed.get(info.name)
+        if run is None or run.info is not info or run.course is not course or run.is_pinned != is_pinned:
+            run = self._listed[info.name] = Listed(info, course, is_pinned)
+        return run
 
     def ask_for_course(self, paths: RunPaths) -> None:
         """Have the loss of a run read, soon."""

@@ -27,10 +27,11 @@ from trainctl.tui.listing.listed import Listed
 from trainctl.tui.listing.orders import AGE, VALUES, Order, study_words
 from trainctl.tui.listing.preview import Preview
 from trainctl.tui.memory import Memory, memory_path
-from trainctl.tui.plain import cut, cut_start, fitted, printable
+from trainctl.tui.plain import columns, cut, cut_start, fitted, printable
 from trainctl.tui.run.newest import Newest
 from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.screens.acts.folder import FolderActions
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.widgets.rows import Row, RowList
 from trainctl.tui.widgets.run_headings import RunHeadings
@@ -105,11 +106,13 @@ class RunListScreen(FolderActions):
         self._order = Order(column, about.memory.runs_inverted, about.memory.runs_by_study)
         self._filter, self._text = Filter(), ""
         self._shown: Sequence[Listed] = ()
+        self._table = RunTable()
         self._newest = ""
         self.rows = RunList(empty="reading the runs")
         self._headings, self._preview = RunHeadings(), RunPreview(is_compared=about.present is not None)
         self._title, self._said = Static(id="title", markup=False), Static(id="said", markup=False)
-        self._input = Input(placeholder="words, or state:running  preset:balanced  f1>.9  age<2d  -weld")
+        hint = "words, or state:running  preset:balanced  f1>.9  age<2d  -weld"
+        self._input = Input(placeholder=said(hint))
 
     def compose(self) -> ComposeResult:
         """What is listed, the rows with their headings and a line to type a filter in, the preview, the keys."""
@@ -151,11 +154,11 @@ class RunListScreen(FolderActions):
         inks = self._inks()
         present = "" if self.present is None else str(self.present.root)
         found = {run.key: RunRow(run, run.key == present, inks.get(run.key)) for run in self._shown}
-        table = RunTable(list(found.values()), now, self._order)
+        self._table = table = RunTable(list(found.values()), now, self._order)
         rows = list[Row]()
         for name, group in groups:
             if self._order.by_study:
-                rows.append(Row("", partial(_group_line, name or "no study", study_words(group))))
+                rows.append(Row("", partial(_group_line, name or said("no study"), said(study_words(group)))))
             rows += [Row(run.key, partial(self._draw, table, found[run.key])) for run in group]
         self._headings.show(table)
         self.rows.show_rows(rows, empty=self._empty_words())
@@ -168,6 +171,14 @@ class RunListScreen(FolderActions):
             self.memory.pinned -= {folder}
             self.memory.pinned |= {instead} if instead else set()
             self.memory.save(memory_path())
+
+    def show_time(self) -> None:
+        """Ages are counted from now; a filter may ask for them."""
+        if self._filter.tests:
+            self.show_runs()
+        else:
+            self._table.now = time.time()
+            self.rows.refresh()
 
     def show_preview(self, preview: Preview | None, words: str = "") -> None:
         """The run under the cursor."""
@@ -197,11 +208,11 @@ class RunListScreen(FolderActions):
     def _read_filter(self, runs: Sequence[Listed]) -> None:
         """A wrong filter shows all, and says what is wrong."""
         try:
-            self._filter, said = parse_filter(self._text, metrics_of(runs) if self.is_read else ()), ""
+            self._filter, wrong = parse_filter(self._text, metrics_of(runs) if self.is_read else ()), ""
         except UserError as err:
-            self._filter, said = Filter(), str(err)
-        self._said.display = bool(said)
-        self._said.update(Content(cut(said, max(self.rows.size.width, 20))))
+            self._filter, wrong = Filter(), str(err)
+        self._said.display = bool(wrong)
+        self._said.update(Content(cut(said(wrong), max(self.rows.size.width, 20))))
 
     def _inks(self) -> dict[str, int]:
         nobody = RunPaths(self.folder / "")
@@ -238,8 +249,9 @@ class RunListScreen(FolderActions):
         total, width = len(self.infos), self._title.size.width - 2
         if width < 1:
             return
-        of = f"{len(self._shown)} of {total}" if len(self._shown) != total else f"{total}"
-        words = [f"{of} run{'' if total == 1 else 's'}" + ("" if self.is_read else " so far")]
+        number = f"{total:d} run{'' if total == 1 else 's'}"
+        words = [f"{len(self._shown)} of {number}" if len(self._shown) != total else number]
+        words[0] += "" if self.is_read else " so far"
         words.append(f"by {self._order.column}{', inverted' if self._order.is_inverted else ''}")
         if self._text and self._filter.tests:
             words.append(f"filter {self._text.strip()}")
@@ -247,8 +259,8 @@ class RunListScreen(FolderActions):
             words.append("following the newest")
         if self.readonly:
             words.append("read only")
-        left = fitted(" · ".join(words), width)
-        room = width - len(left) - 2
+        left = fitted(" · ".join(map(said, words)), width)
+        room = width - columns(left) - 2
         right = cut_start(str(self.folder), room) if room > 10 else ""
         gap = max(width - Content(left).cell_length - Content(right).cell_length, 0)
         line = [Content.styled(left, "bold"), Content(" " * gap), Content.styled(right, DIM)]

@@ -49,8 +49,6 @@ class RowList(ScrollView, can_focus=True):
         rows: RowList
         key: str
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", show=False),
     @dataclass
     class Moved(Message):
         """The cursor stands on another row; the key is empty where there is none."""
@@ -60,6 +58,8 @@ class RowList(ScrollView, can_focus=True):
 
         Binding("down", "move(1)", show=False),
         Binding("pageup", "page(-1)", show=False),
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
         Binding("home", "edge(0)", show=False),
         Binding("end", "edge(-1)", show=False),
@@ -166,9 +166,12 @@ class RowList(ScrollView, can_focus=True):
     def _go(self, at: int) -> None:
         self._cursor = at
         self._reveal()
-        self.refresh()
-
-    def _reveal(self) -> None:
+        before, offset = self._cursor, self.scroll_offset
+        if offset == self.scroll_offset:  # the others stand as they stood
+            self.refresh_lines(before)
+            self.refresh_lines(at)
+        else:
+            self.refresh()
         self._tell()
 
     def _tell(self) -> None:
@@ -177,6 +180,8 @@ class RowList(ScrollView, can_focus=True):
             self.post_message(self.Moved(self, self._told))
         # The heading above stays in sight with its first row.
         above = self._cursor > 0 and not self._rows[self._cursor - 1].key
+
+    def _reveal(self) -> None:
         region = Region(0, self._cursor - above, 1, 1 + above)
         self.scroll_to_region(region, animate=False, force=True)
 

@@ -7,11 +7,12 @@ said, before anything is cut.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from textual.content import Content
+from textual.content import Content, Span
 
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.chart import Chart
@@ -20,6 +21,7 @@ from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.listing.listed import Listed
 from trainctl.tui.plain import columns, padded
 from trainctl.tui.run.names import label_and_id
+from trainctl.tui.spoken import said
 from trainctl.tui.words.runs import (
     SEVERITY_WORDS,
     SYMBOLS,
@@ -39,6 +41,8 @@ PRESENT, LAID_OVER, PINNED = "●", "◆", "▴"
 MARKS, RUN, BEST, COURSE, LOSS, AGE = "", "run", "best", "course", "loss", "age"
 COLUMNS = (MARKS, RUN, "state", "study", "preset", BEST, COURSE, LOSS, "step", "epoch", "took", AGE)
 """What stands in the columns, from left to right."""
+TEXTS = tuple(column for column in COLUMNS if column not in (MARKS, COURSE, AGE))
+"""Those that hold a text that depends on neither width nor time."""
 FULL_NAMES = "full names"
 LEFT_OUT = ("took", "epoch", FULL_NAMES, "preset", "step", LOSS, COURSE, "study", AGE, BEST)
 """What is left out where there is little room, in this order."""
@@ -47,6 +51,8 @@ COURSE_WIDTHS = 6, 24
 """Columns that a course of the loss has at least, and at most."""
 MARK_GAP, GAP = 1, 2
 DIM = "$chart-label"
+Piece = tuple[str, str]
+"""Text and its style."""
 
 
 @dataclass(frozen=True)
@@ -63,35 +69,6 @@ class RunRow:
     is_present: bool = False
     ink: int | None = None
 
-    def text(self, column: str, *, is_named: bool) -> str:
-        """What stands in a column that depends on neither width nor time; `is_named`: a result with its metric."""
-        info = self.run.info
-        if info.problem and column not in (RUN, "state", "preset"):
-            return ""
-        match column:
-            case "run":
-                return info.name
-            case "state":
-                word = run_state_word(info)
-                return f"{SYMBOLS[word]} {word.removeprefix('presumed ')}"
-            case "study":
-                trial = info.trial
-                return "" if trial is None else trial.study if trial.number is None else f"{trial.study} {trial.number}"
-            case "preset":
-                return info.preset
-            case "best":
-                return best_words(info) if is_named or not info.best else short(info.best.value, 4)
-            case "loss":
-                return "" if math.isnan(self.run.last_loss) else short(self.run.last_loss, 3)
-            case "step":
-                return progress_words(info)
-            case "epoch":
-                return epoch_words(info)
-            case "took":
-                return short_age(info.seconds) if info.seconds > 0 else ""
-            case _:
-                return ""
-
     def style(self, column: str) -> str:
         """Colour of a column."""
         if column == "state":
@@ -100,14 +77,53 @@ class RunRow:
             return "$accent" if self.run.info.best else DIM
         return {RUN: "", COURSE: "$series-0", "loss": "", "step": "", "epoch": ""}.get(column, DIM)
 
-    def marks(self) -> Content:
+    def marks(self) -> tuple[Piece, Piece]:
         """What the run is to the user, in two signs."""
-        mark = Content(" ")
-        if self.ink is not None:
-            mark = Content.styled(LAID_OVER, f"bold $series-{self.ink}")
-        if self.is_present:
-            mark = Content.styled(PRESENT, "bold $series-0")
-        return Content("").join([mark, Content.styled(PINNED if self.run.is_pinned else " ", "$warning")])
+        mark = (" ", "") if self.ink is None else (LAID_OVER, f"bold $series-{self.ink}")
+        pin = (PINNED if self.run.is_pinned else " ", "$warning")
+        return (PRESENT, "bold $series-0") if self.is_present else mark, pin
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """What stands in the columns of a run that depend on neither width nor time."""
+
+    of: Mapping[str, str]
+    widths: tuple[int, ...]
+    short_width: int
+    """Of the name without its date."""
+    courses: dict[tuple[int, bool], str] = field(default_factory=dict[tuple[int, bool], str])
+    """The course of the loss by its width, and whether in plain characters."""
+
+
+_KEPT: WeakKeyDictionary[Listed, dict[bool, _Texts]] = WeakKeyDictionary()
+"""Of runs of which nothing has changed since: a thousand lines are not put into words every other second."""
+
+
+def _texts(run: Listed, *, is_named: bool) -> _Texts:
+    """`is_named`: a result with its metric."""
+    kept = _KEPT.setdefault(run, {})
+    if is_named not in kept:
+        found = _words(run, is_named=is_named)
+        widths = tuple(_width(found[column]) for column in TEXTS)
+        kept[is_named] = _Texts(found, widths, _width(label_and_id(run.info.name)))
+    return kept[is_named]
+
+
+def _words(run: Listed, *, is_named: bool) -> dict[str, str]:
+    info, trial, word = run.info, run.info.trial, run_state_word(run.info)
+    found = dict.fromkeys(TEXTS, "")
+    found[RUN], found["preset"] = info.name, info.preset
+    found["state"] = f"{SYMBOLS[word]} {said(word).removeprefix('presumed ')}"
+    if info.problem:
+        return found
+    if trial is not None:
+        found["study"] = trial.study if trial.number is None else f"{trial.study} {trial.number}"
+    found[BEST] = best_words(info) if is_named or not info.best else short(info.best.value, 4)
+    found[LOSS] = "" if math.isnan(run.last_loss) else short(run.last_loss, 3)
+    found["step"], found["epoch"] = progress_words(info), epoch_words(info)
+    found["took"] = short_age(info.seconds) if info.seconds > 0 else ""
+    return found
 
 
 @dataclass(frozen=True)
@@ -143,13 +159,13 @@ class RunTable:
         wanted = {MARKS: MARK_WIDTH, AGE: max(AGE_WIDTH, len(self._heading(AGE)))}
         if self.order is not None:
             wanted[COURSE] = max(COURSE_WIDTHS[0], len(self._heading(COURSE)))
-        for column in COLUMNS:
-            if column not in wanted and column != COURSE:
-                widest = max((_width(row.text(column, is_named=not self._metric)) for row in self.rows), default=0)
-                if widest or column in (RUN, "state"):
-                    wanted[column] = max(widest, _width(self._heading(column)))
+        texts = [self._texts_of(row) for row in self.rows]
+        widest = [max(widths) for widths in zip(*(one.widths for one in texts), strict=True)] or [0] * len(TEXTS)
+        for column, width in zip(TEXTS, widest, strict=True):
+            if width or column in (RUN, "state"):
+                wanted[column] = max(width, _width(self._heading(column)))
         self._wanted = {column: wanted[column] for column in COLUMNS if column in wanted}
-        self._short = max((_width(label_and_id(row.run.info.name)) for row in self.rows), default=0)
+        self._short = max((one.short_width for one in texts), default=0)
 
     def headings(self, width: int) -> Content:
         """What stands above the columns; `+3` at the end: so many columns are left out."""
@@ -158,11 +174,9 @@ class RunTable:
         words = {column: self._heading(column) for column in fit.widths}
         if COURSE in words and LOSS in words:
             words[LOSS] = ""  # it belongs to the course on its left
-        parts = [Content.styled(padded(words[column], room), DIM) for column, room in fit.widths.items()]
-        line = _line(parts)
-        return Content("").join(
-            [line.truncate(max(width - len(more) - 1, 0), pad=True), Content.styled(f" {more}", DIM)]
-        )
+        gaps = {column: MARK_GAP if column == MARKS else GAP for column in words}
+        text = "".join(padded(words[column], room) + " " * gaps[column] for column, room in fit.widths.items())
+        return Content.styled(padded(text, max(width - len(more) - 1, 0)) + f" {more}", DIM)
 
     def column_at(self, x: int, width: int) -> str:
         """The column below a place of the headings; empty: none that can be sorted by."""
@@ -176,24 +190,32 @@ class RunTable:
     def draw(self, row: RunRow, width: int) -> Content:
         """The line of a run in `width` columns."""
         fit = self._fit(width)
-        parts = [self._cell(row, column, room, fit) for column, room in fit.widths.items()]
+        parts = [piece for column, room in fit.widths.items() for piece in self._cell(row, column, room, fit)]
         return _line(parts)
 
-    def _cell(self, row: RunRow, column: str, room: int, fit: _Fit) -> Content:
+    def _cell(self, row: RunRow, column: str, room: int, fit: _Fit) -> Iterator[Piece]:
+        """Its pieces, a gap behind them."""
         if column == MARKS:
-            return row.marks()
+            yield from row.marks()
+            yield " " * MARK_GAP, ""
+            return
         if column == COURSE:
-            return Content.styled(_course(row.run, room), row.style(column))
-        text = row.text(column, is_named=not self._metric)
+            yield _course(row.run, room, self._texts_of(row).courses) + " " * GAP, row.style(column)
+            return
+        text = self._texts_of(row).of.get(column, "")
         if column == RUN and not fit.has_full_names:
             text = label_and_id(text)
         if column == AGE and not row.run.info.problem:
             text = short_age(self.now - row.run.info.seen)
-        return Content.styled(padded(text, room), row.style(column))
+        yield padded(text, room) + " " * GAP, row.style(column)
+
+    def _texts_of(self, row: RunRow) -> _Texts:
+        return _texts(row.run, is_named=not self._metric)
 
     def _heading(self, column: str) -> str:
-        word = f"best {self._metric}" if column == BEST and self._metric else LOSS if column == COURSE else column
-        if self.order is None or word.split(" ")[0] != self.order.column:
+        heading = LOSS if column == COURSE else column
+        word = f"{said(BEST)} {self._metric}" if column == BEST and self._metric else said(heading)
+        if self.order is None or heading != self.order.column:
             return word
         return f"{word} {'▴' if self.order.is_inverted else '▾'}"
 
@@ -222,14 +244,23 @@ class RunTable:
         return _Fit(widths, is_full, num_left_out)
 
 
-def _line(parts: Sequence[Content]) -> Content:
-    return Content("").join([parts[0], Content(" " * MARK_GAP), Content(" " * GAP).join(parts[1:])])
+def _line(parts: Sequence[Piece]) -> Content:
+    """All pieces, put together at once: joined one by one they take several times as long."""
+    spans, end = list[Span](), 0
+    for text, style in parts:
+        start, end = end, end + len(text)
+        if style:
+            spans.append(Span(start, end, style))
+    return Content("".join(text for text, _ in parts), spans)
 
 
-def _course(run: Listed, room: int) -> str:
+def _course(run: Listed, room: int, kept: dict[tuple[int, bool], str]) -> str:
     if run.course is None:
         return " " * room
-    return sparkline(run.course.points, room, plain=Chart.glyphs is Glyphs.ASCII)
+    is_plain = Chart.glyphs is Glyphs.ASCII
+    if (room, is_plain) not in kept:
+        kept[room, is_plain] = sparkline(run.course.points, room, plain=is_plain)
+    return kept[room, is_plain]
 
 
 def _width(text: str) -> int:

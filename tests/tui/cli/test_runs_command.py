@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -82,3 +83,102 @@ def test_a_name_is_never_cut_so_that_it_can_be_copied(
     monkeypatch.setenv("COLUMNS", "20")
     SampleRun(tmp_path)
     assert NAME in runs(capsys, "--runs-dir", str(tmp_path))
+
+
+# --- which of them, and in which order ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A folder with a run that goes on, one that is over, and one that crashed."""
+    SampleRun(tmp_path, "20260101-120000-eyes-live-00aa")
+    SampleRun(tmp_path, "20260102-120000-eyes-over-00bb", steps=40).end()
+    SampleRun(tmp_path, "20260103-120000-eyes-gone-00cc", steps=30).crash()
+    return tmp_path
+
+
+def names_of(out: str) -> list[str]:
+    return [name for name in ("live", "over", "gone") for line in out.splitlines() if f"eyes-{name}-" in line]
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [("state:running", ["live"]), ("f1>.7", ["over"]), ("-over", ["live", "gone"]), ("loss<.03", ["over"])],
+)
+def test_a_filter_keeps_those_of_which_it_holds(
+    three: Path, capsys: pytest.CaptureFixture[str], where: str, names: list[str]
+):
+    assert names_of(runs(capsys, "--runs-dir", str(three), "--filter", where)) == names
+
+
+def test_a_column_sorts_and_inverted_it_sorts_the_other_way(three: Path, capsys: pytest.CaptureFixture[str]):
+    lines = runs(capsys, "--runs-dir", str(three), "--sort", "step").splitlines()[1:]
+    assert [line.split("-")[3] for line in lines] == ["over", "gone", "live"]
+    turned = runs(capsys, "--runs-dir", str(three), "--sort", "step", "--invert", "--limit", "2").splitlines()[1:]
+    assert [line.split("-")[3] for line in turned[:2]] == ["live", "gone"] and turned[2] == "and 1 more"
+
+
+def test_a_filter_that_holds_of_none_says_so(three: Path, capsys: pytest.CaptureFixture[str]):
+    assert runs(capsys, "--runs-dir", str(three), "--filter", "xyz") == f"no run in {three} has xyz\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--filter", "stat:x"], "stat:x: no field stat; did you mean state?"),
+        (["--sort", "size"], "--sort size: no such column; there is: run, state"),
+    ],
+)
+def test_a_wrong_filter_or_column_is_one_line(
+    three: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+):
+    assert run_command_line(["runs", "--runs-dir", str(three), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+# --- deleting and renaming ------------------------------------------------------------------------------------
+
+
+def change(three: Path, *words: str) -> int:
+    return run_command_line(["runs", words[0], "--runs-dir", str(three), *words[1:]])
+
+
+OVER, LIVE = "20260102-120000-eyes-over-00bb", "20260101-120000-eyes-live-00aa"
+
+
+def test_runs_are_deleted_without_a_question_only_when_told_so(three: Path, capsys: pytest.CaptureFixture[str]):
+    assert change(three, "delete", OVER) == 2
+    told = capsys.readouterr()
+    assert "nobody to ask" in told.err and "5 files, " in told.out and (three / OVER).is_dir()
+    assert change(three, "delete", OVER, "20260103-120000-eyes-gone-00cc", "--yes") == 0
+    assert capsys.readouterr().out.count("deleted: ") == 2
+    assert names_of(runs(capsys, "--runs-dir", str(three))) == ["live"]
+
+
+@pytest.mark.parametrize(("typed", "is_kept"), [("", True), ("yes", True), (OVER[:-1], True), (OVER, False)])
+def test_the_name_must_be_typed(
+    three: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str, is_kept: bool
+):
+    class Typed(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Typed(typed + "\n"))
+    assert change(three, "delete", OVER) == (2 if is_kept else 0)
+    assert (three / OVER).is_dir() is is_kept
+    assert ("is kept" in capsys.readouterr().err) is is_kept
+
+
+def test_where_one_is_refused_none_is_deleted(three: Path, capsys: pytest.CaptureFixture[str]):
+    assert change(three, "delete", OVER, LIVE, "--yes") == 2
+    assert f"{LIVE} is running; stop it first: trainctl send {LIVE} stop" in capsys.readouterr().err
+    assert (three / OVER).is_dir() and (three / LIVE).is_dir()
+
+
+def test_a_run_is_renamed_and_says_what_it_is_called_now(three: Path, capsys: pytest.CaptureFixture[str]):
+    assert change(three, "rename", OVER, "my best") == 0
+    assert capsys.readouterr().out == f"{OVER} is now 20260102-120000-my best-00bb\n"
+    assert change(three, "rename", OVER, "again") == 2
+    assert change(three, "rename", LIVE, "again") == 2
+    assert change(three, "rename", "20260102-120000-my best-00bb", "../x") == 2
+    assert capsys.readouterr().err.count("\n") == 3
