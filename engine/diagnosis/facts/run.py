@@ -106,6 +106,8 @@ class WaitFacts:
     """Use of the cards meanwhile, in the mean; NaN: not recorded."""
     machine_percent: float = float("nan")
     """The same of all cores of the machine."""
+    core_share: float = float("nan")
+    """Of the cores that it may use, what the training with its workers took."""
 
     @property
     def share(self) -> float:

@@ -67,6 +67,7 @@ def recorded_waits(
         is_card="cuda" in device or "mps" in device,
         card_percent=_mean([card.use_percent for one in meanwhile for card in one.cards]),
         machine_percent=_mean([one.load.machine_cpu_percent for one in meanwhile]),
+        core_share=_mean([one.load.process_cpu_percent / 100 / one.cores for one in meanwhile if one.cores]),
     )
 
 

@@ -12,8 +12,8 @@ SHARE = 0.25
 """Of the time of the steps."""
 LEAST_S, LEAST_LOST_S = 1e-3, 30.0
 """Wait of a step, and of all of them, below which there is nothing to be gained."""
-BUSY_CARD, BUSY_CORES = 80.0, 90.0
-"""Percent of use from which a card does not wait, and from which there is no core left to read on."""
+BUSY_CARD, BUSY_CORES = 80.0, 0.7
+"""Percent of use from which a card does not wait, and share of the cores from which none is left to read on."""
 MORE_WORKERS = 4
 
 
@@ -57,6 +57,7 @@ def waiting_for_data(waits: WaitFacts, plan: PlanFacts | None = None, foreign: F
             "lost_s": lost_s,
             "gpu_percent": waits.card_percent,
             "machine_cpu_percent": waits.machine_percent,
+            "core_share": waits.core_share,
         },
         ruled_out=_ruled_out(waits, at_starts=at_starts, is_foreign=foreign is not None),
         explains=False,
@@ -86,10 +87,10 @@ def _fix(waits: WaitFacts, plan: PlanFacts | None, *, at_starts: bool) -> Fix:
         return Fix(
             "keep the processes that read from one epoch to the next (persistent_workers), or make epochs longer"
         )
-    if waits.machine_percent >= BUSY_CORES:
+    if waits.core_share >= BUSY_CORES:
         return Fix(
-            f"the cores are busy ({waits.machine_percent:.0f} %), so make reading cheaper: decode and resize once "
-            "beforehand, keep the data in memory, augment on the device"
+            f"the training keeps its cores busy ({waits.core_share:.0%}), so make reading cheaper: decode and resize "
+            "once beforehand, keep the data in memory, augment on the device"
         )
     workers = None if plan is None else plan.settings.get("train.workers")
     return Fix(
@@ -107,6 +108,6 @@ def _ruled_out(waits: WaitFacts, *, at_starts: bool, is_foreign: bool) -> tuple[
     if at_starts:
         said.append(f"the other batches: {waits.share:.0%} of the time of their steps")
     else:
-        said.append(f"a slow moment: {older:.0%} in the older half of these steps, {newer:.0%} in the newer")
+        said.append(f"a slow moment: {older:.0%} in the older half of these steps and {newer:.0%} in the newer")
         said.append(f"the first batches of the epochs ({waits.start_share:.0%}): they are not counted")
     return tuple(said)

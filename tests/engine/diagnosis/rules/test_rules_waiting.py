@@ -49,11 +49,11 @@ def judged(rows: Records, device: str = "cpu", samples: tuple[HardwareSample, ..
     return answer
 
 
-def sampled(rows: Records, use: float = np.nan, machine: float = np.nan) -> tuple[HardwareSample, ...]:
+def sampled(rows: Records, use: float = np.nan, cpu: float = np.nan) -> tuple[HardwareSample, ...]:
     """Samples during the whole run."""
     cards = (Card(0, "a card", use),) if use == use else ()
     times = np.arange(rows["time"][0], rows["time"][-1], 6.0).tolist()
-    return tuple(HardwareSample(t, 0, 6.0, load=Load(machine_cpu_percent=machine), cards=cards) for t in times)
+    return tuple(HardwareSample(t, 0, 6.0, 4, Load(cpu, 99.0), cards=cards) for t in times)
 
 
 def test_a_training_that_waits_is_told_so_with_its_figures() -> None:
@@ -125,11 +125,11 @@ def test_a_card_whose_use_is_not_recorded_is_an_information() -> None:
     assert hit is not None and hit.severity is Severity.INFO and "not recorded" in hit.why
 
 
-def test_where_all_cores_are_busy_more_processes_are_no_cure() -> None:
+def test_where_it_keeps_all_its_cores_busy_more_processes_are_no_cure() -> None:
     rows = steps(2000, 0.06, 0.1)
-    hit = judged(rows, samples=sampled(rows, machine=99))
+    hit = judged(rows, samples=sampled(rows, cpu=390))
     assert hit is not None and "cheaper" in hit.fix.text and hit.fix.set is None
-    idle = judged(rows, samples=sampled(rows, machine=30))
+    idle = judged(rows, samples=sampled(rows, cpu=110))
     assert idle is not None and "more processes" in idle.fix.text
 
 
