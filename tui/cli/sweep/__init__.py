@@ -1,1 +1,1 @@
-"""Sweeps: trials of a space of values, told to a study on a shared folder. Only `journal` knows Optuna."""
+"""Sweeps: trials of a space, told to a study on a shared folder. Only `choosing` and `journal` know Optuna."""

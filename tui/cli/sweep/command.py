@@ -58,7 +58,8 @@ def command(options: SweepOptions) -> None:
 def _sweep(options: SweepOptions, space: Path) -> ExitCode:
     from trainctl.tui.cli.sweep.asked import request_asked_for, study_asked_for
     from trainctl.tui.cli.sweep.best_preset import check_free
-    from trainctl.tui.cli.sweep.journal import Journal, grid_size
+    from trainctl.tui.cli.sweep.choosing import grid_size
+    from trainctl.tui.cli.sweep.journal import Journal
     from trainctl.tui.cli.sweep.progress import Progress
     from trainctl.tui.cli.sweep.study import join
     from trainctl.tui.cli.sweep.work import Work, work

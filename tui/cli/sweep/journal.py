@@ -1,4 +1,4 @@
-"""The trials of a study in Optuna's journal on a folder that all workers share. The one module that knows Optuna.
+"""The trials of a study in Optuna's journal on a folder that all workers share. With `choosing` all that knows Optuna.
 
 Optuna is imported when a journal is opened: it comes with the extra `sweep`. Starts and reads no run.
 """
@@ -17,22 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from trainctl.engine.errors import UserError, first_line
 from trainctl.engine.runs.atomic import DamagedFileError, disk_errors
-from trainctl.tui.cli.sweep.space import Parameter
-from trainctl.tui.cli.sweep.study import Pruner, Sampler, Study
+from trainctl.tui.cli.sweep.choosing import decoded, distributions_of, pruner_of, sampler_of
+from trainctl.tui.cli.sweep.study import Study
 from trainctl.tui.cli.sweep.verdict import Verdict
 from trainctl.tui.run.trial import RunTrial, TrialState
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
-    from optuna.distributions import BaseDistribution
-    from optuna.pruners import BasePruner
-    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-STARTUP = 5
-"""Complete trials from which on the median tells anything."""
-WARMUP = 5
-"""The median prunes nothing in the first fifth of the epochs."""
 MOST_TAKEN = 3
 """Workers that may be lost over one trial."""
 FEWEST_FOR_IMPORTANCE = 10
@@ -81,12 +74,13 @@ class Journal:
         path = str(study.journal)
         with self._sound():
             self._storage = JournalStorage(JournalFileBackend(path, lock_obj=_mending_lock(path)))
-            self._study: OptunaStudy = optuna.create_study(
-                storage=self._storage,
-                study_name=study.name,
-                direction="maximize" if study.objective.direction == "max" else "minimize",
-                pruner=_pruner(study),
-                load_if_exists=True,
+            if study.name not in (known.study_name for known in self._storage.get_all_studies()):
+                direction = "maximize" if study.objective.direction == "max" else "minimize"
+                optuna.create_study(
+                    storage=self._storage, study_name=study.name, direction=direction, load_if_exists=True
+                )
+            self._study: OptunaStudy = optuna.load_study(
+                storage=self._storage, study_name=study.name, pruner=pruner_of(study)
             )
             self._id = self._storage.get_study_id_from_name(study.name)
 
@@ -105,8 +99,8 @@ class Journal:
                     return self._take_over(trial, run)
             if len(trials) >= most:
                 return None
-            self._study.sampler = _sampler(self._agreed, len(trials))
-            asked = self._study.ask(_distributions(self._agreed))
+            self._study.sampler = sampler_of(self._agreed, len(trials))
+            asked = self._study.ask(distributions_of(self._agreed))
             self._note(asked.number, "worker", self._worker)
             return Given(asked.number, self._params(asked.params))
 
@@ -214,7 +208,7 @@ class Journal:
     def _params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Values of a trial, in the order of the space."""
         return {
-            parameter.key: _decoded(parameter, params[parameter.key])
+            parameter.key: decoded(parameter, params[parameter.key])
             for parameter in self._agreed.space.parameters
             if parameter.key in params
         }
@@ -315,77 +309,6 @@ def _end_torn_line(path: Path) -> None:
             return
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
-
-
-def _sampler(study: Study, number: int) -> BaseSampler:
-    """The sampler of one trial: each draws by a seed of its own, or workers of one seed would draw the same."""
-    from optuna import samplers
-
-    if study.sampler is Sampler.GRID:
-        return samplers.GridSampler(_grid(study), seed=study.seed)
-    seed = (study.seed * 1_000_003 + number) % 2**32
-    if study.sampler is Sampler.RANDOM:
-        return samplers.RandomSampler(seed=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # other workers' running trials count as bad ones: experimental, says Optuna 4
-        return samplers.TPESampler(seed=seed, constant_liar=True)
-
-
-def _pruner(study: Study) -> BasePruner:
-    from optuna import pruners
-
-    if study.pruner is Pruner.NONE:
-        return pruners.NopPruner()
-    if study.pruner is Pruner.HYPERBAND:
-        return pruners.HyperbandPruner(min_resource=1, max_resource=max(study.epochs, 1), reduction_factor=3)
-    return pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=study.epochs // WARMUP)
-
-
-def _grid(study: Study) -> dict[str, list[Any]]:
-    return {
-        parameter.key: [_encoded(value) if parameter.choices else value for value in parameter.grid()]
-        for parameter in study.space.parameters
-    }
-
-
-def grid_size(study: Study) -> int:
-    """Trials after which every point of the grid has been tried.
-
-    Raises:
-        UserError: a parameter is a range without steps.
-    """
-    size = 1
-    for parameter in study.space.parameters:
-        size *= len(parameter.grid())
-    return size
-
-
-def _distributions(study: Study) -> dict[str, BaseDistribution]:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    found: dict[str, BaseDistribution] = {}
-    for one in study.space.parameters:
-        if one.choices:
-            found[one.key] = CategoricalDistribution([_encoded(value) for value in one.choices])
-        elif one.whole:
-            found[one.key] = IntDistribution(int(one.low), int(one.high), log=one.log, step=int(one.step or 1))
-        else:
-            found[one.key] = FloatDistribution(one.low, one.high, log=one.log, step=one.step)
-    return found
-
-
-def _encoded(value: Any) -> Any:
-    """A choice as Optuna keeps it: lists and mappings as text."""
-    from trainctl.engine.config.yamlfile import format_value
-
-    return value if value is None or isinstance(value, bool | int | float | str) else format_value(value)
-
-
-def _decoded(parameter: Parameter, value: Any) -> Any:
-    """The other way round."""
-    if not parameter.choices or value in parameter.choices:
-        return value
-    return next((choice for choice in parameter.choices if _encoded(choice) == value), value)
 
 
 def _began(trial: FrozenTrial) -> float:

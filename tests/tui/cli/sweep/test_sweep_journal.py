@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from trainctl.engine.errors import UserError
+from trainctl.tui.cli.sweep.choosing import grid_size
 from trainctl.tui.cli.sweep.course import Objective
-from trainctl.tui.cli.sweep.journal import Journal, LostTrialError, grid_size
+from trainctl.tui.cli.sweep.journal import Journal, LostTrialError
 from trainctl.tui.cli.sweep.space import Parameter, Space
 from trainctl.tui.cli.sweep.study import Pruner, Sampler, Study, join, read_study
 from trainctl.tui.cli.sweep.verdict import Verdict
@@ -177,6 +178,13 @@ def test_a_line_torn_by_a_kill_costs_nothing(tmp_path: Path) -> None:
     drain(begun(tmp_path), 4)
     assert [trial.number for _, trial in Journal(a_study(tmp_path)).trials()] == [0, 1, 2, 3]
     assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_who_looks_writes_nothing(tmp_path: Path) -> None:
+    drain(begun(tmp_path), 2)
+    before = a_study(tmp_path).journal.read_bytes()
+    assert len(Journal(a_study(tmp_path)).trials()) == 2
+    assert a_study(tmp_path).journal.read_bytes() == before
 
 
 @pytest.mark.parametrize(
