@@ -55,7 +55,6 @@ def test_a_plain_line_opens_the_run(
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         [""],
         ["--help"],
         ["a", "b"],
@@ -65,12 +64,54 @@ def test_a_plain_line_opens_the_run(
         ["--preset", "b"],
         ["--", "a"],
         ["a", "--ascii", "--blocks"],
-        ["--readonly"],
     ],
 )
 def test_everything_else_is_left_to_the_whole_command_line(opened: list[dict[str, Any]], words: list[str]):
     assert opening.open_by_name(words) is None
     assert opened == []
+
+
+@pytest.mark.parametrize("words", [[], ["--readonly"], ["--ascii"]])
+def test_without_a_run_the_list_is_opened_where_there_is_anything_to_list(
+    tmp_path: Path, opened: list[dict[str, Any]], words: list[str]
+):
+    assert opening.open_by_name([*words, "--runs-dir", str(tmp_path)]) is None and opened == []
+    create_run(tmp_path, "eyes/balanced")
+    assert opening.open_by_name([*words, "--runs-dir", str(tmp_path)]) == 0
+    (call,) = opened
+    assert (call["run"], call["lists"], call["readonly"]) == (None, True, "--readonly" in words)
+
+
+@pytest.mark.parametrize(
+    ("words", "lists"),
+    [
+        (["--keys", "keys.yaml"], True),
+        (["--no-bell"], True),
+        (["--preset", "eyes/balanced"], False),
+        (["seed=3"], False),
+        (["--scale", "small"], False),
+        (["--on-end", "true"], False),
+    ],
+)
+def test_options_of_a_new_run_start_one_although_there_are_others(
+    tmp_path: Path, opened: list[dict[str, Any]], words: list[str], lists: bool
+):
+    create_run(tmp_path, "eyes/balanced")
+    assert run_command_line(["ui", *words, "--runs-dir", str(tmp_path)]) == 0
+    (call,) = opened
+    assert (call["run"], call["lists"]) == (None, lists)
+
+
+def test_the_newest_run_is_opened_and_followed(
+    tmp_path: Path, opened: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+):
+    assert run_command_line(["ui", "--newest", "--runs-dir", str(tmp_path)]) == ExitCode.USAGE
+    run = create_run(tmp_path, "eyes/balanced")
+    assert run_command_line(["ui", "--newest", "--runs-dir", str(tmp_path)]) == 0
+    (call,) = opened
+    assert call["run"].root.resolve() == run.root.resolve() and call["follows"] and not call["lists"]
+    assert run_command_line(["ui", run.root.name, "--newest", "--runs-dir", str(tmp_path)]) == ExitCode.USAGE
+    assert "--newest opens the newest run; leave out RUN" in capsys.readouterr().err
 
 
 def test_the_folder_of_runs_may_come_from_the_environment(

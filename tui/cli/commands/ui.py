@@ -14,7 +14,7 @@ import typer
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.cli.command_line import takes
-from trainctl.tui.cli.options import OnEnd, OnFinding, RunOrConfigurationOptions
+from trainctl.tui.cli.options import OnEnd, OnFinding, RunOrConfigurationOptions, ScaleChoice
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
@@ -56,6 +56,9 @@ class UiOptions(RunOrConfigurationOptions):
         bool | None,
         typer.Option("--notify/--no-notify", help="The same as a notification of the terminal.", show_default=False),
     ] = None
+    newest: Annotated[bool, typer.Option("--newest", help="Open the newest run, and each new one as it begins.")] = (
+        False
+    )
     replay: Annotated[bool, typer.Option("--replay", help="Play RUN again from its records.")] = False
     web: Annotated[bool, typer.Option("--web", help="Serve the cockpit to browsers instead; read only.")] = False
     host: Annotated[
@@ -71,7 +74,8 @@ class UiOptions(RunOrConfigurationOptions):
 
 @takes(UiOptions, first=("preset", "task", "data", "scale", "device", "config", "sets"))
 def command(options: UiOptions) -> None:
-    """Open the cockpit on RUN; without it, start a new run (default preset: balanced) and open it.
+    """Open the cockpit on RUN; without it, on the list of runs. With options of a new run, or where there is none yet,
+    start one (default preset: balanced) and open it.
 
     The training is a process of its own: leaving the cockpit does not end it.
     """
@@ -79,7 +83,8 @@ def command(options: UiOptions) -> None:
 
     wishes = wished(options.on_end, options.on_finding, bell=options.bell, notify=options.notify)
     source = _foreign(options)
-    run, request = (None, _request(options)) if source is not None else _what_to_open(options)
+    lists = source is None and _is_about_all(options)
+    run, request = (None, _request(options)) if source is not None or lists else _what_to_open(options)
     if options.ascii_ and options.blocks:
         raise UserError("--ascii and --blocks are two ways to draw", "give one of them")
     if options.web:
@@ -97,8 +102,33 @@ def command(options: UiOptions) -> None:
         raise typer.Exit(opened)
     if run is not None:
         _tell_of(run, options)
-    code = open_cockpit(run, request, readonly=readonly, glyphs=glyphs, keys=keys, replay=replay, wishes=wishes)
+    code = open_cockpit(
+        run,
+        request,
+        readonly=readonly,
+        glyphs=glyphs,
+        keys=keys,
+        replay=replay,
+        wishes=wishes,
+        lists=lists,
+        follows=options.newest,
+    )
     raise typer.Exit(code)
+
+
+def _is_about_all(options: UiOptions) -> bool:
+    """Whether nothing says which run, old or new, and there are runs to choose from."""
+    from trainctl.engine.runs.index import run_names
+
+    names_a_run = options.run is not None or options.newest or options.replay or options.web
+    is_of_one = _is_of_a_new_run(options) or options.on_end is not None or options.on_finding is not None
+    return not names_a_run and not is_of_one and bool(run_names(options.runs_dir))
+
+
+def _is_of_a_new_run(options: UiOptions) -> bool:
+    """Whether anything is said that a run can only be started with."""
+    said = (options.preset, options.task, options.data, options.assignments, options.config, options.device)
+    return any(said) or options.scale is not ScaleChoice.AUTO
 
 
 def _tell_of(run: RunPaths, options: UiOptions) -> None:
@@ -140,7 +170,13 @@ def _serve_foreign(source: Path, request: LaunchRequest, options: UiOptions) -> 
 
 def _what_to_open(options: UiOptions) -> tuple[RunPaths | None, LaunchRequest]:
     """The run to open, none: a new one; and how new ones are started."""
+    from trainctl.engine.runs.index import LATEST, find_run
+
     request = _request(options)
+    if options.newest:
+        if options.run is not None or _is_of_a_new_run(options):
+            raise UserError("--newest opens the newest run", "leave out RUN and the options of a new one")
+        return find_run(options.runs_dir, LATEST), request
     if options.run is None:
         if options.readonly:
             raise UserError("--readonly starts nothing", "name a run to open, e.g. trainctl ui latest --readonly")
@@ -152,9 +188,6 @@ def _what_to_open(options: UiOptions) -> tuple[RunPaths | None, LaunchRequest]:
         return None, request
     if options.preset or options.task or options.data or options.assignments or options.config:
         raise UserError("RUN opens an existing run", "options of a new run do not go with it")
-
-    from trainctl.engine.runs.index import find_run
-
     return find_run(options.runs_dir, options.run), request
 
 
