@@ -243,6 +243,16 @@ class RuntimeConfig(Section):
     """Ask torch for deterministic kernels (slower on a GPU)."""
 
 
+class RanksConfig(Section):
+    """Several processes that train one run (docs/distributed.md); alone they mean nothing."""
+
+    sync_batchnorm: Literal["auto", "on", "off"] = "auto"
+    """Whether BatchNorm takes its statistics over the batch of all ranks, or each rank over its own part. auto: over
+    all on GPUs; torch has none for a CPU."""
+    timeout_s: PositiveFloat = 600.0
+    """Seconds after which a rank that does not come, or does not answer, is given up, and with it the run."""
+
+
 class RunConfig(Section):
     """Everything that determines a run. Tasks subclass it and add their sections."""
 
@@ -261,6 +271,7 @@ class RunConfig(Section):
     record: RecordConfig = RecordConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+    ranks: RanksConfig = RanksConfig()
     loss_weights: dict[str, NonNegativeFloat] = {}
     """Weight of a loss term by name; a term that is not named has the task's own weight."""
     weighting: WeightingConfig = WeightingConfig()

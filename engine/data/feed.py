@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainctl.engine.data.batch import Batch, Split
 from trainctl.engine.data.reading import Samples, Workers
+from trainctl.engine.ranks import ALONE, Ranks
 
 RESIDENT_SHARE = 0.5
 """Share of the device's free memory the data may take; the rest is for the network and its activations."""
@@ -77,12 +78,12 @@ class Feed:
         """The batch of a handle. Asks things of the device only."""
         return self._gather(handle[HANDLE]) if HANDLE in handle else handle
 
-    def slices(self, batch_size: int) -> Iterator[Batch]:
-        """The whole split in order, `batch_size` samples at a time."""
+    def slices(self, batch_size: int, ranks: Ranks = ALONE) -> Iterator[Batch]:
+        """The split in order, `batch_size` samples at a time; of several ranks each takes every `size`-th slice."""
         if self._workers is not None:
-            yield from self.batches(torch.arange(self._length).split(batch_size))
+            yield from self.batches(torch.arange(self._length).split(batch_size)[ranks.rank :: ranks.size])
             return
-        for start in range(0, self._length, batch_size):
+        for start in range(0, self._length, batch_size)[ranks.rank :: ranks.size]:
             part = {name: tensor[start : start + batch_size] for name, tensor in self._tensors.items()}
             yield self._place(part)
 

@@ -32,7 +32,7 @@ def begin_worker(loop: int, _worker: int = 0) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != loop:  # it went before
             os._exit(1)
-    for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
+    for name in ("SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the loop ends them

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from trainctl.engine.losses.gather import is_shared, joined
+
 Distance = Literal["mse", "smooth_l1"]
 
 
@@ -39,6 +41,9 @@ def last_dialogue(again_ND: Tensor, features_ND: Tensor, valid_BL: Tensor, dista
         valid_BL: which of the batch those are.
         distance: which.
     """
+    if is_shared():
+        errors_N = per_utterance(again_ND, features_ND, distance)
+        return joined(errors_N.new_zeros(valid_BL.shape).masked_scatter(valid_BL, errors_N))[-1].sum()
     dialogues = torch.arange(len(valid_BL), device=valid_BL.device)
     of_dialogue_N = dialogues[:, None].expand_as(valid_BL)[valid_BL]
     is_last_N = of_dialogue_N == len(valid_BL) - 1

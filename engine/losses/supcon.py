@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainctl.engine.losses.gather import gather, gather_with_grad
 from trainctl.engine.losses.numerics import at_least_float32
-from trainctl.engine.ranks import present_ranks
 
 NORM_EPS = 1e-6
 """Embeddings shorter than this are not scaled up to length 1: their direction is noise."""
@@ -33,7 +31,7 @@ class SupCon:
     """Mean cosine of different samples: 1 is complete collapse. NaN for a batch of one."""
 
 
-def supcon(embeddings_BD: Tensor, labels_B: Tensor, temperature: float = 0.07, *, join_ranks: bool = False) -> SupCon:
+def supcon(embeddings_BD: Tensor, labels_B: Tensor, temperature: float = 0.07) -> SupCon:
     """L_i = −mean over positives p of [s_ip/T − ln Σ_{a≠i} e^{s_ia/T}], s the cosine, averaged over anchors i.
 
     Everything is a negative that is not of the anchor's class. The embeddings are scaled to length 1 here, whatever
@@ -43,13 +41,9 @@ def supcon(embeddings_BD: Tensor, labels_B: Tensor, temperature: float = 0.07, *
         embeddings_BD: shape (B, D), any length.
         labels_B: class of each, shape (B,).
         temperature: T; .07 in the paper.
-        join_ranks: take the batches of all ranks as one. Every rank then has the loss of the joined batch, and
-            gradients that give that loss's gradient once they are averaged over the ranks.
     """
     with torch.autocast(embeddings_BD.device.type, enabled=False):
         units_BD = F.normalize(at_least_float32(embeddings_BD), dim=1, eps=NORM_EPS)
-        if join_ranks and not present_ranks().is_alone:
-            units_BD, labels_B = gather_with_grad(units_BD), gather(labels_B)
         return _all_pairs(units_BD, labels_B, temperature)
 
 

@@ -59,6 +59,9 @@ class StepOutput:
     units: Tensor | None = None
     """How many things the terms are means over (utterances, tokens), a scalar on the device; none: the samples. With it
     the means of a whole split do not depend on which samples met in a batch."""
+    whole: frozenset[str] = frozenset()
+    """Terms and scalars that are of the whole batch, though several ranks have a part of it each: made of what
+    `trainctl.engine.losses.gather.joined` gives. All others are means over this rank's part, or over its `units`."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from trainctl.engine.training.state.weighting import saved_weighting
 
 NEUTRAL = (
     *("train.epochs", "train.max_steps", "train.max_minutes", "train.eval_every", "train.eval_batch_size"),
-    *("early_stopping", "health", "record", "checkpoint", "runtime", "precision.compile", "precision.capture"),
+    *("early_stopping", "health", "record", "checkpoint", "runtime", "ranks", "precision.compile", "precision.capture"),
     "precision.channels_last",
 )
 """Options under which the parent's validations still say how good this run is."""

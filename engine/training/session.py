@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -16,38 +15,40 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from trainctl.engine.config.resolve import Resolved
-from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.data.fingerprint import fingerprints
-from trainctl.engine.data.overlap import overlap_about
 from trainctl.engine.errors import ExitCode, UserError, first_line, kind_and_words
 from trainctl.engine.files import is_there
+from trainctl.engine.launched import Launched, launched
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
-from trainctl.engine.runs.summary import Best, Judgement, Summary, read_summary
+from trainctl.engine.runs.summary import Judgement, read_summary
 from trainctl.engine.tasks.task import Task
-from trainctl.engine.training.desk.control import POLL_S, Signals, requeue_slurm_job
+from trainctl.engine.training.along import share_state, train_along
+from trainctl.engine.training.desk.control import POLL_S, WARNINGS, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.desk import desk_of
+from trainctl.engine.training.desk.meeting import SharedSignals
 from trainctl.engine.training.desk.meter import LOOK_S
 from trainctl.engine.training.desk.pulse import BEAT_S
 from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
-from trainctl.engine.training.device import card_ids, describe_device
+from trainctl.engine.training.device import card_ids, choose_device, describe_device
 from trainctl.engine.training.fork import Inheritance, Origin, inherit, network_difference, refuse_finished
 from trainctl.engine.training.loop.keeping import checkpoint_about
 from trainctl.engine.training.loop.orders import limit_reached
-from trainctl.engine.training.loop.referee import monitor_of
 from trainctl.engine.training.loop.step import Observer
 from trainctl.engine.training.loop.trainer import Trainer
+from trainctl.engine.training.ranks.agreeing import all_or_none, refuse_unlike
+from trainctl.engine.training.ranks.meeting import meet, part
+from trainctl.engine.training.ranks.team import ALONE_TEAM, LostRankError, Team
 from trainctl.engine.training.restore import saved_task_state
 from trainctl.engine.training.setup import Assembly, assemble_run
 from trainctl.engine.training.state.checkpoint import DamagedCheckpointError, load_checkpoint, save_checkpoint
+from trainctl.engine.training.told import about_run, summarize
 
 JUDGE_WAIT_S = 1.0
 """How long the judgement at the end waits for the disk to take the last records."""
@@ -83,14 +84,44 @@ def train(order: Order) -> Ending:
     Raises:
         UserError: the input cannot work, or the disk refuses; the run directory, if there is one, says so too.
     """
+    found = launched(order.environ)
+    if found is not None:
+        return _train_together(order, found)
     with Signals() as signals:
         with signals.setting_up():
-            assembly = assemble_run(order.resolved.config, order.task_type, order.data_path, _task_state(order))
-            inheritance = _inherit(order, assembly)
+            assembly, inheritance = _prepare(order, None, ALONE_TEAM)
         # Only now: whatever could be refused was, so there is no directory of a run that never trained.
         paths = order.open_run()
         with RunLock(paths):
-            return _Sitting(order, assembly, paths, signals, inheritance).train()
+            return _Sitting(order, assembly, paths, signals, inheritance, ALONE_TEAM).train()
+
+
+def _train_together(order: Order, found: Launched) -> Ending:
+    """As one of several processes. Each prepares by itself; there is a run once nobody has anything to refuse."""
+    config, team, ending = order.resolved.config, ALONE_TEAM, None
+    with SharedSignals() as signals:
+        try:
+            with signals.setting_up():
+                team = meet(found, config.ranks.timeout_s, choose_device(config.runtime.device).type)
+                assembly, inheritance = all_or_none(team, lambda: _prepare(order, found, team))
+                same = {"a configuration": order.resolved.to_yaml(), "data": fingerprints(assembly.splits)}
+                refuse_unlike(team, {**same, "a run to go on with": order.is_resumed})
+                opened = all_or_none(team, lambda: order.open_run() if team.leads else None)
+            if opened is None:
+                ending = train_along(order, assembly, team.lead(Path()), signals, team)
+            else:
+                team.lead(opened.root.resolve())
+                with RunLock(opened):
+                    ending = _Sitting(order, assembly, opened, signals, inheritance, team).train()
+            return ending
+        finally:
+            part(team, is_well=ending is not None and ending.code is ExitCode.OK)
+
+
+def _prepare(order: Order, found: Launched | None, team: Team) -> tuple[Assembly, Inheritance | None]:
+    config, task_state = order.resolved.config, team.lead(_task_state(order) if team.leads else {})
+    assembly = assemble_run(config, order.task_type, order.data_path, task_state, found)
+    return assembly, _inherit(order, assembly)
 
 
 def _inherit(order: Order, assembly: Assembly) -> Inheritance | None:
@@ -116,38 +147,51 @@ class _Sitting:
     """From the open directory to the summary."""
 
     def __init__(
-        self, order: Order, assembly: Assembly, paths: RunPaths, signals: Signals, inheritance: Inheritance | None
+        self,
+        order: Order,
+        assembly: Assembly,
+        paths: RunPaths,
+        signals: Signals,
+        inheritance: Inheritance | None,
+        team: Team,
     ) -> None:
         self.order, self.assembly, self.paths, self.inheritance = order, assembly, paths, inheritance
         self.writer = RunWriter(paths)
+        self.team, self.restored = team, None
         self.fallback = ""
         """Why a resume does not go on from the latest checkpoint, in words."""
         device = describe_device(assembly.device)
-        self.desk = desk_of(self.writer, order.resolved.preset, device, signals, is_resumed=order.is_resumed)
+        is_resumed = order.is_resumed
+        self.desk = desk_of(self.writer, order.resolved.preset, device, signals, is_resumed=is_resumed, team=team)
 
     def train(self) -> Ending:
         """Restore, write what is written once, train, sum up."""
         _remove_leftovers(self.paths)
         if self.order.is_resumed:
             self._restore()  # what it refuses leaves the run as it was
+        seed, is_resumed = self.order.resolved.config.seed, self.order.is_resumed
+        share_state(self.team, self.assembly, seed, self.restored, is_resumed=is_resumed)
         trainer: Trainer | None = None
         try:
             self._begin()
             trainer = self._make_trainer()
             ending = trainer.run()
         except UserError as err:
+            self.team.why(err)
             if trainer is not None:
                 trainer.save_the_rest()
             self._end(Ending(RunState.FAILED, str(err), ExitCode.USAGE), trainer)
             raise
         except BaseException as err:  # the task's code is the user's: its traceback goes to the console
-            self.order.on_crash(err)
+            others = self.team.why(err)
+            if not isinstance(err, LostRankError):
+                self.order.on_crash(err)
             if trainer is not None:
                 trainer.save_the_rest()
             last = traceback.extract_tb(err.__traceback__)[-1]
-            reason = f"{kind_and_words(err)} ({Path(last.filename).name}:{last.lineno})"
+            reason = others or f"{kind_and_words(err)} ({Path(last.filename).name}:{last.lineno})"
             ending = Ending(RunState.FAILED, reason, ExitCode.RUN_FAILED)
-        if self.desk.signals.received is signal.SIGUSR1:
+        if self.desk.signals.received in WARNINGS:
             self._requeue()
         self._end(ending, trainer)
         return ending
@@ -189,6 +233,7 @@ class _Sitting:
             path, content = self._newest_whole()
             try:
                 state.load_state_dict(content["state"])
+                self.restored = content["state"]
             except (KeyError, RuntimeError, ValueError, TypeError) as err:
                 other = network_difference(state.model.state_dict(), content["state"]["model"])
                 if other is not None:
@@ -270,27 +315,10 @@ class _Sitting:
         writer.notes(EventKind.WARNING, step, [self.fallback] if self.fallback else ())
 
     def _about(self) -> dict[str, Any]:
-        """What the run is, for the event that starts it and for `meta.json`."""
-        a, resolved = self.assembly, self.order.resolved
-        about: dict[str, Any] = {
-            "preset": resolved.preset,
-            "task": resolved.config.task,
-            "scale": resolved.scale,
-            "data": None if self.order.data_path is None else str(self.order.data_path.resolve()),
-            "data_id": fingerprints(a.splits),
-            "device": describe_device(a.device),
-            "torch": torch.__version__,
-            "num_parameters": a.num_parameters,
-            "num_trainable": a.num_trainable,
-            "num_train": len(a.splits.train),
-            "num_val": len(a.splits.val),
-            "classes": list(a.splits.classes),
-            "class_counts": _class_counts(a.splits),
-            "overlap": overlap_about(a.splits),
-            "constant": dict(a.task.constant_metrics(a.splits.val)),
-            "useful_weights": {name: list(ends) for name, ends in a.task.useful_weights.items()},
-            "expected": resolved.about.expected,
-        }
+        """What the run is, and where it comes from."""
+        about = about_run(self.assembly, self.order.resolved, self.order.data_path)
+        if not self.team.is_alone:
+            about["ranks"] = self.team.size
         return about if self.inheritance is None else about | {"forked_from": self.inheritance.about}
 
     def _write_inheritance(self, inheritance: Inheritance) -> None:
@@ -340,39 +368,6 @@ class _Sitting:
             return self.order.judge(self.paths, state)
         except Exception as err:
             return Judgement(not_judged=kind_and_words(err))
-
-
-def summarize(assembly: Assembly, config: RunConfig, paths: RunPaths, ending: Ending) -> Summary:
-    """What `summary.json` says. Metrics of averaged weights carry the prefix `ema.`."""
-    progress, best = assembly.state.progress, assembly.state.best
-    metrics = {
-        name if weights == "raw" else f"{weights}.{name}": value
-        for weights, values in assembly.state.last_metrics.items()
-        for name, value in values.items()
-    }
-    checkpoint = next((path.name for path in (paths.best, paths.latest) if path.exists()), None)
-    monitored = monitor_of(assembly.task, config).metric
-    return Summary(
-        state=ending.state,
-        steps=progress.step,
-        epochs=progress.epoch,
-        seconds=progress.train_s,
-        samples_per_s=progress.samples / progress.train_s if progress.train_s else math.nan,
-        metrics=metrics,
-        best=None if best.value is None else Best(monitored, best.value, best.epoch),
-        checkpoint=checkpoint,
-        exit_reason=ending.reason,
-    )
-
-
-def _class_counts(splits: Splits) -> dict[str, list[int]]:
-    if not splits.classes:
-        return {}
-    return {
-        name: torch.bincount(split.counted, minlength=len(splits.classes)).tolist()
-        for name, split in (("train", splits.train), ("val", splits.val))
-        if split.counted is not None
-    }
 
 
 def _remove_leftovers(paths: RunPaths) -> None:

@@ -19,6 +19,7 @@ from trainctl.engine.data.placement import made_on
 from trainctl.engine.data.samplers.sampler import RandomSampler, Sampler
 from trainctl.engine.data.samplers.short_epochs import short_epoch
 from trainctl.engine.errors import UserError
+from trainctl.engine.launched import Launched
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.groups import NamedGroup, name_groups
 from trainctl.engine.optim.lean import leave_compiler_out
@@ -28,6 +29,8 @@ from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
 from trainctl.engine.training.loop.precision import Precision, compile_network, keep_compiled, layout_notes, place
 from trainctl.engine.training.loop.trainer import steps_per_epoch
+from trainctl.engine.training.ranks.fitting import refuse_unshareable, shared_norms
+from trainctl.engine.training.ranks.meeting import local_device
 from trainctl.engine.training.state.checkpoint import refuse_unloadable
 from trainctl.engine.training.state.state import TrainState
 from trainctl.engine.training.state.weighting import Weighting
@@ -49,7 +52,11 @@ class Assembly:
 
 
 def assemble_run(
-    config: RunConfig, task_type: type[Task], data_path: Path | None, task_state: Mapping[str, Any] | None = None
+    config: RunConfig,
+    task_type: type[Task],
+    data_path: Path | None,
+    task_state: Mapping[str, Any] | None = None,
+    launched: Launched | None = None,
 ) -> Assembly:
     """Load the data and build everything on the device, freshly initialised and seeded.
 
@@ -58,11 +65,12 @@ def assemble_run(
         task_type: its task.
         data_path: its data.
         task_state: what the task kept in the checkpoint that is gone on from.
+        launched: which of several processes this is; none: it trains alone.
 
     Raises:
         UserError: the data, the shape of the network, the device or the options cannot work.
     """
-    device = _prepared(config)
+    device = _prepared(config, launched)
     precision = Precision(config.precision, device)
     optimizer_type(config.optimizer.name)  # before the data: they may take a minute to read
     seed_everything(config.seed)
@@ -77,9 +85,11 @@ def assemble_run(
         model = task.build_model(splits)
     _check_saved(task, model)
     freeze(model, config.freeze)
+    model, norm_notes = shared_norms(model, config.ranks.sync_batchnorm, device, launched)
     model = place(model, config.precision, device)
     groups = name_groups(model, task.optimizers(model))
     sampler = task.sampler(splits.train)
+    refuse_unshareable(model, config, len(splits.train), launched, has_groups=bool(groups))
     steps = steps_per_epoch(sampler, config)
     state = _fresh_state(model, groups, config, precision, device, steps)
     if config.precision.compile:
@@ -93,7 +103,11 @@ def assemble_run(
         device=device,
         num_parameters=sum(size for size, _ in sizes),
         num_trainable=sum(size for size, trained in sizes if trained),
-        notes=(*layout_notes(model, config.precision, device), *_pace_notes(sampler, splits.train, config)),
+        notes=(
+            *norm_notes,
+            *layout_notes(model, config.precision, device),
+            *_pace_notes(sampler, splits.train, config),
+        ),
     )
 
 
@@ -107,9 +121,11 @@ def _pace_notes(sampler: Sampler, train: Split, config: RunConfig) -> list[str]:
     return [f"{words}; {found.advice}" if found.advice else words]
 
 
-def _prepared(config: RunConfig) -> torch.device:
+def _prepared(config: RunConfig, launched: Launched | None) -> torch.device:
     """The device, with the process made ready for it."""
-    device = choose_device(config.runtime.device)
+    device = choose_device(local_device(launched, config.runtime.device))
+    if launched is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
     prepare_process(config.runtime, device)
     if config.precision.compile:
         keep_compiled()

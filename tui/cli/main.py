@@ -46,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _hold_back_warning(argv: Sequence[str]) -> None:
-    """A scheduler may warn of its time limit (SIGUSR1) while a training still starts, and would end it with that: the
-    signal waits until the run can write a checkpoint."""
+    """A scheduler may warn of its time limit (SIGUSR1, SIGUSR2) while a training still starts, and would end it with
+    that: the signal waits until the run can write a checkpoint."""
     if argv and argv[0] == "run" and hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
 
 
 def run_command_line(argv: Sequence[str]) -> int:

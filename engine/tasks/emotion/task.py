@@ -17,6 +17,7 @@ from trainctl.engine.data.emotion.known import Known
 from trainctl.engine.data.emotion.load import SUFFIXES, Unlabelled, load_emotion, read_unlabelled
 from trainctl.engine.data.emotion.options import MODALITIES
 from trainctl.engine.losses import utterances
+from trainctl.engine.losses.gather import joined
 from trainctl.engine.losses.reconstruction import constant_error, last_dialogue, reconstruction
 from trainctl.engine.models.emotion.gates import Gated, shares
 from trainctl.engine.models.emotion.net import Conversation, EmotionNet
@@ -101,9 +102,11 @@ class EmotionTask(Task[EmotionConfig]):
         of_dialogue_BL = torch.zeros(labels_BL.shape, device=labels_BL.device).masked_scatter(valid_BL, nll_N.detach())
         answer_BL = torch.where(valid_BL, out.logits.detach().argmax(-1), -1)
         columns = {"truth": labels_BL, "answer": answer_BL, "nll": of_dialogue_BL.sum(1) / valid_BL.sum(1)}
-        units = valid_BL.sum()
-        scalars = {"units": units, "units.last": valid_BL[-1].sum(), **_gate_shares(out.gates, valid_BL)}
-        return StepOutput(terms, columns, scalars, units=units)
+        units, whole_BL = valid_BL.sum(), joined(valid_BL)
+        counts = {"units": whole_BL.sum(), "units.last": whole_BL[-1].sum()}
+        scalars = {**counts, **_gate_shares(out.gates, valid_BL)}
+        whole = frozenset(counts if loss.over == "batch" else (*counts, "encoder"))
+        return StepOutput(terms, columns, scalars, units=units, whole=whole)
 
     def default_weights(self) -> Mapping[str, float]:
         """Those of the original configuration."""

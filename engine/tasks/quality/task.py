@@ -22,6 +22,7 @@ from trainctl.engine.data.placement import making_device
 from trainctl.engine.data.quality.load import describe_type, load_quality, read_photographs
 from trainctl.engine.errors import UserError
 from trainctl.engine.losses.clustering import balance_loss, balance_loss_over_average, cluster_loss, entropy_loss
+from trainctl.engine.losses.gather import joined
 from trainctl.engine.models.quality.net import LEAST_IMAGE_SIZE, QualityNet
 from trainctl.engine.tasks import regression_metrics
 from trainctl.engine.tasks.quality import refit
@@ -97,18 +98,19 @@ class QualityTask(Task[QualityConfig]):
         """
         images_BCHW, target_B = batch["images"], batch["score"]
         score_B, log_posteriors_BK, log_kinds_BC = model(images_BCHW)
+        whole_BK = joined(log_posteriors_BK)  # balance is that of a batch, whoever has which part of it
         quality = F.mse_loss(score_B.float(), target_B)
         if self.config.loss.fgsm and torch.is_grad_enabled():
             quality = (quality + self._adversarial(model, images_BCHW, target_B)) / 2
         terms = {
             "quality": quality,
             "cluster": cluster_loss(log_posteriors_BK),
-            "balance": self._balance(model, log_posteriors_BK),
+            "balance": self._balance(model, whole_BK),
             "entropy": entropy_loss(log_posteriors_BK),
         }
         if log_kinds_BC is not None:
             terms["kind"] = F.nll_loss(log_kinds_BC, kind_index(batch["type"], batch["level"]))
-        detached_BK = log_posteriors_BK.detach()
+        detached_BK, counts = log_posteriors_BK.detach(), _cluster_counts(whole_BK.detach())
         return StepOutput(
             terms=terms,
             columns={
@@ -121,8 +123,9 @@ class QualityTask(Task[QualityConfig]):
             scalars={
                 "max_posterior": -terms["cluster"].detach(),
                 "posterior_entropy": -terms["entropy"].detach(),
-                **_cluster_counts(detached_BK),
+                **counts,
             },
+            whole=frozenset({"balance", *counts}),
         )
 
     def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:

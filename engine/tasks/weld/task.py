@@ -21,6 +21,7 @@ from trainctl.engine.data.samplers.sampler import Sampler
 from trainctl.engine.data.weld.load import load_weld, load_weld_labels
 from trainctl.engine.data.weld.options import MODALITIES
 from trainctl.engine.losses import supcon_bounds
+from trainctl.engine.losses.gather import joined
 from trainctl.engine.losses.supcon import anchor_losses, supcon
 from trainctl.engine.models.weld.net import WeldNet
 from trainctl.engine.runs.term_kinds import TermKind
@@ -29,6 +30,8 @@ from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Monitor, StepOutput, Task
 from trainctl.engine.tasks.weld.config import WeldConfig
 
+OF_PAIRS = frozenset({"supcon", "positives", "no_positive", "mean_cosine"})
+"""Term and scalars that are of a batch as a whole."""
 MAX_COMPARED = 8192
 """With more validation samples than this the worst are not looked for: every pair would have to be compared."""
 
@@ -100,9 +103,8 @@ class WeldTask(Task[WeldConfig]):
 
         Scalars: `positives` (mean positives of an anchor), `no_positive` (anchors without one), `mean_cosine`.
         """
-        # Gathered over ranks in training only: there every rank brings a batch of the same size.
         labels_B, embeddings_BE = batch["labels"], model(batch)
-        result = supcon(embeddings_BE, labels_B, self.config.loss.temperature, join_ranks=torch.is_grad_enabled())
+        result = supcon(joined(embeddings_BE), joined(labels_B), self.config.loss.temperature)
         terms = {"supcon": result.loss}
         if self.config.loss.ce:
             terms["ce"] = F.cross_entropy(_classifier(model)(embeddings_BE).float(), labels_B)
@@ -114,6 +116,7 @@ class WeldTask(Task[WeldConfig]):
                 "no_positive": result.no_positive,
                 "mean_cosine": result.mean_cosine,
             },
+            whole=OF_PAIRS,
         )
 
     def metrics(self, columns: Mapping[str, Tensor]) -> dict[str, float]:

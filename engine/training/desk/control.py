@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.atomic import DamagedFileError
@@ -27,6 +27,8 @@ EXIT_OF_SIGNAL = {
     signal.SIGTERM: ExitCode.TERMINATED,
     signal.SIGHUP: ExitCode.TERMINATED,
 }
+WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
+"""By which a scheduler says that time is up: the job goes back into the queue."""
 
 
 class Inbox:
@@ -59,8 +61,11 @@ class Inbox:
             self._complain(fault)
         self._fault = fault
         if commands:
-            self._waiting.extend(commands)
-            self._arrived.set()
+            self._take_in(commands)
+
+    def _take_in(self, commands: list[Command]) -> None:
+        self._waiting.extend(commands)
+        self._arrived.set()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -83,33 +88,41 @@ class _WaitEnded(BaseException):
 class Signals:
     """First SIGINT or SIGTERM: finish the step, write a checkpoint, exit; the second ends the process at once.
 
-    SIGHUP (the terminal went away) counts as SIGTERM, unless it is ignored as under `nohup`. SIGUSR1 (sent by SLURM
-    before the time limit): checkpoint, requeue the job, exit; a SIGTERM that follows it is a first one. Within
+    SIGHUP (the terminal went away) counts as SIGTERM, unless it is ignored as under `nohup`. SIGUSR1 and SIGUSR2 (sent
+    by SLURM before the time limit): checkpoint, requeue the job, exit; a SIGTERM that follows is a first one. Within
     `setting_up` there is nothing to finish yet, so the first ends the process, with an exception that cleans up.
 
     Use as a context manager in the main thread; elsewhere it does nothing, as Python hands signals to the main
     thread only.
+
+    Attributes:
+        arrived: the first that came to this process.
     """
 
     def __init__(self) -> None:
-        self.received: signal.Signals | None = None
+        self.arrived: signal.Signals | None = None
         self._is_deferring = True
         self._is_ending = self._is_waiting = False
         self._previous: dict[int, Any] = {}
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (*EXIT_OF_SIGNAL, signal.SIGUSR1):
+            for number in (*EXIT_OF_SIGNAL, *WARNINGS):
                 if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                     continue
                 self._previous[number] = signal.signal(number, self._receive)
             # What was held back while the process started, see the command line, is received now.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, WARNINGS)
         return self
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    @property
+    def received(self) -> signal.Signals | None:
+        """What the loop is to obey; none: go on."""
+        return self.arrived
 
     @contextmanager
     def setting_up(self) -> Generator[None]:
@@ -127,8 +140,8 @@ class Signals:
                 raise
         self._is_deferring = True
         if self._is_ending:
-            assert self.received is not None
-            raise _ending_by(self.received) from None
+            assert self.arrived is not None
+            raise _ending_by(self.arrived) from None
 
     def unless_interrupted(self, wait: Callable[[], Found]) -> Found | None:
         """What `wait` returns; None where a signal came before: samples may be long in coming, or never come.
@@ -151,7 +164,7 @@ class Signals:
         received = signal.Signals(number)
         was_ending = self._is_ending
         self._is_ending |= received in EXIT_OF_SIGNAL
-        self.received = self.received or received
+        self.arrived = self.arrived or received
         if received in EXIT_OF_SIGNAL and not self._is_deferring:
             raise _ending_by(received)
         if received in EXIT_OF_SIGNAL and was_ending:

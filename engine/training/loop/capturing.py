@@ -14,6 +14,7 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.capture.recording import make_recording
 from trainctl.engine.training.capture.replayer import Replayer
+from trainctl.engine.training.ranks.team import ALONE_TEAM, Team
 from trainctl.engine.training.state.state import TrainState
 
 Say = Callable[[str], object]
@@ -28,7 +29,14 @@ class Capturing:
 
 
 def choose_capturing(
-    task: Task, state: TrainState, config: RunConfig, device: torch.device, say: Say, *, is_observed: bool
+    task: Task,
+    state: TrainState,
+    config: RunConfig,
+    device: torch.device,
+    say: Say,
+    *,
+    is_observed: bool,
+    team: Team = ALONE_TEAM,
 ) -> Capturing:
     """What of a run is recorded.
 
@@ -39,8 +47,13 @@ def choose_capturing(
         device: where it trains.
         say: told in a line what a user would want to know of it.
         is_observed: somebody looks at each backward pass.
+        team: the ranks that take a step together, which wait for one another.
     """
     if config.precision.capture == "off":
+        return Capturing()
+    if not team.is_alone:
+        if config.precision.capture == "on":
+            say(f"precision.capture: with {team.size} processes steps are launched kernel by kernel")
         return Capturing()
     recording = make_recording(device, [state.generator])
     if recording is None:

@@ -105,6 +105,7 @@ class Examination:
     def _results(self) -> dict[str, dict[str, float]]:
         """Metrics of the raw and, where they are kept, of the averaged weights."""
         state = self._state
+        self._desk.team.follow_lead(state.buffers())
         networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
         listeners = {"raw": self._keep_worst}
         return {

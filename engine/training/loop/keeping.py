@@ -27,6 +27,7 @@ from trainctl.engine.training.loop.step import check_terms, initial_weights
 from trainctl.engine.training.record.assemble import RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.record.recorder import Recorder
+from trainctl.engine.training.state.ranks import RANKS
 from trainctl.engine.training.state.state import TrainState
 
 DELIVERY_S = 2.0
@@ -37,7 +38,8 @@ class Keeping:
     """Records and checkpoints of one run.
 
     Attributes:
-        alarm: step of the first record that is not finite, set in the scribe's thread; none: all is well.
+        heard: step of the first record that is not finite, set in the scribe's thread; none: all is well.
+        agreed: the same, as all ranks know of it.
         times: when the next `latest` is due.
         saved_step: step of the newest `latest`, or that the run began with.
     """
@@ -49,11 +51,17 @@ class Keeping:
         self._device = device
         self._recorder: Recorder | None = None
         self._epoch = EpochSums()
-        self.alarm: int | None = None
+        self.heard: int | None = None
+        self.agreed: int | None = None
         self.saved_step = state.progress.step
         self._task_state: Mapping[str, Any] = dict(task.state())
         """What the task gave to the newest checkpoint."""
         self.times = SaveTimes()
+
+    @property
+    def alarm(self) -> int | None:
+        """Step of the first record that is not finite, once all ranks know of it; none: all is well."""
+        return self.heard if self._desk.team.is_alone else self.agreed
 
     def opener(self, meter: GradientMeter) -> Callable[[StepOutput], Recorder]:
         """What makes the recorder from the first output of the network, whose names fix what a record holds."""
@@ -75,6 +83,7 @@ class Keeping:
         if self._recorder is not None:
             with self._desk.phases.timing("recorder"):
                 self._recorder.flush()
+            self.agreed = self.heard  # all ranks have heard of the same steps
 
     def close(self) -> None:
         """Close the records; harmless when none were opened."""
@@ -99,6 +108,7 @@ class Keeping:
         if self.alarm is not None:
             return False
         task_state = dict(self._task.state()) if task_state is None else task_state
+        state = self._whole_state()
         about = checkpoint_about(self._config, self._splits, self._state, task_state)
         if which == "best":
             about["weights"] = self._state.best.weights
@@ -107,7 +117,7 @@ class Keeping:
             saving = self.times.saving() if which == "latest" else contextlib.nullcontext()
             with saving, self._desk.phases.timing("checkpoint"):
                 self._desk.writer.deliver(DELIVERY_S)
-                self._desk.writer.checkpoint(which, step, self._state.state_dict(), about)
+                self._desk.writer.checkpoint(which, step, state, about)
         except DiskError as err:
             if must or err.is_lasting:
                 raise
@@ -117,6 +127,14 @@ class Keeping:
         if which == "latest":
             self.saved_step, self._task_state = step, task_state
         return True
+
+    def _whole_state(self) -> dict[str, Any]:
+        """Of the run; of several ranks the leading one's, with the random numbers of each, as far as it answers."""
+        team = self._desk.team
+        if team.is_alone or team.is_broken:
+            return self._state.state_dict()
+        team.follow_lead(self._state.buffers())
+        return {**self._state.state_dict(), RANKS: team.collected(self._state.random_numbers())}
 
     def save_the_rest(self) -> None:
         """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it.
@@ -186,12 +204,12 @@ class Keeping:
         self._desk.pulse.hear(records)
         self._desk.phases.hear(records)
         self._state.weighting.hear(records)
-        if self.alarm is None and self._config.health.stop_on_nonfinite:
+        if self.heard is None and self._config.health.stop_on_nonfinite:
             bad = ~np.isfinite(records["loss"])
             if self._state.scaler is None:  # a scaler overflows now and then, skips the update and goes on
                 bad |= records["nonfinite"] > 0
             if bad.any():
-                self.alarm = int(records["step"][bad.argmax()])
+                self.heard = int(records["step"][bad.argmax()])
 
 
 def checkpoint_about(

@@ -17,6 +17,7 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.training.desk.control import EXIT_OF_SIGNAL, POLL_S
 from trainctl.engine.training.desk.desk import Desk
+from trainctl.engine.training.desk.meeting import Word
 from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.loop.examination import Examination
 from trainctl.engine.training.loop.keeping import Keeping
@@ -49,6 +50,9 @@ class Orders:
         self._keeping, self._examination, self._announce_plan = keeping, examination, announce_plan
         self.ending: Ending | None = None
         self._counted_s = now_s()
+        self._is_paused = self._is_save_agreed = False
+        if desk.meeting is not None:
+            desk.meeting.bring, desk.meeting.take = self._word, self._agree
 
     def finish(self, reason: str) -> None:
         """End the run as finished, unless it ends for another reason already."""
@@ -57,6 +61,8 @@ class Orders:
     def listen(self) -> None:
         """Obey what has arrived. Costs a few attribute look-ups when nothing has."""
         desk = self._desk
+        if desk.meeting is not None:
+            desk.meeting.meet_after(self._state.progress.step)
         for _ in range(MOST_AT_ONCE):
             if not desk.inbox:
                 break
@@ -69,13 +75,20 @@ class Orders:
         for thread in (desk.scribe, desk.writer.clerk):
             if thread.error is not None:  # raised here: only this thread can end the run in good order
                 thread.raise_error()
-        if self._keeping.times.is_due(self._config.checkpoint.every_s):
+        if self._is_save_due():
             self._keeping.save("latest")
-        self.heed_limits()
+        if desk.meeting is None:  # else it was counted there
+            self._count_time()
+        self._end_at_limit()
 
     def heed_limits(self) -> None:
         """End the run where it has taken the steps or the time that it may take."""
         self._count_time()
+        progress = self._state.progress
+        progress.elapsed_s = self._desk.team.lead(progress.elapsed_s)
+        self._end_at_limit()
+
+    def _end_at_limit(self) -> None:
         limit = limit_reached(self._config, self._state)
         if limit is not None:
             self.finish(f"{limit.option.removeprefix('train.')}={limit.most:.10g} reached")
@@ -85,6 +98,25 @@ class Orders:
         text = f"loss or gradient not finite at step {step}; no update was applied since"
         self._desk.writer.event(EventKind.NONFINITE, step, text=text)
         self.ending = Ending(RunState.FAILED, text, ExitCode.RUN_FAILED)
+
+    def _word(self) -> Word:
+        """What this rank has to say at a meeting."""
+        if not self._is_paused:
+            self._count_time()
+        is_due = self._keeping.times.is_due(self._config.checkpoint.every_s)
+        return Word(self._keeping.heard or 0, is_due, self._state.progress.elapsed_s)
+
+    def _agree(self, word: Word) -> None:
+        """What holds for all ranks from here on."""
+        self._keeping.agreed = word.alarm or self._keeping.agreed
+        self._is_save_agreed |= word.is_save_due
+        self._state.progress.elapsed_s = word.elapsed_s
+
+    def _is_save_due(self) -> bool:
+        if self._desk.meeting is None:
+            return self._keeping.times.is_due(self._config.checkpoint.every_s)
+        is_due, self._is_save_agreed = self._is_save_agreed, False
+        return is_due
 
     def _obey(self, command: Command) -> None:
         effect = str(command.verb)
@@ -117,13 +149,13 @@ class Orders:
         self._keeping.save("latest")
         self._desk.pulse.enter(RunState.PAUSED)
         self._count_time()
-        waiting = True
+        waiting = self._is_paused = True
         while waiting and self._desk.signals.received is None and self.ending is None:
             self._desk.inbox.wait(POLL_S)
             self._desk.scribe.raise_error()
             if self._desk.inbox:
                 waiting = self._obey_paused(self._desk.inbox.take())
-        self._counted_s = now_s()
+        self._counted_s, self._is_paused = now_s(), False
         self._desk.pulse.enter(RunState.RUNNING)
 
     def _obey_paused(self, command: Command) -> bool:

@@ -74,6 +74,9 @@ class Stepper:
         """Batches as `take` takes them: prepared and augmented."""
         return [self.task.augment(self.task.prepare(batch), self.state.generator) for batch in stored]
 
+    def expect(self, sizes: Sequence[int]) -> None:
+        """The coming step is of whole batches of these sizes."""
+
     def begin_epoch(self) -> None:
         """Between two epochs anything may have changed: network, task, optimiser."""
 

@@ -18,6 +18,7 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Batch, Splits
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.data.samplers.sampler import Sampler
+from trainctl.engine.data.samplers.shares import Shares
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.states import RunState
@@ -30,6 +31,7 @@ from trainctl.engine.training.loop.examination import Examination
 from trainctl.engine.training.loop.keeping import Keeping
 from trainctl.engine.training.loop.orders import Orders, limit_reached
 from trainctl.engine.training.loop.precision import Precision
+from trainctl.engine.training.loop.shared_step import SharedStepper
 from trainctl.engine.training.loop.step import Observer, Stepper
 from trainctl.engine.training.loop.strangers import Strangers
 from trainctl.engine.training.loop.validation import Validation
@@ -64,6 +66,7 @@ class Trainer:
         observer: Observer | None = None,
     ) -> None:
         self.task, self.splits, self.state, self.config, self.desk = task, splits, state, config, desk
+        self._team = team = desk.team
         self.sampler: Sampler = task.sampler(splits.train)
         self._feeds = [Feed(split, device, config.train.workers, config.seed) for split in (splits.train, splits.val)]
         self._feed, val_feed = self._feeds
@@ -71,13 +74,18 @@ class Trainer:
         meter = GradientMeter(task.module_groups(state.model), state.model, clipped=parts)
         self.keeping = Keeping(task, splits, state, config, device, desk)
         announce = self._announce_plan
-        capturing = choose_capturing(task, state, config, device, self._note, is_observed=observer is not None)
-        validate = Validation(task, precision, val_feed, config.train.validation_batch_size, capturing.validations)
+        capturing = choose_capturing(
+            task, state, config, device, self._note, is_observed=observer is not None, team=team
+        )
+        sizes = config.train.validation_batch_size
+        validate = Validation(task, precision, val_feed, sizes, capturing.validations, team)
         self.examination = Examination(task, splits, validate, state, config, desk, self.keeping, announce)
         self.orders = Orders(state, config, desk, self.keeping, self.examination, announce)
         options = (task, state, config, precision, meter, self.keeping.opener(meter), observer)
         self._stepper = (
-            Stepper(*options)
+            SharedStepper(*options, team=team)
+            if not team.is_alone
+            else Stepper(*options)
             if capturing.steps is None
             else CapturedStepper(*options, replayer=capturing.steps, feed=self._feed)
         )
@@ -136,7 +144,8 @@ class Trainer:
         # The sampler is a pure function of the epoch, so a resume in the middle of one only skips what is done.
         order = self.sampler.batches(progress.epoch)[progress.batch :]
         self._stepper.begin_epoch()
-        batches = self._stepper.fetched(self._feed, order, progress.epoch + 1)
+        own = order if self._team.is_alone else Shares(order, self._team.ranks)
+        batches = self._stepper.fetched(self._feed, own, progress.epoch + 1)
         for group in _grouped(order, self.config.train.accumulation):
             self._step(group, batches)
             self.orders.listen()
@@ -158,6 +167,7 @@ class Trainer:
         prepared = self._stepper.ready(found)
         ready = time.perf_counter()
         lrs = self.state.lrs()
+        self._stepper.expect([len(indices) for indices in group])
         measured = self._stepper.take(prepared, lrs)
         progress.step += 1
         self._stepper.is_updating = False
@@ -216,7 +226,7 @@ class Trainer:
         is_last = progress.epoch >= self.state.plan.epochs
         if not is_last and self.keeping.alarm is None:
             self._let_task_change()
-        if not is_last and self.keeping.times.is_due_at_end(self.config.checkpoint.epoch_every_s):
+        if not is_last and self._team.lead(self.keeping.times.is_due_at_end(self.config.checkpoint.epoch_every_s)):
             self.keeping.save("latest")
 
     def _is_judged(self, weighting: Mapping[str, Any]) -> bool:
@@ -254,8 +264,11 @@ class Trainer:
             split=self.splits.train,
             gather=lambda rows: map(self.task.prepare, self._feed.batches(rows.split(batch_size))),
         )
+        self._team.follow_lead(state.buffers())
         change = self.task.end_epoch(turn)
-        if change is not None:
+        if self._team.lead(change is not None):
+            self._team.follow_lead(state.tensors())
+            change = self._team.lead(change) or {}
             self.desk.writer.event(EventKind.REFIT, state.progress.step, epoch=state.progress.epoch, **change)
             self.examination.measure(after=EventKind.REFIT)
 

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from trainctl.engine.data.feed import Feed
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.capture.replayer import Replayer
 from trainctl.engine.training.loop.precision import Precision
+from trainctl.engine.training.ranks.team import ALONE_TEAM, Team
 
 
 class Validation:
@@ -26,13 +28,20 @@ class Validation:
         feed: of the split.
         batch_size: samples per forward pass.
         replayer: launches each batch as one recorded graph; none: kernel by kernel.
+        team: the ranks that share the batches.
     """
 
     def __init__(
-        self, task: Task, precision: Precision, feed: Feed, batch_size: int, replayer: Replayer | None = None
+        self,
+        task: Task,
+        precision: Precision,
+        feed: Feed,
+        batch_size: int,
+        replayer: Replayer | None = None,
+        team: Team = ALONE_TEAM,
     ) -> None:
         self._task, self._precision, self._feed, self._batch_size = task, precision, feed, batch_size
-        self._replayer = replayer
+        self._replayer, self._team = replayer, team
 
     @torch.no_grad()  # not inference_mode, in which a task could not take the gradient that its loss is made of
     def measure(
@@ -45,12 +54,28 @@ class Validation:
 
         The loss terms are averaged over samples, or over what the task counts (`StepOutput.units`), not over batches.
         `on_columns` is shown the per-sample results of the whole split, in its order. The network is back in its mode
-        afterwards.
+        afterwards. Of several ranks each takes its part of the batches, and the leading one measures: all have the
+        metrics that a single process has, bit for bit.
         """
+        if self._team.is_alone:
+            return self._measured(self._outputs(model), weights, on_columns)
+        own = [(_portable(output), num_samples) for output, num_samples in self._outputs(model)]
+        parts = self._team.collected(own)
+        # Batch k was measured by rank k % size.
+        in_order = (pair for turn in zip_longest(*parts) for pair in turn if pair is not None)
+        outputs = ((_received(output, self._feed.device), num_samples) for output, num_samples in in_order)
+        return self._team.lead(self._measured(outputs, weights, on_columns) if self._team.leads else {})
+
+    def _measured(
+        self,
+        found: Generator[tuple[StepOutput, int]],
+        weights: Mapping[str, float],
+        on_columns: Callable[[Mapping[str, Tensor]], object] | None,
+    ) -> dict[str, float]:
         sums: dict[str, Tensor] = {}
         columns: defaultdict[str, list[Tensor]] = defaultdict(list)
         count: int | Tensor = 0
-        with closing(self._outputs(model)) as outputs:
+        with closing(found) as outputs:
             for output, num_samples in outputs:
                 size = num_samples if output.units is None else output.units
                 _add_terms(sums, output, size)
@@ -78,7 +103,7 @@ class Validation:
                 return self._task.step(model, self._task.prepare(dict(batches[0])))
 
         try:
-            for stored in self._feed.slices(self._batch_size):
+            for stored in self._feed.slices(self._batch_size, self._team.ranks):
                 num_samples = len(next(iter(stored.values())))
                 if self._replayer is None:
                     yield forward([stored]), num_samples
@@ -97,6 +122,21 @@ def _kept(output: StepOutput) -> StepOutput:
         {name: column.clone() for name, column in output.columns.items()},
         units=units,
     )
+
+
+def _portable(output: StepOutput) -> dict[str, Any]:
+    """What another rank needs of it, on the CPU; copies, for a part would take the whole along."""
+
+    def copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+
+    units = None if output.units is None else output.units.to("cpu", copy=True)
+    return {"terms": copies(output.terms), "columns": copies(output.columns), "units": units}
+
+
+def _received(said: Mapping[str, Any], device: torch.device) -> StepOutput:
+    terms, columns = ({key: tensor.to(device) for key, tensor in said[name].items()} for name in ("terms", "columns"))
+    return StepOutput(terms, columns, units=None if said["units"] is None else said["units"].to(device))
 
 
 def figures_of(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainctl.engine.optim.dials import plain_groups
@@ -122,6 +122,22 @@ class TrainState:
         self.best = Best(**state["best"])
         self.last_metrics = state["last_metrics"]
         restore_random_state(state["rng"])  # last: whatever was restored above may have drawn some
+
+    def buffers(self) -> list[Tensor]:
+        """Buffers of the network and of its average, in their order: statistics that each rank has its own of."""
+        networks = [self.model] if self.ema is None else [self.model, self.ema.module]
+        return [buffer for network in networks for buffer in network.buffers()]
+
+    def tensors(self) -> list[Tensor]:
+        """All that training has made: weights, buffers, averages and the optimiser's moments, in their order."""
+        networks = [self.model] if self.ema is None else [self.model, self.ema.module]
+        found = [p for network in networks for p in network.parameters()] + self.buffers()
+        moments = [self.optimizer.state.get(p, {}) for group in self.optimizer.param_groups for p in group["params"]]
+        return found + [value for state in moments for value in state.values() if isinstance(value, Tensor)]
+
+    def random_numbers(self) -> dict[str, Any]:
+        """States of all generators that the training draws from."""
+        return {"generator": self.generator.get_state(), "rng": random_state()}
 
     def weigh(self) -> None:
         """Give each loss term the weight it has in the epoch that is under way, or comes next."""

@@ -1,23 +1,17 @@
-"""Supervised contrastive loss against a slow explicit reference in float64, and over two ranks against one."""
+"""Supervised contrastive loss against a slow explicit reference in float64."""
 
 from __future__ import annotations
 
 import math
-import time
-from datetime import timedelta
-from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch import distributed as dist
-from torch.multiprocessing.spawn import start_processes
 
-from trainctl.engine.losses.supcon import SupCon, anchor_losses, supcon
+from trainctl.engine.losses.supcon import anchor_losses, supcon
 
 LABELS = st.lists(st.integers(0, 3), min_size=2, max_size=9)
 TEMPERATURES = st.floats(0.05, 5.0)
@@ -146,52 +140,3 @@ def test_under_autocast_it_is_computed_in_float32(dtype: torch.dtype) -> None:
     torch.testing.assert_close(in_float32.loss, supcon(embeddings, labels).loss, rtol=0, atol=0)
     result.loss.backward()
     assert half.grad is not None and half.grad.dtype == dtype and half.grad.isfinite().all()
-
-
-# --- two ranks ------------------------------------------------------------------------------------------------
-
-
-def batch_and_layer() -> tuple[Tensor, Tensor, torch.nn.Linear]:
-    torch.manual_seed(3)
-    layer = torch.nn.Linear(6, 5, dtype=torch.float64)
-    return drawn(8, 6, seed=5), torch.tensor([0, 1, 2, 0, 1, 0, 2, 3]), layer
-
-
-def train_half(rank: int, folder: str) -> None:
-    """One rank's part, as DistributedDataParallel does it: own rows, then the mean of the gradients."""
-    torch.set_num_threads(1)
-    store = f"file://{folder}/store"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=timedelta(seconds=30))
-    inputs, labels, layer = batch_and_layer()
-    rows = slice(4 * rank, 4 * rank + 4)
-    result = supcon(layer(inputs[rows]), labels[rows], join_ranks=True)
-    result.loss.backward()
-    assert layer.weight.grad is not None
-    dist.all_reduce(layer.weight.grad)
-    values = [result.loss, result.positives, result.no_positive, result.mean_cosine]
-    torch.save((torch.stack(values).detach(), layer.weight.grad / 2), f"{folder}/rank{rank}.pt")
-    dist.destroy_process_group()
-
-
-def test_two_ranks_have_the_loss_and_the_gradient_of_one_process_with_both_batches(tmp_path: Path) -> None:
-    # forked, not spawned: importing torch anew takes each rank seconds
-    ranks: Any = start_processes(train_half, (str(tmp_path),), 2, join=False, start_method="fork")
-    deadline = time.monotonic() + 60
-    while not ranks.join(timeout=5):
-        if time.monotonic() > deadline:
-            for process in ranks.processes:
-                process.kill()
-            pytest.fail("the ranks hang")
-    inputs, labels, layer = batch_and_layer()
-    alone: SupCon = supcon(layer(inputs), labels)
-    alone.loss.backward()
-    expected = torch.stack([alone.loss, alone.positives, alone.no_positive, alone.mean_cosine]).detach()
-    for rank in range(2):
-        values, gradient = torch.load(tmp_path / f"rank{rank}.pt")
-        torch.testing.assert_close(values, expected)
-        torch.testing.assert_close(gradient, layer.weight.grad)
-
-
-def test_one_process_alone_joins_nothing() -> None:
-    embeddings, labels = drawn(4), torch.tensor([0, 0, 1, 1])
-    assert supcon(embeddings, labels, join_ranks=True).loss == supcon(embeddings, labels).loss

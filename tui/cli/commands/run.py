@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainctl.engine.errors import ExitCode, UserError, kind_and_words
+from trainctl.engine.launched import launched, leads
+from trainctl.tui.cli.along import keep_quiet, train_along
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.crash import print_traceback
@@ -101,6 +103,10 @@ def command(options: RunOptions) -> None:
     from trainctl.tui.cli.live.first_words import speaking_first
     from trainctl.tui.cli.live.streams import ending_at_once
 
+    if not leads(os.environ):
+        raise typer.Exit(train_along(lambda: _order(_target(options), _nobody, debug=False), os.environ))
+    if launched(os.environ) is not None:
+        keep_quiet()
     teller = Teller(wished(options.on_end, options.on_finding))
     if options.fork_from is not None and options.fork is None:
         raise UserError("--from says which checkpoint to fork", "name the run with --fork RUN")
@@ -111,6 +117,10 @@ def command(options: RunOptions) -> None:
             target = _target(options)  # imports a task of the user's, which may print
         code = _train(target, words, teller, json=options.json, debug=options.debug)
     raise typer.Exit(code)
+
+
+def _nobody(paths: RunPaths) -> None:
+    del paths
 
 
 def _made_for(options: RunOptions) -> tuple[RunPaths | None, str]:

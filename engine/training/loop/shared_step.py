@@ -1,0 +1,130 @@
+"""The step of `step`, taken by several ranks together: each has its part of the batch, and all take the same update.
+
+torch's DistributedDataParallel averages the gradients. What is recorded is the whole batch's: terms and scalars are
+averaged too, before the guard looks at them, so that every rank skips the same update. Knows the task contract.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from trainctl.engine.data.batch import Batch
+from trainctl.engine.errors import UserError
+from trainctl.engine.losses.gather import sharing
+from trainctl.engine.tasks.task import StepOutput, Task
+from trainctl.engine.training.loop.step import Stepper
+from trainctl.engine.training.ranks.team import Team
+
+MOST_NAMED = 5
+
+
+class _Whole(nn.Module):
+    """Network and loss as one module: a task sees its own network, whatever parts of it it calls."""
+
+    def __init__(self, task: Task, network: nn.Module) -> None:
+        super().__init__()
+        self._task, self.network = task, network
+
+    def forward(self, batch: Batch) -> StepOutput:
+        return self._task.step(self.network, batch)
+
+
+class SharedStepper(Stepper):
+    """Takes optimiser steps together with the other ranks.
+
+    Args:
+        team: the ranks.
+        options: those of `Stepper`.
+    """
+
+    def __init__(self, *options: Any, team: Team) -> None:
+        super().__init__(*options)
+        self._team = team
+        self._sizes: Sequence[int] = ()
+        with team.calling(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # older versions of torch do not know its other name
+            # Buffers are given their values before they are looked at: a broadcast in between two forward passes would
+            # change what the backward pass has kept.
+            self._together = DistributedDataParallel(
+                _Whole(self.task, self.state.model), broadcast_buffers=False, gradient_as_bucket_view=True
+            )
+        self.own: list[Tensor] = []
+        """Terms of this rank's own part, of the newest step."""
+
+    def expect(self, sizes: Sequence[int]) -> None:
+        """The coming step is of whole batches of these sizes."""
+        self._sizes = sizes
+
+    def _accumulate(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[Tensor]]:
+        count, ranks = len(batches), self._team.ranks
+        sums: Tensor | None = None
+        num_terms = 0
+        for number, (batch, size) in enumerate(zip(batches, self._sizes, strict=True), 1):
+            waits: AbstractContextManager[Any] = self._together.no_sync() if number < count else nullcontext()
+            with waits, self._team.calling(), sharing(size):
+                with self.precision.autocast():
+                    output = self._forward(batch)
+                if self.recorder is None:
+                    self.recorder = self._open_recorder(output)
+                share = self._share(output, len(range(ranks.rank, size, ranks.size)), size)
+                terms = _weighed(output.terms, output.whole, share)
+                self.precision.scaled(self._loss(terms, count)).backward()
+            scalars = _weighed(output.scalars, output.whole, share)
+            row = torch.stack([value.detach().float() for value in (*terms.values(), *scalars.values())]) / count
+            sums = row if sums is None else sums + row
+            num_terms = len(terms)
+            if self._observer is not None:
+                self._observer(self.state.progress.step + 1, batch, output, self.state.model)
+        self._refuse_unused()
+        assert sums is not None
+        means = list((self._team.sum_(sums) / ranks.size).unbind())
+        return means[:num_terms], means[num_terms:]
+
+    def _forward(self, batch: Batch) -> StepOutput:
+        try:
+            return self._together(batch)
+        except RuntimeError as err:
+            if "finished reduction in the prior iteration" in str(err):
+                raise UserError(
+                    "parameters took no part in the loss of the step before, on this rank",
+                    "each must, at every step, where several processes train (docs/distributed.md)",
+                ) from err
+            raise
+
+    def _share(self, output: StepOutput, own: int, whole: int) -> float | Tensor:
+        """What a mean over this rank's part weighs, so that the mean over the ranks is that of the whole batch."""
+        size = self._team.size
+        if output.units is None:
+            return own * size / whole
+        units = output.units.detach().double() * (own > 0)
+        total = self._team.sum_(units.clone())
+        return (units * size / total.clamp(min=1)).float()
+
+    def _refuse_unused(self) -> None:
+        """DistributedDataParallel waits for every gradient, and would leave the others' as they are.
+
+        Raises:
+            UserError: names the parameters that have none.
+        """
+        if all(p.grad is not None for p in self.meter.params):
+            return
+        names = [name for name, p in self.state.model.named_parameters() if p.requires_grad and p.grad is None]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        raise UserError(
+            f"{', '.join(names[:MOST_NAMED])}{more}: without a gradient, which several processes cannot average",
+            f"leave them out of the network, or out of the training: freeze=[{names[0]}]",
+        )
+
+
+def _weighed(values: Mapping[str, Tensor], whole: frozenset[str], share: float | Tensor) -> dict[str, Tensor]:
+    """Values whose mean over the ranks is that of the whole batch; those in `whole` are that already."""
+    if isinstance(share, float) and share == 1.0:
+        return dict(values)
+    return {name: value if name in whole else value * share for name, value in values.items()}

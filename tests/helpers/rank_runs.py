@@ -1,0 +1,116 @@
+"""Runs of the toy task by several processes, each as one rank, and what befalls one of them at a step."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch._dynamo  # DistributedDataParallel imports it: once here, not in every process
+from several import environ_of, free_port, together
+from torch import Tensor, nn
+from toy import NUM_CLASSES, ToyTask
+
+from trainctl.engine.config.resolve import Resolved
+from trainctl.engine.data.batch import Batch
+from trainctl.engine.errors import UserError
+from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.tasks.task import StepOutput, Task
+from trainctl.engine.training.session import Order, train
+
+assert torch._dynamo
+Befall = Callable[[int, int], None]
+"""Told rank and number of the step that begins, from 1."""
+
+
+class PlainToy(ToyTask):
+    """The toy task without anything that is drawn, and without BatchNorm: several processes can be held against one."""
+
+    def build_model(self, splits: Any) -> nn.Module:
+        return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, NUM_CLASSES))
+
+    def augment(self, batch: Batch, generator: Any) -> Batch:
+        return batch
+
+
+def befalling(task_type: type[Task], rank: int, befall: Befall) -> type[Task]:
+    """The task, on a rank that something befalls at its training steps."""
+
+    class Befallen(task_type):
+        steps_begun = 0
+
+        def step(self, model: nn.Module, batch: Batch) -> StepOutput:
+            if model.training:
+                type(self).steps_begun += 1
+                befall(rank, type(self).steps_begun)
+            output = super().step(model, batch)
+            return self.spoilt(output) if model.training else output
+
+        def spoilt(self, output: StepOutput) -> StepOutput:
+            if os.environ.get("SPOIL") == f"{rank}:{type(self).steps_begun}":
+                terms: dict[str, Tensor] = {name: term * float("nan") for name, term in output.terms.items()}
+                return StepOutput(terms, output.columns, output.scalars)
+            return output
+
+    return Befallen
+
+
+def run_ranks(
+    root: Path,
+    config: Resolved,
+    *,
+    size: int = 2,
+    task_type: type[Task] = PlainToy,
+    befall: Befall = lambda rank, step: None,
+    resume: bool = False,
+    on_open: Callable[[RunPaths], None] | None = None,
+) -> list[dict[str, Any] | None]:
+    """Train with `size` processes; how each ended, None for one that was killed."""
+    root.mkdir(exist_ok=True)
+    for file in root.glob("rank*.json"):
+        file.unlink()
+    given = (size, free_port(), str(root), config, task_type, befall, resume, on_open)
+    together(size, _train_rank, *given, may_die=True)
+    files = [root / f"rank{rank}.json" for rank in range(size)]
+    return [json.loads(file.read_text()) if file.exists() else None for file in files]
+
+
+def _train_rank(
+    rank: int,
+    size: int,
+    port: int,
+    root: str,
+    config: Resolved,
+    task_type: type[Task],
+    befall: Befall,
+    resume: bool,
+    on_open: Callable[[RunPaths], None] | None,
+) -> None:
+    paths, began = RunPaths(Path(root)), time.monotonic()
+    order = Order(
+        config,
+        befalling(task_type, rank, befall),
+        None,
+        lambda: paths,
+        is_resumed=resume,
+        argv=["toy"],
+        on_open=on_open,
+        on_crash=lambda err: None,
+        environ=environ_of(rank, size, port),
+    )
+    try:
+        ending = train(order)
+        said: dict[str, Any] = {"state": str(ending.state), "reason": ending.reason, "code": int(ending.code)}
+    except UserError as err:
+        said = {"state": "refused", "reason": str(err), "code": 2}
+    said["seconds"] = time.monotonic() - began
+    (paths.root / f"rank{rank}.json").write_text(json.dumps(said))
+
+
+def kill_self(number: signal.Signals) -> None:
+    """Send this process a signal."""
+    os.kill(os.getpid(), number)
