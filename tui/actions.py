@@ -86,7 +86,7 @@ ACTIONS = (
            cli="run --set KEY=VALUE"),
     Action("p", "presets", "presets", "List the presets; compare, start a new run, or fork this one.", _RUN, True,
            "run --preset NAME"),
-    Action("y", "log_axis", "log", "Switch the value axis of the chosen panel: linear, logarithmic.", _LOOK),
+    Action("y", "log_axis", "log axis", "Switch the value axis of the chosen panel: linear, logarithmic.", _LOOK),
     Action("x", "unit", "axis", "Switch the x axis: steps, epochs, time.", _LOOK),
     Action("u", "loss_mode", "terms", "Switch the loss terms: weighted, raw, share, their weights.", _LOOK),
     Action("plus,equals_sign", "smoother", "smooth", "Smooth more.", _LOOK),

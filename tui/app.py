@@ -16,7 +16,7 @@ from textual.binding import Binding
 from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.theme import Theme
+from textual.theme import Theme, ThemeProvider
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.layout import RunPaths
@@ -48,20 +48,21 @@ from trainctl.tui.run.overlays import Overlays
 from trainctl.tui.run.session import Session
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.screens.dialogs.command_search import CommandSearch
+from trainctl.tui.spoken import said
 from trainctl.tui.textual_private import as_if_pushed, num_unwritten, send_to_terminal
 
-MAX_UNWRITTEN = 2
 if TYPE_CHECKING:
     from trainctl.tui.screens.listing import RunsAnswer
 
+MAX_UNWRITTEN = 2
 """Pieces of output that may wait for the terminal when the next picture is made."""
 UNWRITTEN_PERIOD_S = 0.05
-
 NEWEST_PERIOD_S = 2.0
 """Seconds between two looks for a newer run, where the newest is followed."""
 
 
-SEARCH = "search for commands…"
+SEARCH, SEARCH_THEMES = "search for commands…", "search for themes…"
+
 
 class CockpitApp(App[None]):
     """The cockpit on one run.
@@ -74,9 +75,9 @@ class CockpitApp(App[None]):
         replay: play the run from its records instead of following it.
         feed: what reads the run, and may have begun to.
         wishes: whether the terminal rings or shows a notification.
-    """
         lists: begin with the list of runs instead of a run.
         follows: always look at the newest run.
+    """
 
     TITLE = "trainctl"
     CSS_PATH = "screens/cockpit.tcss"
@@ -91,9 +92,9 @@ class CockpitApp(App[None]):
         replay: bool = False,
         feed: RunFeed | None = None,
         wishes: Wishes | None = None,
-    ) -> None:
         lists: bool = False,
         follows: bool = False,
+    ) -> None:
         assert not replay or run is not None, "only what was recorded can be played"
         assert run is not None or request is not None, "a run to attach to or one to start"
         environ = dict(os.environ)  # before the driver touches it
@@ -126,14 +127,14 @@ class CockpitApp(App[None]):
             # Else it could not be switched for another.
             as_if_pushed(self.screen)
             self._begin_to_follow(self.screen.session, self.screen)
-        elif self._first_run is not None:
         elif self._begins_with_list:
             await self._list_runs()
+        elif self._first_run is not None:
             await self._replay(self._first_run)
         else:
             await self._launch(self._request)
-
         self.set_interval(NEWEST_PERIOD_S, self._look_for_newest)
+
     def get_default_screen(self) -> Screen[Any]:
         """A run to attach to is on the first screen there is: one less to make, style and lay out."""
         if self._first_run is None or self._begins_with_replay:
@@ -180,9 +181,15 @@ class CockpitApp(App[None]):
             for action in ACTIONS:
                 run = partial(screen.run_action, action.name)
                 key = shown_key(self._keys.get(action.name, action.key))
-                yield SystemCommand(f"{action.label} ({key})", action.help, run)
+                yield SystemCommand(f"{said(action.label)} ({key})", said(action.help), run)
         own = {"Quit", "Keys", "Maximize", "Minimize"}  # said better by ours
-        yield from (command for command in super().get_system_commands(screen) if command.title not in own)
+        for command in super().get_system_commands(screen):
+            if command.title not in own:
+                yield command._replace(title=said(command.title), help=said(command.help))
+
+    def notify(self, message: str, **options: Any) -> None:
+        """As any app, in the language that is spoken."""
+        super().notify("\n".join(map(said, message.split("\n"))), **options)
 
     async def on_event(self, event: Event) -> None:
         """As of any app; a key or a movement of the mouse while the screens are taken down is for nobody."""
@@ -192,7 +199,12 @@ class CockpitApp(App[None]):
     def action_command_palette(self) -> None:
         """Search the commands by name."""
         if not isinstance(self.screen, CommandSearch):
-            self.push_screen(CommandSearch(id="--command-palette"))
+            self.push_screen(CommandSearch(placeholder=said(SEARCH), id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Search the themes by name, those of Textual too."""
+        themes = CommandSearch([ThemeProvider], placeholder=said(SEARCH_THEMES), id="--command-palette")
+        self.push_screen(themes)
 
     def pop_screen(self) -> AwaitComplete:
         """As of any app, but the cockpit stays: a second key or click meant for a dialog may come when it is gone."""
@@ -227,13 +239,6 @@ class CockpitApp(App[None]):
         """Say why the run cannot be shown."""
         self.notify(message.reason, severity="error", timeout=60, markup=False)
 
-    async def on_attach_requested(self, message: AttachRequested) -> None:
-        """Look at another run, or at this one as it is now."""
-        known = self.session if self.session is not None and self.session.paths == message.run else None
-        await self._look_at(message.run, known.process if known else None)
-
-    async def on_replay_requested(self, message: ReplayRequested) -> None:
-        """Play the present run again."""
     def on_run_deleted(self, message: RunDeleted) -> None:
         """Nothing is laid over that is not there; a run that is looked at says itself that it is gone."""
         self._take_away(message.run)
@@ -252,6 +257,13 @@ class CockpitApp(App[None]):
             self.notify(f"the newest run: {printable(message.run.root.name)}", markup=False)
             await self._look_at(message.run)
 
+    async def on_attach_requested(self, message: AttachRequested) -> None:
+        """Look at another run, or at this one as it is now."""
+        known = self.session if self.session is not None and self.session.paths == message.run else None
+        await self._look_at(message.run, known.process if known else None)
+
+    async def on_replay_requested(self, message: ReplayRequested) -> None:
+        """Play the present run again."""
         if self.session is not None:
             await self._replay(self.session.paths, self.session.process)
 
@@ -264,16 +276,16 @@ class CockpitApp(App[None]):
 
     def on_overlay_changed(self, message: OverlayChanged) -> None:
         """Draw what is new of a run that is laid over."""
+        if message.update.is_gone and message.run in self.overlays:
+            self.notify(f"was laid over and is deleted: {printable(message.run.root.name)}", markup=False)
+            self._take_away(message.run)
+            return
         screen = self._cockpit()
         if self.overlays.apply(message.run, message.update) and screen is not None:
             screen.show_overlays()
 
     def on_overlay_failed(self, message: OverlayFailed) -> None:
         """Take away what cannot be read, and say why."""
-        if message.update.is_gone and message.run in self.overlays:
-            self.notify(f"was laid over and is deleted: {printable(message.run.root.name)}", markup=False)
-            self._take_away(message.run)
-            return
         self.notify(message.reason, severity="warning", markup=False)
         self._take_away(message.run)
 
@@ -284,13 +296,6 @@ class CockpitApp(App[None]):
         self.overlays.stop()
         self._memory.save(self._memory_path)
 
-    # --- runs ---------------------------------------------------------------------------------------------
-
-    async def _launch(self, request: LaunchRequest) -> None:
-        self._request = request
-        try:
-            run, process = launch(request)
-        except UserError as err:
     def _take_away(self, run: RunPaths) -> None:
         """Lay a run over no more."""
         self.overlays.remove(run)
@@ -298,8 +303,8 @@ class CockpitApp(App[None]):
         if screen is not None:
             screen.show_overlays()
 
-            if self.session is None:
-                self.exit(return_code=2, message=f"trainctl: error: {err}")
+    # --- runs ---------------------------------------------------------------------------------------------
+
     async def _list_runs(self) -> None:
         """The list as the first screen; closed without an answer it ends the program."""
         from trainctl.tui.screens.run_list import Workspace
@@ -328,6 +333,13 @@ class CockpitApp(App[None]):
         if found is not None and session is not None and session.paths.root.resolve() != found.root:
             self.post_message(NewestFound(found))
 
+    async def _launch(self, request: LaunchRequest) -> None:
+        self._request = request
+        try:
+            run, process = launch(request)
+        except UserError as err:
+            if self.session is None:
+                self.exit(return_code=2, message=f"trainctl: error: {err}")
             else:
                 self.notify(str(err), severity="error", markup=False)
             return

@@ -7,7 +7,9 @@ them through here, and measures them in columns (a Chinese sign or an emoji take
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
+from collections.abc import Iterator
 
 _BETWEEN = re.compile(r"( · | {2,}|, )")
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -19,6 +21,11 @@ _SEQUENCE = re.compile(
     r"|\x1b[ -/]*[0-~]"
 )
 """What a terminal takes as one command (ECMA-48 §5.4, §5.6, §8.3.89)."""
+_OPENING, _CLOSING = "（《〈「『【〔“‘", "，。；：、！？）》〉」』】〕”’…%"
+"""Signs that no line ends with, and that none begins with (GB/T 15834-2011 §5.1)."""
+_IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af"
+_ATOM = re.compile(rf"\s*[{_OPENING}]*(?:[{_IDEOGRAPH}]|[^\s{_IDEOGRAPH}{_OPENING}{_CLOSING}]+)?[{_CLOSING}]*\s*")
+"""What stays in one line: a word, or one sign of a script without spaces, with the punctuation at it."""
 
 
 def printable(text: str) -> str:
@@ -87,6 +94,27 @@ def padded(text: str, width: int) -> str:
     """Printable text in exactly `width` columns, cut or filled with spaces."""
     text = cut(text, width)
     return text + " " * (width - columns(text))
+
+
+def in_lines(text: str, width: int) -> list[str]:
+    """Text in lines of at most `width` columns, broken at spaces, and between signs of a script that has none."""
+    if text.isascii():
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+    lines = [""]
+    for atom in _atoms(text, width):
+        if lines[-1].strip() and columns(lines[-1] + atom.rstrip()) > width:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        lines[-1] += atom
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def _atoms(text: str, width: int) -> Iterator[str]:
+    """What stays in one line, cut where it is longer than one."""
+    from rich.cells import chop_cells
+
+    for atom in filter(None, _ATOM.findall(text)):
+        yield from [atom] if columns(atom.rstrip()) <= width else chop_cells(atom, width)
 
 
 def _printable(char: str) -> str:

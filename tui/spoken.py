@@ -6,12 +6,17 @@ language hands in what speaks it (`tui.words.language`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from trainctl.tui.plain import columns
+
 ENGLISH = "en"
+VARIABLE = "TRAINCTL_LANG"
+"""Of the environment: the language where no option names one."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Voice:
     say: Callable[[str], str] = str
 
 
+_BETWEEN = re.compile("( {2,})")
 _ENGLISH = Voice()
 _voice: ContextVar[Voice] = ContextVar("voice", default=_ENGLISH)
 
@@ -49,3 +55,19 @@ def spoken() -> str:
 def said(text: str) -> str:
     """A text of ours in the language that is spoken. A name alone must not be handed in: it may be a word of ours."""
     return _voice.get().say(text)
+
+
+def said_in_parts(text: str) -> str:
+    """The same of a text whose parts stand two spaces apart, each of them said by itself."""
+    return text if spoken() == ENGLISH else "".join(map(said, _BETWEEN.split(text)))
+
+
+def said_in_columns(text: str) -> str:
+    """The same in as many columns, if the text was filled up with spaces and it fits."""
+    if spoken() == ENGLISH:
+        return text
+    core = text.rstrip(" ")
+    bare, gap = said(core), len(text) - len(core)
+    if gap < 2 and not text.startswith("  "):  # no column: full-width punctuation brings its own space along
+        return bare + " " * (gap if bare == core or bare[-1] not in "：，；" else 0)
+    return bare + " " * max(columns(text) - columns(bare), 1)

@@ -13,8 +13,8 @@ from functools import cached_property
 
 from trainctl.engine.languages.tables import PLURAL
 
-FIGURE = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?%?|[-+−]?(?:nan|inf)")
-"""As the rules print figures: 1,234, 0.69, −.5, 1e-05, 12%, nan."""
+FIGURE = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+|k)?%?|[-+−]?(?:nan|inf)")
+"""As figures are printed: 1,234, 0.69, −.5, 1e-05, 12k, 12%, nan."""
 _GAP = re.compile(r"\{(#?)(\d+)\}")
 _WHOLE_WORD = re.compile(r"(?<![\0A-Za-z])[A-Za-z]+(?![\0A-Za-z])")
 _WEAK, _SHORT = 6, 60

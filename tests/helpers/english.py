@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from trainctl.engine.languages import tables
@@ -38,6 +39,22 @@ SOURCES = {
         *("tui/health/fixed_preset.py", "tui/words/language.py", "engine/tasks/recognise.py"),
     ],
     "page": ["tui/report"],
+    "events": [
+        *(f"engine/training/{name}" for name in ("capture", "desk", "loop", "state/moments.py", "fork.py")),
+        *(f"engine/training/{name}.py" for name in ("session", "device")),
+        *("engine/importing/story.py", "engine/watch/obeying.py", "tui/words/events.py"),
+        *("tui/cli/live/first_words.py", "tui/processes/killing.py"),
+    ],
+    "mistakes": [
+        *(f"engine/runs/{name}.py" for name in ("commands", "index", "atomic", "lock", "samples", "overview", "store")),
+        *(f"tui/processes/{name}.py" for name in ("jobs", "launch", "own_run")),
+        *("tui/run/session.py", "tui/run/overlays.py", "tui/replay/feed.py"),
+    ],
+    "compare": ["tui/compare"],
+    "ui": [
+        *("tui/actions.py", "tui/app.py", "tui/panels.py", "tui/charts", "tui/widgets", "tui/screens", "tui/health"),
+        *(f"tui/words/{name}.py" for name in ("data", "hardware", "health", "verdict", "runs", "folder")),
+    ],
     "data": [
         *(f"engine/data/{name}.py" for name in ("samplers/short_epochs", "leak_check", "overlap", "split_names")),
         *(f"engine/data/{name}.py" for name in ("emotion/load", "eyes/load", "eyes/splits", "weld/load")),
@@ -53,9 +70,11 @@ NOT_OURS = (
     *(f"engine/diagnosis/logs/readers/{name}.py" for name in ("patterns", "shapes", "lexing", "pairs", "layouts")),
     *(f"engine/diagnosis/probes/{name}.py" for name in ("audit", "debug")),
 )
+CARD = ("use", "memory", "temperature", "power")
+"""What is measured of a card (tui/widgets/hardware.py)."""
 UNSAID_CALLS = {
     *("rule", "compile", "search", "split", "partition", "cast", "getattr", "Option", "Argument", "Asked"),
-    *("ValueError", "KeyError"),
+    *("ValueError", "KeyError", "AssertionError", "frame_css", "query_one"),
 }
 """Calls of which a text is no message."""
 UNSAID = {
@@ -71,7 +90,31 @@ UNSAID = {
     *("banner {1}", " faint", "light dark", "width=device-width, initial-scale=1", "%Y-%m-%d %H:%M UTC"),
     *('<meta name="generator" content="trainctl report">', '<meta charset="utf-8">{1}', "<!doctype html>\n"),
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+    # Options, commands and units, which stay.
+    *("{1} min {2} s", "{1} min", "{1} h {2} min", "SRCC {1}", "ema {1}", "ema: {1}", "set lr {#1}", "{1} ema", " ema"),
+    *("job end", "read ahead", "first words", "fork best", "synchronizing CUDA operation", "trainctl: error: {1}"),
+    *("val {1}{2}", "val {1}", " log", "{1} {2}off", "last val {1}{2}", "weights", "in words"),
     # Too short to be told from a part of something else.
+    *("step {1}", "step {1}{2}{3}", "in {1}", "on {1}", "{1} samples", "{1} -> {2} {3} samples", "{1} of {2}"),
+    *("{1} to {2}{3}", "final {1}", "{1} {2} at epoch {3} ({4})", "{1} at epoch {2}", "now {1}", "{1} {#2} of {#3}"),
+    *("{1}, not {#2}", "{1} times", "{1} {#2} at step {3}", "refused: {1}", "a scalar", "step {1}: {2}", "{#1} seeds"),
+    *("{1}; {2}", "usage: {1}", "which {1}?", "unknown {1} {2}", "say more: {1}", "there is: {1}", "{1} info"),
+    *(
+        "by {1}{2}",
+        "presumed",
+        "trainctl: error",
+        "age<2d took>1h",
+        'name:"a b"',
+        "val",
+        "refused",
+        "inverted",
+        " of {1}",
+        "{#1} of {2}",
+        *(f"{{1}} {what}" for what in CARD),
+        "{1}, {2}, in {3}",
+        "{1} bytes",
+    ),
+    *("number of epochs is", "loss weights are", "at epoch", "not finite from", "{1} epochs in {2}"),
     *("epoch {1}", " of {#1}", "{1} scale", "best {1}", "loss {1}", "step {#1}: {2}", "after {1}"),
     *("{1}: {2}, answered {3}", "revision {1}{2}", "started {1}", "Term: {1}", "{1}{2} compared"),
     "{1} to {2}, least {3}, greatest {4}{5}",
@@ -87,6 +130,8 @@ _FIGURE_CALLS = {"len", "round", "int", "sum", "abs", "say"}
 _FIELD = re.compile(r"\{[a-z_]+\}")
 _COMMAND = re.compile(r"trainctl |pip install |--(only|checkpoint) \{")
 _GAP = re.compile(r"\{#?\d+\}")
+_STYLE = re.compile(r"\n    |^bold |\$[a-z]+-?\w*( |$)| italic$|^<|^ font-|^x=|\{ [a-z-]+: ")
+"""Styles, style sheets, markup: no words."""
 _MARK = re.compile(r"^[✓✗!·–?] ")
 
 
@@ -116,13 +161,29 @@ def put_together() -> dict[str, dict[str, str]]:
     from trainctl.engine.diagnosis.logs.evidence import UNJUDGED
     from trainctl.engine.diagnosis.logs.names import Kind
     from trainctl.tui.compare.comparison import OTHER_LOSSES, OTHER_TRAINING, OTHER_VALIDATION
+    from trainctl.tui.listing.orders import VALUES
 
     heads = [f"{kind}: {{1}}" for kind in Kind if kind not in UNJUDGED and " " not in kind]
     reasons = (OTHER_LOSSES, OTHER_TRAINING, OTHER_VALIDATION)
     lines = ("training loss {1} -> {2}", "validation loss {1} -> {2}", "started  {1}")
     of_commands: dict[str, str] = dict.fromkeys(reasons, "tui/compare/comparison.py")
     of_commands |= dict.fromkeys(lines, "tui/compare/trial.py")
-    return {"logs": dict.fromkeys(heads, "engine/diagnosis/logs/names.py"), "command_line": of_commands}
+    ours = ("Change the current theme", "Save an SVG 'screenshot' of the current screen")
+    parts = [f"on {device}" for device in ("cpu", "cuda", "cuda:0", "mps")]
+    parts += [f"in {time}" for time in ("{#1} s", "{#1} min", "{#1} min {#2} s", "{#1} h", "{#1} h {#2} min")]
+    return {
+        "logs": dict.fromkeys(heads, "engine/diagnosis/logs/names.py"),
+        "command_line": of_commands,
+        "events": dict.fromkeys(parts, "tui/words/events.py"),
+        "ui": dict.fromkeys(
+            [
+                *ours,
+                *(f"GPU{of} {what}" for of in ("", " {#1}") for what in CARD),
+                *(f"by {column}" for column in VALUES),
+            ],
+            "Textual, tui/listing/orders.py",
+        ),
+    }
 
 
 def rule_names() -> dict[str, str]:
@@ -165,7 +226,57 @@ def words() -> set[str]:
     facts = set(Evidence.__dataclass_fields__) - {"missing"}
     units = {f"{unit}s" for unit in (*UNITS, "batch", "epoch")}
     found = [*facts, *units, *enums, *catalogue.SECTIONS, *explanation.EVIDENCE.values(), *judged, *parts, *LABELS]
-    return {str(one) for one in found}
+    return {str(one) for one in found} | {one for one in (*_labels(), *_said_alone()) if one and " " not in one}
+
+
+def _said_alone() -> Iterator[str]:
+    """Single words that are said where they stand: `said("total")`."""
+    for path in _files(SOURCES["ui"]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _called(node) == "said" and node.args:
+                word = node.args[0]
+                if isinstance(word, ast.Constant) and isinstance(word.value, str):
+                    yield word.value
+
+
+def _labels() -> Iterator[str]:
+    """What the cockpit calls things: keys, panels, columns, states, units."""
+    from textual.binding import Binding
+    from textual.dom import DOMNode
+
+    from trainctl.engine.runs.states import RunState
+    from trainctl.tui import actions, panels
+    from trainctl.tui.run.scene import Unit
+    from trainctl.tui.screens import compare, replay, run_list, runs
+    from trainctl.tui.screens.dialogs import explanation, help, runs_help
+    from trainctl.tui.screens.jobs import data, diagnose, lr_finder
+    from trainctl.tui.widgets.hardware import PHASES
+    from trainctl.tui.widgets.run_rows import COLUMNS
+    from trainctl.tui.words.runs import SYMBOLS
+    from trainctl.tui.words.verdict import Severity
+
+    yield from actions.Group
+    yield from (action.label for action in actions.ACTIONS)
+    yield from (entry.heading for entry in panels.PANELS)
+    yield from (
+        *COLUMNS,
+        *PHASES,
+        *compare.PAGES,
+        *SYMBOLS,
+        *RunState,
+        *Severity,
+        *Unit,
+        *(key for key, _ in help.MOUSE),
+    )
+    pages: list[type[DOMNode]] = [
+        *(compare.CompareScreen, run_list.RunList, runs.RunsScreen, runs_help.RunsHelp, explanation.ExplanationScreen),
+        *(data.DataScreen, diagnose.DiagnoseScreen, lr_finder.LrFinderScreen, replay.ReplayScreen),
+    ]
+    for page in pages:
+        for binding in page.BINDINGS:
+            if isinstance(binding, Binding) and binding.show:
+                yield binding.description
+    yield from data.TITLES.values()
 
 
 LABELS = (
@@ -177,6 +288,23 @@ LABELS = (
     *("Curves", "Marks", "Findings", "Configuration", "Loss", "figure", "figures", "value", "option", "state"),
     *("verdict", "promise", "measured", "what", "when", "device", "packages", "seed", "time", "parameters", "run"),
     *("planned", "started"),
+    # tui/widgets, tui/screens, tui/words: rows, marks, legends
+    *("entropy", "val", "classes/batch", "positives/anchor", "deleted", "live", "ended", "starting", "play", "resume"),
+    *(
+        "suggested",
+        "falls",
+        "diverges",
+        "configured",
+        "mean",
+        "std",
+        "min",
+        "max",
+        "share",
+        "newest",
+        "train",
+        "refused",
+    ),
+    *("Keys", "Marks", "Filter", "texts", "Theme", "Screenshot", "loading", "finishing", "inverted"),
     # engine/diagnosis, engine/data: chosen and put into a sentence
     *("training", "tiles"),
 )
@@ -308,10 +436,19 @@ def _written(pieces: Pieces) -> str:
     return written
 
 
+@cache
+def _commands() -> set[str]:
+    """Command lines that do what a key does: nobody translates them."""
+    from trainctl.tui.actions import ACTIONS
+
+    return {action.cli for action in ACTIONS}
+
+
 def _has_words(template: str) -> bool:
     literal = _GAP.sub("\0", template)
     found = set(re.findall(r"[A-Za-z]{2,}", literal)) - UNSAID_WORDS
-    return bool(found) and " " in template and not _COMMAND.match(template.strip())
+    is_code = _COMMAND.match(template.strip()) or _STYLE.search(template) or template in _commands()
+    return bool(found) and " " in template and not is_code
 
 
 def _is_text(node: ast.AST) -> bool:

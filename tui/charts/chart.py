@@ -44,6 +44,7 @@ from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.plain import fitted
+from trainctl.tui.spoken import said
 
 NUM_SERIES_COLOURS = 8
 LEAST_GUTTER = 6
@@ -172,7 +173,8 @@ class Chart(Framed, Pointable, can_focus=True):
         self._note = note
         self._write_subtitle(content)
         # Points do not grow as other series do: the same points are the same picture.
-        grows = not all(isinstance(line.series, Points) for line in content.lines)
+        drawn = [*content.lines, *(line for strip in content.strips for line in strip.lines)]
+        grows = not all(isinstance(line.series, Points) for line in drawn)
         if not grows and content == self.content and self._look == self._drawn_look:
             return
         self.content = content
@@ -241,8 +243,8 @@ class Chart(Framed, Pointable, can_focus=True):
 
     def _write_subtitle(self, content: Content) -> None:
         words = " · ".join(part for part in (self._unseen, self._note) if part)
-        said = subtitle(content, words)
-        self.set_subtitle(RichText(fitted(said, self.size.width - BORDER_WORDS) if self.size.width else said))
+        told = said(subtitle(content, words))
+        self.set_subtitle(RichText(fitted(told, self.size.width - BORDER_WORDS) if self.size.width else told))
 
     def notify_style_update(self) -> None:
         """Colours changed with the theme."""
@@ -264,7 +266,8 @@ class Chart(Framed, Pointable, can_focus=True):
         return Strip(segments, self.size.width)
 
     def _line_strip(self) -> Strip:
-        line = RichText("").join([RichText.styled(f" {self.heading}", "bold"), RichText(f"{GAP}{self._line}")])
+        heading = RichText.styled(f" {said(self.heading)}", "bold")
+        line = RichText("").join([heading, RichText(f"{GAP}{said(self._line)}")])
         return Visual.to_strips(self, line, self.size.width, 1, self.visual_style, pad=True)[0]
 
     def as_text(self) -> str:
@@ -300,12 +303,12 @@ class Chart(Framed, Pointable, can_focus=True):
         return style + Style(color=colour.rich_color)
 
     def _write_legend(self) -> None:
-        mode = " log" if self.log_axis else ""
+        heading, mode = said(self.heading), " log" if self.log_axis else ""
         found = entries(self.content, plain_ink=self.plain_ink)
         # Before the first layout nothing is known of the room; what is too much is cut off by the border itself.
-        room = self.size.width - BORDER_WORDS - cell_len(self.heading + mode) if self.size.width else 10_000
+        room = self.size.width - BORDER_WORDS - cell_len(heading + mode) if self.size.width else 10_000
         kept, left_out = fitting(found, room)
-        parts = [RichText.styled(self.heading, "bold"), RichText.styled(mode, "$chart-label"), *map(self._entry, kept)]
+        parts = [RichText.styled(heading, "bold"), RichText.styled(mode, "$chart-label"), *map(self._entry, kept)]
         if left_out:
             parts.append(RichText.styled(f" +{left_out}", "$chart-label"))
         self.set_title(RichText("").join(parts))

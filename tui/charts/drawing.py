@@ -17,7 +17,8 @@ from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, rasterise
 from trainctl.tui.charts.smoothing import smoothed
 from trainctl.tui.charts.strips import strip_plan, without_room, write_strips
-from trainctl.tui.plain import printable
+from trainctl.tui.plain import columns, cut, printable
+from trainctl.tui.spoken import said
 
 LIKELY_GUTTER = 5
 MOST_NAMED = 3
@@ -178,8 +179,8 @@ def _marks(content: Content, frame: Frame) -> tuple[Mark, ...]:
 def _message(text: str, width: int, height: int) -> Drawing:
     whole = _blank(width, height)
     if height > 0 and width > 0:
-        text = text[:width]
-        write(whole, (height - 1) // 2, (width - len(text)) // 2, text, EMPTY_INK)
+        text = cut(said(text), width)
+        write(whole, (height - 1) // 2, (width - columns(text)) // 2, text, EMPTY_INK)
     return whole
 
 

@@ -6,11 +6,13 @@ to the terminal whole several times a second. Knows no chart.
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
 from trainctl.tui import textual_private
 from trainctl.tui.plain import fitted
+from trainctl.tui.spoken import said
 
 BORDER_WORDS = 4
 """Columns of a border's inside that its words leave to its line."""
@@ -33,12 +35,13 @@ def frame_css(widget: str, more: str = "") -> str:
 def write_frame(widget: Widget, heading: str, title: str = "", below: str = "") -> None:
     """Heading and words in the upper border of a panel and words in the lower one, as many as there is room for."""
     room = widget.size.width - BORDER_WORDS if widget.size.width else 10_000
+    heading = said(heading)
     parts = [Content.styled(heading, "bold")]
-    words = fitted(title, room - len(heading) - 2)
+    words = fitted(said(title), room - cell_len(heading) - 2)
     if words:
         parts.append(Content.styled(f"  {words}", "$chart-label"))
     widget.border_title = Content("").join(parts)
-    widget.border_subtitle = Content(fitted(below, room))
+    widget.border_subtitle = Content(fitted(said(below), room))
 
 
 class Framed(Widget):

@@ -13,6 +13,7 @@ from trainctl.tui.charts.inks import BAND_INK, CURSOR_INK, HERE_INK, LABEL_INK, 
 from trainctl.tui.charts.plot import Content
 from trainctl.tui.charts.positions import XMap, position_label, position_ticks
 from trainctl.tui.charts.raster import Raster, row_of
+from trainctl.tui.spoken import said
 
 CELLS_PER_TICK = 14
 """Positions stand at least this far apart: no label is longer."""
@@ -74,8 +75,8 @@ def write_positions(whole: Raster, content: Content, frame: Frame) -> None:
     counts_steps = content.x_map is None or unit == "step"
     end = max(math.floor(frame.stop - 1), frame.start) if counts_steps else frame.stop
     word, exact = ("", span / 100) if unit == "time" else (f" {unit}", span / 1000)
-    right = f"{position_label(end, unit, exact)}{word}"
-    write(whole, -1, max(width - len(right), 0), right, LABEL_INK)
+    right = said(f"{position_label(end, unit, exact)}{word}")
+    write(whole, -1, max(width - cell_len(right), 0), right, LABEL_INK)
     _write_if_free(whole, frame.gutter, position_label(frame.start, unit, exact), LABEL_INK, margin=0)
     if content.cursor is not None:
         _write_pointer(whole, content, frame, content.cursor, CURSOR_INK)
@@ -113,11 +114,11 @@ def write_rule_labels(body: Raster, content: Content, axis: Axis) -> None:
     """The name of each rule at its right end, or above or below it, where no line is in the way."""
     height, width = body.chars.shape
     for rule in content.rules:
-        value, label = rule if isinstance(rule, tuple) else (rule, "")
+        value, label = (rule[0], said(rule[1])) if isinstance(rule, tuple) else (rule, "")
         row = row_of(value, height, axis)
-        if row is None or not label or len(label) >= width:
+        if row is None or not label or cell_len(label) >= width:
             continue
-        start = width - len(label)
+        start = width - cell_len(label)
         free = np.isin(body.inks, FREE_INKS)
         rows = [at for at in (row, row - 1, row + 1) if 0 <= at < height]
         place = next(((at, start) for at in rows if free[at, start:].all()), None) or _last_free(free[row], row, label)
@@ -127,8 +128,8 @@ def write_rule_labels(body: Raster, content: Content, axis: Axis) -> None:
 
 def _last_free(free: np.ndarray[tuple[int], np.dtype[np.bool_]], row: int, label: str) -> tuple[int, int] | None:
     """The rightmost stretch of a row that has room for a label."""
-    blocked = np.concatenate(([0], np.cumsum(~free)))
-    starts = np.flatnonzero(blocked[len(label) :] == blocked[: -len(label)])
+    blocked, room = np.concatenate(([0], np.cumsum(~free))), cell_len(label)
+    starts = np.flatnonzero(blocked[room:] == blocked[:-room])
     return (row, int(starts[-1])) if len(starts) else None
 
 

@@ -15,6 +15,7 @@ from trainctl.tui.charts.plot import Content, Strip
 from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, rasterise
 from trainctl.tui.charts.smoothing import smoothed
 from trainctl.tui.plain import columns, cut, printable
+from trainctl.tui.spoken import said
 
 LEAST_PLOT = 3
 """Rows of the plot that strips leave it at least."""
@@ -126,7 +127,8 @@ def _write_words(
     rest = f"  {printable(strip.words)}" if strip.words else ""
     if columns(name + rest) + len(more) > room:
         rest = cut(rest, room - columns(name) - len(more))
-    scale = f"   {short(limits[0])} to {short(limits[1])}" if limits and limits[1] > limits[0] else ""
+    ends = f"{short(limits[0])} to {short(limits[1])}" if limits and limits[1] > limits[0] else ""
+    scale = f"   {said(ends)}" if ends else ""
     if not covered and columns(name + rest + scale) + len(more) <= room:
         rest += scale
     rest += more

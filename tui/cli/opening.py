@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.plain import printable
+from trainctl.tui.spoken import said
+from trainctl.tui.words.language import speaking
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
@@ -44,7 +46,7 @@ def open_by_name(words: Sequence[str]) -> int | None:
     if found is None:
         return None
     name, folder, flags = found
-    with resting_collector():
+    with resting_collector(), speaking(None):
         import_numpy()
         from trainctl.engine.importing.passing import foreign_path
         from trainctl.engine.runs.index import find_run, run_names, runs_root
@@ -52,12 +54,12 @@ def open_by_name(words: Sequence[str]) -> int | None:
 
         request = LaunchRequest(runs_root(folder, os.environ), environ=dict(os.environ))
         glyphs = "".join(name for flag, name in GLYPH_FLAGS.items() if flag in flags)
-        foreign = foreign_path(name, request.runs_dir)
-        if foreign is not None:
         if not name:
             has_runs = bool(run_names(request.runs_dir))
             readonly = READONLY in flags
             return open_cockpit(None, request, readonly=readonly, glyphs=glyphs, lists=True) if has_runs else None
+        foreign = foreign_path(name, request.runs_dir)
+        if foreign is not None:
             return open_foreign(foreign, request, glyphs=glyphs)
         run = find_run(request.runs_dir, name)
         return open_cockpit(run, request, readonly=READONLY in flags, glyphs=glyphs)
@@ -104,10 +106,10 @@ def open_cockpit(
     replay: bool = False,
     left: str = "",
     wishes: Wishes | None = None,
-) -> int:
-    """Take the screen until the user leaves; then say where things stand. Returns the exit code.
     lists: bool = False,
     follows: bool = False,
+) -> int:
+    """Take the screen until the user leaves; then say where things stand. Returns the exit code.
 
     Args:
         run: to attach to; None: start one.
@@ -118,10 +120,10 @@ def open_cockpit(
         replay: play the run from its records.
         left: what to say afterwards, in place of where things stand.
         wishes: whether the terminal rings; none: as the user's file says.
-
-    Raises:
         lists: begin with the list of runs instead of a run.
         follows: always look at the newest run.
+
+    Raises:
         UserError: this is no terminal, or there is a mistake in a file of the user's.
     """
     from trainctl.tui.alerts.wishes import wished
@@ -155,7 +157,7 @@ def _take_screen(app: CockpitApp, left: str) -> int:
     with short_collections():
         app.run()
     if app.session is not None and not is_in_browser():
-        sys.stdout.write(printable(left or app.session.farewell()) + "\n")
+        sys.stdout.write(printable(said(left) if left else app.session.farewell()) + "\n")
     return app.return_code or 0
 
 

@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 import typer
 
-from trainctl.tui.plain import columns, escaped_json, printable
-from trainctl.tui.spoken import ENGLISH, said, spoken
+from trainctl.tui.plain import escaped_json, printable
+from trainctl.tui.spoken import said, said_in_columns
 from trainctl.tui.words.styles import TERMINAL
 
 GAP = 2
@@ -84,17 +84,6 @@ def say_json(value: Any) -> None:
     from trainctl.engine.runs.atomic import to_json
 
     _echo_document(to_json(value))
-
-
-def said_in_columns(text: str) -> str:
-    """The same in as many columns, if the text was filled up with spaces and it fits."""
-    if spoken() == ENGLISH:
-        return text
-    core = text.rstrip(" ")
-    bare, gap = said(core), len(text) - len(core)
-    if gap < 2 and not text.startswith("  "):  # no column: full-width punctuation brings its own space along
-        return bare + " " * (gap if bare == core or bare[-1] not in "：，；" else 0)
-    return bare + " " * max(columns(text) - columns(bare), 1)
 
 
 def align(rows: Sequence[Sequence[Cell]], indent: int = 0) -> list[list[Cell]]:

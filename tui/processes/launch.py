@@ -11,6 +11,7 @@ from pathlib import Path
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import create_run
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.tui.spoken import ENGLISH, VARIABLE
 
 TRAINER = (sys.executable, "-m", "trainctl.tui.cli.main", "run")
 Process = subprocess.Popen[bytes]
@@ -118,7 +119,7 @@ def _start(run: RunPaths, words: Sequence[str], environ: Mapping[str, str]) -> P
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
-                env=dict(environ),
+                env={**environ, VARIABLE: ENGLISH},  # what it prints is recorded, and is translated where it is shown
                 start_new_session=True,
             )
     except OSError as err:

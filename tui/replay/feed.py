@@ -20,6 +20,7 @@ from trainctl.tui.run.feed import RunFeed
 from trainctl.tui.run.session import Session
 from trainctl.tui.run.step_feed import MAX_RECORDS
 from trainctl.tui.run.view import Detail, Glance, RunUpdate, RunView
+from trainctl.tui.spoken import said
 
 FRAME_S = 0.1
 """Seconds between two looks at the clock."""
@@ -92,6 +93,7 @@ class ReplayFeed(RunFeed):
             meta=recording.meta,
             summary=recording.summary(moment),
             samples=recording.samples(status.step if status else 0),
+            histograms=recording.histograms(status.step if status else 0),
             problems=recording.problems,
         )
 
@@ -153,5 +155,5 @@ class ReplaySession(Session):
     def farewell(self) -> str:
         """What to print after the screen is given back."""
         at, whole = duration(self.clock.position_s), duration(self.clock.duration_s)
-        text = f"{self.paths.root.name}: replayed up to step {self.view.step}, {at} of {whole}. "
-        return text + f"Open it again with: trainctl ui {self.paths.root} --replay"
+        text = said(f"{self.paths.root.name}: replayed up to step {self.view.step}, {at} of {whole}.")
+        return f"{text} {said(f'Open it again with: trainctl ui {self.paths.root} --replay')}"

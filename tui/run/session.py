@@ -14,6 +14,7 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.processes.killing import kill
 from trainctl.tui.run.feed import RunFeed, glimpse
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.words.events import command_words
 from trainctl.tui.words.verdict import state_word, verdict
 
@@ -112,19 +113,19 @@ class Session:
             UserError: read only, or it cannot be reached.
         """
         self.check_may_change()
-        said = kill(self.paths, self.view.status, self.process, self.view.step)
-        if said is not None:
-            self.view.status, self.view.liveness, self.view.age_s = said, Liveness.OVER, 0.0
+        left = kill(self.paths, self.view.status, self.process, self.view.step)
+        if left is not None:
+            self.view.status, self.view.liveness, self.view.age_s = left, Liveness.OVER, 0.0
 
     def farewell(self) -> str:
         """What to print after the screen is given back: run, state, step, where, how to come back."""
         view = self.view
         word, _ = state_word(view)
         total = f"/{view.status.total_steps}" if view.status and view.status.total_steps else ""
-        text = f"{self.paths.root.name} ({view.preset or 'preset unknown'}) is {word} at step {view.step}{total}: "
-        text += self._verdict() + ". "
-        text += self._goes_on()
-        return text + f"Records are in {self.paths.root}. Open it again with: trainctl ui {self.paths.root}"
+        where = f"{self.paths.root.name} ({view.preset or 'preset unknown'}) is {word} at step {view.step}{total}"
+        again = f"Open it again with: trainctl ui {self.paths.root}"
+        told = (f"{said(where)}: {said(self._verdict())}.", self._goes_on(), f"Records are in {self.paths.root}.", again)
+        return " ".join(said(sentence) for sentence in told if sentence)
 
     def _verdict(self) -> str:
         if self.health is None:
@@ -139,11 +140,12 @@ class Session:
         if view.is_over:
             return ""
         if self._is_asked_to_stop:
-            return "It was asked to stop: it finishes its step, writes a checkpoint and ends. "
+            return "It was asked to stop: it finishes its step, writes a checkpoint and ends."
         if view.state is RunState.PAUSED:
-            return f"It stays paused until it is told to go on: trainctl send {self.paths.root} resume. "
+            return f"It stays paused until it is told to go on: trainctl send {self.paths.root} resume."
         if view.liveness is Liveness.SILENT:
-            return "Nobody knows whether it goes on. "
+            return "Nobody knows whether it goes on."
         eta_s = view.status.eta_s if view.status else None
-        remain = f"about {duration(eta_s)} remain, and it" if eta_s else "it"
-        return f"{remain[0].upper()}{remain[1:]} goes on without the cockpit. "
+        if eta_s:
+            return f"About {duration(eta_s)} remain, and it goes on without the cockpit."
+        return "It goes on without the cockpit."

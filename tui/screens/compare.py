@@ -24,6 +24,7 @@ from trainctl.tui.compare.lines import Metric, comparable_metrics, metric_lines
 from trainctl.tui.memory import Memory
 from trainctl.tui.run.scene import Overlay, Scene, Unit
 from trainctl.tui.screens.looking import LookingScreen
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.compare_pages import config_page, figures_page, promises_page
 from trainctl.tui.widgets.key_bar import KeyBar
 
@@ -81,11 +82,11 @@ class CompareScreen(LookingScreen):
         """Names of the runs, the four pages, the keys."""
         yield self._names
         with TabbedContent(id="pages"):
-            with TabPane("1 curves", id=PAGES[0]), Vertical():
+            with TabPane(f"1 {said(PAGES[0])}", id=PAGES[0]), Vertical():
                 yield self._which
                 yield self.chart
             for number, page in enumerate(PAGES[1:], 2):
-                with TabPane(f"{number} {page}", id=page), ScrollableContainer():
+                with TabPane(f"{number} {said(page)}", id=page), ScrollableContainer():
                     yield self._pages[page]
         yield KeyBar()
 
@@ -181,8 +182,9 @@ class CompareScreen(LookingScreen):
                 smoothing=scene.smoothing,
             )
         )
-        words = f"{metrics[at].name}  ({at + 1} of {len(metrics)})" if metrics else "no curve yet"
-        self._which.update(Content(f"{words}   ↑ ↓ another"))
+        place = said(f"{at + 1} of {len(metrics)}")
+        words = f"{metrics[at].name}  ({place})" if metrics else said("no curve yet")
+        self._which.update(Content(f"{words}   ↑ ↓ {said('another')}"))
 
     def _write_page(self, page: str) -> None:
         inks = [run.ink for run in self.runs]
@@ -208,7 +210,7 @@ class CompareScreen(LookingScreen):
 
 
 def _name_line(runs: Sequence[Overlay]) -> Content:
-    parts = [Content.styled("compare ", "bold")]
+    parts = [Content.styled(f"{said('compare')} ", "bold")]
     parts += [
         Content.styled(f" {'●' if k == 0 else '◆'} {run.name} ", f"$series-{run.ink}") for k, run in enumerate(runs)
     ]

@@ -14,6 +14,7 @@ from trainctl.tui.replay.feed import FRAME_S, ReplaySession
 from trainctl.tui.run.view import RunUpdate
 from trainctl.tui.screens.acts.run import ASKS
 from trainctl.tui.screens.cockpit import CockpitScreen
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.header import RunHeader
 from trainctl.tui.widgets.key_bar import KeyBar
 from trainctl.tui.widgets.replay_bar import ReplayBar
@@ -27,14 +28,15 @@ MAX_NEWS = 3
 class ReplayHeader(RunHeader):
     """The header with a badge, so that nobody takes the past for the present."""
 
-    BADGE = Content.styled(" REPLAY ", "bold $background on $accent")
+    BADGE = "REPLAY"
 
     def render(self) -> Content:
         """The badge takes the place of the sign of life."""
+        badge = Content.styled(f" {said(self.BADGE)} ", "bold $background on $accent")
         lines = super().render().split("\n")
-        first = lines[0][: max(self.size.width - self.BADGE.cell_length - 1, 0)]
-        gap = Content(" " * max(self.size.width - first.cell_length - self.BADGE.cell_length, 0))
-        return Content("\n").join([Content("").join([first, gap, self.BADGE]), *lines[1:]])
+        first = lines[0].truncate(max(self.size.width - badge.cell_length - 1, 0))
+        gap = Content(" " * max(self.size.width - first.cell_length - badge.cell_length, 0))
+        return Content("\n").join([Content("").join([first, gap, badge]), *lines[1:]])
 
 
 class ReplayScreen(CockpitScreen):

@@ -14,6 +14,7 @@ from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.plain import columns, padded
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.charting import scened
 from trainctl.tui.widgets.figures import CHART_ROWS, FiguresPanel, chart_rows, is_plain
 
@@ -119,18 +120,19 @@ def _score_rows(found: list[ClassScore], width: int, height: int) -> list[Conten
     step = max((len(str(score.best_step)) for score in shown), default=1)
     rows = [_score_row(score, names, step, width) for score in shown]
     if len(shown) < len(found) and height > 1:
-        rows.append(Content.styled(f"and {len(found) - len(shown)} more, none weaker", "$chart-label"))
+        rows.append(Content.styled(said(f"and {len(found) - len(shown)} more, none weaker"), "$chart-label"))
     return rows
 
 
 def _score_row(score: ClassScore, names: int, step_width: int, width: int) -> Content:
     """Name, bar with the tick of the best, and both figures."""
-    best = f"  best {_figure(score.best)} at step {score.best_step:>{step_width}}"
+    best = f"  {said(f'best {_figure(score.best)} at step {score.best_step}')}"
+    best += " " * (step_width - len(str(score.best_step)))
     full, tick = ("#", "|") if is_plain() else ("█", "│")
     room = width - names - len(f" {_figure(score.last)}") - 1
-    if room - len(best) < 8:
-        best = f"  best {_figure(score.best)}"
-    bar = max(room - len(best), 1)
+    if room - columns(best) < 8:
+        best = f"  {said(f'best {_figure(score.best)}')}"
+    bar = max(room - columns(best), 1)
     cells = [full] * (round(score.last * bar) if score.last > 0 else 0)
     cells = (cells + [" "] * bar)[:bar]
     if score.best > 0:

@@ -20,6 +20,7 @@ from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.plain import columns, padded
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import Counts, RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.words.verdict import missing_classes
 
 FIGURES = 16
@@ -47,7 +48,7 @@ class ClassPanel(Widget, can_focus=True):
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
-        self.border_title = Content.styled(self.heading, "bold")
+        self.border_title = Content.styled(said(self.heading), "bold")
 
     def demand(self, width: int) -> Demand:
         """A row for each class, a second one for the batch where they are few, and the history."""
@@ -73,10 +74,10 @@ class ClassPanel(Widget, can_focus=True):
         """The bars, or why there are none."""
         view = self._view
         if view is None or view.layout is None or view.last is None:
-            return Content.styled("no step yet", "$chart-label")
+            return Content.styled(said("no step yet"), "$chart-label")
         batch, epoch = view.batch_counts(), view.epoch_counts
         if batch is None or epoch is None:
-            return Content.styled("this task has no classes", "$chart-label")
+            return Content.styled(said("this task has no classes"), "$chart-label")
         below = history_rows(view, self.size.width) if self.size.height >= MIN_HEIGHT else []
         height = self.size.height - len(below)
         rows = class_rows(view.layout.classes, batch, epoch, data_share(view), self.size.width, height)
@@ -93,7 +94,7 @@ def class_note(view: RunView) -> str:
     missing = missing_classes(view)
     parts = [f"! missing last epoch: {', '.join(missing)}"] if missing else []
     if view.counts_since_step is not None:
-        parts.append(f"counted from step {view.counts_since_step}")
+        parts.append(f"counted from step {view.counts_since_step:d}")
     return " · ".join(parts)
 
 
@@ -104,8 +105,8 @@ def history_rows(view: RunView, width: int) -> list[Content]:
         series = view.series.get(name)
         if series is None or math.isnan(series.last):
             continue
-        label = f"{words} {short(series.last)} "
-        room = width - len(label)
+        label = f"{said(words)} {short(series.last)} "
+        room = width - columns(label)
         if room >= 8:
             bars = sparkline(series, room, plain=Chart.glyphs is Glyphs.ASCII)
             rows.append(Content.styled(label, "$chart-label") + Content.styled(bars, "$series-1"))
@@ -142,7 +143,7 @@ def class_rows(
         if 2 * len(order) <= height:
             rows.append(_batch_row(float(shares[1][k]) / top, widths))
     if left_out:
-        rows.append(Content.styled(f"and {left_out} more, none emptier", "$chart-label"))
+        rows.append(Content.styled(said(f"and {left_out} more, none emptier"), "$chart-label"))
     return rows
 
 

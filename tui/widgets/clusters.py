@@ -15,8 +15,10 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.plot import Line
 from trainctl.tui.charts.sparkline import sparkline
+from trainctl.tui.plain import columns, padded
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.charting import scened
 from trainctl.tui.widgets.figures import CHART_ROWS, FiguresPanel, chart_rows, is_plain
 
@@ -137,6 +139,7 @@ def spread_words(sizes: EpochSizes) -> tuple[bool, str]:
 
 def _spread_row(sizes: EpochSizes) -> Content:
     is_wrong, words = spread_words(sizes)
+    words = said(words)
     return Content.styled(f"! {words}", "bold $warning") if is_wrong else Content.styled(words, "$foreground")
 
 
@@ -158,7 +161,7 @@ def bar_rows(sizes: EpochSizes, width: int, height: int) -> list[Content]:
     gap = Content(" ")
     lines = [gap.join(bars[row::rows]) for row in range(min(rows, len(bars)))]
     if left_out and height > 1:
-        lines.append(Content.styled(f"and {left_out} more of middling size", "$chart-label"))
+        lines.append(Content.styled(said(f"and {left_out} more of middling size"), "$chart-label"))
     return lines
 
 
@@ -172,12 +175,12 @@ def _bar(k: int, sizes: EpochSizes, width: int) -> Content:
     cells = ["#" if plain else "█"] * filled + [" "] * (room - filled)
     cells[min(int(sizes.ideal / top * room), room - 1)] = "|" if plain else "│"
     is_empty = k in sizes.empty
-    size = "empty" if is_empty else short(round(float(counts[k])), 4)
+    size = said("empty") if is_empty else short(round(float(counts[k])), 4)
     return Content("").join(
         [
             Content.styled(f"{name} ", "bold $error" if is_empty else "$foreground"),
             Content.styled("".join(cells), "$series-0"),
-            Content.styled(size.rjust(COUNT_WIDTH), "bold $error" if is_empty else "$foreground"),
+            Content.styled(" " * (COUNT_WIDTH - columns(size)) + size, "bold $error" if is_empty else "$foreground"),
         ]
     )
 
@@ -185,17 +188,18 @@ def _bar(k: int, sizes: EpochSizes, width: int) -> Content:
 def _history_rows(view: RunView, width: int) -> Iterator[Content]:
     """A row of blocks for each series, from 0 to its largest value."""
     known = [(view.series[name], words) for name, words in HISTORY if name in view.series]
-    labels = [f"{words} {short(series.last)}" for series, words in known]
-    room = max(map(len, labels), default=0)
+    labels = [f"{said(words)} {short(series.last)}" for series, words in known]
+    room = max(map(columns, labels), default=0)
     for (series, _), label in zip(known, labels, strict=True):
         bars = sparkline(series, max(width - room - 1, 0), plain=is_plain())
-        yield Content.styled(label.ljust(room + 1), "$chart-label") + Content.styled(bars, "$series-1")
+        yield Content.styled(padded(label, room + 1), "$chart-label") + Content.styled(bars, "$series-1")
 
 
 def _chart(view: RunView, scene: Scene, width: int, height: int) -> list[Content]:
     """The history as a chart, with the largest entropy there can be and the largest posterior."""
     num_clusters = len(cluster_names(view))
-    lines = [Line(words, view.series[name], ink) for ink, (name, words) in enumerate(HISTORY) if name in view.series]
+    known = [(ink, name, said(words)) for ink, (name, words) in enumerate(HISTORY) if name in view.series]
+    lines = [Line(words, view.series[name], ink) for ink, name, words in known]
     rules = ((math.log(num_clusters), f"ln {num_clusters}"), (1.0, "one-hot")) if num_clusters > 1 else ()
     return chart_rows(scened(view, scene, lines, rules=rules), width, height)
 

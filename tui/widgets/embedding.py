@@ -10,6 +10,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import Line
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.charting import scened
 from trainctl.tui.widgets.loss import EMA_INK, RAW_INK
 
@@ -37,11 +38,11 @@ def has_embeddings(view: RunView) -> bool:
 def embedding_lines(view: RunView) -> Iterator[Line]:
     """Cosine by step, normalised loss by validation."""
     if COSINE in view.series:
-        yield Line("mean cosine", view.series[COSINE], 0)
+        yield Line(said("mean cosine"), view.series[COSINE], 0)
     for which, name, ink, symbol in (("raw", "val supcon", RAW_INK, "●"), ("ema", "val supcon ema", EMA_INK, "◆")):
         points = view.validation(which, NORMALISED)
         if len(points):
-            yield Line(name, points, ink, symbol=symbol, smooth=False)
+            yield Line(said(name), points, ink, symbol=symbol, smooth=False)
 
 
 def note(view: RunView) -> str:

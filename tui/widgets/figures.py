@@ -21,6 +21,7 @@ from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 
 CHART_ROWS = 7
 """Rows from which on there is room for a chart with an axis."""
@@ -42,7 +43,7 @@ class FiguresPanel(Widget, can_focus=True):
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
-        self.border_title = Content.styled(self.heading, "bold")
+        self.border_title = Content.styled(said(self.heading), "bold")
 
     def on_resize(self) -> None:
         """What fits into the border may be other words."""
@@ -68,7 +69,7 @@ class FiguresPanel(Widget, can_focus=True):
         view = self._view
         rows = self.rows(view, self._scene, self.size.width, self.size.height) if view is not None else []
         if view is None or not rows:
-            return Content.styled(self.nothing(view), "$chart-label")
+            return Content.styled(said(self.nothing(view)), "$chart-label")
         return Content("\n").join(rows)
 
     def demand(self, width: int) -> Demand:

@@ -5,7 +5,6 @@ Gets findings; judges nothing and reads no files.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from trainctl.tui.plain import in_lines
+from trainctl.tui.spoken import said, said_in_columns
 from trainctl.tui.words.styles import COCKPIT, SEVERITIES
 
 if TYPE_CHECKING:
@@ -76,12 +77,12 @@ def finding_summary(finding: Finding) -> Content:
 
     severity = SEVERITY[finding.severity]
     follows = "└ " if finding.consequence_of else ""
-    head = Content.styled(f"{follows}{severity.symbol} {finding.name}", f"bold {SEVERITIES[severity]}")
-    reason = f", follows from {finding.consequence_of}" if finding.consequence_of else ""
+    head = Content.styled(f"{follows}{severity.symbol} {said(finding.name)}", f"bold {SEVERITIES[severity]}")
+    reason = f", {said(f'follows from {finding.consequence_of}')}" if finding.consequence_of else ""
     code = Content.styled(f" ({finding.code}{reason})", "$chart-label")
-    parts = [head, Content(f" — {finding.summary}" if finding.summary else ""), code]
+    parts = [head, Content(f" — {said(finding.summary)}" if finding.summary else ""), code]
     if finding.fix.text and not finding.consequence_of:
-        parts.append(Content.styled(f"\n  → {finding.fix.text}", "$foreground"))
+        parts.append(Content.styled(f"\n  → {said(finding.fix.text)}", "$foreground"))
     return Content("").join(parts)
 
 
@@ -90,15 +91,20 @@ def hanging(lines: Iterable[ReportLine], width: int) -> Content:
     return Content("\n").join([row for line in lines for row in _rows(line, width)])
 
 
+def styled(line: ReportLine) -> Content:
+    """A line of the report in the cockpit's colours, its columns as wide as they were."""
+    return Content("").join([Content.styled(said_in_columns(text), COCKPIT.get(name, "")) for text, name in line])
+
+
 def _rows(line: ReportLine, width: int) -> list[Content]:
     if not line:
         return [Content("")]
     *starts, (text, style) = line
-    start = Content("").join([Content.styled(piece, COCKPIT.get(name, "")) for piece, name in starts])
+    start, text = styled(starts), said(text)
     indent = start.cell_length
     if width - indent < LEAST_ROOM:  # no room beside it: under it
         start, indent, starts = Content("").join([start.rstrip(), Content("\n    ")]), 4, []
-    parts = textwrap.wrap(text, max(width - indent, 8), break_on_hyphens=False) or [""]
+    parts = in_lines(text, max(width - indent, 8)) or [""]
     rows = [Content("").join([start, Content.styled(parts[0], COCKPIT.get(style, ""))])]
     rest = [Content(" " * indent + part) for part in parts[1:]]
     return [*rows, *(row.stylize(COCKPIT[style]) if style in COCKPIT else row for row in rest)]

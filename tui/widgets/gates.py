@@ -14,6 +14,7 @@ from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.plain import columns, padded
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.charting import scened
 from trainctl.tui.widgets.figures import CHART_ROWS, FiguresPanel, chart_rows, is_plain
 
@@ -143,18 +144,18 @@ def _bars(view: RunView, found: list[Shares], width: int, height: int, *, with_c
             row = row + Content.styled(f" {drawn}", "$series-1")
         yield row
     if len(shown) < len(found) and height > 1:
-        yield Content.styled(f"and {len(found) - len(shown)} more, none more at 0 or 1", "$chart-label")
+        yield Content.styled(said(f"and {len(found) - len(shown)} more, none more at 0 or 1"), "$chart-label")
 
 
 def _courses(view: RunView, found: list[Shares], width: int) -> Iterator[Content]:
     """Both shares of each gate over time, in a row of blocks each."""
     names = _name_width(found, width)
-    room = (width - names - len("  at 0 ") - len("  at 1 ")) // 2
+    room = (width - names - 2 * columns(f"  {said('at 0')} ")) // 2
     for shares in found:
         row = Content.styled(padded(shares.name, names), "$foreground")
         for prefix, label, style in ((CLOSED, "at 0", "$series-0"), (OPEN, "at 1", "$series-2")):
             drawn = sparkline(view.series[prefix + shares.name], room, plain=is_plain())
-            row = row + Content.styled(f"  {label} ", "$chart-label") + Content.styled(drawn, style)
+            row = row + Content.styled(f"  {said(label)} ", "$chart-label") + Content.styled(drawn, style)
         yield row
 
 
@@ -177,7 +178,7 @@ def _bar(shares: Shares, names: int, width: int) -> Content:
 def _chart(view: RunView, scene: Scene, prefix: str, words: str, width: int, height: int) -> list[Content]:
     """One of the shares of every gate over time."""
     lines = [
-        Line(name if k else f"{words}: {name}", view.series[prefix + name], k)
+        Line(name if k else f"{said(words)}: {name}", view.series[prefix + name], k)
         for k, name in enumerate(gate_names(view))
     ]
     return chart_rows(scened(view, scene, lines), width, height)

@@ -13,6 +13,7 @@ from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.plot import Line
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 
@@ -34,7 +35,7 @@ class GradientPanel(Chart):
             lines = []
         lines += overlay_lines(scene, "grad_norm")
         if "grad_norm" in view.series:
-            lines.append(Line("total", view.series["grad_norm"], 0))
+            lines.append(Line(said("total"), view.series["grad_norm"], 0))
         clip = float(view.last["clip"]) if view.last is not None else math.nan
         rules = () if math.isnan(clip) else ((clip, "clip"),)
         self.show_content(scened(view, scene, lines, rules=rules, bands=(HEALTHY,)), note=notes(view, clip))

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.plain import cut, cut_start, fitted, printable
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.words.styles import SEVERITIES
 from trainctl.tui.words.verdict import Verdict, alive_words, state_word, verdict
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from trainctl.engine.diagnosis.finding import Finding
 
 
-READ_ONLY = " READ ONLY "
+READ_ONLY = "READ ONLY"
 
 
 class RunHeader(Widget):
@@ -54,7 +55,7 @@ class RunHeader(Widget):
     def render(self) -> Content:
         """The three lines, as far as they fit."""
         if self._view is None:
-            return Content("starting")
+            return Content(said("starting"))
         width = self.size.width
         lines = (
             identity_line(self._view, width, is_readonly=self._is_readonly),
@@ -68,10 +69,11 @@ def identity_line(view: RunView, width: int, *, is_readonly: bool = False) -> Co
     """State, preset and name of the run on the left; sign of life on the right."""
     word, severity = state_word(view)
     alive, how = alive_words(view)
-    badge = Content.styled(f" {word.upper()} ", f"bold $background on {SEVERITIES[severity]}")
+    badge = Content.styled(f" {said(word).upper()} ", f"bold $background on {SEVERITIES[severity]}")
     if is_readonly:
-        badge = Content("").join([badge, Content(" "), Content.styled(READ_ONLY, "bold $background on $secondary")])
-    right = Content.styled(alive, SEVERITIES[how])
+        second = Content.styled(f" {said(READ_ONLY)} ", "bold $background on $secondary")
+        badge = Content("").join([badge, Content(" "), second])
+    right = Content.styled(said(alive), SEVERITIES[how])
     name, preset = printable(view.paths.root.name), printable(view.preset)
     room = width - badge.cell_length - right.cell_length - cell_len(preset) - 6
     left = [badge, Content.styled(f"  {preset}", "bold")] if preset else [badge]
@@ -84,7 +86,7 @@ def identity_line(view: RunView, width: int, *, is_readonly: bool = False) -> Co
 
 def progress_line(view: RunView, width: int) -> Content:
     """A bar and as many of the figures as fit, the most important first."""
-    text = fitted("   ".join(progress_figures(view)), width)
+    text = fitted("   ".join(map(said, progress_figures(view))), width)
     bar = width - cell_len(text) - 3
     if bar < 10 or not view.status or not view.status.total_steps:
         return Content(text)
@@ -104,11 +106,13 @@ def progress_figures(view: RunView) -> list[str]:
     status = view.status
     if status is None or not (status.epochs or status.total_steps or view.step):
         return ["epoch -", "step -"]
-    total = f"/{status.total_steps}" if status.total_steps else ""
-    share = f" {100 * view.step / status.total_steps:.0f}%" if status.total_steps else ""
-    of = f"/{status.epochs}" if status.epochs else ""  # of a loop that is not ours it may not be known
-    figures = [f"epoch {status.epoch}{of}"] if status.epoch or not view.step else []  # nor which one it is
-    figures.append(f"step {view.step}{total}{share}")
+    figures: list[str] = []
+    if status.epoch or not view.step:  # of a loop that is not ours it may not be known, nor how many there will be
+        figures.append(
+            f"epoch {status.epoch:.0f}/{status.epochs:.0f}" if status.epochs else f"epoch {status.epoch:.0f}"
+        )
+    done, total = view.step, status.total_steps
+    figures.append(f"step {done:.0f}/{total:.0f} {done / total:.0%}" if total else f"step {done:.0f}")
     if status.eta_s is not None and not view.is_over:
         figures.append(f"ETA {duration(status.eta_s)}")
     if status.steps_per_s > 0:
@@ -123,11 +127,11 @@ def verdict_line(
 ) -> Content:
     """Whether to worry, and what was asked of the run but not done yet."""
     found = verdict(view, last_words, findings, judged)
-    head = f"{found.severity.symbol} {found.severity.value}  "
-    asked = f"asked: {', '.join(view.asked.values())}" if view.asked and not view.is_over else ""
-    room = max(width - len(head) - (len(asked) + 2 if asked else 0), 1)
-    left = Content.styled(head + cut(found.text, room), f"bold {SEVERITIES[found.severity]}")
+    head = f"{found.severity.symbol} {said(found.severity.value)}  "
+    asked = said(f"asked: {', '.join(view.asked.values())}") if view.asked and not view.is_over else ""
+    room = max(width - cell_len(head) - (cell_len(asked) + 2 if asked else 0), 1)
+    left = Content.styled(head + cut(said(found.text), room), f"bold {SEVERITIES[found.severity]}")
     if not asked:
         return left
-    gap = max(width - left.cell_length - len(asked), 1)
+    gap = max(width - left.cell_length - cell_len(asked), 1)
     return Content("").join([left, Content(" " * gap), Content.styled(asked, "$warning")])

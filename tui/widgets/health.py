@@ -12,6 +12,7 @@ from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.plain import printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.findings import FindingList
 from trainctl.tui.words.styles import SEVERITIES
 from trainctl.tui.words.verdict import Verdict
@@ -50,8 +51,8 @@ class HealthPanel(FindingList, can_focus=True):
 
     def on_mount(self) -> None:
         """Show the heading, and that nothing is known yet."""
-        self.border_title = Content.styled(self.heading, "bold")
-        self.show_findings([(VERDICT, Content.styled("· checking", "$chart-label"))], ())
+        self.border_title = Content.styled(said(self.heading), "bold")
+        self.show_words("· checking")
 
     def show(self, view: RunView, scene: Scene) -> None:
         """Nothing: judgements come by `show_health`."""
@@ -62,7 +63,7 @@ class HealthPanel(FindingList, can_focus=True):
 
     def show_words(self, words: str) -> None:
         """Say why there is no judgement."""
-        self.show_findings([(VERDICT, Content.styled(words, "$chart-label"))], ())
+        self.show_findings([(VERDICT, Content.styled(said(words), "$chart-label"))], ())
 
     def show_health(self, health: Health, fate: Verdict | None = None) -> None:
         """Show this judgement; `fate`: what became of the run, where that is a reason to worry."""
@@ -75,7 +76,7 @@ class HealthPanel(FindingList, can_focus=True):
             return
         self._shown = (health.findings, verdict)
         severity = verdict.severity
-        words = printable(f"{severity.symbol} {severity.value}  {verdict.text}")
+        words = printable(f"{severity.symbol} {said(severity.value)}  {said(verdict.text)}")
         self.show_findings([(VERDICT, Content.styled(words, f"bold {SEVERITIES[severity]}"))], health.findings)
 
     def on_option_list_option_selected(self, event: FindingList.OptionSelected) -> None:

@@ -14,6 +14,8 @@ from textual.events import Click, Leave, MouseMove
 from textual.screen import Screen
 from textual.widget import Widget
 
+from trainctl.tui.spoken import said
+
 GAP = " "
 ALWAYS = 2
 """Keys at the end that stay however little room there is."""
@@ -131,7 +133,7 @@ class KeyBar(Widget):
             return
         keys = {
             binding.action: _Key(
-                binding.key, self.app.get_key_display(binding), label, tooltip or binding.tooltip, enabled
+                binding.key, self.app.get_key_display(binding), said(label), said(tooltip or binding.tooltip), enabled
             )
             for _, binding, enabled, tooltip in reversed(screen.active_bindings.values())
             if binding.show and (label := self.label_of(binding.action, binding.description))

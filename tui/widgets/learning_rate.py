@@ -12,6 +12,7 @@ from trainctl.tui.charts.chart import FAINT_INK, Chart
 from trainctl.tui.charts.plot import EventMark, Line
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.charting import scened
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 from trainctl.tui.words.events import MARK_LETTERS
@@ -38,7 +39,8 @@ class LearningRatePanel(Chart):
         lines += overlay_lines(scene, "lr", smooth=False)
         named = [name for name in view.series if name.startswith("lr.")]
         for ink, name in enumerate(named or ["lr"] if "lr" in view.series else ()):
-            lines.append(Line(name.removeprefix("lr.") if named else "now", view.series[name], ink, smooth=False))
+            word = name.removeprefix("lr.") if named else said("now")
+            lines.append(Line(word, view.series[name], ink, smooth=False))
         warmup = plan.warmup_steps if plan else 0
         content = scened(
             view,
@@ -48,7 +50,7 @@ class LearningRatePanel(Chart):
             spans=((0.0, float(warmup)),) if warmup else (),
             here=float(view.step) if view.step else None,
         )
-        self.show_content(content, note=f"warmup {warmup} steps" if warmup else "")
+        self.show_content(content, note=f"warmup {warmup:d} steps" if warmup else "")
 
 
 def constant_rate(view: RunView) -> float | None:

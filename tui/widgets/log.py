@@ -30,6 +30,7 @@ from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.plain import fitted, printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said, said_in_parts
 from trainctl.tui.widgets.validation import monitored
 from trainctl.tui.words.events import event_words, validation_in_brief
 from trainctl.tui.words.styles import LOG
@@ -46,6 +47,8 @@ CLOCK_WIDTH = 70
 """Columns from which on the time of day stands before an event."""
 FIGURES = (EventKind.START, EventKind.PLAN, EventKind.EPOCH, EventKind.VALIDATION)
 """Events that say many figures: they take one row each, as a table would, and no paragraph."""
+STEP_COLUMNS = 12
+"""Of the step before an event, up to six digits of it."""
 MIN_WIDTH = 20
 """Columns below which lines are cut off, not wrapped."""
 PARTED = re.compile(" {2,}")
@@ -71,8 +74,9 @@ class _Line:
             return ((printable(self.entry.expandtabs()), ""),)
         severity, words = event_words(self.entry)
         clock = time.strftime("%H:%M:%S", time.localtime(self.entry.time))
-        words = f"{severity.symbol} {printable(words)}"
-        return (f"{clock} ", "$chart-label"), (f"step {self.entry.step:<6} ", "$chart-label"), (words, LOG[severity])
+        words, step = f"{severity.symbol} {printable(said_in_parts(words))}", said(f"step {self.entry.step:.0f}")
+        step += " " * max(STEP_COLUMNS - cell_len(step), 1)
+        return (f"{clock} ", "$chart-label"), (step, "$chart-label"), (words, LOG[severity])
 
     @cached_property
     def plain(self) -> str:
@@ -106,7 +110,7 @@ class _Line:
         """Figures that fit one row: the clock goes before any of them, the step before the last."""
         _, step, (words, style) = self.parts
         if event.kind is EventKind.VALIDATION:
-            words = f"{words[0]} {printable(validation_in_brief(event.data, metric))}"
+            words = f"{words[0]} {printable(said_in_parts(validation_in_brief(event.data, metric)))}"
         room = width - cell_len(step[0])
         first = "  ".join(PARTED.split(words)[: LEADING.get(event.kind, 1)])
         if cell_len(first) + len(MORE) > room:
@@ -146,7 +150,7 @@ class LogPanel(ScrollView, can_focus=True):
 
     def on_mount(self) -> None:
         """Show the heading."""
-        self.border_title = Content.styled(self.heading, "bold")
+        self.border_title = Content.styled(said(self.heading), "bold")
 
     def demand(self, width: int) -> Demand:
         """A few lines, and whatever nobody else needs."""
@@ -235,7 +239,7 @@ class LogPanel(ScrollView, can_focus=True):
         """
         self._pattern = compiled_filter(text)
         self.filter = text.strip()
-        self.border_subtitle = Content(f"only: {self.filter}" if self.filter else "")
+        self.border_subtitle = Content(said(f"only: {self.filter}") if self.filter else "")
         self._lay_out_again()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:

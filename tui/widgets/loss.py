@@ -16,6 +16,7 @@ from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.run.scene import LossMode, Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.charting import part_ink, scened
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 
@@ -43,7 +44,7 @@ class LossPanel(Chart):
         """Draw the present state."""
         lines = [*expected_lines(view), *overlay_lines(scene, "loss")]
         if "loss" in view.series:
-            lines.append(Line("total", view.series["loss"], 0))
+            lines.append(Line(said("total"), view.series["loss"], 0))
         lines += validation_lines(view)
         content = scened(view, scene, lines, strips=tuple(term_strips(view, scene)))
         self.show_content(content, note(view, scene.loss_mode))
@@ -106,7 +107,8 @@ def validation_lines(view: RunView) -> Iterator[Line]:
     for which, name, ink, symbol in (("raw", "val", RAW_INK, "●"), ("ema", "val ema", EMA_INK, "◆")):
         points = view.validation(which, "loss")
         if len(points) and np.isfinite(points.y).any():
-            yield Line(name, points, ink, symbol=symbol, smooth=False, joins_symbols=True, dashed=which == "ema")
+            is_ema = which == "ema"
+            yield Line(said(name), points, ink, symbol=symbol, smooth=False, joins_symbols=True, dashed=is_ema)
 
 
 def expected_lines(view: RunView) -> Iterator[Line]:
@@ -118,7 +120,7 @@ def expected_lines(view: RunView) -> Iterator[Line]:
         pairs = expected(view).get(name)
         if pairs:
             epochs, values = np.array(pairs, np.float64).T
-            yield Line(f"{name} expected", Points(epochs * per_epoch, values), ink, faint=True, smooth=False)
+            yield Line(said(f"{name} expected"), Points(epochs * per_epoch, values), ink, faint=True, smooth=False)
 
 
 def expected(view: RunView) -> Mapping[str, list[list[float]]]:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.raster import Glyphs
 from trainctl.tui.replay.clock import ReplayClock
+from trainctl.tui.spoken import said
 
 MIN_LINE = 8
 """Columns the line to seek on has at least; words give way."""
@@ -124,7 +125,7 @@ class ReplayBar(Widget):
         figures = (
             f"{sign} {clock.speed:g}x".ljust(8),
             f"{at} / {whole}",
-            f"step {step:>{len(str(total))}}" + (f"/{total}" if total else ""),
+            _place_words(step, total),
         )
         text = ""
         for figure in figures:
@@ -133,6 +134,14 @@ class ReplayBar(Widget):
                 break
             text = longer
         return text
+
+
+def _place_words(step: int, total: int) -> str:
+    """The step, as wide as the last one."""
+    if not total:
+        return said(f"step {step:.0f}")
+    words, longest = (said(f"step {at:.0f}/{total:.0f}") for at in (step, total))
+    return " " * (cell_len(longest) - cell_len(words)) + words
 
 
 def clock_words(seconds: float) -> str:

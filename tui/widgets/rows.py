@@ -18,6 +18,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+from trainctl.tui.spoken import said
+
 
 @dataclass(frozen=True)
 class Row:
@@ -56,10 +58,10 @@ class RowList(ScrollView, can_focus=True):
         rows: RowList
         key: str
 
-        Binding("down", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
         Binding("home", "edge(0)", show=False),
         Binding("end", "edge(-1)", show=False),
@@ -78,9 +80,9 @@ class RowList(ScrollView, can_focus=True):
         self._rows: Sequence[Row] = ()
         self._cursor = 0
         self._empty = empty
+        self._told = ""
 
     @property
-        self._told = ""
     def num_rows(self) -> int:
         """How many there are, headings included."""
         return len(self._rows)
@@ -100,9 +102,9 @@ class RowList(ScrollView, can_focus=True):
         if same is None or same != at:
             self._reveal()
         self.refresh()
+        self._tell()
 
     def move_to(self, key: str) -> None:
-        self._tell()
         """Put the cursor on a row; nothing where there is no such row."""
         for k, row in enumerate(self._rows):
             if row.key == key:
@@ -113,7 +115,7 @@ class RowList(ScrollView, can_focus=True):
         at, width = y + self.scroll_offset.y, self.size.width
         style = self.visual_style
         if not self._rows and y == 0:
-            line = Content.styled(self._empty, "$chart-label")
+            line = Content.styled(said(self._empty), "$chart-label")
         elif at >= len(self._rows):
             return Strip.blank(width, style.rich_style)
         else:
@@ -164,9 +166,9 @@ class RowList(ScrollView, can_focus=True):
             self.post_message(self.Marked(self, self.chosen_key))
 
     def _go(self, at: int) -> None:
+        before, offset = self._cursor, self.scroll_offset
         self._cursor = at
         self._reveal()
-        before, offset = self._cursor, self.scroll_offset
         if offset == self.scroll_offset:  # the others stand as they stood
             self.refresh_lines(before)
             self.refresh_lines(at)
@@ -178,10 +180,10 @@ class RowList(ScrollView, can_focus=True):
         if self.chosen_key != self._told:
             self._told = self.chosen_key
             self.post_message(self.Moved(self, self._told))
-        # The heading above stays in sight with its first row.
-        above = self._cursor > 0 and not self._rows[self._cursor - 1].key
 
     def _reveal(self) -> None:
+        # The heading above stays in sight with its first row.
+        above = self._cursor > 0 and not self._rows[self._cursor - 1].key
         region = Region(0, self._cursor - above, 1, 1 + above)
         self.scroll_to_region(region, animate=False, force=True)
 

@@ -13,9 +13,10 @@ from textual.widgets import Static
 from trainctl.engine.runs.states import RunState
 from trainctl.tui.charts.axis import duration, short
 from trainctl.tui.listing.preview import Change, Preview
-from trainctl.tui.plain import columns, cut, fitted, padded, printable
+from trainctl.tui.plain import columns, cut, fitted, in_lines, padded, printable
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.header import progress_figures
 from trainctl.tui.widgets.loss import LossPanel
 from trainctl.tui.widgets.validation import ValidationPanel
@@ -68,7 +69,7 @@ class RunPreview(Widget):
         """Show this run; none: say why there is nothing to show."""
         self._preview = preview
         if preview is None:
-            self._head.update(Content.styled(empty, DIM))
+            self._head.update(Content.styled(said(empty), DIM))
             self._foot.update("")
         self.query_one("#charts").display = preview is not None
         self._write()
@@ -84,7 +85,7 @@ class RunPreview(Widget):
         rows = self.size.height - HEAD_ROWS - (0 if self.has_class("-below") else LEAST_CHARTS)
         most = max(min(rows, 20), 0) if not self.has_class("-below") else 3
         lines = foot_lines(preview, width, is_compared=self._is_compared)
-        shown = lines if len(lines) <= most else [*lines[: most - 1], _dim(f"+{len(lines) - most + 1} more")]
+        shown = lines if len(lines) <= most else [*lines[: most - 1], _dim(said(f"+{len(lines) - most + 1} more"))]
         self._foot.update(Content("\n").join(shown[:most]))
 
 
@@ -92,15 +93,15 @@ def head_lines(preview: Preview, width: int) -> list[Content]:
     """Name, where it stands, how far it is, what to think of it."""
     view = preview.view
     word, severity = state_word(view)
-    badge = Content.styled(f" {word.upper()} ", f"bold $background on {SEVERITIES[severity]}")
+    badge = Content.styled(f" {said(word).upper()} ", f"bold $background on {SEVERITIES[severity]}")
     what = view.preset or str((view.meta or {}).get("task") or "")
     first = Content("").join([badge, Content(f" {fitted(what, max(width - badge.cell_length - 1, 0))}")])
     told = preview.headline
-    head = f"{told.severity.symbol} {told.severity.value}  "
+    head = f"{told.severity.symbol} {said(told.severity.value)}  "
     lines = [Content.styled(cut(view.paths.root.name, width), "bold"), first]
     figures = [alive_words(view)[0]] if view.state is RunState.STARTING else [*progress_figures(view), _took(view)]
-    lines.append(Content.styled(fitted("  ".join(part for part in figures if part), width), "$secondary"))
-    lines += _wrapped(head + printable(told.text), width, 3, f"bold {SEVERITIES[told.severity]}")
+    lines.append(Content.styled(fitted("  ".join(said(part) for part in figures if part), width), "$secondary"))
+    lines += _wrapped(head + printable(said(told.text)), width, 3, f"bold {SEVERITIES[told.severity]}")
     return lines
 
 
@@ -108,7 +109,7 @@ def foot_lines(preview: Preview, width: int, *, is_compared: bool) -> list[Conte
     """The last words of a run in trouble, then its configuration."""
     lines: list[Content] = []
     if preview.is_in_trouble and preview.words:
-        lines.append(_dim("last words"))
+        lines.append(_dim(said("last words")))
         lines += [Content(cut(line, width)) for line in preview.words[-LAST_WORDS:]]
     if preview.changes is not None:
         lines += change_lines(preview.changes, width, is_compared=is_compared)
@@ -118,9 +119,9 @@ def foot_lines(preview: Preview, width: int, *, is_compared: bool) -> list[Conte
 def change_lines(changes: tuple[Change, ...], width: int, *, is_compared: bool) -> list[Content]:
     """A line for each value that differs from the run that is looked at, or that was set for this run."""
     if not changes:
-        return [_dim("configured as the run that is looked at" if is_compared else "configured as its preset")]
+        return [_dim(said("configured as the run that is looked at" if is_compared else "configured as its preset"))]
     room = min(max(columns(name) for name, _, _ in changes), max(width // 2, 1))
-    lines = [_dim("differs from the run that is looked at" if is_compared else "set for this run")]
+    lines = [_dim(said("differs from the run that is looked at" if is_compared else "set for this run"))]
     for name, old, new in changes:
         shown = f"{_plain(old)} -> {_plain(new)}" if is_compared else _plain(new)
         value = Content(cut(shown, max(width - room - 2, 1)))
@@ -141,16 +142,9 @@ def _plain(value: object) -> str:
 
 def _wrapped(text: str, width: int, most: int, style: str) -> list[Content]:
     """The text in at most so many lines, broken between words; what is left of it is counted."""
-    lines: list[str] = [""]
-    for k, word in enumerate(words := text.split(" ")):
-        longer = f"{lines[-1]} {word}" if lines[-1] or k else word
-        if columns(longer) <= width or not lines[-1].strip():
-            lines[-1] = longer
-        elif len(lines) < most:
-            lines.append(word)
-        else:
-            lines[-1] = cut(" ".join([lines[-1], *words[k:]]), width)
-            break
+    lines = in_lines(text, width)
+    if len(lines) > most:
+        lines[most - 1 :] = [(" " if text.isascii() else "").join(lines[most - 1 :])]
     return [Content.styled(cut(line, width), style) for line in lines]
 
 

@@ -9,6 +9,7 @@ from textual.content import Content
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.drawing import Drawing
 from trainctl.tui.charts.sweep import Sweep, draw_sweep
+from trainctl.tui.spoken import said
 
 
 class SweepChart(Chart):
@@ -26,9 +27,9 @@ class SweepChart(Chart):
         self._sweep, self._sweep_drawing = sweep, None
         self.border_title = Content("").join(
             [
-                Content.styled(self.heading, "bold"),
-                Content.styled("  smoothed", "$series-0"),
-                Content.styled("  raw", "$chart-label"),
+                Content.styled(said(self.heading), "bold"),
+                Content.styled(f"  {said('smoothed')}", "$series-0"),
+                Content.styled(f"  {said('raw')}", "$chart-label"),
             ]
         )
         self.refresh()

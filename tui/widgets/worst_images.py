@@ -12,6 +12,7 @@ from trainctl.tui.charts.framed import frame_css, write_frame
 from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
 
 LEAST_ROWS = (10, 12)
@@ -59,9 +60,9 @@ class WorstPanel(Pictures, can_focus=True):
             write_frame(self, self.heading, "no validation yet")
         else:
             shown = self.num_fitting(self.size.width, self.size.height)
-            more = f"{shown} of {len(samples)}" if shown < len(samples) else f"{shown}"
+            more = f"{shown:d} of {len(samples)}" if shown < len(samples) else f"{shown}"
             below = f"{more} with the largest loss of {samples.num_samples:,}"
-            write_frame(self, self.heading, f"step {samples.step}, raw weights", below)
+            write_frame(self, self.heading, f"step {samples.step:d}, raw weights", below)
 
 
 def tiles_of(samples: WorstSamples, classes: Sequence[str]) -> list[Tile]:
@@ -85,7 +86,7 @@ def _judged(samples: WorstSamples, k: int, classes: Sequence[str]) -> tuple[Capt
     return (
         Caption(f"{mark} {truth}", word),
         Caption(f"  {answer}", "text"),
-        Caption(f"  loss {_loss(samples, k)}", "text"),
+        Caption(f"  {said(f'loss {_loss(samples, k)}')}", "text"),
         Caption(f"  {_tail(samples.names[k])}", "dim", keeps_end=True),
     )
 
@@ -102,7 +103,7 @@ def _measured(samples: WorstSamples, k: int) -> tuple[Caption, ...]:
     return (
         Caption(samples.truths[k], "text", keeps_end=True),
         Caption(samples.predictions[k], "text"),
-        Caption(f"loss {_loss(samples, k)}", "text"),
+        Caption(said(f"loss {_loss(samples, k)}"), "text"),
         Caption(_tail(samples.names[k]), "dim", keeps_end=True),
     )
 

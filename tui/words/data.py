@@ -5,12 +5,12 @@ Takes the plain data of `trainctl data --json`; a line is pieces of text, each w
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trainctl.tui.charts.axis import short
-from trainctl.tui.plain import columns, cut, padded, printable
+from trainctl.tui.plain import columns, cut, in_lines, padded, printable
+from trainctl.tui.spoken import said
 
 Plain = Mapping[str, Any]
 Piece = tuple[str, str]
@@ -50,7 +50,7 @@ def section_lines(name: str, section: Plain, width: int) -> Lines:
 
 def wrapped(text: str, style: str, width: int) -> Lines:
     """A sentence behind the mark of its style, as many lines as it takes."""
-    parts = textwrap.wrap(printable(text), max(width - 2, 10)) or [""]
+    parts = in_lines(printable(said(text)), max(width - 2, 10)) or [""]
     return [((f"{MARKS[style] if k == 0 else ' '} {part}", style),) for k, part in enumerate(parts)]
 
 
@@ -62,9 +62,9 @@ def balance_lines(section: Plain, width: int) -> Lines:
     classes: Sequence[str] = section["classes"]
     lines: Lines = []
     for split in section["splits"]:
-        head = f"{split['name']}: {split['num_samples']:,} samples"
+        head = said(f"{split['name']}: {split['num_samples']:,} samples")
         if split["counts"] is None:
-            lines.append(((head, "bold"), ("  no classes", "dim")))
+            lines.append(((head, "bold"), (f"  {said('no classes')}", "dim")))
             continue
         lines += [((head, "bold"),), *_class_bars(classes, split["counts"], split["shares"], width)]
         lines += _ratio(classes, split["counts"], width)
@@ -121,7 +121,8 @@ def sampler_lines(section: Plain, width: int) -> Lines:
     """Sizes, what is drawn how often, classes per batch against chance, the first batches."""
     low, high = section["sizes"] or (0, 0)
     sizes = f"{low}" if low == high else f"{low} to {high}"
-    lines: Lines = [((f"{section['num_batches']:,} batches of {sizes}", "bold"), (f"  {section['kind']}", "dim"))]
+    head = said(f"{section['num_batches']:,} batches of {sizes}")
+    lines: Lines = [((head, "bold"), (f"  {section['kind']}", "dim"))]
     lines += _drawn(section, width)
     classes = section["classes"]
     if classes is None:
@@ -183,14 +184,15 @@ def _shares(classes: Plain, width: int) -> Lines:
 
 
 def _first_batches(classes: Plain, width: int) -> Lines:
-    lines: Lines = [((f"  first {len(classes['first'])} batches: samples of each class", "dim"),)]
+    head = said(f"first {len(classes['first'])} batches: samples of each class")
+    lines: Lines = [((f"  {head}", "dim"),)]
     digits = max((len(str(count)) for batch in classes["first"] for count in batch["counts"]), default=1)
     for index, batch in enumerate(classes["first"]):
         few = batch["distinct"] < batch["expected"] / 2
         style = "error" if batch["distinct"] == 1 and sum(batch["counts"]) > 1 else "warning" if few else "ok"
         counts = " ".join(f"{count:>{digits}}" for count in batch["counts"])
-        tail = f"  {batch['distinct']} classes, chance {batch['expected']:.1f}"
-        room = max(width - len(tail) - 8, 8)
+        tail = "  " + said(f"{batch['distinct']} classes, chance {batch['expected']:.1f}")
+        room = max(width - columns(tail) - 8, 8)
         lines.append(((f"{MARKS[style]} {index}: ", style), (cut(counts, room), ""), (tail, "dim")))
     return lines
 
@@ -205,7 +207,7 @@ def tensor_lines(section: Plain, width: int) -> Lines:
         shape = "×".join(map(str, row["shape"]))
         lines.append(((f"{row['split']} {row['name']}", "bold"), (f"  {row['dtype']} {shape}", "dim")))
         values = {name: _number(row[name]) for name in ("mean", "std", "min", "max")}
-        text = "  " + "  ".join(f"{name} {value}" for name, value in values.items())
+        text = "  " + "  ".join(f"{said(name)} {value}" for name, value in values.items())
         lines.append(((text, ""),))
         if row["nonfinite"]:
             lines += wrapped(f"{row['nonfinite']:,} values are not finite", "error", width)

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from trainctl.engine.errors import UserError
-from trainctl.tui.spoken import ENGLISH, Voice, said, spoken, spoken_by
+from trainctl.tui.spoken import ENGLISH, VARIABLE, Voice, said, spoken, spoken_by
 
-VARIABLE = "TRAINCTL_LANG"
 SAID = frozenset(
     {"name", "summary", "where", "why", "ruled_out", "text", "test", "costs", "do", "needs", "welcomes"}
     | {"not_looked_at", "compared", "label", "not_compared", "reason", "source"}

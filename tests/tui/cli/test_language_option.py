@@ -13,7 +13,8 @@ from log_files import SAMPLE
 from rich.cells import cell_len
 
 from trainctl.tui.cli.main import run_command_line
-from trainctl.tui.cli.output import align, said_in_columns
+from trainctl.tui.cli.output import align
+from trainctl.tui.spoken import said_in_columns
 from trainctl.tui.words.language import chosen_language, speaking
 
 

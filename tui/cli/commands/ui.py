@@ -14,7 +14,9 @@ import typer
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.cli.command_line import takes
-from trainctl.tui.cli.options import OnEnd, OnFinding, RunOrConfigurationOptions, ScaleChoice
+from trainctl.tui.cli.options import Lang, OnEnd, OnFinding, RunOrConfigurationOptions, ScaleChoice
+from trainctl.tui.spoken import VARIABLE, spoken
+from trainctl.tui.words.language import speaking
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
@@ -70,6 +72,7 @@ class UiOptions(RunOrConfigurationOptions):
     allow_control: Annotated[bool, typer.Option("--allow-control", help="With --web: browsers may change the run.")] = (
         False
     )
+    lang: Lang = None
 
 
 @takes(UiOptions, first=("preset", "task", "data", "scale", "device", "config", "sets"))
@@ -79,6 +82,12 @@ def command(options: UiOptions) -> None:
 
     The training is a process of its own: leaving the cockpit does not end it.
     """
+    with speaking(options.lang):
+        raise typer.Exit(_open(options))
+
+
+def _open(options: UiOptions) -> int:
+    """The exit code of what is asked for."""
     from trainctl.tui.alerts.wishes import wished
 
     wishes = wished(options.on_end, options.on_finding, bell=options.bell, notify=options.notify)
@@ -88,7 +97,7 @@ def command(options: UiOptions) -> None:
     if options.ascii_ and options.blocks:
         raise UserError("--ascii and --blocks are two ways to draw", "give one of them")
     if options.web:
-        raise typer.Exit(_serve(run, request, options) if source is None else _serve_foreign(source, request, options))
+        return _serve(run, request, options) if source is None else _serve_foreign(source, request, options)
     if options.host is not None or options.port is not None or options.allow_control:
         raise UserError("--host, --port and --allow-control are about --web", "add --web")
 
@@ -98,11 +107,10 @@ def command(options: UiOptions) -> None:
     readonly, keys, replay = options.readonly, options.keys, options.replay
     if source is not None:
         columns = options.columns
-        opened = open_foreign(source, request, columns=columns, glyphs=glyphs, keys=keys, replay=replay, wishes=wishes)
-        raise typer.Exit(opened)
+        return open_foreign(source, request, columns=columns, glyphs=glyphs, keys=keys, replay=replay, wishes=wishes)
     if run is not None:
         _tell_of(run, options)
-    code = open_cockpit(
+    return open_cockpit(
         run,
         request,
         readonly=readonly,
@@ -113,7 +121,6 @@ def command(options: UiOptions) -> None:
         lists=lists,
         follows=options.newest,
     )
-    raise typer.Exit(code)
 
 
 def _is_about_all(options: UiOptions) -> bool:
@@ -215,7 +222,7 @@ def _environ(options: UiOptions) -> dict[str, str]:
     """
     from trainctl.tui.alerts.wishes import ON_END, ON_FINDING
 
-    said = {ON_END: options.on_end, ON_FINDING: options.on_finding}
+    said = {ON_END: options.on_end, ON_FINDING: options.on_finding, VARIABLE: options.lang and spoken()}
     return {**os.environ, **{name: value for name, value in said.items() if value is not None}}
 
 
@@ -224,5 +231,6 @@ def _serve(run: RunPaths | None, request: LaunchRequest, options: UiOptions) -> 
 
     wanted = {"--replay": options.replay, "--ascii": options.ascii_, "--blocks": options.blocks}
     flags = tuple(flag for flag, is_given in wanted.items() if is_given)
+    flags += ("--lang", spoken()) if options.lang else ()
     web = WebOptions.of(options.host, options.port, options.allow_control, options.readonly, flags)
     return open_web(run, request, web)

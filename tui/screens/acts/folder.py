@@ -16,6 +16,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.messages import RunDeleted, RunRenamed
 from trainctl.tui.plain import printable
 from trainctl.tui.screens.listing import ListingScreen
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.rows import RowList
 from trainctl.tui.words.folder import removal_lines
 
@@ -70,7 +71,7 @@ class FolderActions(ListingScreen):
             if answer == DELETE:
                 self._work(partial(self._delete, what.paths))
 
-        body = "\n".join(map(printable, removal_lines(what)))
+        body = "\n".join(printable(said(line)) for line in removal_lines(what))
         self.app.push_screen(ChoiceScreen(printable(f"delete {name}"), choices, body=body), decided)
 
     def _delete(self, paths: RunPaths) -> Callable[[], None]:

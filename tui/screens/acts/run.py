@@ -83,7 +83,7 @@ class RunActions(CockpitBase):
             choices.append(Choice(f"weight.{term}", f"weight of {term}", f"now {now:g}" if now is not None else ""))
         clip = float(view.last["clip"]) if view.last is not None else float("nan")
         choices.append(Choice("clip", "clip norm", f"now {clip:g}" if clip == clip else "now off"))
-        epochs = f"now {view.status.epochs}" if view.status else ""
+        epochs = f"now {view.status.epochs:d}" if view.status else ""
         choices.append(Choice("epochs", "number of epochs", epochs))
         self.app.push_screen(ChoiceScreen("change", choices), self._ask_value)
 

@@ -18,6 +18,7 @@ from trainctl.tui.plain import columns, padded, printable
 from trainctl.tui.processes.launch import LaunchRequest
 from trainctl.tui.run.scene import Overlay
 from trainctl.tui.screens.base import CockpitBase
+from trainctl.tui.spoken import said
 from trainctl.tui.words.verdict import Severity
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class OtherRunsActions(CockpitBase):
 
     def action_runs(self) -> None:
         """The list of runs."""
-        from trainctl.tui.screens.runs import RunsScreen
         from trainctl.tui.screens.run_list import Workspace
+        from trainctl.tui.screens.runs import RunsScreen
 
         about = Workspace(
             self.request.runs_dir,
@@ -120,7 +121,7 @@ class OtherRunsActions(CockpitBase):
             choices.append(Choice(FORK, "Fork the present run: a new run that goes on from its checkpoint"))
         body = difference(changed)
         if choices[-1].answer != FORK:
-            body = Content("\n").join([body, Content.styled("No checkpoint to fork from yet.", "$chart-label")])
+            body = Content("\n").join([body, Content.styled(said("No checkpoint to fork from yet."), "$chart-label")])
 
         def start(answer: str | None) -> None:
             if answer == FORK:
@@ -171,7 +172,7 @@ class OtherRunsActions(CockpitBase):
 def difference(changed: Sequence[tuple[str, object, object]]) -> Content:
     """A line per value that changes: name, present value, new value."""
     if not changed:
-        return Content("Nothing differs from the present configuration.")
+        return Content(said("Nothing differs from the present configuration."))
     width = max(columns(name) for name, _, _ in changed)
     rows = [
         Content("").join(

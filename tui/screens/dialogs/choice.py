@@ -13,6 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from trainctl.tui.screens.dialogs.dialog import Dialog
+from trainctl.tui.spoken import said
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class ChoiceScreen(Dialog[str]):
     def compose(self) -> ComposeResult:
         """Words, list, hint."""
         with Vertical() as box:
-            box.border_title = self._title
-            box.border_subtitle = self._hint
+            box.border_title = Content(said(self._title))
+            box.border_subtitle = Content(said(self._hint))
             if self._body:
                 yield Static(self._body, classes="body", markup=False)
             yield ChoiceList(*(Option(_prompt(choice)) for choice in self._choices), markup=False)
@@ -94,6 +95,5 @@ class ChoiceScreen(Dialog[str]):
 
 
 def _prompt(choice: Choice) -> Content:
-    if not choice.detail:
-        return Content(choice.label)
-    return Content("").join([Content(choice.label), Content.styled(f"\n  {choice.detail}", "italic")])
+    label = Content(said(choice.label))
+    return label + Content.styled(f"\n  {said(choice.detail)}", "italic") if choice.detail else label

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
@@ -15,6 +16,7 @@ from trainctl.engine.diagnosis.finding import Finding, Report
 from trainctl.tui.charts.axis import short
 from trainctl.tui.health.health import Health
 from trainctl.tui.screens.dialogs.dialog import Dialog
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.findings import ReportLine, hanging
 
 FIX = "fix"
@@ -42,9 +44,9 @@ class ExplanationScreen(Dialog[str]):
     def compose(self) -> ComposeResult:
         """The lines and what the keys do."""
         with VerticalScroll() as box:
-            box.border_title = self._title
+            box.border_title = Content(said(self._title))
             yield Static(id="words")
-            yield Static("f applies the fix, esc closes" if self._can_fix else "esc closes", classes="hint")
+            yield Static(said("f applies the fix, esc closes" if self._can_fix else "esc closes"), classes="hint")
 
     def on_resize(self, event: Resize) -> None:
         """Wrap the lines anew."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -14,7 +15,9 @@ from textual.widgets import Static
 
 from trainctl.tui.actions import help_lines
 from trainctl.tui.screens.dialogs.dialog import Dialog
+from trainctl.tui.spoken import said
 
+KEY_COLUMNS = 8
 MOUSE = (
     ("click", "choose a panel or a line, twice opens it; or press a key of the last line"),
     ("move", "over a chart: every chart says its values at that step"),
@@ -60,15 +63,17 @@ class HelpScreen(Dialog[None]):
         """Keys by group, the mouse, then signs."""
         rows: list[Content] = []
         for group, lines in groupby(help_lines(self._keymap), key=lambda line: line[0]):
-            rows += [Content.styled(group, "bold"), *(_row(key, text) for _, key, text in lines), Content("")]
-        rows += [Content.styled("The mouse", "bold"), *(_row(key, text) for key, text in MOUSE), Content("")]
-        rows.append(Content.styled("Signs in the charts", "bold"))
+            rows += [Content.styled(said(group), "bold"), *(_row(key, text) for _, key, text in lines), Content("")]
+        rows.append(Content.styled(said("The mouse"), "bold"))
+        rows += [*(_row(said(key), text) for key, text in MOUSE), Content("")]
+        rows.append(Content.styled(said("Signs in the charts"), "bold"))
         rows += [_row(sign, text) for sign, text in SIGNS]
         with VerticalScroll() as box:
-            box.border_title = "help"
-            box.border_subtitle = "esc closes"
+            box.border_title = said("help")
+            box.border_subtitle = said("esc closes")
             yield Static(Content("\n").join(rows))
 
 
 def _row(key: str, text: str) -> Content:
-    return Content("").join([Content.styled(f"{key:>8}  ", "bold $accent"), Content(text)])
+    key = " " * max(KEY_COLUMNS - cell_len(key), 0) + key
+    return Content("").join([Content.styled(f"{key}  ", "bold $accent"), Content(said(text))])

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from trainctl.engine.errors import UserError
 from trainctl.tui.screens.dialogs.dialog import Dialog
+from trainctl.tui.spoken import said
 
 
 class PromptScreen(Dialog[str]):
@@ -29,15 +31,15 @@ class PromptScreen(Dialog[str]):
     def compose(self) -> ComposeResult:
         """The line and its hint."""
         with Vertical() as box:
-            box.border_title = self._title
+            box.border_title = Content(said(self._title))
             yield Input(self._value)
-            yield Static(self._hint, classes="hint", markup=False)
+            yield Static(said(self._hint), classes="hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Accept, or say what is wrong."""
         try:
             self._check(event.value)
         except UserError as err:
-            self.query_one(".hint", Static).update(str(err))
+            self.query_one(".hint", Static).update(said(str(err)))
         else:
             self.dismiss(event.value)

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from trainctl.tui.listing.filters import FIGURES, TEXTS
 from trainctl.tui.screens.dialogs.dialog import Dialog
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.run_rows import LAID_OVER, PINNED, PRESENT
 
 KEYS = (
@@ -58,12 +59,13 @@ class RunsHelp(Dialog[None]):
         rows = list[Content]()
         for heading, lines in (("Keys", KEYS), ("Marks", MARKS), ("Filter", FILTER)):
             width = max(8, *(len(key) for key, _ in lines))
-            rows += [Content.styled(heading, "bold"), *(_row(key, text, width) for key, text in lines), Content("")]
+            rows.append(Content.styled(said(heading), "bold"))
+            rows += [*(_row(key, text, width) for key, text in lines), Content("")]
         with VerticalScroll() as box:
-            box.border_title = "the list of runs"
-            box.border_subtitle = "esc closes"
+            box.border_title = said("the list of runs")
+            box.border_subtitle = said("esc closes")
             yield Static(Content("\n").join(rows))
 
 
 def _row(key: str, text: str, width: int) -> Content:
-    return Content("").join([Content.styled(f"{key:>{width}}  ", "bold $accent"), Content(text)])
+    return Content("").join([Content.styled(f"{key:>{width}}  ", "bold $accent"), Content(said(text))])

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from trainctl.tui.screens.dialogs.dialog import Dialog
+from trainctl.tui.spoken import said
 
 Show = Callable[[], object]
 """Shows what was made."""
@@ -32,8 +33,8 @@ class WaitingScreen(Dialog[Show]):
     def compose(self) -> ComposeResult:
         """The words."""
         with Vertical():
-            yield Static(f"{self._words}…", markup=False)
-            yield Static("esc closes", classes="hint", markup=False)
+            yield Static(f"{said(self._words)}…", markup=False)
+            yield Static(said("esc closes"), classes="hint", markup=False)
 
     def finish(self, show: Show) -> None:
         """It is made; shown as soon as nothing lies on top."""

@@ -22,6 +22,7 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.charts.framed import frame_css
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.pictures import Caption, Pictures, Tile
 from trainctl.tui.words.data import TITLES, Lines, section_lines
 from trainctl.tui.words.styles import COCKPIT
@@ -36,7 +37,7 @@ class SectionView(Widget):
 
     def __init__(self, section: str) -> None:
         super().__init__(id=section)
-        self.border_title = Content.styled(f"{SECTIONS.index(section) + 1} {TITLES[section]}", "bold")
+        self.border_title = Content.styled(f"{SECTIONS.index(section) + 1} {said(TITLES[section])}", "bold")
         self._section = section
         self._found: Mapping[str, Any] | None = None
 
@@ -156,13 +157,15 @@ class DataScreen(JobPage[None]):
         found = self._found.get("samples", {})
         how = "as training changes them" if self._is_augmented else "as stored"
         how = str(found.get("no_pictures") or found.get("missing") or how)
-        parts = [Content.styled(f"4 {TITLES['samples']}", "bold"), Content.styled(f"  {how}", "$chart-label")]
+        title = f"4 {said(TITLES['samples'])}"
+        parts = [Content.styled(title, "bold"), Content.styled(f"  {said(how)}", "$chart-label")]
         view.border_title = Content("").join(parts)
 
     def title_parts(self) -> Iterable[Content]:
         """How far it is, whose data it is."""
         words = f"looked through in {duration(self.spent_s)}" if self.is_done else self._work()
-        return Content.styled("Data", "bold"), self.state(words), Content.styled(self._title, "$chart-label")
+        title = Content.styled(said(self._title), "$chart-label")
+        return Content.styled(said("Data"), "bold"), self.state(words), title
 
     def _work(self) -> str:
         missing = [TITLES[section].lower() for section in SECTIONS if section not in self._found]

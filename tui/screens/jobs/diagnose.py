@@ -22,8 +22,8 @@ from trainctl.tui.health.health import Health, health_of
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.screens.dialogs.explanation import FIX, ExplanationScreen, checks, explanation
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
-from trainctl.tui.widgets.findings import FindingList, ReportLine, hanging
-from trainctl.tui.words.styles import COCKPIT
+from trainctl.tui.spoken import said
+from trainctl.tui.widgets.findings import FindingList, ReportLine, hanging, styled
 
 REST = "rest"
 """Name of the line that says what was checked."""
@@ -87,7 +87,7 @@ class DiagnoseScreen(JobPage["Finding | None"]):
         """The sections, the findings."""
         yield Static(id="sections", markup=False)
         findings = FindingList(id="findings")
-        findings.border_title = Content.styled("Findings", "bold")
+        findings.border_title = Content.styled(said("Findings"), "bold")
         yield findings
 
     def on_mount(self) -> None:
@@ -129,17 +129,14 @@ class DiagnoseScreen(JobPage["Finding | None"]):
     def title_parts(self) -> Iterable[Content]:
         """What is measured, what is diagnosed."""
         is_over = self._report is not None or bool(self._failure)
-        doing = () if is_over else (Content.styled(f"{self._work}… {self.spent_s:.0f} s", "$warning"),)
-        return Content("Diagnosis"), *doing, Content.styled(self._title, "bold")
+        doing = () if is_over else (Content.styled(f"{said(self._work)}… {self.spent_s:.0f} s", "$warning"),)
+        return Content(said("Diagnosis")), *doing, Content.styled(said(self._title), "bold")
 
     def _show_sections(self) -> None:
         from trainctl.engine.diagnosis.catalogue import SECTIONS
 
         rows = [self._lines.get(name, (("· ", "dim"), (f"{name}  …", "dim"))) for name in SECTIONS]
-        lines = [
-            Content("").join([Content.styled(text, COCKPIT.get(style, "")) for text, style in row]) for row in rows
-        ]
-        self.query_one("#sections", Static).update(Content("\n").join(lines))
+        self.query_one("#sections", Static).update(Content("\n").join([styled(row) for row in rows]))
 
     def _show_findings(self, width: int) -> None:
         found = self.query_one(FindingList)
@@ -147,7 +144,7 @@ class DiagnoseScreen(JobPage["Finding | None"]):
         if report is None:
             words = self._failure and f"! {self._failure}"
             style = "$error" if words else "$chart-label"
-            found.show_findings([(REST, Content.styled(words or "not known yet", style))], ())
+            found.show_findings([(REST, Content.styled(said(words or "not known yet"), style))], ())
             return
         from trainctl.engine.diagnosis.report import consequences, finding_lines, verdict_line
 
@@ -159,7 +156,7 @@ class DiagnoseScreen(JobPage["Finding | None"]):
 
         found.show_findings([(REST, hanging([verdict_line(report)], width))], causes, in_full)
         counts = f"{len(report.checked)} checked, {len(report.not_checked)} not checked: enter on the first line"
-        found.border_subtitle = Content(counts)
+        found.border_subtitle = Content(said(counts))
 
     def _health(self, report: Report) -> Health:
         return health_of(report, (), 0)

@@ -17,9 +17,11 @@ from textual.widgets import Static
 from trainctl.engine.errors import UserError
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.charts.sweep import RateMark, Sweep, as_numbers
+from trainctl.tui.plain import padded
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.run.session import Session
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.sweep import SweepChart
 
 SUGGESTED, STEEPEST, END, DIVERGES, CONFIGURED = "S", "F", "E", "D", "C"
@@ -119,7 +121,7 @@ class LrFinderScreen(JobPage["float | None"]):
 
     def title_parts(self) -> Iterable[Content]:
         """How far it is."""
-        return Content.styled("Find lr", "bold"), self.state(self._work())
+        return Content.styled(said("Find lr"), "bold"), self.state(self._work())
 
     def _work(self) -> str:
         data = self._data
@@ -133,19 +135,19 @@ class LrFinderScreen(JobPage["float | None"]):
     def _found(self) -> list[Content]:
         lines = [_line(*row) for row in found_rows(self._data, self.suggestion)] if "lrs" in self._data else []
         if self.is_done and self.suggestion is None:
-            lines.append(
-                Content.styled("! the loss never fell: no suggestion; d says why it may not learn", "$warning")
-            )
+            words = "! the loss never fell: no suggestion; d says why it may not learn"
+            lines.append(Content.styled(said(words), "$warning"))
         view = self._session.view
         if not view.is_over and not self.is_done and not self._failure:
             where = view.status.device if view.status else "this machine"
             words = f"– it runs beside the training on {where}: both are slower meanwhile; the run is not touched"
-            lines.append(Content.styled(words, "$chart-label"))
+            lines.append(Content.styled(said(words), "$chart-label"))
         return lines
 
 
 def _line(letter: str, name: str, value: str, words: str) -> Content:
-    parts = [(letter, "bold"), (f" {name:<11}", ""), (f"{value:<9}", "bold"), (words, "$chart-label")]
+    name, words = padded(said(name), 11), said(words)
+    parts = [(letter, "bold"), (f" {name}", ""), (f"{value:<9}", "bold"), (words, "$chart-label")]
     return Content("").join([Content.styled(text, style) for text, style in parts])
 
 

@@ -20,6 +20,7 @@ from textual.widgets import Static
 from trainctl.engine.errors import UserError
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.processes.jobs import Job
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.key_bar import KeyBar
 
 ResultT = TypeVar("ResultT")
@@ -146,10 +147,10 @@ class JobPage(Screen[ResultT]):
     def state(self, words: str) -> Content:
         """Failure, or these words as the outcome, or as what is under way."""
         if self._failure:
-            return Content.styled(f"× {self._failure}", "bold $error")
+            return Content.styled(f"× {said(self._failure)}", "bold $error")
         if self.is_done:
-            return Content.styled(f"✓ {words}", "$success")
-        return Content(f"{words}, {duration(self.spent_s)}")
+            return Content.styled(f"✓ {said(words)}", "$success")
+        return Content(f"{said(words)}, {duration(self.spent_s)}")
 
     def show_title(self) -> None:
         """How it stands, with the time."""
