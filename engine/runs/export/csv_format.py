@@ -1,4 +1,4 @@
-"""Steps and validations as CSV (RFC 4180), one column per scalar. NaN and infinity are `nan` and `inf`."""
+"""Steps, validations and hardware as CSV (RFC 4180), one column per scalar. NaN and infinity are `nan` and `inf`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from trainctl.engine.runs.export.columns import blocks
+from trainctl.engine.runs.export.hardware import hardware_columns, hardware_row
 from trainctl.engine.runs.export.tables import Tables
 from trainctl.engine.runs.export.validations import metric_names
 
@@ -30,3 +31,12 @@ def write_validations(tables: Tables, path: Path) -> None:
             metrics = [row.metrics.get(name, "") for name in names]
             best = str(row.best).lower()
             writer.writerow([row.step, row.epoch, row.time, row.weights, best, row.after, *metrics])
+
+
+def write_hardware(tables: Tables, path: Path) -> None:
+    """One row per sample; what is not known is empty."""
+    names = hardware_columns(tables.hardware)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(map(hardware_row, tables.hardware))

@@ -1,4 +1,4 @@
-"""Writes the steps and validations of a run in formats that other programs read.
+"""Writes the steps, validations and samples of the hardware of a run in formats that other programs read.
 
 Works through the records in blocks, so that a long run needs no more memory than a short one. A file appears
 under its name when it is complete. Knows no command line.
@@ -16,6 +16,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_there
 from trainctl.engine.runs.atomic import disk_errors
 from trainctl.engine.runs.events import EventReader
+from trainctl.engine.runs.export.hardware import hardware_samples
 from trainctl.engine.runs.export.tables import Tables
 from trainctl.engine.runs.export.validations import validation_rows
 from trainctl.engine.runs.layout import RunPaths
@@ -39,9 +40,10 @@ def export_run(
     overwrite: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write every step of a run and its validations; returns the files written.
+    """Write every step of a run, its validations and samples of its hardware; returns the files written.
 
-    The validations go to `NAME.validation.EXT` beside `out`, for TensorBoard and trackio into the same file.
+    The last two go to `NAME.validation.EXT` and `NAME.hardware.EXT` beside `out`, for TensorBoard and trackio into the
+    same file.
 
     Args:
         paths: the run; it may still be training.
@@ -74,7 +76,7 @@ def load_tables(paths: RunPaths) -> Tables:
     records, layout = reader.stored(), reader.layout
     if layout is None or len(records) == 0:
         raise UserError(f"{paths.root} has no step recorded yet", "export it after the first steps")
-    return Tables(records, layout, validation_rows(EventReader(paths).read_new()))
+    return Tables(records, layout, validation_rows(EventReader(paths).read_new()), hardware_samples(paths))
 
 
 def _jobs(
@@ -99,6 +101,9 @@ def _jobs(
     if tables.validations:
         beside = out.with_name(f"{out.stem}.validation{out.suffix}")
         jobs[beside] = lambda path: writer.write_validations(tables, path)
+    if tables.hardware:
+        beside = out.with_name(f"{out.stem}.hardware{out.suffix}")
+        jobs[beside] = lambda path: writer.write_hardware(tables, path)
     return jobs
 
 

@@ -1,4 +1,4 @@
-"""Steps and validations as JSON lines: strict JSON, vectors as lists, class counts by name, NaN as null."""
+"""Steps, validations and hardware as JSON lines: strict JSON, vectors as lists, class counts by name, NaN as null."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trainctl.engine.runs.atomic import to_json
 from trainctl.engine.runs.export.columns import blocks, shortest
+from trainctl.engine.runs.export.hardware import hardware_row
 from trainctl.engine.runs.export.tables import Tables
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import Records
@@ -29,6 +30,12 @@ def write_validations(tables: Tables, path: Path) -> None:
     """One object per validation and set of weights."""
     with path.open("w", encoding="utf-8") as file:
         file.writelines(to_json(dataclasses.asdict(row)) + "\n" for row in tables.validations)
+
+
+def write_hardware(tables: Tables, path: Path) -> None:
+    """One object per sample; what is not known is left out."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(to_json(hardware_row(sample)) + "\n" for sample in tables.hardware)
 
 
 def step_objects(records: Records, layout: RecordLayout) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Steps and validations as Parquet, one column per scalar, each with its own width. Needs pyarrow."""
+"""Steps, validations and hardware as Parquet, one column per scalar, each with its own width. Needs pyarrow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.export.columns import blocks
+from trainctl.engine.runs.export.hardware import hardware_columns, hardware_row
 from trainctl.engine.runs.export.tables import Tables
 from trainctl.engine.runs.export.validations import metric_names
 
@@ -51,6 +52,22 @@ def write_validations(tables: Tables, path: Path) -> None:
     parquet.write_table(
         arrow.table(table | {name: arrow.array(v, arrow.float64()) for name, v in metrics.items()}), path
     )
+
+
+def write_hardware(tables: Tables, path: Path) -> None:
+    """One row per sample; what is not known is null.
+
+    Raises:
+        UserError: pyarrow is not installed.
+    """
+    arrow, parquet = _import()
+    whole = {"step": arrow.int64(), "cores": arrow.int64()}
+    rows = [hardware_row(sample) for sample in tables.hardware]
+    columns = {
+        name: arrow.array([row.get(name) for row in rows], whole.get(name, arrow.float64()))
+        for name in hardware_columns(tables.hardware)
+    }
+    parquet.write_table(arrow.table(columns), path)
 
 
 def _import() -> tuple[Any, Any]:

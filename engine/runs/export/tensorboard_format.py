@@ -64,6 +64,8 @@ def _points(tables: Tables) -> Iterator[Point]:
         yield from _step_points(block, columns)
     for row in tables.validations:
         yield row.step, row.time, [(f"validation/{row.weights}/{k}", v) for k, v in row.metrics.items()]
+    for sample in tables.hardware:
+        yield sample.step, sample.time, [(f"hardware/{k.replace('.', '/')}", v) for k, v in sample.figures.items()]
 
 
 def _step_points(block: Records, columns: Iterable[Column]) -> Iterator[Point]:

@@ -1,7 +1,8 @@
 """Steps and validations as a database of trackio: a project with one run. Standard library only.
 
 The file goes into the folder of trackio's projects (`TRACKIO_DIR`), where its name is that of the project. Names of the
-figures: the fields with the first dot as a slash (`loss`, `term/bce`, `lr`), and `val/METRIC`, `val_ema/METRIC`.
+figures: the fields with the first dot as a slash (`loss`, `term/bce`, `lr`), and `val/METRIC`, `val_ema/METRIC`,
+`hardware/FIGURE`.
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ def _rows(tables: Tables, identity: str, name: str) -> Iterator[Row]:
     for one in tables.validations:
         known = {f"{SPLITS.get(one.weights, one.weights)}/{metric}": value for metric, value in one.metrics.items()}
         yield identity, _stamp(one.time), name, one.step, _json(known | {"epoch": one.epoch})
+    for sample in tables.hardware:
+        known = {f"hardware/{figure.replace('.', '/')}": value for figure, value in sample.figures.items()}
+        yield identity, _stamp(sample.time), name, sample.step, _json(known)
 
 
 def tag(column: Column) -> str:

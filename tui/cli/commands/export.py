@@ -60,7 +60,7 @@ def command(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Write every step of a run and its validations as CSV, JSON lines, Parquet, TensorBoard events or for trackio.
+    """Write every step of a run, its validations and hardware as CSV, JSON lines, Parquet, TensorBoard or for trackio.
 
     With --to onnx write the trained network instead, checked against torch; with --to state_dict or safetensors its
     weights alone.
