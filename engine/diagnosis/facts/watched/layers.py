@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainctl.engine.diagnosis.facts.watched.links import LinkFacts
+
 LARGE, SMALL = 20.0, 0.02
 """Scale of an input from which on, and up to which, it is far from 1."""
 FAR = 15.0
@@ -104,3 +106,5 @@ class LayersFacts:
     modes: tuple[ModeFacts, ...]
     stays_in_evaluation: bool = False
     """Whether a training step leaves the network in evaluation mode."""
+    links: tuple[LinkFacts, ...] = ()
+    """Dense layers and convolutions that read what others made."""

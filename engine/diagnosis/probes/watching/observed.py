@@ -9,6 +9,7 @@ from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts
 from trainctl.engine.diagnosis.probes.bench import Bench
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.diagnosis.probes.watching.entries import Entries, with_freedom
+from trainctl.engine.diagnosis.probes.watching.links import Links, with_passage
 from trainctl.engine.diagnosis.probes.watching.loss_calls import LossCalls
 from trainctl.engine.diagnosis.probes.watching.modes import Modes
 from trainctl.engine.diagnosis.probes.watching.rectifiers import Rectifiers
@@ -31,12 +32,12 @@ class Observed:
     def __init__(self, bench: Bench, batch: Batch) -> None:
         self._bench, self._batch = bench, batch
         self.entries, self.rectifiers, self.modes = Entries(bench.model), Rectifiers(), Modes()
-        self.losses = LossCalls(size_of(batch))
+        self.losses, self.links = LossCalls(size_of(batch)), Links(bench.model)
         self._stays_in_evaluation = False
 
     def training_step(self) -> StepOutput:
         """Make the step. The network is in training mode behind it, whatever the step did."""
-        looks = [self.entries.looks, self.rectifiers.looks, self.modes.looks, self.losses.looks]
+        looks = [self.entries.looks, self.rectifiers.looks, self.modes.looks, self.losses.looks, self.links.looks]
         model = self._bench.model
         was_training = model.training
         with Watch(model, looks):
@@ -46,13 +47,14 @@ class Observed:
         return output
 
     def layers(self) -> LayersFacts:
-        """Facts about the layers; makes a step of a validation, and where an input is odd two more of the training."""
+        """Facts about the layers; makes a step of a validation, a few more where an input is odd or a layer narrow."""
         self._evaluate()
         return LayersFacts(
             entries=with_freedom(self.entries, self._bench, self._batch),
             rectifiers=self.rectifiers.facts(),
             modes=self.modes.facts(),
             stays_in_evaluation=self._stays_in_evaluation,
+            links=with_passage(self.links, self._bench, self._batch),
         )
 
     def _evaluate(self) -> None:
