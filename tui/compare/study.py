@@ -34,7 +34,8 @@ def count_words(trials: Trials) -> str:
 
 def params_words(params: Mapping[str, Any]) -> str:
     """The parameters of a trial on one line."""
-    return "  ".join(f"{key} {value_words(value)}" for key, value in params.items())
+    names = _short_keys(list(params))
+    return "  ".join(f"{name} {value_words(value)}" for name, value in zip(names, params.values(), strict=True))
 
 
 def value_words(value: Any) -> str:

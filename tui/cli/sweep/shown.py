@@ -65,7 +65,7 @@ def lines(shown: Shown, most: int | None) -> Iterator[Sequence[Cell]]:
     yield [(f"{objective.metric}, {better} is better; {how}", "dim")]
     yield [(f"{len(shown.trials)} trials: {count_words(shown.trials)}", "")]
     yield []
-    yield from trial_lines(shown.trials, most)
+    yield from trial_lines(shown.trials, most, with_reasons=False)
     yield from _reasons(shown.trials)
     if shown.importance:
         told = "  ".join(f"{key} {short(share, 2)}" for key, share in shown.importance.items())

@@ -176,7 +176,7 @@ def refuse_other(found: Study, wanted: Study) -> None:
     difference = _difference(found.as_json(), wanted.as_json())
     if difference:
         raise UserError(
-            f"the study {found.name} was begun with {difference}",
+            f"the study {found.name} was begun {difference}",
             f"say the same, or begin another study with --name; its own space: {found.folder / 'space.yaml'}",
         )
 
@@ -211,29 +211,27 @@ def _begin(study: Study) -> bool:
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """What differs, in words; empty: nothing."""
-    from trainctl.engine.config.yamlfile import format_value
-
+    """What differs, in words behind `begun`; empty: nothing."""
     for name in AGREED:
         ours, theirs = wanted[name], found[name]
         if ours == theirs:
             continue
         if not isinstance(ours, dict) or not isinstance(theirs, dict):
-            return f"{name} {format_value(theirs)}, not {format_value(ours)}"
+            return f"with {name} {_words(theirs)}, not {_words(ours)}"
         mine, other = cast("dict[str, Any]", ours), cast("dict[str, Any]", theirs)
         key = next(key for key in (*mine, *other) if mine.get(key) != other.get(key) or (key in mine) != (key in other))
         what = "another space: " if name == "space" else ""
-        told, meant = (_words(values, key) for values in (other, mine))
-        return f"{what}{key} {told}, not {meant}"
+        if key not in other:
+            return f"with {what}no {key}, not {_words(mine[key])}"
+        if key not in mine:
+            return f"with {what}{key} {_words(other[key])}, not without"
+        return f"with {what}{key} {_words(other[key])}, not {_words(mine[key])}"
     return ""
 
 
-def _words(values: Mapping[str, Any], key: str) -> str:
+def _words(value: Any) -> str:
     from trainctl.engine.config.yamlfile import format_value
 
-    if key not in values:
-        return "as it is"
-    value = values[key]
     if not isinstance(value, dict):
         return format_value(value)
     entries = ((name, entry) for name, entry in cast("dict[str, Any]", value).items() if entry is not False)

@@ -12,8 +12,14 @@ from trainctl.tui.run.trial import TrialState
 STATE_STYLES = {TrialState.COMPLETE: "", TrialState.PRUNED: "dim", TrialState.FAILED: "yellow"}
 
 
-def trial_lines(trials: Trials, most: int | None) -> Iterator[Sequence[Cell]]:
-    """The best trials with their parameters, below a head."""
+def trial_lines(trials: Trials, most: int | None, *, with_reasons: bool = True) -> Iterator[Sequence[Cell]]:
+    """The best trials with their parameters, below a head.
+
+    Args:
+        trials: of one study.
+        most: how many; None: all.
+        with_reasons: say beside each why it is not complete.
+    """
     shown = ranked(trials)[:most]
     rows = table(shown)
     if not rows:
@@ -21,10 +27,11 @@ def trial_lines(trials: Trials, most: int | None) -> Iterator[Sequence[Cell]]:
     cells: list[list[Cell]] = [[(word, "dim") for word in rows[0]]]
     for row, (_, trial) in zip(rows[1:], shown, strict=True):
         style = "green" if row[0] else STATE_STYLES.get(trial.state, "")
-        cells.append([(word, style) for word in row])
+        cells.append([(word, style) for word in (row if with_reasons else row[:-1])])
     yield from align(cells)
     if len(shown) < len(trials):
-        yield [(f"  and {len(trials) - len(shown)} more: trainctl sweep status", "dim")]
+        study = trials[0][1].study
+        yield [(f"  and {len(trials) - len(shown)} more: trainctl sweep status {study}", "dim")]
 
 
 def trials_json(trials: Trials) -> dict[str, Any]:
