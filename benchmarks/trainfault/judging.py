@@ -95,7 +95,8 @@ def _merged(reports: list[Report]) -> list[dict[str, Any]]:
 def _logs(paths: RunPaths) -> list[Evidence]:
     """The export as CSV: the steps, and the validations beside them."""
     with tempfile.TemporaryDirectory() as folder:
-        return [read_log_evidence(str(path)) for path in export_run(paths, "csv", Path(folder) / "run.csv")]
+        written = export_run(paths, "csv", Path(folder) / "run.csv")
+        return [read_log_evidence(str(path)) for path in written if ".hardware" not in path.suffixes]
 
 
 def _live(paths: RunPaths) -> list[tuple[int, list[str]]]:

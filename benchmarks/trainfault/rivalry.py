@@ -93,7 +93,8 @@ def merged_log(paths: RunPaths, folder: Path) -> Path:
         UserError: the run has no step.
     """
     steps, *others = export_run(paths, "csv", folder / "steps.csv")
-    validations = {row["step"]: row for row in _rows(others[0]) if row["weights"] == "raw"} if others else {}
+    validated = [path for path in others if ".validation" in path.suffixes]
+    validations = {row["step"]: row for path in validated for row in _rows(path) if row["weights"] == "raw"}
     names = [name for name in next(iter(validations.values()), {}) if name not in NOT_MEASURED]
     out = folder / "log.csv"
     with out.open("w", newline="", encoding="utf-8") as file:

@@ -216,7 +216,7 @@ def collapsed_embedding(
 
     Costs: all samples have the same place, and the loss stands at ln(B−1) with next to no gradient.
     Do: a warmup, a lower learning rate, a higher temperature, normalisation before the last layer.
-    Follows from: D107, D108, D106, G708, G712, G706, G704.
+    Follows from: D107, D108, D106, G708, G712, G706, G704, R802.
     """
     is_zero = contrast.num_zero == contrast.batch_size
     if contrast.same_share == 1 and not is_zero:
@@ -249,7 +249,7 @@ def collapsed_embedding(
             *causes.not_single_class(sampler),
             *causes.not_the_positives(sampler),
         ),
-        because=("D107", "D108", "D106", "G708", "G712", "G706", "G704"),
+        because=("D107", "D108", "D106", "G708", "G712", "G706", "G704", "R802"),
     )
 
 
