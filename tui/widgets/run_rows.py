@@ -176,7 +176,7 @@ class RunTable:
             words[LOSS] = ""  # it belongs to the course on its left
         gaps = {column: MARK_GAP if column == MARKS else GAP for column in words}
         text = "".join(padded(words[column], room) + " " * gaps[column] for column, room in fit.widths.items())
-        return Content.styled(padded(text, max(width - len(more) - 1, 0)) + f" {more}", DIM)
+        return Content.styled(padded(text.rstrip(), max(width - len(more) - 1, 0)) + f" {more}", DIM)
 
     def column_at(self, x: int, width: int) -> str:
         """The column below a place of the headings; empty: none that can be sorted by."""
