@@ -43,6 +43,7 @@ EVIDENCE = {
     "course": "the course of a run",
     "norms": "the gradient norm of every step",
     "beginning": "the first steps of the run",
+    "waits": "what each step waited for its batch",
     "ending": "the training loss by quarters of the run",
     "foreign": "what was seen of a loop that is not trainctl's own",
     "schedule": "the learning rate as it is planned",
@@ -54,7 +55,7 @@ EVIDENCE = {
     "log": "the course of a training: a log, or what a run recorded of it",
 }
 """Words for the parts of the evidence."""
-_ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "ending", "beginning", "foreign"}
+_ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "waits", "ending", "beginning", "foreign"}
 _NOT_RECORDED = {"data", "batch", "relation", "metric", "schedule", "trial", "attempt"}
 _ONLY_BEFORE = {"D111", "L203", "Q504"}
 """Rules on what the records hold too, but on a side of it that they do not have."""
