@@ -86,11 +86,11 @@ class Order:
         return [(name, group) for name, group in groups.items() if group]
 
 
-def study_words(runs: Sequence[Listed]) -> str:
+def study_words(runs: Sequence[Listed], *, are_trials: bool = True) -> str:
     """What is said of a study in its heading: how many trials, and the best."""
-    judged = [run for run in runs if run.info.best]
+    judged = [run for run in runs if run.info.best and not math.isnan(run.info.best.value)]
     best = min(judged, key=lambda run: _best(run) or ("", math.inf), default=None)
-    words = f"{len(runs)} trial{'' if len(runs) == 1 else 's'}"
+    words = f"{len(runs)} {'trial' if are_trials else 'run'}{'' if len(runs) == 1 else 's'}"
     if best is None or best.info.best is None:
         return words
     return f"{words}, best {best.info.best.metric} {best.info.best.value:.4g}"

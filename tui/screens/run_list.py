@@ -158,7 +158,8 @@ class RunListScreen(FolderActions):
         rows = list[Row]()
         for name, group in groups:
             if self._order.by_study:
-                rows.append(Row("", partial(_group_line, name or said("no study"), said(study_words(group)))))
+                words = said(study_words(group, are_trials=bool(name)))
+                rows.append(Row("", partial(_group_line, name or said("no study"), words)))
             rows += [Row(run.key, partial(self._draw, table, found[run.key])) for run in group]
         self._headings.show(table)
         self.rows.show_rows(rows, empty=self._empty_words())

@@ -47,6 +47,8 @@ FULL_NAMES = "full names"
 LEFT_OUT = ("took", "epoch", FULL_NAMES, "preset", "step", LOSS, COURSE, "study", AGE, BEST)
 """What is left out where there is little room, in this order."""
 MARK_WIDTH, AGE_WIDTH, MORE_WIDTH = 2, 6, 3
+MOST_WIDTHS = {RUN: 48, "study": 24, "preset": 28, BEST: 32}
+"""Columns that a text has at most: one name must not leave all others without room."""
 COURSE_WIDTHS = 6, 24
 """Columns that a course of the loss has at least, and at most."""
 MARK_GAP, GAP = 1, 2
@@ -163,7 +165,8 @@ class RunTable:
         widest = [max(widths) for widths in zip(*(one.widths for one in texts), strict=True)] or [0] * len(TEXTS)
         for column, width in zip(TEXTS, widest, strict=True):
             if width or column in (RUN, "state"):
-                wanted[column] = max(width, _width(self._heading(column)))
+                most = MOST_WIDTHS.get(column, width)
+                wanted[column] = max(min(width, most), _width(self._heading(column)))
         self._wanted = {column: wanted[column] for column in COLUMNS if column in wanted}
         self._short = max((one.short_width for one in texts), default=0)
 

@@ -217,7 +217,7 @@ async def test_trials_of_a_study_stand_under_its_name(two: tuple[SyntheticRun, S
         await shows(pilot, "rates 4")
         await pilot.press("g")
         await shows(pilot, "rates  1 trial, best f1 0.8")
-        await shows(pilot, "no study  1 trial, best f1 0.9")
+        await shows(pilot, "no study  1 run, best f1 0.9")
 
 
 async def test_nonsense_that_is_remembered_changes_nothing(two: tuple[SyntheticRun, SyntheticRun], runs_dir: Path):
