@@ -220,6 +220,13 @@ class Task(ABC, Generic[ConfigT]):
         """
         return thumbnails(batch)
 
+    def histograms(self, model: nn.Module, columns: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Values whose distribution each validation records, by name, tensors of any shape; see docs/tasks.md.
+
+        Asked at validations of the raw weights alone, without gradients, with the columns of the whole split `val`.
+        """
+        return {}
+
     def sample_losses(self, columns: Mapping[str, Tensor]) -> Tensor | None:
         """Loss of each sample, shape (N,), from the columns of a split. None: the worst samples are not kept."""
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,8 +24,6 @@ from trainctl.engine.training.loop.validation import Validation
 from trainctl.engine.training.restore import Trained, restore, saved_task_state
 from trainctl.engine.training.setup import check_splits
 
-Part = Literal["train", "val", "test", "all"]
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -43,8 +41,8 @@ class Evaluation:
     """What was measured."""
 
     trained: Trained
-    part: Part
-    """Of the data."""
+    part: str
+    """Of the data: `train`, `val`, `test`, `all`, or the name of a further validation set."""
     num_samples: int
     classes: tuple[str, ...]
     metrics: dict[str, float]
@@ -63,7 +61,7 @@ def evaluate(
     data_path: Path | None,
     *,
     weights: str = "",
-    part: Part = "val",
+    part: str = "val",
 ) -> Evaluation:
     """Measure a checkpoint.
 
@@ -74,7 +72,7 @@ def evaluate(
         data_path: the data.
         weights: raw or ema; empty: the ones the checkpoint was kept for.
         part: which samples: those that the loader would train on, those it would validate on, those of the data's own
-            test split that it keeps out of both, or all.
+            test split that it keeps out of both, all, or a further validation set by its name.
 
     Raises:
         UserError: the checkpoint or the data cannot be used.
@@ -102,7 +100,7 @@ def evaluate(
     return Evaluation(trained, part, len(split), splits.classes, metrics, answers, samples, notes)
 
 
-def chosen_split(splits: Splits, part: Part) -> Split:
+def chosen_split(splits: Splits, part: str) -> Split:
     """The samples of a part; of all, first those of training, last those of the test split.
 
     Raises:
@@ -112,6 +110,11 @@ def chosen_split(splits: Splits, part: Part) -> Split:
         return splits.train if part == "train" else splits.val
     if part == "test":
         return _test_split(splits)
+    if part in splits.more_val:
+        return splits.more_val[part]
+    if part != "all":
+        known = ", ".join(("train", "val", "test", "all", *splits.more_val))
+        raise UserError(f"--split {part}: the data have no such part", f"there are: {known}")
     parts = [splits.train, splits.val, *([_test_split(splits)] if splits.test is not None else [])]
     labels = [split.labels for split in parts if split.labels is not None]
     tensors = {name: torch.cat([split.tensors[name] for split in parts]) for name in splits.train.tensors}

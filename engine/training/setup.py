@@ -179,14 +179,24 @@ def _check_saved(task: Task, model: nn.Module) -> None:
         refuse_unloadable(extra, f"the network's {next(iter(extra))}")
 
 
+TAKEN = ("train", "val", "test", "all")
+"""Names that `evaluate --split` knows already."""
+
+
 def check_splits(splits: Splits) -> None:
     """What the loop relies on.
 
     Raises:
-        UserError: a split is empty, its tensors differ in length, or a label names no class.
+        UserError: a split is empty, its tensors differ in length, a label names no class, or a set has no name that
+            can stand before its metrics.
     """
     for name, split in (("train", splits.train), ("val", splits.val)):
         _check_split(name, split, len(splits.classes))
+    for name, split in splits.more_val.items():
+        if not str(name).strip() or "/" in str(name) or name in TAKEN:
+            hint = f"any name but {', '.join(TAKEN)}, without a slash: its metrics are called NAME/METRIC"
+            raise UserError(f"more_val: {name!r} cannot be the name of a validation set", hint)
+        _check_split(str(name), split, len(splits.classes))
 
 
 def _check_split(name: str, split: Split, num_classes: int) -> None:

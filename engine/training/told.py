@@ -36,6 +36,7 @@ def about_run(assembly: Assembly, resolved: Resolved, data_path: Path | None) ->
         "num_trainable": a.num_trainable,
         "num_train": len(a.splits.train),
         "num_val": len(a.splits.val),
+        "more_val": {name: len(split) for name, split in a.splits.more_val.items()},
         "classes": list(a.splits.classes),
         "class_counts": _class_counts(a.splits),
         "overlap": overlap_about(a.splits),

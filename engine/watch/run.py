@@ -33,6 +33,7 @@ from trainctl.engine.training.desk.meter import LOOK_S
 from trainctl.engine.training.desk.pulse import BEAT_S
 from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
 from trainctl.engine.training.device import card_ids, describe_device
+from trainctl.engine.training.loop.distributions import histograms_of, taken
 from trainctl.engine.training.loop.epoch_sums import EpochSums
 from trainctl.engine.training.record.assemble import RowPlan
 from trainctl.engine.training.record.recorder import Recorder
@@ -66,6 +67,7 @@ class WatchedRun:
         self._samples = self._samples_before = 0
         self._metrics: dict[str, float] = {}
         self._best: Best | None = None
+        self._best_step = 0
         self._is_over = False
         self._watched: dict[str, Any] = {}
         """What `meta.json` says of the loop."""
@@ -130,10 +132,27 @@ class WatchedRun:
                 said["samples_per_s"] = samples / max(seconds, 1e-9)
             self.writer.event(EventKind.EPOCH, step, **said)
 
-    def validated(self, metrics: Mapping[str, Any], epoch: int, step: int, seconds: float) -> None:
+    def validated(
+        self, metrics: Mapping[str, Any], epoch: int, step: int, seconds: float, histograms: Mapping[str, Any]
+    ) -> None:
         """A validation of the loop's own; what lies on a device is read in the background."""
         kept = {name: value.detach().clone() if isinstance(value, Tensor) else value for name, value in metrics.items()}
-        self.desk.scribe.submit(lambda: self._tell_validation(kept, epoch, step, seconds))
+        values = taken(histograms)
+
+        def tell() -> None:
+            self._tell_validation(kept, epoch, step, seconds)
+            self._keep_histograms(values, step)
+
+        self.desk.scribe.submit(tell)
+
+    def _keep_histograms(self, values: Mapping[str, Any], step: int) -> None:
+        try:
+            found = histograms_of(values)
+        except TypeError as err:  # a mistake of the loop's own, which must not end its training
+            self.note(EventKind.WARNING, step, str(err))
+            return
+        if found:
+            self.writer.histograms(found, step, self._best_step)
 
     def _tell_validation(self, metrics: Mapping[str, Any], epoch: int, step: int, seconds: float) -> None:
         raw = {str(name): _number(value) for name, value in metrics.items()}
@@ -144,7 +163,7 @@ class WatchedRun:
         sign = 1 if mode == "max" else -1
         is_best = math.isfinite(value) and (self._best is None or sign * value > sign * self._best.value)
         if is_best:
-            self._best = Best(monitor, value, epoch)
+            self._best, self._best_step = Best(monitor, value, epoch), step
         self._metrics = raw
         said = {"epoch": epoch, "raw": raw, "best": is_best, "monitor": monitor, "monitor_mode": mode}
         self.writer.event(EventKind.VALIDATION, step, **said, seconds=seconds)

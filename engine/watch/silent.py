@@ -17,7 +17,9 @@ class SilentWatch:
     def log(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Nothing."""
 
-    def validation(self, metrics: Mapping[str, Any], epoch: int | None = None) -> None:
+    def validation(
+        self, metrics: Mapping[str, Any], epoch: int | None = None, histograms: Mapping[str, Any] | None = None
+    ) -> None:
         """Nothing."""
 
     def epoch(self, number: int) -> None:

@@ -140,12 +140,15 @@ class Watch:
         if not self._is_over:
             self._loop.log({**(values or {}), **more})
 
-    def validation(self, metrics: Mapping[str, Any], epoch: int | None = None) -> None:
+    def validation(
+        self, metrics: Mapping[str, Any], epoch: int | None = None, histograms: Mapping[str, Any] | None = None
+    ) -> None:
         """What a validation came to.
 
         Args:
             metrics: numbers or scalar tensors by name, e.g. `{"loss": .3, "f1": .9}`.
             epoch: at whose end, counted from 1 or from 0; default: the present one.
+            histograms: tensors, arrays or lists of numbers by name, of which the distribution is kept.
         """
         if self._is_over or not is_here():
             return
@@ -153,7 +156,7 @@ class Watch:
         if epoch == 0:
             self._first_epoch = 0  # this loop counts from 0
         at = self._loop.epoch if epoch is None else epoch + 1 - self._first_epoch
-        self._run.validated(metrics, at, self._loop.step, now - self._validated_at)
+        self._run.validated(metrics, at, self._loop.step, now - self._validated_at, histograms or {})
         self._validated_at = now
         if self._loop.loader is None and self._loop.step:
             self._loop.told_epoch = at + 1  # nothing else tells: what comes now is of the next

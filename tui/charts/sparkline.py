@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainctl.tui.charts.pyramid import Series
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN = "_.-=+*#@"
+
+
+def bars(counts: NDArray[np.int64], *, plain: bool = False) -> str:
+    """A bar for each count, the largest full; blank where there is none."""
+    signs, most = (PLAIN if plain else BLOCKS), max(int(counts.max(initial=0)), 1)
+    return "".join(signs[-(-count * len(signs) // most) - 1] if count else " " for count in counts.tolist())
 
 
 def sparkline(series: Series, width: int, *, plain: bool = False, top: float | None = None) -> str:

@@ -14,7 +14,7 @@ from trainctl.tui.charts.labels import Frame, write
 from trainctl.tui.charts.plot import Content, Strip
 from trainctl.tui.charts.raster import Glyphs, Mark, Raster, Trace, rasterise
 from trainctl.tui.charts.smoothing import smoothed
-from trainctl.tui.plain import columns, cut, printable
+from trainctl.tui.plain import columns, cut, fitted, printable
 from trainctl.tui.spoken import said
 
 LEAST_PLOT = 3
@@ -31,11 +31,17 @@ class StripPlan:
 
     shown: int
     rows: int
+    larger: int = 0
+    """Of the first so many: one row more."""
 
     @property
     def height(self) -> int:
         """Rows of all."""
-        return self.shown * self.rows
+        return self.shown * self.rows + self.larger
+
+    def rows_of(self, k: int) -> int:
+        """Of the k-th that is shown."""
+        return self.rows + (k < self.larger)
 
 
 def strip_plan(count: int, height: int, *, has_plot: bool = True) -> StripPlan:
@@ -44,8 +50,10 @@ def strip_plan(count: int, height: int, *, has_plot: bool = True) -> StripPlan:
     Without a plot they have all rows but that of the positions.
     """
     if not has_plot:
-        rows = min(max((height - 1) // max(count, 1), 1), MOST_ROWS)
-        return StripPlan(min(count, max(height - 1, 0) // rows), rows)
+        room = max(height - 1, 0)
+        rows = min(max(room // max(count, 1), 1), MOST_ROWS)
+        shown = min(count, room // rows)
+        return StripPlan(shown, rows, min(room - shown * rows, shown) if rows < MOST_ROWS else 0)
     for rows, part, least in PARTS:
         if height - 1 - count * rows >= max(part * (height - 1), least):
             return StripPlan(count, rows)
@@ -66,15 +74,15 @@ def write_strips(
     shown = content.strips[content.first_strip : content.first_strip + plan.shown]
     for k, strip in enumerate(shown):
         left_out = len(content.strips) - content.first_strip - len(shown) if k == len(shown) - 1 else 0
-        row = top + k * plan.rows
-        drawn = row if plan.rows == 1 else row + 1
-        height = max(plan.rows - 1, 1)
+        row, rows = top + k * plan.rows + min(k, plan.larger), plan.rows_of(k)
+        drawn = row if rows == 1 else row + 1
+        height = max(rows - 1, 1)
         envelopes = _envelopes(strip, content, frame, glyphs)
         limits = _limits(envelopes)
         body = _drawn(content, strip, envelopes, limits, frame.room, height, silent, glyphs)
         part = np.s_[drawn : drawn + height, frame.gutter :]
         whole.chars[part], whole.inks[part] = body.chars, body.inks
-        _write_words(whole, row, strip, limits, left_out, frame, envelopes if plan.rows == 1 else [])
+        _write_words(whole, row, strip, limits, left_out, frame, envelopes if rows == 1 else [])
 
 
 def _envelopes(strip: Strip, content: Content, frame: Frame, glyphs: Glyphs) -> list[Envelope]:
@@ -126,7 +134,8 @@ def _write_words(
     name = cut(strip.name, room - len(more))
     rest = f"  {printable(strip.words)}" if strip.words else ""
     if columns(name + rest) + len(more) > room:
-        rest = cut(rest, room - columns(name) - len(more))
+        shorten = fitted if "  " in rest[2:] else cut  # between two parts, where there are several
+        rest = shorten(rest, max(room - columns(name) - len(more), 0))
     ends = f"{short(limits[0])} to {short(limits[1])}" if limits and limits[1] > limits[0] else ""
     scale = f"   {said(ends)}" if ends else ""
     if not covered and columns(name + rest + scale) + len(more) <= room:

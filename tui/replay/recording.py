@@ -27,6 +27,7 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.store import StoredRecords
 from trainctl.engine.runs.summary import Summary
+from trainctl.engine.runs.validated.history import HistogramReader, Histograms
 from trainctl.engine.runs.validated.kept import file_of, sizes_in
 from trainctl.tui.replay.clock import Sittings
 from trainctl.tui.replay.steps import RecordedSteps
@@ -90,6 +91,9 @@ class Recording:
         self.samples_of_hardware = _hardware(paths)
         self._hardware_times = list(itertools.accumulate((sample.time for sample in self.samples_of_hardware), max))
         self._status, self._summary, self._samples = reader.status, reader.summary, reader.samples
+        histograms = HistogramReader(paths.histograms)
+        histograms.poll()
+        self._every_histogram, self._histograms = histograms.found, Histograms()
         self._past_steps = list(sizes_in(paths.past_samples))
         self._past: tuple[int, WorstSamples | None] = (-1, None)
         """What was read last of the earlier validations, by its step."""
@@ -166,6 +170,13 @@ class Recording:
         if past[-1] != self._past[0]:
             self._past = past[-1], self._read_samples(past[-1])
         return self._past[1]
+
+    def histograms(self, step: int) -> Histograms:
+        """Distributions of the validations up to a step; the same object as long as there is no other."""
+        count = sum(kept <= step for kept in self._every_histogram)
+        if count != len(self._histograms):
+            self._histograms = dict(list(self._every_histogram.items())[:count])
+        return self._histograms
 
     def _read_samples(self, step: int) -> WorstSamples | None:
         try:

@@ -23,6 +23,7 @@ from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness, liveness, read_status
 from trainctl.engine.runs.summary import read_summary
+from trainctl.engine.runs.validated.history import HistogramReader
 from trainctl.tui.run.step_feed import StepFeed
 from trainctl.tui.run.view import RunUpdate, RunView
 
@@ -95,6 +96,7 @@ class RunFeed:
         self._steps = StepFeed(paths, self._reader.steps)
         self._hardware = HardwareReader(paths)
         self._hardware_generation = 0
+        self._histograms = HistogramReader(paths.histograms)
         self._console = ConsoleTail(paths.console)
         self._process = process
         self._event_list: list[Event] = self._reader.events
@@ -155,6 +157,7 @@ class RunFeed:
         if self._process and reader.status and reader.status.pid != self._process.pid and not reader.is_gone:
             exit_code = None  # somebody has resumed it
         steps = self._steps.poll()
+        self._histograms.poll()
         events, events_restarted = self._new_events()
         hardware, hardware_restarted = self._new_hardware()
         self.behind = self._steps.behind or reader.has_more_events or self._hardware.has_more
@@ -177,6 +180,7 @@ class RunFeed:
             meta=reader.meta,
             summary=reader.summary,
             samples=reader.samples,
+            histograms=self._histograms.found,
             exit_code=exit_code,
             problems=tuple(reader.problems.values()),
             is_gone=reader.is_gone,

@@ -23,6 +23,7 @@ from trainctl.engine.runs.series import SeriesBlock, derive_series, may_be_absen
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.summary import Summary
+from trainctl.engine.runs.validated.history import Histograms
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.run.events import EventLog
@@ -92,6 +93,8 @@ class RunUpdate:
     summary: Summary | None = None
     samples: WorstSamples | None = None
     """The worst of the newest validation."""
+    histograms: Histograms = field(default_factory=Histograms)
+    """Distributions that validations recorded; the same object until something changes."""
     exit_code: int | None = None
     """How the process we started ended; none while it runs, or where somebody else started it."""
     problems: tuple[str, ...] = ()
@@ -152,6 +155,7 @@ class RunView:
     meta: dict[str, Any] | None = None
     summary: Summary | None = None
     samples: WorstSamples | None = None
+    histograms: Histograms = field(default_factory=Histograms)
     exit_code: int | None = None
     problems: tuple[str, ...] = ()
     is_gone: bool = False
@@ -256,6 +260,7 @@ class RunView:
         self.liveness, self.age_s = update.liveness, update.age_s
         self.summary, self.problems = update.summary, update.problems
         self.samples, self.is_gone = update.samples, update.is_gone
+        self.histograms = update.histograms
         self.exit_code = update.exit_code
         return list(update.events[-MAX_NEWS:])
 

@@ -1,6 +1,7 @@
 """What a task, or a watched loop, records beside its loss: a row for each figure, with its own scale. Reads no files.
 
 What another panel shows is left out. The rows are those of the loss terms: one column of cells is one time in all.
+Distributions that validations recorded follow, see `distributions`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets import classes, clusters, embedding, gates
 from trainctl.tui.widgets.charting import part_ink, scened
+from trainctl.tui.widgets.distributions import Distributions
 from trainctl.tui.widgets.log import compiled_filter
 from trainctl.tui.widgets.overlay_lines import overlay_lines
 
@@ -49,12 +51,13 @@ class ScalarPanel(Chart):
         self.filter = ""
         self._first = 0
         self._seen: tuple[RunView, Scene] | None = None
+        self._distributions = Distributions()
 
     def show(self, view: RunView, scene: Scene) -> None:
         """Draw the present state."""
         self._seen = view, scene
         matches = compiled_filter(self.filter).search
-        every = list(scalar_strips(view, scene))
+        every = [*scalar_strips(view, scene), *self._distributions.strips(view, scene)]
         strips = [strip for strip in every if matches(strip.name)]
         plan = self._plan(len(strips))
         self._first = max(min(self._first, len(strips) - plan.shown), 0)
@@ -97,8 +100,8 @@ class ScalarPanel(Chart):
 
 
 def has_scalars(view: RunView) -> bool:
-    """Whether the run records figures that no other panel shows."""
-    return bool(scalar_names(view))
+    """Whether the run records figures that no other panel shows, or distributions."""
+    return bool(view.histograms) or bool(scalar_names(view))
 
 
 def scalar_names(view: RunView) -> list[str]:

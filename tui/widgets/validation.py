@@ -83,12 +83,15 @@ def monitored_lines(view: RunView, metric: str) -> Iterator[Line]:
 
 def other_strips(view: RunView, scene: Scene, metric: str) -> Iterator[Strip]:
     """A row on a scale of its own for each other metric, but for losses and for those of single classes, which have
-    panels of their own."""
-    terms = {"loss", metric, *(view.layout.terms if view.layout else ())}
-    others = [name for name in view.metrics() if name not in terms and not name.startswith(class_scores.METRIC)]
+    panels of their own. Those of a further validation set stand together, in a colour of their own."""
+    terms = {"loss", *(view.layout.terms if view.layout else ())}
+    others = [name for name in view.metrics() if name not in terms and name != metric and not _is_detail(name, terms)]
+    sets = list(dict.fromkeys(["", *map(_set_of, others)]))
+    others.sort(key=lambda name: sets.index(_set_of(name)))  # otherwise they stay in order
     for k, name in enumerate(others):
+        ink = part_ink(sets.index(_set_of(name)) if len(sets) > 1 else k)
         lines = [
-            Line(name, points, part_ink(k), smooth=False, dashed=which == "ema")
+            Line(name, points, ink, smooth=False, dashed=which == "ema")
             for which in WEIGHTS
             if len(points := view.validation(which, name))
         ]
@@ -96,6 +99,17 @@ def other_strips(view: RunView, scene: Scene, metric: str) -> Iterator[Strip]:
             values = [_at(scene, line.series) for line in lines]
             ema = f"  ema {short(values[1], 4)}" if len(values) > 1 else ""
             yield Strip(tuple(lines), f"{short(values[0], 4)}{ema}")
+
+
+def _set_of(metric: str) -> str:
+    """The further validation set that a metric is of; empty: it is of the first."""
+    return metric.rpartition("/")[0]
+
+
+def _is_detail(name: str, terms: set[str]) -> bool:
+    """Whether it is a term of the loss of a further set, or of a single class."""
+    plain = name.rpartition("/")[2]
+    return plain.startswith(class_scores.METRIC) or (plain != "loss" and plain in terms)
 
 
 def _at(scene: Scene, series: Series) -> float:

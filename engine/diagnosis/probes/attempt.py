@@ -187,14 +187,18 @@ class Examined:
         self._val = bench.splits.val
         config = bench.task.config
         monitor = monitor_of(bench.task, config)
-        asked = [("train.monitor", monitor.metric)]
+        named = bench.splits.metric_of
+        asked = [("train.monitor", named(monitor.metric))]
         if config.schedule.name == "plateau":
-            asked.append(("schedule.metric", config.schedule.metric))
+            asked.append(("schedule.metric", named(config.schedule.metric)))
         self._size = min(config.train.validation_batch_size, MAX_SAMPLES)
         self._per_sample_s = 0.0
         self._terms: tuple[str, ...] = ()
         self._told = AttemptFacts(
-            monitor=monitor.metric, mode=monitor.mode, asked_for=tuple(asked), names=_names_of(bench.splits.train)
+            monitor=named(monitor.metric),
+            mode=monitor.mode,
+            asked_for=tuple(asked),
+            names=_names_of(bench.splits.train),
         )
 
     def facts(self) -> AttemptFacts:

@@ -237,9 +237,10 @@ def _validated(events: Sequence[Event], rows: Ints, terms: Sequence[str]) -> lis
             cells.setdefault(str(name), []).append((row, number))
     known: list[Series] = []
     for name, pairs in cells.items():
-        if name in terms and name != "loss":  # a watched loop may have no other name for its total
+        plain = name.rpartition("/")[2]  # of a further validation set
+        if plain in terms and plain != "loss":  # a watched loop may have no other name for its total
             continue
-        meaning = Meaning(Kind.TOTAL, VAL, frozenset()) if name == "loss" else meaning_of(name, VAL)
+        meaning = Meaning(Kind.TOTAL, VAL, frozenset()) if plain == "loss" else meaning_of(name, VAL)
         at, values = np.array(pairs, np.float64).T
         words = "validation loss" if name == "loss" else name
         known.append(_series(words, values, at.astype(np.int64), meaning))

@@ -7,6 +7,7 @@ Knows the files and their order, no task, no network and no loop: whoever trains
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -28,6 +29,7 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Status, write_status
 from trainctl.engine.runs.store import StepReader, StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
+from trainctl.engine.runs.validated.histogram import Histogram, packed_histograms
 from trainctl.engine.runs.validated.kept import KeptFiles
 from trainctl.engine.training.desk.outbox import Outbox
 from trainctl.engine.training.desk.scribe import Scribe
@@ -68,7 +70,7 @@ class RunWriter:
         self.clerk = Scribe("trainctl-clerk")
         """The thread that waits for the disk, from `begin_posting` on."""
         self._outbox = Outbox(paths)
-        self._past_samples = KeptFiles(paths.past_samples)
+        self._past_samples, self._histograms = KeptFiles(paths.past_samples), KeptFiles(paths.histograms)
         self._is_posting = self._is_called = False
         self._meta: dict[str, Any] = {}
         self._gone_since = math.inf
@@ -116,20 +118,23 @@ class RunWriter:
         self._post()
 
     def hardware(self, line: str) -> None:
-        """A sample of hardware and time; called by the clerk. What the disk refuses waits, the newest of it."""
+        """A sample of hardware and time; called by the clerk. What the disk refuses waits for the next one."""
         self._samples.append(line)
         self._outbox.replace(self.paths.hardware.name, self._write_samples)
         self._post()
 
     def _write_samples(self) -> None:
-        append_lines(self.paths.hardware, list(self._samples))
-        self._samples.clear()
+        # Samples are worth no warning, and no run fails for them: what keeps the others from the disk is said there.
+        with contextlib.suppress(DiskError):
+            append_lines(self.paths.hardware, list(self._samples))
+            self._samples.clear()
 
     def records(self, layout: RecordLayout, keep: int | None) -> RecordSink:
         """Where step records go; `keep`: on a resume, the step after which older ones are dropped."""
         writer = StepWriter(self.paths, layout, keep)
         if keep is not None:
             self._past_samples.drop_after(keep)
+            self._histograms.drop_after(keep)
         if writer.left_out:
             names = ", ".join(writer.left_out)
             text = f"records go on as the version that began the run wrote them, without {names}"
@@ -181,6 +186,10 @@ class RunWriter:
         """
         self._outbox.replace(self.paths.samples.name, lambda: write_samples(self.paths, worst))
         self._keep(self._past_samples, worst.step, packed(worst), best)
+
+    def histograms(self, found: Mapping[str, Histogram], step: int, best: int) -> None:
+        """Distributions of a validation; `best`: as above."""
+        self._keep(self._histograms, step, packed_histograms(found), best)
 
     def _keep(self, kept: KeptFiles, step: int, content: bytes, best: int) -> None:
         kept.put(step, content, best)
@@ -271,6 +280,9 @@ class SilentWriter(RunWriter):
         """Nothing."""
 
     def samples(self, worst: WorstSamples, best: int) -> None:
+        """Nothing."""
+
+    def histograms(self, found: Mapping[str, Histogram], step: int, best: int) -> None:
         """Nothing."""
 
     def end(self, ending: Ending, step: int, summary: Summary) -> list[UserError]:

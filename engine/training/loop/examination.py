@@ -8,15 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
+from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.samples import WorstSamples
 from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.validated.histogram import Histogram
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.desk import Desk
+from trainctl.engine.training.loop.distributions import histograms_of
 from trainctl.engine.training.loop.keeping import Keeping
 from trainctl.engine.training.loop.referee import Referee
 from trainctl.engine.training.loop.validation import Validation
@@ -26,6 +29,9 @@ from trainctl.engine.training.state.state import TrainState
 
 class Examination:
     """Validations of one run.
+
+    Args:
+        validations: by the name of their set; empty: the one whose metrics stand without a name before them.
 
     Attributes:
         validated_at: step of the newest validation; -1 before the first.
@@ -37,14 +43,14 @@ class Examination:
         self,
         task: Task,
         splits: Splits,
-        validation: Validation,
+        validations: Mapping[str, Validation],
         state: TrainState,
         config: RunConfig,
         desk: Desk,
         keeping: Keeping,
         announce_plan: Callable[[], None],
     ) -> None:
-        self._task, self._splits, self._validation, self._state = task, splits, validation, state
+        self._task, self._splits, self._validations, self._state = task, splits, validations, state
         self._desk, self._keeping = desk, keeping
         self._announce_plan = announce_plan
         self.referee = Referee(task, config, state)
@@ -52,7 +58,8 @@ class Examination:
         self.reason_to_stop: str | None = None
         self.is_measuring = False
         self._worst: WorstSamples | None = None
-        """Of the newest measurement."""
+        self._histograms: Mapping[str, Histogram] = {}
+        """Both of the newest measurement."""
 
     def measure(
         self, *, for_best: bool = False, for_schedule: bool = False, after: EventKind | None = None
@@ -83,6 +90,8 @@ class Examination:
         is_best = for_best and self.referee.is_best(results)
         if self._worst is not None:
             self._desk.writer.samples(self._worst, state.best.step)
+        if self._histograms:
+            self._desk.writer.histograms(self._histograms, step, state.best.step)
         self._desk.writer.event(
             EventKind.VALIDATION,
             step,
@@ -107,15 +116,23 @@ class Examination:
         state = self._state
         self._desk.team.follow_lead(state.buffers())
         networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
-        listeners = {"raw": self._keep_worst}
-        return {
-            name: self._validation.measure(
-                network,
-                state.weighting.configured,  # not those of the epoch: losses of two epochs must compare
-                listeners.get(name),
-            )
-            for name, network in networks.items()
-        }
+        listeners = {"raw": self._look_closer}
+        return {name: self._measured(network, listeners.get(name)) for name, network in networks.items()}
+
+    def _measured(
+        self, network: nn.Module, listener: Callable[[Mapping[str, Tensor]], object] | None
+    ) -> dict[str, float]:
+        """Metrics of a network on every set, those of a further one called SET/METRIC."""
+        weights = self._state.weighting.configured  # not those of the epoch: losses of two epochs must compare
+        found: dict[str, float] = {}
+        for name, validation in self._validations.items():
+            metrics = validation.measure(network, weights, None if name else listener)
+            named = {f"{name}/{metric}" if name else metric: value for metric, value in metrics.items()}
+            twice = next(iter(found.keys() & named.keys()), None)
+            if twice is not None:
+                raise UserError(f"two metrics are called {twice}", f"give the set {name} or the metric another name")
+            found |= named
+        return found
 
     def _heed(self, metrics: Mapping[str, float], *, is_best: bool) -> None:
         """Let plateau and early stopping hear of a validation."""
@@ -126,6 +143,7 @@ class Examination:
             self._announce_plan()
         self.reason_to_stop = self.referee.reason_to_stop(is_best=is_best)
 
-    def _keep_worst(self, columns: Mapping[str, Tensor]) -> None:
+    def _look_closer(self, columns: Mapping[str, Tensor]) -> None:
         progress = self._state.progress
         self._worst = worst_samples(self._task, self._splits.val, columns, step=progress.step, epoch=progress.epoch)
+        self._histograms = histograms_of(self._task.histograms(self._state.model, columns))

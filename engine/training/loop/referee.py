@@ -67,10 +67,15 @@ class Referee:
 
 
 def monitor_of(task: Task, config: RunConfig) -> Monitor:
-    """The metric that chooses the best checkpoint: configured, else the task's."""
+    """The metric that chooses the best checkpoint: configured, else the task's.
+
+    That of a further validation set, SET/METRIC, is better where the metric itself is.
+    """
     metric = config.train.monitor or task.monitor.metric
-    mode = config.train.monitor_mode or (task.monitor.mode if metric == task.monitor.metric else "max")
-    if metric == "loss" and not config.train.monitor_mode:
+    plain = metric.partition("/")[2] or metric
+    mode = config.train.monitor_mode or (task.monitor.mode if task.monitor.metric in (metric, plain) else "max")
+    is_loss = metric == "loss" or (plain == "loss" and metric != task.monitor.metric)
+    if is_loss and not config.train.monitor_mode:
         mode = "min"
     return Monitor(metric, mode)
 

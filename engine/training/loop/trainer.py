@@ -68,8 +68,9 @@ class Trainer:
         self.task, self.splits, self.state, self.config, self.desk = task, splits, state, config, desk
         self._team = team = desk.team
         self.sampler: Sampler = task.sampler(splits.train)
-        self._feeds = [Feed(split, device, config.train.workers, config.seed) for split in (splits.train, splits.val)]
-        self._feed, val_feed = self._feeds
+        every = (splits.train, splits.val, *splits.more_val.values())
+        self._feeds = [Feed(split, device, config.train.workers, config.seed) for split in every]
+        self._feed = self._feeds[0]
         parts = [list(group.params.values()) for group in state.groups]
         meter = GradientMeter(task.module_groups(state.model), state.model, clipped=parts)
         self.keeping = Keeping(task, splits, state, config, device, desk)
@@ -78,8 +79,11 @@ class Trainer:
             task, state, config, device, self._note, is_observed=observer is not None, team=team
         )
         sizes = config.train.validation_batch_size
-        validate = Validation(task, precision, val_feed, sizes, capturing.validations, team)
-        self.examination = Examination(task, splits, validate, state, config, desk, self.keeping, announce)
+        validations = [
+            Validation(task, precision, feed, sizes, capturing.validations, team) for feed in self._feeds[1:]
+        ]
+        sets = dict(zip(("", *splits.more_val), validations, strict=True))
+        self.examination = Examination(task, splits, sets, state, config, desk, self.keeping, announce)
         self.orders = Orders(state, config, desk, self.keeping, self.examination, announce)
         options = (task, state, config, precision, meter, self.keeping.opener(meter), observer)
         self._stepper = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from pilots import LARGE, MEDIUM, cockpit, screen_text, shows, until
@@ -79,7 +80,7 @@ def test_a_figure_that_is_seldom_measured_is_joined_and_has_its_newest_value(new
     values = np.full(60, math.nan)
     values[::10] = np.arange(6)
     run = new_run(scalars=("seldom",))
-    run.layout = run.layout.__class__(**{**vars(run.layout), "sparse": ("seldom",)})
+    run.layout = replace(run.layout, sparse=("seldom",))
     run.begin().train(60, scalar__seldom=values)
     strips = tuple(scalar_strips(read_whole(run.paths), Scene()))
     assert strips[0].words == "5"

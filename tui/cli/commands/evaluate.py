@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,15 +35,6 @@ if TYPE_CHECKING:
     from trainctl.engine.training.evaluate import Evaluation
 
 
-class SplitPart(StrEnum):
-    """Which samples are measured."""
-
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
-    ALL = "all"
-
-
 def command(
     words: Annotated[
         list[str] | None,
@@ -60,11 +50,14 @@ def command(
     group_by: GroupBy = None,
     skip_corrupt: SkipCorrupt = False,
     split: Annotated[
-        SplitPart | None,
+        str,
         typer.Option(
-            "--split", help="Samples: default all of --data, else what the run validates on.", show_default=False
+            "--split",
+            metavar="train|val|test|all|SET",
+            help="Samples: default all of --data, else what the run validates on. SET: a further validation set.",
+            show_default=False,
         ),
-    ] = None,
+    ] = "",
     errors: Annotated[
         Path | None,
         typer.Option("--errors", metavar="FILE.csv", help="Write file, truth, answer and loss of each, worst first."),
@@ -81,12 +74,12 @@ def command(
     run, positional = named_run(words or (), runs_dir)
     overrides = all_overrides(sets, positional, device) + data_assignments(group_by, classes, skip_corrupt)
     past, path = trained_run(run, runs_dir, checkpoint, weights, data=data, overrides=overrides, trust=trust)
-    part = split or (SplitPart.VAL if data is None else SplitPart.ALL)
+    part = split or ("val" if data is None else "all")
     _check_errors_file(errors)
 
     from trainctl.engine.training.evaluate import evaluate
 
-    found = evaluate(path, past.resolved, past.task_type, past.data, weights=weights, part=part.value)
+    found = evaluate(path, past.resolved, past.task_type, past.data, weights=weights, part=part)
     if errors is not None:
         _write_errors(errors, found)
     if json:
@@ -124,7 +117,7 @@ def _print(path: Path, found: Evaluation, where: str) -> None:
     about = found.trained.about
     whose = {"all": "all", "train": "the training part", "val": "the validation part", "test": "the test part"}
     say(f"{path}  {found.trained.weights} weights of epoch {about['epoch']}, step {about['step']}")
-    say(f"{found.num_samples:,} samples, {whose[found.part]} of {where}")
+    say(f"{found.num_samples:,} samples, {whose.get(found.part, found.part)} of {where}")
     print_lines(align([[(name, ""), (f"{value:.6f}", "")] for name, value in found.metrics.items()], indent=2))
     if found.answers is not None:
         _print_classes(found.answers, found.classes)
