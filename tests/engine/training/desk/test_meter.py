@@ -11,17 +11,20 @@ import torch
 from fake_nvml import FakeLibrary, h200
 from toy import resolved, run_toy
 
+from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.atomic import DiskError
-from trainctl.engine.runs.events import EventReader
+from trainctl.engine.runs.events import EventKind, EventReader
 from trainctl.engine.runs.hardware.samples import PHASES, newest_samples
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
+from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.summary import Summary
 from trainctl.engine.training.desk import meter as metering
 from trainctl.engine.training.desk import run_writer
 from trainctl.engine.training.desk.meter import HardwareMeter
 from trainctl.engine.training.desk.phases import Phases
 from trainctl.engine.training.desk.pulse import Pulse
-from trainctl.engine.training.desk.run_writer import RunWriter
+from trainctl.engine.training.desk.run_writer import Ending, RunWriter
 from trainctl.engine.training.device import card_ids
 
 
@@ -123,6 +126,16 @@ def test_samples_that_the_disk_refuses_wait_for_it(tmp_path: Path, monkeypatch: 
             writer.hardware(f'{{"time": {k}, "seconds": 6}}')
     writer.hardware('{"time": 3, "seconds": 6}')
     assert [sample.time for sample in newest_samples(RunPaths(tmp_path))] == [0, 1, 2, 3]
+
+
+def test_a_file_that_cannot_be_written_costs_a_run_nothing(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    paths.hardware.mkdir()
+    writer = RunWriter(paths)
+    writer.hardware('{"time": 1, "seconds": 6}')
+    ending = Ending(RunState.FINISHED, "done", ExitCode.OK)
+    assert writer.end(ending, 5, Summary(RunState.FINISHED, 5, 1, 1.0, 5.0)) == []
+    assert [event.kind for event in EventReader(paths).read_new()] == [EventKind.END]
 
 
 def test_a_run_knows_what_each_of_its_phases_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
