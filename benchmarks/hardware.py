@@ -26,7 +26,7 @@ from trainctl.engine.machine.load import LoadMeter
 from trainctl.engine.training import session
 from trainctl.engine.training.desk import meter
 
-SLICE_S = 1.0
+SLICE_S = 0.6
 OFTEN_S = 0.06
 NUM_ALONE = 200
 
@@ -47,7 +47,7 @@ def main(options: Options | None = None) -> None:
             _entry("with", "engine, ten samples a minute", meter.SAMPLE_S, device, options, Path(folder)),
             _entry("often", f"engine, a sample each {OFTEN_S} s", OFTEN_S, device, options, Path(folder)),
         ]
-        timings, _ = measure(entries, 6 if options.quick else 30, SLICE_S)
+        timings, _ = measure(entries, 4 if options.quick else 12, SLICE_S)
     table(timings, "without")
     once, often = timings.ratio("with", "without"), timings.ratio("often", "without")
     say(f"ten samples a minute: {once.as_overhead()}")

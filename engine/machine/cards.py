@@ -1,6 +1,7 @@
 """What NVIDIA's cards do, as their management library tells (NVML, package `nvidia-ml-py`). Knows no run and no torch.
 
-Where package, driver or card are not there, there are no cards; what a card does not tell is NaN. Never an error.
+Where package, driver or card are not there, there are no cards; what a card does not tell is NaN. Never an error, and
+never a wait for a driver that hangs.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,8 @@ from typing import Any
 NAN = math.nan
 MOST = 64
 """Cards that are looked at."""
+LIMIT_S = 1.0
+"""How long whoever asks waits for an answer."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,28 @@ class Cards:
         self._handles: dict[int, Any] | None = None
         """Of the cards by their number; None: not looked for yet."""
         self._names: dict[int, str] = {}
+        self._asking: threading.Thread | None = None
+        self._found: tuple[Card, ...] = ()
 
     def read(self) -> tuple[Card, ...]:
-        """Every card that tells anything. The first call looks for them, which may take a moment."""
+        """Every card that tells anything; none while the driver is still asked, as at first it may take its time."""
+        if self._wanted is not None and not self._wanted:
+            return ()
+        if self._asking is None or not self._asking.is_alive():
+            self._found = ()
+            # A thread of its own: the library cannot be asked with a limit, and some broken drivers never answer.
+            self._asking = threading.Thread(target=self._ask, name="trainctl-cards", daemon=True)
+            self._asking.start()
+        self._asking.join(LIMIT_S)
+        return () if self._asking.is_alive() else self._found
+
+    def _ask(self) -> None:
         if self._handles is None:
             self._handles = {}
-            if self._wanted is None or self._wanted:
-                with contextlib.suppress(Exception):  # an ImportError, or whatever a broken driver comes up with
-                    self._find()
+            with contextlib.suppress(Exception):  # an ImportError, or whatever a broken driver comes up with
+                self._find()
         found = (self._card(index, handle) for index, handle in self._handles.items())
-        return tuple(card for card in found if card.figures)
+        self._found = tuple(card for card in found if card.figures)
 
     def _find(self) -> None:
         self._library = library = importlib.import_module("pynvml")

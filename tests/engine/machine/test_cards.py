@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 
 import pytest
 from fake_nvml import FakeLibrary, h200
 
+from trainctl.engine.machine import cards as asked
 from trainctl.engine.machine.cards import Card, Cards
 
 
@@ -57,3 +59,15 @@ def test_what_a_card_does_not_tell_is_not_known(monkeypatch: pytest.MonkeyPatch)
     with_library(monkeypatch, FakeLibrary(bare, {"uuid": "x", "name": "fallen off the bus"}))
     (card,) = Cards().read()
     assert card.figures == {"memory_used_bytes": 12 << 30, "memory_total_bytes": 141 << 30}
+
+
+def test_a_driver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, released = FakeLibrary(h200()), threading.Event()
+    monkeypatch.setattr(library, "nvmlInit", released.wait)
+    monkeypatch.setattr(asked, "LIMIT_S", 0.01)
+    with_library(monkeypatch, library)
+    cards = Cards()
+    assert cards.read() == () and cards.read() == ()
+    monkeypatch.setattr(asked, "LIMIT_S", 30.0)
+    released.set()
+    assert [card.name for card in cards.read()] == ["NVIDIA H200"]
