@@ -52,6 +52,11 @@ class HardwarePanel(FiguresPanel):
 
     heading: ClassVar[str] = "Hardware and time"
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._made: tuple[object, list[Content]] = (None, [])
+        """The rows made last, and of what: they are asked for several times between two samples."""
+
     def demand(self, width: int) -> Demand:
         """All rows, and no more; a few are better than none."""
         rows = max(len(self._all_rows(self._view, width - FRAME_ROWS)) if self._view is not None else 0, 1)
@@ -88,7 +93,11 @@ class HardwarePanel(FiguresPanel):
     def _all_rows(self, view: RunView | None, width: int) -> list[Content]:
         if view is None or view.hardware.newest is None:
             return []
-        return [*_time_rows(view.hardware, width), *_figure_rows(view.hardware, view.hardware.newest, width)]
+        of = (view.hardware.newest, view.hardware.count, width, is_plain())
+        if self._made[0] != of:
+            rows = [*_time_rows(view.hardware, width), *_figure_rows(view.hardware, view.hardware.newest, width)]
+            self._made = (of, rows)
+        return self._made[1]
 
 
 def has_hardware(view: RunView) -> bool:
