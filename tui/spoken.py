@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from trainctl.tui.plain import columns
@@ -33,28 +32,28 @@ class Voice:
 
 
 _BETWEEN = re.compile("( {2,})")
-_ENGLISH = Voice()
-_voice: ContextVar[Voice] = ContextVar("voice", default=_ENGLISH)
+_voices = [Voice()]
+"""The last one speaks, for the whole process: what threads of an app do is shown in its language too."""
 
 
 @contextmanager
 def spoken_by(voice: Voice) -> Generator[None]:
-    """Within, this voice speaks; also in tasks and workers of an app that was begun within."""
-    before = _voice.set(voice)
+    """Within, this voice speaks."""
+    _voices.append(voice)
     try:
         yield
     finally:
-        _voice.reset(before)
+        _voices.pop()
 
 
 def spoken() -> str:
     """The language that is spoken."""
-    return _voice.get().language
+    return _voices[-1].language
 
 
 def said(text: str) -> str:
     """A text of ours in the language that is spoken. A name alone must not be handed in: it may be a word of ours."""
-    return _voice.get().say(text)
+    return _voices[-1].say(text)
 
 
 def said_in_parts(text: str) -> str:

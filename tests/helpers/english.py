@@ -51,8 +51,18 @@ SOURCES = {
         *("tui/run/session.py", "tui/run/overlays.py", "tui/replay/feed.py"),
     ],
     "compare": ["tui/compare"],
+    "sweep": ["tui/cli/sweep"],
     "ui": [
-        *("tui/actions.py", "tui/app.py", "tui/panels.py", "tui/charts", "tui/widgets", "tui/screens", "tui/health"),
+        *(
+            "tui/actions.py",
+            "tui/app.py",
+            "tui/palette.py",
+            "tui/panels.py",
+            "tui/charts",
+            "tui/widgets",
+            "tui/screens",
+            "tui/health",
+        ),
         *(f"tui/words/{name}.py" for name in ("data", "hardware", "health", "verdict", "runs", "folder")),
     ],
     "data": [
@@ -79,6 +89,7 @@ UNSAID_CALLS = {
 """Calls of which a text is no message."""
 UNSAID = {
     # Text of a file, styles, names of columns.
+    *("# Trial {1} of the study {2}; written by `trainctl sweep`.", "{1}, best of the study {2}: {3}", "trial {1}"),
     "# {1} with what mends {2}; written by `trainctl diagnose --fix`.",
     *("{1}; was {2}", "summary: {1}", "extends: {1}", "{1}, mended: {2}", "bold {1}", "train_loss (summary)"),
     # Words of torch that a rule looks for (rules/plan/notices.py).
@@ -93,7 +104,7 @@ UNSAID = {
     # Options, commands and units, which stay.
     *("{1} min {2} s", "{1} min", "{1} h {2} min", "SRCC {1}", "ema {1}", "ema: {1}", "set lr {#1}", "{1} ema", " ema"),
     *("job end", "read ahead", "first words", "fork best", "synchronizing CUDA operation", "trainctl: error: {1}"),
-    *("val {1}{2}", "val {1}", " log", "{1} {2}off", "last val {1}{2}", "weights", "in words"),
+    *("val {1}{2}", "val {1}", " log", "{1} {2}off", "last val {1}{2}", "weights"),
     # Too short to be told from a part of something else.
     *("step {1}", "step {1}{2}{3}", "in {1}", "on {1}", "{1} samples", "{1} -> {2} {3} samples", "{1} of {2}"),
     *("{1} to {2}{3}", "final {1}", "{1} {2} at epoch {3} ({4})", "{1} at epoch {2}", "now {1}", "{1} {#2} of {#3}"),
@@ -114,7 +125,7 @@ UNSAID = {
         "{1}, {2}, in {3}",
         "{1} bytes",
     ),
-    *("number of epochs is", "loss weights are", "at epoch", "not finite from", "{1} epochs in {2}"),
+    *("number of epochs is", "loss weights are", "at epoch", "not finite from"),
     *("epoch {1}", " of {#1}", "{1} scale", "best {1}", "loss {1}", "step {#1}: {2}", "after {1}"),
     *("{1}: {2}, answered {3}", "revision {1}{2}", "started {1}", "Term: {1}", "{1}{2} compared"),
     "{1} to {2}, least {3}, greatest {4}{5}",
@@ -158,6 +169,7 @@ def messages(table: str) -> dict[str, str]:
 
 def put_together() -> dict[str, dict[str, str]]:
     """Messages that no source has in one piece, by table, with where their pieces stand."""
+    from trainctl.engine.diagnosis import finding
     from trainctl.engine.diagnosis.logs.evidence import UNJUDGED
     from trainctl.engine.diagnosis.logs.names import Kind
     from trainctl.tui.compare.comparison import OTHER_LOSSES, OTHER_TRAINING, OTHER_VALIDATION
@@ -168,14 +180,21 @@ def put_together() -> dict[str, dict[str, str]]:
     lines = ("training loss {1} -> {2}", "validation loss {1} -> {2}", "started  {1}")
     of_commands: dict[str, str] = dict.fromkeys(reasons, "tui/compare/comparison.py")
     of_commands |= dict.fromkeys(lines, "tui/compare/trial.py")
+    rows = ("last val {1}", "last val {1} ema", "at epoch", "best {1}")
     ours = ("Change the current theme", "Save an SVG 'screenshot' of the current screen")
-    parts = [f"on {device}" for device in ("cpu", "cuda", "cuda:0", "mps")]
+    figures = [f"{{#1}} {what}" for what in ("steps", "steps an epoch", "parameters", "training")]
+    figures += ["{#1} validation samples", "learning rate cut", "val {1} {#2}", "loss {#1}", "best so far"]
+    parts = [*figures, *(f"on {device}" for device in ("cpu", "cuda", "cuda:0", "mps"))]
     parts += [f"in {time}" for time in ("{#1} s", "{#1} min", "{#1} min {#2} s", "{#1} h", "{#1} h {#2} min")]
+    judged = [f"{finding.Verdict.NOTHING}: {{1}}", f"{finding.Verdict.NOTHING}: {{1}}; not looked at: {{2}}"]
+    judged += [f"{finding.Verdict.UNDECIDED}: {{1}}, {{2}}"]
     return {
         "logs": dict.fromkeys(heads, "engine/diagnosis/logs/names.py"),
         "command_line": of_commands,
+        "compare": dict.fromkeys(rows, "tui/compare/comparison.py"),
         "events": dict.fromkeys(parts, "tui/words/events.py"),
-        "ui": dict.fromkeys(
+        "ui": dict.fromkeys(judged, "tui/words/health.py")
+        | dict.fromkeys(
             [
                 *ours,
                 *(f"GPU{of} {what}" for of in ("", " {#1}") for what in CARD),
@@ -303,6 +322,20 @@ LABELS = (
         "newest",
         "train",
         "refused",
+    ),
+    *(
+        "clip",
+        "constant",
+        "start",
+        "plan",
+        "colours",
+        "Dark",
+        "Light",
+        "diagnose",
+        "change",
+        "recommended",
+        "once",
+        "findings",
     ),
     *("Keys", "Marks", "Filter", "texts", "Theme", "Screenshot", "loading", "finishing", "inverted"),
     # engine/diagnosis, engine/data: chosen and put into a sentence

@@ -74,8 +74,8 @@ def write_positions(whole: Raster, content: Content, frame: Frame) -> None:
     span = frame.stop - frame.start
     counts_steps = content.x_map is None or unit == "step"
     end = max(math.floor(frame.stop - 1), frame.start) if counts_steps else frame.stop
-    word, exact = ("", span / 100) if unit == "time" else (f" {unit}", span / 1000)
-    right = said(f"{position_label(end, unit, exact)}{word}")
+    word, exact = ("", span / 100) if unit == "time" else (f" {said(unit)}", span / 1000)
+    right = f"{position_label(end, unit, exact)}{word}"
     write(whole, -1, max(width - cell_len(right), 0), right, LABEL_INK)
     _write_if_free(whole, frame.gutter, position_label(frame.start, unit, exact), LABEL_INK, margin=0)
     if content.cursor is not None:

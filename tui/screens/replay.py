@@ -28,11 +28,9 @@ MAX_NEWS = 3
 class ReplayHeader(RunHeader):
     """The header with a badge, so that nobody takes the past for the present."""
 
-    BADGE = "REPLAY"
-
     def render(self) -> Content:
         """The badge takes the place of the sign of life."""
-        badge = Content.styled(f" {said(self.BADGE)} ", "bold $background on $accent")
+        badge = Content.styled(f" {said('replay').upper()} ", "bold $background on $accent")
         lines = super().render().split("\n")
         first = lines[0].truncate(max(self.size.width - badge.cell_length - 1, 0))
         gap = Content(" " * max(self.size.width - first.cell_length - badge.cell_length, 0))

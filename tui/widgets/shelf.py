@@ -19,6 +19,7 @@ from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.listing.listed import Listed
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
+from trainctl.tui.spoken import said
 from trainctl.tui.widgets.rows import Row, RowList
 from trainctl.tui.widgets.run_rows import PRESENT, RunRow, RunTable
 
@@ -43,7 +44,7 @@ class ShelfPanel(RowList):
 
     def on_resize(self) -> None:
         """Say what the keys do, as far as there is room."""
-        write_frame(self, self.heading, "", "enter starts, opens · space lays over")
+        write_frame(self, self.heading, "", " · ".join(("enter starts, opens", "space lays over")))
 
     def on_mount(self) -> None:
         """Show the heading before the first data."""
@@ -90,13 +91,13 @@ class ShelfPanel(RowList):
 
 
 def _heading(text: str, _: int) -> Content:
-    return Content.styled(text, "$chart-label underline")
+    return Content.styled(said(text), "$chart-label underline")
 
 
 def _preset_row(name: str, is_present: bool, is_recommended: bool, _: int) -> Content:
     mark = Content.styled(PRESENT if is_present else " ", "bold $series-0")
     tags = [tag for tag, holds in (("present", is_present), (RECOMMENDED, is_recommended)) if holds]
-    return Content("").join([mark, Content(f" {name}"), Content.styled(f"  {', '.join(tags)}", "$chart-label")])
+    return Content("").join([mark, Content(f" {name}"), Content.styled(f"  {said(', '.join(tags))}", "$chart-label")])
 
 
 def _key(paths: RunPaths) -> str:

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from trainctl.tui.listing.filters import FIGURES, TEXTS
+from trainctl.tui.plain import columns
 from trainctl.tui.screens.dialogs.dialog import Dialog
 from trainctl.tui.spoken import said
 from trainctl.tui.widgets.run_rows import LAID_OVER, PINNED, PRESENT
@@ -44,9 +45,10 @@ FILTER = (
     ("f1>.9", "the best value of a metric; < <= > >= = !="),
     ("age<2d took>1h", "times: s, min, h, d, w"),
     ('name:"a b"', "quotes keep a blank"),
-    ("texts", ", ".join(TEXTS)),
-    ("figures", ", ".join(FIGURES)),
 )
+FIELD_COLUMNS = max(len(example) for example, _ in FILTER)
+FIELDS = (("texts", ", ".join(TEXTS)), ("figures", ", ".join(FIGURES)))
+"""What can be asked for by name, as it is typed."""
 
 
 class RunsHelp(Dialog[None]):
@@ -60,7 +62,8 @@ class RunsHelp(Dialog[None]):
         for heading, lines in (("Keys", KEYS), ("Marks", MARKS), ("Filter", FILTER)):
             width = max(8, *(len(key) for key, _ in lines))
             rows.append(Content.styled(said(heading), "bold"))
-            rows += [*(_row(key, text, width) for key, text in lines), Content("")]
+            rows += [*(_row(key, said(text), width) for key, text in lines), Content("")]
+        rows[-1:] = [_row(said(kind), names, FIELD_COLUMNS) for kind, names in FIELDS]
         with VerticalScroll() as box:
             box.border_title = said("the list of runs")
             box.border_subtitle = said("esc closes")
@@ -68,4 +71,5 @@ class RunsHelp(Dialog[None]):
 
 
 def _row(key: str, text: str, width: int) -> Content:
-    return Content("").join([Content.styled(f"{key:>{width}}  ", "bold $accent"), Content(said(text))])
+    key = " " * max(width - columns(key), 0) + key
+    return Content("").join([Content.styled(f"{key}  ", "bold $accent"), Content(text)])

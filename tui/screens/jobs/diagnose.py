@@ -135,7 +135,7 @@ class DiagnoseScreen(JobPage["Finding | None"]):
     def _show_sections(self) -> None:
         from trainctl.engine.diagnosis.catalogue import SECTIONS
 
-        rows = [self._lines.get(name, (("· ", "dim"), (f"{name}  …", "dim"))) for name in SECTIONS]
+        rows = [self._lines.get(name, (("· ", "dim"), (name, "dim"), ("  …", "dim"))) for name in SECTIONS]
         self.query_one("#sections", Static).update(Content("\n").join([styled(row) for row in rows]))
 
     def _show_findings(self, width: int) -> None:
