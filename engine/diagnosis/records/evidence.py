@@ -39,7 +39,7 @@ from trainctl.engine.diagnosis.records.waits import NO_WAITS, recorded_waits
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.events import Event, EventKind, EventReader
-from trainctl.engine.runs.hardware.samples import newest_samples
+from trainctl.engine.runs.hardware.samples import HardwareSample, newest_samples
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.runs.record import RecordLayout, Records
@@ -188,7 +188,10 @@ class RunEvidence:
 
     def _waits(self, newest: Records, layout: RecordLayout, records: RecordFacts) -> WaitFacts | None:
         device = str((self._meta or {}).get("device", ""))
-        samples = newest_samples(self.paths)
+
+        def samples() -> list[HardwareSample]:
+            return newest_samples(self.paths)
+
         return recorded_waits(newest, layout, samples, device=device, num_steps=records.num_steps)
 
     def _course(self, layout: RecordLayout, labels: LabelFacts | None, early: str) -> LogFacts:

@@ -5,7 +5,7 @@ Gets records and samples of the hardware; knows no file and no rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,20 +22,28 @@ FEWEST_STARTS = 3
 """Epochs whose first steps are looked at, at least."""
 HELD_UP = 20.0
 """A step counts as so many median ones at most: a process may be stopped, a machine may sleep."""
+WORTH_A_LOOK = 0.1
+"""Share of the time from which it is looked at what the machine did meanwhile."""
 NO_WAITS = "the run has too few steps, or does not say how long they waited for their batches"
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def recorded_waits(
-    newest: Records, layout: RecordLayout, samples: Sequence[HardwareSample], *, device: str, num_steps: int
+    newest: Records,
+    layout: RecordLayout,
+    samples: Callable[[], Sequence[HardwareSample]],
+    *,
+    device: str,
+    num_steps: int,
 ) -> WaitFacts | None:
     """The facts of a run; None: too few steps, or its records do not tell.
 
     Args:
         newest: records, the last of the run among them.
         layout: what they hold.
-        samples: of the hardware, oldest first; those of the time of the steps count.
+        samples: gives those of the hardware, oldest first; asked only where much is waited. Those of the time of the
+            steps count.
         device: on which it trains, in words.
         num_steps: of the run.
     """
@@ -55,13 +63,15 @@ def recorded_waits(
     if len(took) < FEWEST:
         return None
     middle = len(took) // 2
-    meanwhile = [one for one in samples if rows[0]["time"] <= one.time <= rows[-1]["time"] + one.seconds]
+    start_share = _start_share(wait[starts], float(took.sum()))
+    told = samples() if max(_share(waited, took), start_share) >= WORTH_A_LOOK else ()
+    meanwhile = [one for one in told if rows[0]["time"] <= one.time <= rows[-1]["time"] + one.seconds]
     return WaitFacts(
         num_steps=len(took),
         wait_s=float(waited.mean()),
         step_s=float(took.mean()),
         shares=(_share(waited[:middle], took[:middle]), _share(waited[middle:], took[middle:])),
-        start_share=_start_share(wait[starts], float(took.sum())),
+        start_share=start_share,
         num_starts=len(starts),
         total_s=float(took.mean()) * num_steps,
         is_card="cuda" in device or "mps" in device,

@@ -41,7 +41,7 @@ def steps(count: int, wait_s: float, step_s: float, per_epoch: int = 0) -> Recor
 
 
 def judged(rows: Records, device: str = "cpu", samples: tuple[HardwareSample, ...] = (), **more: Any) -> Hit | None:
-    facts = recorded_waits(rows, LAYOUT, samples, device=device, num_steps=len(rows))
+    facts = recorded_waits(rows, LAYOUT, lambda: samples, device=device, num_steps=len(rows))
     if facts is None:
         return None
     answer = waiting_for_data(facts, **more)
@@ -135,7 +135,7 @@ def test_where_it_keeps_all_its_cores_busy_more_processes_are_no_cure() -> None:
 
 def test_what_is_not_measured_is_not_judged() -> None:
     rows = steps(2000, 0.06, 0.1)
-    facts = recorded_waits(rows, replace(LAYOUT, unmeasured=("data_s",)), (), device="cpu", num_steps=2000)
+    facts = recorded_waits(rows, replace(LAYOUT, unmeasured=("data_s",)), tuple, device="cpu", num_steps=2000)
     assert facts is None
     rows["step_s"][300] = np.nan
     assert judged(rows) is None
@@ -169,3 +169,11 @@ def test_the_rule_needs_the_waits() -> None:
     assert "P1201" not in diagnose(Evidence()).checked
     waits = WaitFacts(100, 0.0, 0.1, (0.0, 0.0), 0.0, 0, 10.0, is_card=False)
     assert waiting_for_data(waits) is None
+
+
+def test_the_machine_is_not_asked_where_little_is_waited() -> None:
+    def ask() -> tuple[HardwareSample, ...]:
+        pytest.fail("the samples were read")
+
+    facts = recorded_waits(steps(2000, 0.005, 0.1), LAYOUT, ask, device="cpu", num_steps=2000)
+    assert facts is not None and facts.share == pytest.approx(0.05)
