@@ -27,7 +27,7 @@ FIRST = 60
 """Runs that are read before the list is shown."""
 PERIOD_S = 2.0
 """Seconds between two looks at the folder."""
-REST_S = 0.08
+REST_S = 0.12
 """Seconds that the cursor rests on a run before it is read."""
 PORTION = 16
 """Courses that are read between two changes of the list."""
@@ -161,13 +161,13 @@ class ListingScreen(Dialog[RunsAnswer]):
         if not key:
             self.show_preview(None)
             return
-        known = self._reader.preview(RunPaths(Path(key)))
-        if known is not None:
-            self._show(known)
         self.set_timer(REST_S, partial(self._rested, key))
 
     def _rested(self, key: str) -> None:
         if key == self._selected and self.is_attached:
+            known = self._reader.preview(RunPaths(Path(key)))
+            if known is not None and known.is_shown:
+                self._show(known)
             self._read_selected()
 
     def _read_selected(self) -> None:

@@ -16,9 +16,13 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 from textual.visual import Visual
 
 from trainctl.tui.spoken import said
+
+MOST_KEPT = 512
+"""Lines that are kept as they were drawn: several screens of them."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class RowList(ScrollView, can_focus=True):
     """
 
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:
+        self._strips: dict[object, Strip] = {}
         super().__init__(id=id)
         self._rows: Sequence[Row] = ()
         self._cursor = 0
@@ -122,8 +127,22 @@ class RowList(ScrollView, can_focus=True):
             line = self._rows[at].draw(width)
             if at == self._cursor:
                 style += self.get_visual_style("rows--cursor", partial=True)
-        strips = Visual.to_strips(self, line.truncate(width, ellipsis=True), width, 1, style, pad=True)
-        return strips[0] if strips else Strip.blank(width, style.rich_style)
+        return self._strip(line, width, style)
+
+    def _strip(self, line: Content, width: int, style: Style) -> Strip:
+        """The line as it is sent to the terminal; kept, as most lines are the same at the next look."""
+        key = (line.plain, tuple(line.spans), width, style)
+        if key not in self._strips:
+            if len(self._strips) > MOST_KEPT:
+                self._strips.clear()
+            strips = Visual.to_strips(self, line.truncate(width, ellipsis=True), width, 1, style, pad=True)
+            self._strips[key] = strips[0] if strips else Strip.blank(width, style.rich_style)
+        return self._strips[key]
+
+    def notify_style_update(self) -> None:
+        """Colours changed with the theme."""
+        super().notify_style_update()
+        self._strips.clear()
 
     def on_click(self, event: Click) -> None:
         """The first click moves the cursor, another one on the same row chooses."""

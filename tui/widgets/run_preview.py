@@ -4,6 +4,8 @@ files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
@@ -24,9 +26,10 @@ from trainctl.tui.words.styles import SEVERITIES
 from trainctl.tui.words.verdict import alive_words, state_word
 
 DIM = "$chart-label"
-HEAD_ROWS, LAST_WORDS = 5, 6
-LEAST_CHARTS = 14
-"""Rows that two charts under one another need."""
+HEAD_ROWS, LEAST_CHARTS, LAST_WORDS = 6, 14, 6
+"""Rows of the head, that two charts under one another need, and of the last words."""
+FEW_ROWS, MOST_ROWS = 3, 20
+"""Rows of the foot below a list, and at most."""
 
 
 class RunPreview(Widget):
@@ -39,7 +42,6 @@ class RunPreview(Widget):
     DEFAULT_CSS = """
     RunPreview { layout: vertical; border-left: solid $chart-border; padding: 0 0 0 1; }
     RunPreview.-below { border-left: none; border-top: solid $chart-border; padding: 0; }
-    RunPreview Static { height: auto; }
     RunPreview #charts { height: 1fr; layout: vertical; }
     RunPreview.-below #charts { layout: horizontal; }
     """
@@ -68,25 +70,35 @@ class RunPreview(Widget):
     def show(self, preview: Preview | None, empty: str = "") -> None:
         """Show this run; none: say why there is nothing to show."""
         self._preview = preview
+        charts = self.query_one("#charts")
+        if charts.display is not (preview is not None):
+            charts.display = preview is not None
         if preview is None:
-            self._head.update(Content.styled(said(empty), DIM))
-            self._foot.update("")
-        self.query_one("#charts").display = preview is not None
+            _put(self._head, [Content.styled(said(empty), DIM)], HEAD_ROWS)
+            _put(self._foot, [], 0)
         self._write()
 
     def _write(self) -> None:
         preview, width = self._preview, self.size.width - 2
         if preview is None or width < 1:
             return
-        scene = Scene()
+        scene, is_below = Scene(), self.has_class("-below")
         self._loss.show(preview.view, scene)
         self._validation.show(preview.view, scene)
-        self._head.update(Content("\n").join(head_lines(preview, width)))
-        rows = self.size.height - HEAD_ROWS - (0 if self.has_class("-below") else LEAST_CHARTS)
-        most = max(min(rows, 20), 0) if not self.has_class("-below") else 3
+        _put(self._head, head_lines(preview, width), HEAD_ROWS)
+        rows = self.size.height - HEAD_ROWS - LEAST_CHARTS
+        most = FEW_ROWS if is_below else min(max(rows, 0), MOST_ROWS)
         lines = foot_lines(preview, width, is_compared=self._is_compared)
         shown = lines if len(lines) <= most else [*lines[: most - 1], _dim(said(f"+{len(lines) - most + 1} more"))]
-        self._foot.update(Content("\n").join(shown[:most]))
+        _put(self._foot, shown[:most], min(max(len(shown), FEW_ROWS), most))
+
+
+def _put(words: Static, lines: Sequence[Content], rows: int) -> None:
+    """Write lines into so many rows. Only another number of rows lays the screen out anew: that takes longer than all
+    else that is drawn when the cursor moves."""
+    if words.styles.height is None or words.styles.height.value != rows:
+        words.styles.height = rows
+    words.update(Content("\n").join(lines), layout=False)
 
 
 def head_lines(preview: Preview, width: int) -> list[Content]:
