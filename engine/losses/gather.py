@@ -5,7 +5,7 @@ Knows torch.distributed only; where nothing is distributed, and outside of train
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -19,18 +19,23 @@ from trainctl.engine.ranks import present_ranks
 _WHOLE: ContextVar[int | None] = ContextVar("samples of the whole batch", default=None)
 
 
+_ON_WAIT: ContextVar[Callable[[], object] | None] = ContextVar("what is told of a wait", default=None)
+
+
 @contextmanager
-def sharing(num_samples: int) -> Generator[None]:
+def sharing(num_samples: int, on_wait: Callable[[], object] | None = None) -> Generator[None]:
     """Within, the ranks have parts of one batch: sample k of it is on rank k % size, its number k // size there.
 
     Args:
         num_samples: of the whole batch. Where there are fewer than ranks, those without one bring one that is cut off.
+        on_wait: called before this rank waits for others.
     """
-    token = _WHOLE.set(num_samples)
+    tokens = _WHOLE.set(num_samples), _ON_WAIT.set(on_wait)
     try:
         yield
     finally:
-        _WHOLE.reset(token)
+        _WHOLE.reset(tokens[0])
+        _ON_WAIT.reset(tokens[1])
 
 
 def is_shared() -> bool:
@@ -63,7 +68,9 @@ def _join(local_B: Tensor, whole: int) -> Tensor:
         wire = wire.to(torch.uint8)
     if len(wire) < most:
         wire = torch.cat([wire, wire.new_zeros(most - len(wire), *wire.shape[1:])])
-    parts = [torch.empty_like(wire) for _ in range(size)]
+    parts, on_wait = [torch.empty_like(wire) for _ in range(size)], _ON_WAIT.get()
+    if on_wait is not None:
+        on_wait()
     dist.all_gather(parts, wire)
     # Rank 0 has samples 0, size, 2 size …; what fills up the shorter parts comes last.
     return torch.stack(parts, 1).flatten(0, 1)[:whole].to(local_B.dtype)

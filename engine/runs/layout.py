@@ -57,6 +57,10 @@ class RunPaths:
         """State, step and heartbeat, replaced about once a second."""
         return self.root / "status.json"
 
+    def of_rank(self, rank: int) -> RunPaths:
+        """What one of several ranks recorded of its own part, in files as those of a run; may be missing."""
+        return RunPaths(self.root / "ranks" / str(rank))
+
     @property
     def commands(self) -> Path:
         """What was asked of the run, a JSON line each."""

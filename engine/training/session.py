@@ -24,7 +24,8 @@ from trainctl.engine.launched import Launched, launched
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
-from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.runs.meta import read_meta, write_meta
+from trainctl.engine.runs.ranks import drop_ranks_after
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Judgement, read_summary
@@ -103,9 +104,11 @@ def _train_together(order: Order, found: Launched) -> Ending:
         try:
             with signals.setting_up():
                 team = meet(found, config.ranks.timeout_s, choose_device(config.runtime.device).type)
+                all_or_none(team, lambda: None)  # here one says what it could not even read
                 assembly, inheritance = all_or_none(team, lambda: _prepare(order, found, team))
                 same = {"a configuration": order.resolved.to_yaml(), "data": fingerprints(assembly.splits)}
-                refuse_unlike(team, {**same, "a run to go on with": order.is_resumed})
+                begun = order.open_run().root.name if order.is_resumed else ""
+                refuse_unlike(team, {**same, "a run to go on with": begun})
                 opened = all_or_none(team, lambda: order.open_run() if team.leads else None)
             if opened is None:
                 ending = train_along(order, assembly, team.lead(Path()), signals, team)
@@ -294,6 +297,7 @@ class _Sitting:
         data = {"from_step": progress.step, "from_epoch": progress.epoch, "dropped": dropped}
         self.writer.event(EventKind.RESUME, progress.step, **data)
         drop_after(self.paths, progress.step)
+        drop_ranks_after(self.paths, progress.step)
 
     def _write_once(self) -> None:
         a, resolved, writer = self.assembly, self.order.resolved, self.writer
@@ -306,6 +310,7 @@ class _Sitting:
             if self.inheritance is not None:
                 self._write_inheritance(self.inheritance)
             writer.meta(self.order.argv or sys.argv, resolved.config.seed, about)
+        self._note_restart()
         leak = a.splits.leak
         warning = leak.note() if leak is not None and leak.count else ""
         fit = resolved.fit_note if is_new and self.inheritance is None else ""
@@ -313,6 +318,13 @@ class _Sitting:
         writer.notes(EventKind.NOTE, step, texts)
         writer.notes(EventKind.WARNING, step, [warning] if warning else ())
         writer.notes(EventKind.WARNING, step, [self.fallback] if self.fallback else ())
+
+    def _note_restart(self) -> None:
+        """How often SLURM has started the job anew, where it says so."""
+        count = self.order.environ.get("SLURM_RESTART_COUNT", "")
+        meta = read_meta(self.paths)
+        if count.isascii() and count.isdigit() and meta is not None:
+            write_meta(self.paths, {**meta, "slurm_restart_count": int(count)})
 
     def _about(self) -> dict[str, Any]:
         """What the run is, and where it comes from."""

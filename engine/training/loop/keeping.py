@@ -6,7 +6,7 @@ Knows state and desk, no epochs and no commands.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.loop.epoch_sums import EpochSums
 from trainctl.engine.training.loop.save_times import SaveTimes
 from trainctl.engine.training.loop.step import check_terms, initial_weights
-from trainctl.engine.training.record.assemble import RowPlan
+from trainctl.engine.training.record.assemble import Array, HostRow, RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
+from trainctl.engine.training.record.own import OwnRecords, widened
 from trainctl.engine.training.record.recorder import Recorder
 from trainctl.engine.training.state.ranks import RANKS
 from trainctl.engine.training.state.state import TrainState
@@ -50,6 +51,7 @@ class Keeping:
         self._task, self._splits, self._state, self._config, self._desk = task, splits, state, config, desk
         self._device = device
         self._recorder: Recorder | None = None
+        self._own: OwnRecords | None = None
         self._epoch = EpochSums()
         self.heard: int | None = None
         self.agreed: int | None = None
@@ -73,7 +75,8 @@ class Keeping:
             sink = self._desk.writer.records(plan.layout, keep)
             if keep is not None:  # an epoch that was begun before is judged by all of it
                 self._epoch = self._recorded(self._state.progress.epoch + 1)
-            self._recorder = Recorder(sink, plan, self._device, self._desk.scribe, self._hear)
+            beside = None if self._desk.team.is_alone else self._open_own(plan, keep)
+            self._recorder = Recorder(sink, plan, self._device, self._desk.scribe, self._hear, beside)
             return self._recorder
 
         return open_recorder
@@ -89,6 +92,8 @@ class Keeping:
         """Close the records; harmless when none were opened."""
         if self._recorder is not None:
             self._recorder.close()
+        if self._own is not None:
+            self._own.close()
 
     def save(self, which: str, *, must: bool = False, task_state: Mapping[str, Any] | None = None) -> bool:
         """Write a checkpoint, unless the newest records say that the run has fallen ill; whether it was written.
@@ -169,6 +174,14 @@ class Keeping:
                 sums.hear(records)
         return sums
 
+    def _open_own(self, plan: RowPlan, keep: int | None) -> Callable[[Array, Sequence[HostRow]], None]:
+        """Records of this rank's own part; what hinders any rank from writing them is said once."""
+        desk = self._desk
+        self._own = OwnRecords(desk.writer.paths, desk.team.ranks, plan, desk.writer.clerk, keep)
+        problems = [problem for problem in desk.team.everyone(self._own.problem) if problem]
+        desk.writer.notes(EventKind.WARNING, self._state.progress.step, problems)
+        return self._own.hear
+
     def _check_and_weigh(self, output: StepOutput) -> None:
         # Only now are the names of the terms known, so only now can an option that names another be refused.
         weighting = self._config.weighting
@@ -191,12 +204,13 @@ class Keeping:
             scalars=tuple(output.scalars),
             frozen=tuple(meter.frozen),
         )
-        return RowPlan(
+        plan = RowPlan(
             layout=layout,
             group_of=tuple(meter.group_of),
             has_amp_scale=self._state.scaler is not None,
             labels=None if labels is None else labels.numpy(),
         )
+        return plan if self._desk.team.is_alone else widened(plan)
 
     def _hear(self, records: Records) -> None:
         """In the scribe's thread: pulse, weights, and the alarm for what is not finite."""

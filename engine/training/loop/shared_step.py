@@ -6,13 +6,15 @@ averaged too, before the guard looks at them, so that every rank skips the same 
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from trainctl.engine.data.batch import Batch
@@ -55,8 +57,10 @@ class SharedStepper(Stepper):
             self._together = DistributedDataParallel(
                 _Whole(self.task, self.state.model), broadcast_buffers=False, gradient_as_bucket_view=True
             )
-        self.own: list[Tensor] = []
-        """Terms of this rank's own part, of the newest step."""
+        self._together.register_comm_hook(self._note_wait, _averaged)
+        self._own: list[Tensor] = []
+        """Terms of this rank's own part, and the seconds that it worked on it."""
+        self._began_at, self._waited_at = 0.0, 0.0
 
     def expect(self, sizes: Sequence[int]) -> None:
         """The coming step is of whole batches of these sizes."""
@@ -65,10 +69,12 @@ class SharedStepper(Stepper):
     def _accumulate(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[Tensor]]:
         count, ranks = len(batches), self._team.ranks
         sums: Tensor | None = None
+        own: Tensor | None = None
         num_terms = 0
+        self._began_at, self._waited_at = time.perf_counter(), 0.0
         for number, (batch, size) in enumerate(zip(batches, self._sizes, strict=True), 1):
             waits: AbstractContextManager[Any] = self._together.no_sync() if number < count else nullcontext()
-            with waits, self._team.calling(), sharing(size):
+            with waits, self._team.calling(), sharing(size, self._note_wait):
                 with self.precision.autocast():
                     output = self._forward(batch)
                 if self.recorder is None:
@@ -78,14 +84,25 @@ class SharedStepper(Stepper):
                 self.precision.scaled(self._loss(terms, count)).backward()
             scalars = _weighed(output.scalars, output.whole, share)
             row = torch.stack([value.detach().float() for value in (*terms.values(), *scalars.values())]) / count
-            sums = row if sums is None else sums + row
+            part = torch.stack([term.detach().float() for term in output.terms.values()]) / count
+            sums, own = (row, part) if sums is None or own is None else (sums + row, own + part)
             num_terms = len(terms)
             if self._observer is not None:
                 self._observer(self.state.progress.step + 1, batch, output, self.state.model)
         self._refuse_unused()
-        assert sums is not None
+        assert sums is not None and own is not None
+        self._note_wait()
+        busy = torch.full((1,), self._waited_at - self._began_at, device=own.device)
+        self._own = list(torch.cat([own, busy]).unbind())
         means = list((self._team.sum_(sums) / ranks.size).unbind())
         return means[:num_terms], means[num_terms:]
+
+    def _write(self, values: Sequence[Tensor]) -> Tensor:
+        return super()._write([*values, *self._own])
+
+    def _note_wait(self) -> None:
+        """Here this rank first waits for the others."""
+        self._waited_at = self._waited_at or time.perf_counter()
 
     def _forward(self, batch: Batch) -> StepOutput:
         try:
@@ -121,6 +138,21 @@ class SharedStepper(Stepper):
             f"{', '.join(names[:MOST_NAMED])}{more}: without a gradient, which several processes cannot average",
             f"leave them out of the network, or out of the training: freeze=[{names[0]}]",
         )
+
+
+def _averaged(note_wait: Callable[[], None], bucket: Any) -> Any:
+    """Average a bucket of gradients over the ranks, as DistributedDataParallel does by itself."""
+    note_wait()
+    summed: Any = dist.all_reduce(bucket.buffer().div_(dist.get_world_size()), async_op=True)
+    return summed.get_future().then(_first)
+
+
+def _first(done: Any) -> Any:
+    return done.value()[0]
+
+
+# torch looks at the annotations of a hook, and takes none that is written as text.
+_averaged.__annotations__.clear()
 
 
 def _weighed(values: Mapping[str, Tensor], whole: frozenset[str], share: float | Tensor) -> dict[str, Tensor]:

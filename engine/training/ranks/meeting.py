@@ -20,7 +20,7 @@ from trainctl.engine.ranks import Ranks
 from trainctl.engine.training.ranks.team import Team
 from trainctl.engine.training.ranks.witness import StoreWitness
 
-TURN_S = 2.0
+TURN_S = 10.0
 """Seconds of waiting at a time: in between a signal is heard."""
 
 

@@ -59,6 +59,8 @@ class RowPlan:
     """Parameter groups whose learning rate is a tensor: columns behind the scalars."""
     weigh: Callable[[Array, Array], Array] | None = None
     """Tells the weights of the terms, shape (n, k), from the terms and the loss, where the notes have none."""
+    num_own: int = 0
+    """Last columns, which are no part of the run's records: see `own`."""
 
     @property
     def num_guarded(self) -> int:
@@ -68,7 +70,7 @@ class RowPlan:
     @property
     def width(self) -> int:
         """Scalars in a device row, the extra column not counted."""
-        extra = int(self.has_own_loss) + int(self.has_amp_scale) + len(self.device_rates)
+        extra = int(self.has_own_loss) + int(self.has_amp_scale) + len(self.device_rates) + self.num_own
         return self.num_guarded + extra + len(self.layout.scalars)
 
 

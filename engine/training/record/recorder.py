@@ -29,6 +29,7 @@ class Recorder:
         device: where the scalars are.
         scribe: thread that writes.
         listener: called in the scribe's thread with each block of new records.
+        beside: called there before, with the rows and notes that they were made of.
     """
 
     def __init__(
@@ -38,12 +39,13 @@ class Recorder:
         device: torch.device,
         scribe: Scribe,
         listener: Callable[[Array], None] | None = None,
+        beside: Callable[[Array, Sequence[HostRow]], None] | None = None,
     ) -> None:
         self.plan = plan
         self._ring = DeviceRing(plan.width, plan.num_guarded, device)
         self._sink = sink
         self._scribe = scribe
-        self._listener = listener
+        self._listener, self._beside = listener, beside
         self._notes: list[HostRow] = []
         self._last_flush = time.perf_counter()
 
@@ -100,7 +102,10 @@ class Recorder:
 
     def _store(self, block: Block, notes: list[HostRow]) -> None:
         with np.errstate(all="ignore"):  # non-finite values are data here
-            records = assemble(self.plan, block.rows().numpy(), notes)
+            rows = block.rows().numpy()
+            records = assemble(self.plan, rows, notes)
+            if self._beside is not None:
+                self._beside(rows, notes)
         self._sink.append(records)
         if self._listener is not None:
             self._listener(records)

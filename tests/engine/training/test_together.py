@@ -17,6 +17,7 @@ from toy import ToyTask, reader_of, resolved, run_toy
 from trainctl.engine.runs.commands import Verb, send_command
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.ranks import read_ranks
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import read_summary
 from trainctl.engine.training.state.checkpoint import load_checkpoint
@@ -55,6 +56,12 @@ def test_two_ranks_take_the_steps_of_one_process(tmp_path: Path) -> None:
         np.testing.assert_allclose(one[name], two[name], rtol=2e-5, err_msg=name)
     for name in ("step", "epoch", "batch_size", "classes", "num_classes"):
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+    parts = read_ranks(RunPaths(shared))
+    assert parts is not None and parts.ranks == (0, 1) and parts.steps.tolist() == one["step"].tolist()
+    np.testing.assert_array_equal(parts.column("classes").sum(0), one["classes"])
+    whole = (parts.column("loss") * parts.column("batch_size")).sum(0) / parts.column("batch_size").sum(0)
+    np.testing.assert_allclose(whole, one["loss"], rtol=2e-5)
+    assert (parts.column("scalar.busy_s") < parts.column("step_s")).all()
     for before, after in zip(
         events_of(alone, EventKind.VALIDATION), events_of(shared, EventKind.VALIDATION), strict=True
     ):
@@ -148,6 +155,8 @@ def test_an_update_that_is_not_finite_on_one_rank_is_skipped_by_all(
         tmp_path / "run", resolved(train={"epochs": 2, "batch_size": 16}, checkpoint={"epoch_every_s": 0})
     )
     assert [ending and ending["state"] for ending in endings] == ["failed", "failed"]
+    parts = read_ranks(RunPaths(tmp_path / "run"))
+    assert parts is not None and np.isfinite(parts.column("loss")[:, 5]).tolist() == [True, False], "which it was"
     assert endings[0] is not None and "not finite at step 6" in endings[0]["reason"]
     assert load_checkpoint(RunPaths(tmp_path / "run").latest)["state"]["progress"]["step"] < 6
 
@@ -171,3 +180,15 @@ def test_what_one_rank_refuses_ends_all_before_there_is_a_run(tmp_path: Path) ->
     assert [ending and ending["code"] for ending in endings] == [2, 2]
     assert endings[0] is not None and "train.batch_size=3" in endings[0]["reason"]
     assert not RunPaths(tmp_path / "run").meta.exists()
+
+
+def test_a_rank_that_may_not_write_its_own_records_says_so_once_and_trains_along(tmp_path: Path) -> None:
+    blocked = tmp_path / "run" / "ranks"
+    blocked.mkdir(parents=True)
+    (blocked / "1").write_text("no folder")
+    endings = run_ranks(tmp_path / "run", resolved(train={"epochs": 2, "batch_size": 16}))
+    assert [ending and ending["code"] for ending in endings] == [0, 0]
+    (warning,) = events_of(tmp_path / "run", EventKind.WARNING)
+    assert warning["text"].startswith("rank 1: ") and "not recorded" in warning["text"]
+    parts = read_ranks(RunPaths(tmp_path / "run"))
+    assert parts is not None and parts.ranks == (0,) and len(parts.steps) == 10

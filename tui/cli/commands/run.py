@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from trainctl.tui.cli.past_run import PastRun
 
 
+AUTO = "auto"
 ENDED_BY_SIGNAL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 """Codes of a `SystemExit` that a signal raises; with any other, code of the task's has called `sys.exit`."""
 
@@ -68,7 +69,12 @@ class RunOptions(OverridableOptions):
     """The options of `trainctl run`."""
 
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run: name, path or `latest`.")
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with a run: name, path or `latest`; auto: with the newest unfinished one, else start.",
+        ),
     ] = None
     fork: Annotated[
         str | None,
@@ -131,12 +137,30 @@ def _made_for(options: RunOptions) -> tuple[RunPaths | None, str]:
 
 
 def _target(options: RunOptions) -> Target:
+    if options.resume == AUTO:
+        return _begun_or_new(options)
     if options.resume is not None:
         return _resumed(options.resume, options)
     if options.fork is not None:
         return _forked(options.fork, options)
     wanted = configured(options)
     return Target(wanted, _opener(options.runs_dir, options.run_dir, wanted.resolved.preset))
+
+
+def _begun_or_new(options: RunOptions) -> Target:
+    """What a job goes on with that is started again and again by the same command line."""
+    from trainctl.engine.runs.folder.unfinished import unfinished_run
+
+    for name in ("fork", "run_dir"):
+        if getattr(options, name):
+            flag = "--" + name.replace("_", "-")
+            raise UserError(f"--resume auto starts a run or goes on with one, not with {flag}", f"leave out {flag}")
+    wanted = configured(options)
+    preset = wanted.resolved.preset
+    begun = unfinished_run(options.runs_dir, preset)
+    return (
+        Target(wanted, _opener(options.runs_dir, None, preset)) if begun is None else _gone_on(str(begun.root), options)
+    )
 
 
 def _refuse_with_resume(options: RunOptions) -> None:
@@ -161,9 +185,13 @@ def _opener(runs_dir: Path, run_dir: Path | None, preset: str) -> Callable[[], R
 
 
 def _resumed(ref: str, options: RunOptions) -> Target:
+    _refuse_with_resume(options)
+    return _gone_on(ref, options)
+
+
+def _gone_on(ref: str, options: RunOptions) -> Target:
     from trainctl.tui.cli.past_run import past_run
 
-    _refuse_with_resume(options)
     past = past_run(ref, options.runs_dir, options.data, options.assignments, trust=options.trust)
     return Target(past, lambda: past.paths, is_resumed=True)
 
