@@ -51,6 +51,11 @@ SOURCES = {
         *("tui/run/session.py", "tui/run/overlays.py", "tui/replay/feed.py"),
     ],
     "compare": ["tui/compare"],
+    "running": [
+        *(f"tui/cli/commands/{name}.py" for name in ("run", "runs", "tail", "compare", "ui")),
+        *(f"tui/cli/live/{name}.py" for name in ("block", "lines", "display")),
+        *("tui/cli/opening.py", "tui/cli/compared.py"),
+    ],
     "sweep": ["tui/cli/sweep"],
     "ui": [
         *(
@@ -125,6 +130,16 @@ UNSAID = {
         "{1}, {2}, in {3}",
         "{1} bytes",
     ),
+    *(
+        "trainctl: {1}",
+        "trainctl: the display failed ({1}); the training goes on\n",
+        "run     {1}",
+        "best    {1} {#2} at epoch {3}",
+        "resume  trainctl run --resume {1}",
+        " and",
+    ),
+    *("speed   {#1} samples/s, {#2} s of training", "epoch \\S+  (train|val  )", "step {#1}  epoch {#2}"),
+    *("step {#1}/{#2}  ETA {3}", "epoch {#1}/{2}", "{1} epochs"),
     *("number of epochs is", "loss weights are", "at epoch", "not finite from"),
     *("epoch {1}", " of {#1}", "{1} scale", "best {1}", "loss {1}", "step {#1}: {2}", "after {1}"),
     *("{1}: {2}, answered {3}", "revision {1}{2}", "started {1}", "Term: {1}", "{1}{2} compared"),

@@ -23,6 +23,7 @@ from trainctl.tui.cli.options import (
     Data,
     Device,
     Json,
+    Lang,
     RunsDir,
     Scale,
     ScaleChoice,
@@ -32,6 +33,7 @@ from trainctl.tui.cli.options import (
     names_and_overrides,
 )
 from trainctl.tui.cli.output import print_json, print_lines, say
+from trainctl.tui.words.language import speaking
 
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
@@ -92,6 +94,7 @@ class CompareOptions:
     trust: Trust = False
     runs_dir: RunsDir = DEFAULT_RUNS_DIR
     json: Json = False
+    lang: Lang = None
 
 
 @takes(CompareOptions)
@@ -102,7 +105,7 @@ def command(options: CompareOptions) -> None:
     """
     from trainctl.engine.importing.passing import Passing
 
-    with Passing(options.runs_dir) as passing:
+    with speaking(options.lang), Passing(options.runs_dir) as passing:
         code = _compare(options, passing)
     if code:
         raise typer.Exit(code)

@@ -24,8 +24,19 @@ from trainctl.tui.cli.along import keep_quiet, train_along
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.crash import print_traceback
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, OnEnd, OnFinding, OverridableOptions, RunsDir, ScaleChoice
+from trainctl.tui.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Json,
+    Lang,
+    OnEnd,
+    OnFinding,
+    OverridableOptions,
+    RunsDir,
+    ScaleChoice,
+)
 from trainctl.tui.cli.output import only_documents, say
+from trainctl.tui.spoken import said_in_parts
+from trainctl.tui.words.language import speaking
 
 if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
@@ -96,6 +107,7 @@ class RunOptions(OverridableOptions):
     debug: Annotated[
         bool, typer.Option("--debug", help="Print classes, statistics and gradients of the first batches.")
     ] = False
+    lang: Lang = None
 
 
 @takes(RunOptions, first=("preset", "task", "config", "sets", "data", "group_by", "skip_corrupt"))
@@ -104,13 +116,19 @@ def command(options: RunOptions) -> None:
 
     Without options this trains `eyes/balanced` on built-in data.
     """
+    with speaking(options.lang):
+        raise typer.Exit(_run(options))
+
+
+def _run(options: RunOptions) -> int:
+    """The exit code of the training."""
     from trainctl.tui.alerts.starting import Teller
     from trainctl.tui.alerts.wishes import wished
     from trainctl.tui.cli.live.first_words import speaking_first
     from trainctl.tui.cli.live.streams import ending_at_once
 
     if not leads(os.environ):
-        raise typer.Exit(train_along(lambda: _order(_target(options), _nobody, debug=False), os.environ))
+        return train_along(lambda: _order(_target(options), _nobody, debug=False), os.environ)
     if launched(os.environ) is not None:
         keep_quiet()
     teller = Teller(wished(options.on_end, options.on_finding))
@@ -121,8 +139,7 @@ def command(options: RunOptions) -> None:
             words.say(f"importing {options.task}" if options.task else "reading the configuration")
         with only_documents() if options.json else nullcontext():
             target = _target(options)  # imports a task of the user's, which may print
-        code = _train(target, words, teller, json=options.json, debug=options.debug)
-    raise typer.Exit(code)
+        return _train(target, words, teller, json=options.json, debug=options.debug)
 
 
 def _nobody(paths: RunPaths) -> None:
@@ -358,4 +375,4 @@ def _print_goodbye(paths: RunPaths, code: int) -> None:
         lines.append(f"speed   {summary.samples_per_s:,.0f} samples/s, {summary.seconds:.1f} s of training")
     if code in (ExitCode.STOPPED, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         lines.append(f"resume  trainctl run --resume {shlex.quote(str(paths.root))}")
-    say(*lines)
+    say(*map(said_in_parts, lines))

@@ -14,8 +14,9 @@ import typer
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import RunInfo, list_runs, run_names
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, Lang, RunsDir
 from trainctl.tui.cli.output import Cell, align, print_json, print_lines, say
+from trainctl.tui.words.language import speaking
 from trainctl.tui.words.runs import SEVERITY_WORDS, SYMBOLS, run_state_word
 from trainctl.tui.words.styles import SHADES
 
@@ -50,14 +51,20 @@ def root(
     invert: Invert = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     json: Json = False,
+    lang: Lang = None,
 ) -> None:
     """List runs, newest first; or delete or rename one."""
     if ctx.invoked_subcommand is not None:
         return
-    infos, more = _chosen(runs_dir, limit, where, sort, invert)
-    if json:
-        print_json([as_json(info) for info in infos])
-        return
+    with speaking(lang):
+        infos, more = _chosen(runs_dir, limit, where, sort, invert)
+        if json:
+            print_json([as_json(info) for info in infos])
+        else:
+            _list(infos, more, runs_dir, where, sort)
+
+
+def _list(infos: list[RunInfo], more: int, runs_dir: Path, where: str, sort: str) -> None:
     if not infos:
         hint = f"no run in {runs_dir} has {where}" if where and run_names(runs_dir) else ""
         print_lines([[(hint or f"no run in {runs_dir} yet; start one with: trainctl run", "")]])

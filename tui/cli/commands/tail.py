@@ -7,6 +7,7 @@ import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.cli.live.history import History, Item
 from trainctl.tui.cli.live.lines import event_line, fold, step_line
 from trainctl.tui.cli.live.region import terminal_width
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, RunsDir
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Lang, RunsDir
 from trainctl.tui.cli.output import say, say_json
+from trainctl.tui.spoken import said_in_parts
+from trainctl.tui.words.language import speaking
 
 BLOCK = 1024
 """Steps turned into JSON at once."""
@@ -45,8 +48,14 @@ def command(
         int, typer.Option("--lines", "-n", min=-1, metavar="N", help="Begin with the last N; -1: everything.")
     ] = 10,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    lang: Lang = None,
 ) -> None:
     """Follow a run in plain text, until it ends."""
+    with speaking(lang):
+        _tail(run, runs_dir, lines, json=json, follow=follow)
+
+
+def _tail(run: str, runs_dir: Path, lines: int, *, json: bool, follow: bool) -> None:
     reader = RunReader(find_run(runs_dir, run))
     show = show_json if json else show_text
     history = History(reader)
@@ -67,6 +76,7 @@ def show_text(reader: RunReader, items: Iterable[Item]) -> None:
         else:
             assert layout is not None
             line = step_line(item, layout)
+        line = said_in_parts(line)
         for row in fold(line, terminal_width()) if line and sys.stdout.isatty() else [line] * bool(line):
             say(row)
 

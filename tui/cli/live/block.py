@@ -12,12 +12,14 @@ from trainctl.engine.runs.status import Status
 from trainctl.tui.charts.axis import duration
 from trainctl.tui.cli.live.lines import Record, class_line, fold, term_figures
 from trainctl.tui.cli.live.region import Piece
-from trainctl.tui.plain import printable
+from trainctl.tui.plain import padded, printable
+from trainctl.tui.spoken import said, said_in_parts
 from trainctl.tui.words.events import figures, number
 
 LARGEST, BAR_SMALLEST, BAR_LARGEST = 100, 8, 40
 """Columns: of the block (a wider one is not read faster), and of the bar."""
 
+HEAD_COLUMNS = 6
 Lines = list[list[Piece]]
 
 
@@ -35,11 +37,9 @@ def live_block(status: Status, layout: RecordLayout, record: Record, width: int,
     optimisation = {"lr": float(record["lr"][0]), "grad norm": float(record["grad_norm"])}
     speed = {"steps/s": status.steps_per_s, "samples/s": status.samples_per_s}
     speeds = "  ".join(f"{number(value)} {unit}" for unit, value in speed.items() if value > 0)
-    texts = [
-        f"  loss    {figures(_terms(record, layout))}",
-        f"  step    {figures(optimisation)}  {speeds}",
-        *([f"  batch   {classes}"] if (classes := class_line(record, layout)) else []),
-    ]
+    rows = {"loss": figures(_terms(record, layout)), "step": f"{figures(optimisation)}  {speeds}"}
+    rows |= {"batch": class_line(record, layout)}
+    texts = [f"  {padded(said(head), HEAD_COLUMNS)}  {said_in_parts(text)}" for head, text in rows.items() if text]
     body: Lines = [[(row, "")] for text in texts for row in fold(printable(text).rstrip(), room)]
     return [_head(status, record, room, encoding), *body]
 
@@ -53,9 +53,10 @@ def _terms(record: Record, layout: RecordLayout) -> dict[str, float]:
 
 def _head(status: Status, record: Record, room: int, encoding: str) -> list[Piece]:
     step, epoch = int(record["step"]), int(record["epoch"])
-    state = f"{status.state}  epoch {epoch}{f'/{status.epochs}' if status.epochs else ''}"
+    state = f"{said(status.state)}  " + said(f"epoch {epoch}/{status.epochs}" if status.epochs else f"epoch {epoch}")
     left = duration(math.nan if status.eta_s is None else status.eta_s)
-    for tail in (f"step {step:,}/{status.total_steps:,}  ETA {left}", f"ETA {left}", ""):
+    for words in (f"step {step:,}/{status.total_steps:,}  ETA {left}", f"ETA {left}", ""):
+        tail = said_in_parts(words)
         bar = min(room - cell_len(state) - cell_len(tail) - 4, BAR_LARGEST)
         if bar >= BAR_SMALLEST:
             return [(f"{state}  ", "bold"), *_bar(_share(status, step), bar, encoding), (f"  {tail}", "")]

@@ -20,6 +20,7 @@ from trainctl.tui.cli.live.console_log import ConsoleLog, write_straight
 from trainctl.tui.cli.live.lines import Record, event_line, fold
 from trainctl.tui.cli.live.region import RAW, LiveRegion, terminal_width
 from trainctl.tui.plain import escaped_json, printable
+from trainctl.tui.spoken import said_in_parts
 from trainctl.tui.words.styles import BLOCK
 
 POLL_S = 0.25
@@ -54,7 +55,7 @@ class PlainView:
         del reader, last
         for line in filter(None, map(event_line, events)):
             self._log.line(line[1])
-            self._log.out.write(line[1] + "\n")
+            self._log.out.write(said_in_parts(line[1]) + "\n")
         self._log.out.flush()
 
     def printed(self, text: str, stream: TextIO) -> None:
@@ -110,7 +111,7 @@ class LiveView:
                 severity, text = line
                 self._log.line(text)
                 style = BLOCK[severity] or ("dim" if event.kind is EventKind.NOTE else "")
-                self._region.write_above(*([(row, style)] for row in fold(text, width)))
+                self._region.write_above(*([(row, style)] for row in fold(said_in_parts(text), width)))
         self._last = last if last is not None else self._last
         if self._last is not None and reader.status is not None and reader.steps.layout is not None:
             encoding = getattr(self._log.out, "encoding", None) or "ascii"
