@@ -9,8 +9,10 @@ ADAPTERS := .cache/adapters
 # Without pictures, which are those of one version of Textual and rich.
 OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/quality) \
   $(addprefix tests/tui/,cli run replay health words)
-# One process a core in the tests, and one thread a process: more get in each other's way.
+# One thread a process: more get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# One more than there are cores: some tests wait for programs that they started.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: run test slow setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
@@ -19,7 +21,7 @@ run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
 
 test: $(VENV)/.test-installed ## run the tests
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 slow: $(VENV)/.check-installed ## the tests that take long: killed runs, browsers, several processes, every preset (a quarter of an hour)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -m slow
