@@ -109,8 +109,6 @@ class Splits:
     train: Split
     val: Split
     classes: tuple[str, ...] = ()
-    more_val: Mapping[str, Split] = field(default_factory=dict[str, Split])
-    """Further validation sets by name: measured with `val`, their metrics are called NAME/METRIC."""
     notes: tuple[str, ...] = ()
     """What the loader wants the user to know: files skipped, split chosen, leak check."""
     of_split: tuple[str, ...] = ()
@@ -121,6 +119,8 @@ class Splits:
     """Reads the samples of the data's own test split that neither train nor validate; none: there are none."""
     regroup: Mapping[str, str] = field(default_factory=dict[str, str])
     """Options by dotted path with which no group is on both sides; empty: the loader has none."""
+    more_val: Mapping[str, Split] = field(default_factory=dict[str, Split])
+    """Further validation sets by name: measured with `val`, their metrics are called NAME/METRIC."""
 
     def metric_of(self, name: str) -> str:
         """A metric without the name of the further validation set that it is measured on."""
