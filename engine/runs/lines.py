@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -72,7 +73,8 @@ class LineReader:
         self.skipped = 0
         self.generation = 0
         self.has_more = False
-        self._offset = 0
+        self._offset = self._size = 0
+        """Where the reading stopped, and how long the file was then."""
         self._identity = (0, 0)
         """Device and number of the file that was read last; zeros where there was none at the last look."""
 
@@ -90,6 +92,33 @@ class LineReader:
         self.skipped += parsed.count(None)
         return [value for value in parsed if value is not None]
 
+    def read_thinned(self, dense_bytes: int, dense_lines: int) -> list[dict[str, Any]]:
+        """As `read_new`, all of it; where that is more than `dense_bytes`, every so manieth line, and all of the last.
+
+        Args:
+            dense_bytes: about how much is taken apart.
+            dense_lines: lines before the end that are not thinned.
+
+        Raises:
+            DamagedFileError: what is there is no file.
+        """
+        kept: list[tuple[int, bytes]] = []
+        last: deque[tuple[int, bytes]] = deque(maxlen=dense_lines)
+        num_lines, every, before = 0, 0, -1
+        while before < self._offset:
+            before = self._offset
+            lines = list(enumerate(self._complete_lines(min(CHUNK, dense_bytes)), num_lines))
+            every = every or max(-(-(self._size - before) // dense_bytes), 1)
+            kept += lines[-num_lines % every :: every]
+            last.extend(lines)
+            num_lines += len(lines)
+        first_dense = num_lines - len(last)
+        thinned = [line for at, line in kept if at < first_dense]
+        wanted = [line for line in (*thinned, *(line for _, line in last)) if line.strip()]
+        parsed = [_parse(line) for line in wanted]
+        self.skipped += parsed.count(None)
+        return [value for value in parsed if value is not None]
+
     def skip_existing(self) -> None:
         """Pass over every line that is complete now."""
         self._complete_lines()
@@ -102,7 +131,7 @@ class LineReader:
                 if self._offset and (size < self._offset or identity != self._identity):
                     self.generation += 1
                     self._offset = 0
-                self._identity = identity
+                self._identity, self._size = identity, size
                 file.seek(self._offset)
                 data = file.read(size - self._offset if max_bytes is None else min(size - self._offset, max_bytes))
                 if b"\n" not in data:

@@ -7,7 +7,6 @@ the clock of this machine, at a process, or at what `status.json` says now.
 from __future__ import annotations
 
 import bisect
-import contextlib
 import dataclasses
 import itertools
 from collections.abc import Sequence
@@ -36,10 +35,6 @@ RATE_WINDOW_S = 5.0
 """Seconds before the moment over which speeds are measured."""
 MIN_RATE_STEPS = 10
 """Steps over which they are measured at least."""
-MOST_SAMPLES = 1 << 14
-"""Samples of the hardware that are kept: of a day; of a longer run every second of them, or every fourth, and so on."""
-SAMPLE_BYTES = 1 << 20
-"""Length of those that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -222,15 +217,10 @@ class Recording:
 
 
 def _hardware(paths: RunPaths) -> Sequence[HardwareSample]:
-    reader, found = HardwareReader(paths), list[HardwareSample]()
-    with contextlib.suppress(DamagedFileError):
-        while True:
-            found += reader.read_new(SAMPLE_BYTES)
-            if not reader.has_more:
-                break
-            while len(found) > 2 * MOST_SAMPLES:
-                found = found[::2]
-    return found[:: max(-(-len(found) // MOST_SAMPLES), 1)]
+    try:
+        return HardwareReader(paths).read_new()
+    except DamagedFileError:
+        return ()
 
 
 def chapters(events: Sequence[Event]) -> list[Chapter]:

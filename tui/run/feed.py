@@ -160,7 +160,7 @@ class RunFeed:
         self._histograms.poll()
         events, events_restarted = self._new_events()
         hardware, hardware_restarted = self._new_hardware()
-        self.behind = self._steps.behind or reader.has_more_events or self._hardware.has_more
+        self.behind = self._steps.behind or reader.has_more_events
         alive, age_s = reader.liveness()
         return RunUpdate(
             restarted=steps.restarted,
@@ -196,7 +196,7 @@ class RunFeed:
     def _new_hardware(self) -> tuple[tuple[HardwareSample, ...], bool]:
         """Samples read since the last call, and whether they start over; what is no such file has none."""
         try:
-            new = self._hardware.read_new(MAX_EVENT_BYTES)
+            new = self._hardware.read_new()
         except UserError:
             return (), False
         restarted = self._hardware.generation != self._hardware_generation

@@ -14,7 +14,7 @@ Row = Mapping[str, float | int]
 def hardware_samples(paths: RunPaths) -> list[HardwareSample]:
     """The samples of a run; none where it has none."""
     try:
-        return HardwareReader(paths).read_new()
+        return HardwareReader(paths).read_all()
     except DamagedFileError:
         return []
 

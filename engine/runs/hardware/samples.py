@@ -25,6 +25,8 @@ PHASES: tuple[str, ...] = ("data", "step", "validation", "checkpoint", "recorder
 over. What is left is none of these: a pause, the turn of an epoch."""
 LOAD = tuple(Load.__dataclass_fields__)
 """Figures of machine and process, by the names in the file."""
+DENSE_BYTES, DENSE_LINES = 2 << 20, 128
+"""Of the file that are taken apart where somebody follows it, and samples before its end that are not thinned."""
 TAIL_BYTES = 1 << 16
 """Of the end of a file, where only the newest samples are wanted: of the last 15 minutes and more."""
 
@@ -107,18 +109,23 @@ class HardwareReader:
         """How often the file shrank."""
         return self._lines.generation
 
-    @property
-    def has_more(self) -> bool:
-        """Whether the last reading stopped at its limit."""
-        return self._lines.has_more
+    def read_new(self) -> list[HardwareSample]:
+        """Samples since the last call; lines that are none are passed over.
 
-    def read_new(self, max_bytes: int | None = None) -> list[HardwareSample]:
-        """Samples since the last call, about `max_bytes` of them; lines that are none are passed over.
+        Of more than half a day only every so manieth, for curves, and the newest minutes whole.
 
         Raises:
             DamagedFileError: what is there is no file.
         """
-        return _samples(self._lines.read_new(max_bytes))
+        return _samples(self._lines.read_thinned(DENSE_BYTES, DENSE_LINES))
+
+    def read_all(self) -> list[HardwareSample]:
+        """The same, every sample.
+
+        Raises:
+            DamagedFileError: what is there is no file.
+        """
+        return _samples(self._lines.read_new())
 
 
 def newest_samples(paths: RunPaths, max_bytes: int = TAIL_BYTES) -> list[HardwareSample]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from trainctl.engine.machine.cards import Card
 from trainctl.engine.machine.load import Load
+from trainctl.engine.runs.hardware import samples
 from trainctl.engine.runs.hardware.samples import (
     HardwareReader,
     HardwareSample,
@@ -94,6 +96,21 @@ def test_of_a_long_file_only_the_end_is_read(tmp_path: Path) -> None:
     found = newest_samples(paths, 4096)
     assert 10 < len(found) < 200 and found[-1].step == 999
     assert [sample.step for sample in found] == list(range(1000 - len(found), 1000))
+
+
+def test_of_a_very_long_file_the_older_samples_are_thinned_and_the_newest_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "DENSE_BYTES", 4096)
+    paths = RunPaths(tmp_path)
+    append_lines(paths.hardware, [line_of(HardwareSample(float(k), k, 6.0)) for k in range(5000)])
+    reader = HardwareReader(paths)
+    steps = [sample.step for sample in reader.read_new()]
+    assert steps[-128:] == list(range(4872, 5000)) and steps == sorted(steps) and steps[0] == 0
+    assert 30 < len(steps) - 128 < 120 and max(b - a for a, b in pairwise(steps)) < 200
+    append_lines(paths.hardware, [line_of(HardwareSample(1.0, 5000, 6.0)), "damaged"])
+    assert [sample.step for sample in reader.read_new()] == [5000] and reader.read_new() == []
+    assert len(HardwareReader(paths).read_all()) == 5001
 
 
 def test_a_week_takes_less_than_fifty_megabytes() -> None:
