@@ -35,6 +35,8 @@ RATE_WINDOW_S = 5.0
 """Seconds before the moment over which speeds are measured."""
 MIN_RATE_STEPS = 10
 """Steps over which they are measured at least."""
+DENSE_BYTES = 4 << 20
+"""Of the samples of the hardware: of more than half a day only every so manieth is shown."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class Recording:
 
 def _hardware(paths: RunPaths) -> Sequence[HardwareSample]:
     try:
-        return HardwareReader(paths).read_new()
+        return HardwareReader(paths).read_new(DENSE_BYTES)
     except DamagedFileError:
         return ()
 

@@ -25,7 +25,7 @@ PHASES: tuple[str, ...] = ("data", "step", "validation", "checkpoint", "recorder
 over. What is left is none of these: a pause, the turn of an epoch."""
 LOAD = tuple(Load.__dataclass_fields__)
 """Figures of machine and process, by the names in the file."""
-DENSE_BYTES, DENSE_LINES = 2 << 20, 128
+DENSE_BYTES, DENSE_LINES = 1 << 19, 128
 """Of the file that are taken apart where somebody follows it, and samples before its end that are not thinned."""
 TAIL_BYTES = 1 << 16
 """Of the end of a file, where only the newest samples are wanted: of the last 15 minutes and more."""
@@ -109,15 +109,16 @@ class HardwareReader:
         """How often the file shrank."""
         return self._lines.generation
 
-    def read_new(self) -> list[HardwareSample]:
+    def read_new(self, dense_bytes: int | None = None) -> list[HardwareSample]:
         """Samples since the last call; lines that are none are passed over.
 
-        Of more than half a day only every so manieth, for curves, and the newest minutes whole.
+        Of more than `dense_bytes` (default: some two hours) only every so manieth, for curves, and the newest minutes
+        whole.
 
         Raises:
             DamagedFileError: what is there is no file.
         """
-        return _samples(self._lines.read_thinned(DENSE_BYTES, DENSE_LINES))
+        return _samples(self._lines.read_thinned(dense_bytes or DENSE_BYTES, DENSE_LINES))
 
     def read_all(self) -> list[HardwareSample]:
         """The same, every sample.
