@@ -48,16 +48,16 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "space.yaml").write_text(SPACE)
         started = time.monotonic()
-        victim, hit = _sweep(folder, args.trials, args.workers, args.epochs, with_training=args.with_training)
+        victim, hit = swept(folder, args.trials, args.workers, args.epochs, with_training=args.with_training)
         seconds = time.monotonic() - started
-        document = _status(folder)
-        doubts = list(_doubts(document, args.trials))
+        document = status_of(folder)
+        doubts = list(doubts_of(document, args.trials))
     print("\n".join(_report(document, victim, hit, args, seconds)))
     print("\n".join(doubts) or "every trial is accounted for, none was run twice")
     sys.exit(1 if doubts else 0)
 
 
-def _sweep(folder: Path, trials: int, workers: int, epochs: int, *, with_training: bool) -> tuple[int, int]:
+def swept(folder: Path, trials: int, workers: int, epochs: int, *, with_training: bool) -> tuple[int, int]:
     """Have it done; which worker was killed, and at which trial."""
     started = [_worker(folder, trials, epochs, k) for k in range(workers)]
     by_pid = {worker.pid: k for k, worker in enumerate(started)}
@@ -106,12 +106,12 @@ def _owner(folder: Path, number: int) -> int:
     return owners[-1]
 
 
-def _status(folder: Path) -> Mapping[str, Any]:
+def status_of(folder: Path) -> Mapping[str, Any]:
     words = [sys.executable, "-m", "trainctl.tui.cli.main", "sweep", "status", "digits", "--json"]
     return json.loads(subprocess.run(words, cwd=folder, capture_output=True, check=True).stdout)
 
 
-def _doubts(document: Mapping[str, Any], trials: int) -> Iterator[str]:
+def doubts_of(document: Mapping[str, Any], trials: int) -> Iterator[str]:
     """What is not as it should be."""
     numbers = [trial["number"] for trial in document["trials"]]
     if numbers != list(range(trials)):

@@ -57,7 +57,7 @@ def table(trials: Trials) -> list[list[str]]:
     first = trials[0][1]
     keys = list(dict.fromkeys(key for _, trial in trials for key in trial.params))
     best = best_trials(trials, 1)
-    rows = [["", "trial", first.metric, "epoch", *_short_keys(keys), "state", "run", ""]]
+    rows = [["", "#", first.metric, "epoch", *_short_keys(keys), "state", "run", ""]]
     for run, trial in trials:
         rows.append(
             [

@@ -19,6 +19,7 @@ from trainctl.tui.cli.output import print_json, print_lines, say
 from trainctl.tui.cli.sweep.options import SweepOptions
 from trainctl.tui.cli.sweep.study import Sampler
 from trainctl.tui.run.trial import TrialState
+from trainctl.tui.words.language import in_language, speaking
 
 if TYPE_CHECKING:
     from trainctl.tui.cli.sweep.journal import Journal
@@ -37,22 +38,27 @@ def command(options: SweepOptions) -> None:
     The same command, wherever the folder of runs is seen, joins the same study; there is no server. Each trial is a run
     of its own (docs/sweep.md).
     """
+    with speaking(options.lang):
+        code = _command(options)
+    if code:
+        raise typer.Exit(code)
+
+
+def _command(options: SweepOptions) -> ExitCode:
     from trainctl.tui.cli.sweep.journal import refuse_without_optuna
 
     words = options.words or []
     if words and words[0] == STATUS:
         refuse_without_optuna()
         _status(options, words[1:])
-        return
+        return ExitCode.OK
     stranger = next((word for word in words if "=" not in word), None)
     if stranger is not None:
         raise UserError(f"{stranger!r} is not KEY=VALUE", f"write e.g. optimizer.lr=3e-4, or {STATUS} STUDY")
     if options.space is None:
         raise UserError("what is to be varied?", "name a file with --space FILE; docs/sweep.md has its format")
     refuse_without_optuna()
-    code = _sweep(options, options.space)
-    if code:
-        raise typer.Exit(code)
+    return _sweep(options, options.space)
 
 
 def _sweep(options: SweepOptions, space: Path) -> ExitCode:
@@ -95,7 +101,7 @@ def _finish(options: SweepOptions, study: Study, journal: Journal, wanted: Confi
             shown = replace(shown, file=path)
         else:
             say(f"{path} is not written: trials are under way elsewhere; whoever ends last writes it", err=True)
-    _print(shown, MOST_SHOWN, json=options.json)
+    _print(shown, MOST_SHOWN, options)
     if code:
         say("the same command goes on with what is left", err=True)
     return code or (ExitCode.OK if shown.best is not None else ExitCode.RUN_FAILED)
@@ -116,7 +122,7 @@ def _status(options: SweepOptions, names: Sequence[str]) -> None:
     study = read_study(study_folder(options.runs_dir, name))
     if study is None:
         raise UserError(f"no study {name!r} in {options.runs_dir}", there)
-    _print(_shown(options.runs_dir, study, Journal(study)), None, json=options.json)
+    _print(_shown(options.runs_dir, study, Journal(study)), None, options)
 
 
 def _shown(runs_dir: Path, study: Study, journal: Journal) -> Shown:
@@ -127,10 +133,10 @@ def _shown(runs_dir: Path, study: Study, journal: Journal) -> Shown:
     return Shown(study, journal.trials(), journal.importance(), left)
 
 
-def _print(shown: Shown, most: int | None, *, json: bool) -> None:
+def _print(shown: Shown, most: int | None, options: SweepOptions) -> None:
     from trainctl.tui.cli.sweep.shown import as_json, lines
 
-    if json:
-        print_json(as_json(shown))
+    if options.json:
+        print_json(in_language(as_json(shown), options.lang))
     else:
         print_lines(lines(shown, most))

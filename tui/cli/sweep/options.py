@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, ConfigurationOptions, Json, RunsDir, all_overrides
+from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, ConfigurationOptions, Json, Lang, RunsDir, all_overrides
 from trainctl.tui.cli.sweep.course import Direction
 from trainctl.tui.cli.sweep.study import Pruner, Sampler
 
@@ -55,6 +55,7 @@ class SweepOptions(ConfigurationOptions):
     ] = None
     runs_dir: RunsDir = DEFAULT_RUNS_DIR
     json: Json = False
+    lang: Lang = None
 
     @property
     def assignments(self) -> list[str]:

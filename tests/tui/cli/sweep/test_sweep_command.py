@@ -392,7 +392,7 @@ def test_trials_are_compared_by_the_name_of_their_study(
     assert run_command_line(["compare", "--study", NAME]) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert lines[0].split() == ["trial", "f1", "epoch", "lr", "state", "run"] and len(lines[1].split()) == 7
+    assert lines[0].split() == ["#", "f1", "epoch", "lr", "state", "run"] and len(lines[1].split()) == 7
     figures = next(line for line in lines if line.startswith("FIGURES"))
     assert len(figures.split()) == 6, "the best five"
     assert run_command_line(["compare", "--study", NAME, "--json"]) == 0
