@@ -26,9 +26,13 @@ from trainctl.tui.actions import ACTIONS, Group
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.memory import memory_path
 from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.spoken import said
+from trainctl.tui.words.language import speaking
 
 OUT = Path(__file__).parent / "screens"
 LIMIT_S = 120.0
+CJK_FONTS = "'Noto Sans Mono CJK SC', 'Sarasa Mono SC', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', monospace"
+"""Fonts with Chinese signs, before whatever else the reader's machine has; each piece has its own width in the picture."""
 KEYS_BEGIN, KEYS_END = "<!-- keys -->", "<!-- end of keys -->"
 
 
@@ -42,6 +46,7 @@ class Picture:
         size: columns and rows.
         theme: as the user would choose it.
         run: part of the run's name.
+        lang: in which the cockpit speaks.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Picture:
     size: tuple[int, int] = (160, 50)
     theme: str = "trainctl-dark"
     run: str = "eyes-balanced"
+    lang: str = "en"
 
 
 PICTURES = (
@@ -57,6 +63,8 @@ PICTURES = (
     Picture("cockpit-light", size=(120, 40), theme="trainctl-light"),
     Picture("cockpit-no-colour", size=(120, 40), theme="trainctl-no-colour"),
     Picture("wide", size=(200, 60)),
+    Picture("cockpit-zh", size=(120, 40), lang="zh"),
+    Picture("cockpit-zh-80x24", size=(80, 24), lang="zh"),
     Picture("weld", run="weld-warmup"),
     Picture("quality", run="quality-repaired"),
     Picture("emotion", run="emotion-original"),
@@ -116,9 +124,15 @@ async def take(picture: Picture, run: RunPaths, runs_dir: Path) -> str:
     """The picture as SVG, without the fonts it would fetch from elsewhere. Nothing is remembered from the last one."""
     memory_path().unlink(missing_ok=True)
     app = CockpitApp(run, LaunchRequest(runs_dir, environ=dict(os.environ)))
+    with speaking(picture.lang):
+        svg = await _taken(app, picture, run)
+    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("monospace", CJK_FONTS)
+
+
+async def _taken(app: CockpitApp, picture: Picture, run: RunPaths) -> str:
     async with app.run_test(size=picture.size) as pilot:
         app.theme = picture.theme
-        await shows(pilot, "FINISHED")
+        await shows(pilot, said("finished").upper())
         await pilot.pause(2.0)
         for key in picture.keys:
             if key.startswith("wait:"):
@@ -127,8 +141,7 @@ async def take(picture: Picture, run: RunPaths, runs_dir: Path) -> str:
                 await pilot.press(key)
                 await pilot.pause(0.2)
         await pilot.pause(0.5)
-        svg = app.export_screenshot(title=f"trainctl ui {run.root.name}")
-    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+        return app.export_screenshot(title=f"trainctl ui {run.root.name}")
 
 
 def write_keys(page: Path) -> None:

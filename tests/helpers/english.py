@@ -85,6 +85,9 @@ NOT_OURS = (
     *(f"engine/diagnosis/logs/readers/{name}.py" for name in ("patterns", "shapes", "lexing", "pairs", "layouts")),
     *(f"engine/diagnosis/probes/{name}.py" for name in ("audit", "debug")),
 )
+SIZES = [f"{{#1}} of {{#2}} {unit}" for unit in ("MB", "GB", "TB")]
+SIZES += ["{#1} MB of {#2} GB", "{#1} GB of {#2} TB"]
+"""Memory that is used of all there is (tui/words/hardware.py)."""
 CARD = ("use", "memory", "temperature", "power")
 """What is measured of a card (tui/widgets/hardware.py)."""
 UNSAID_CALLS = {
@@ -131,6 +134,7 @@ UNSAID = {
         "{1} bytes",
     ),
     *(
+        *("{1} of {2} {3}", "{1} {2} of {3}"),
         "trainctl: {1}",
         "trainctl: the display failed ({1}); the training goes on\n",
         "run     {1}",
@@ -209,6 +213,7 @@ def put_together() -> dict[str, dict[str, str]]:
         "compare": dict.fromkeys(rows, "tui/compare/comparison.py"),
         "events": dict.fromkeys(parts, "tui/words/events.py"),
         "ui": dict.fromkeys(judged, "tui/words/health.py")
+        | dict.fromkeys(SIZES, "tui/words/hardware.py")
         | dict.fromkeys(
             [
                 *ours,
