@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,17 @@ from trainctl.engine.runs.index import new_name
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Summary, write_summary
+from trainctl.tui.cli.sweep.journal import Journal
+from trainctl.tui.cli.sweep.study import read_study
+from trainctl.tui.cli.sweep.worker import this_worker
 from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.run.trial import RunTrial, trials_of
 
+NAME = "eyes-balanced-space"
+"""Of the study that `COMMON` begins."""
+COMMON = ["--preset", "balanced", "--space", "space.yaml", "--scale", "small"]
+Sweep = Callable[..., tuple[int, str, str]]
+"""Types `trainctl sweep`; exit code and what was printed."""
 EPOCHS = 3
 Params = Mapping[str, Any]
 Formula = Callable[[Params, int], float]
@@ -121,3 +131,22 @@ def space_file(folder: Path, text: str = "optimizer.lr: {low: 1e-5, high: 1e-1, 
     """A file that says what is varied."""
     (folder / "space.yaml").write_text(text)
     return folder / "space.yaml"
+
+
+def trials() -> list[RunTrial]:
+    """Those of the study, as their runs say."""
+    return [trial for _, trial in trials_of(Path("runs"), NAME)]
+
+
+def killed() -> int:
+    """Number of a process that is no more."""
+    done = subprocess.Popen(["true"])
+    done.wait()
+    return done.pid
+
+
+def journal() -> Journal:
+    """The study as a worker sees it that is then killed."""
+    study = read_study(Path("runs/sweeps") / NAME)
+    assert study is not None
+    return Journal(study, this_worker() | {"pid": killed()})

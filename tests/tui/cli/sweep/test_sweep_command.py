@@ -5,80 +5,22 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import os
-import signal
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trials import FakeProcess, FakeTrainer, space_file
-from sample_run_directories import SampleRun
+from fake_trials import COMMON, NAME, FakeProcess, FakeTrainer, Sweep, space_file, trials
 
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.commands import send_command
 from trainctl.engine.runs.index import run_names
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.states import RunState
 from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.cli.main import run_command_line
-from trainctl.tui.cli.sweep import trial as trial_module
-from trainctl.tui.cli.sweep.journal import Journal
-from trainctl.tui.cli.sweep.study import read_study
 from trainctl.tui.cli.sweep.verdict import Verdict
-from trainctl.tui.cli.sweep.worker import this_worker
-from trainctl.tui.processes import trainings
 from trainctl.tui.run.trial import RunTrial, TrialState, read_trial, trials_of
 
 pytest.importorskip("optuna")
-Sweep = Callable[..., tuple[int, str, str]]
-NAME = "eyes-balanced-space"
-COMMON = ["--preset", "balanced", "--space", "space.yaml", "--scale", "small"]
-
-
-@pytest.fixture
-def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTrainer:
-    found = FakeTrainer()
-    monkeypatch.setattr(trial_module, "launch", found.launch)
-    monkeypatch.setattr(trial_module, "go_on", found.go_on)
-    monkeypatch.setattr(trial_module, "FOLLOW_S", 0)
-    monkeypatch.setattr(trainings, "LOOK_S", 0)
-    monkeypatch.setattr(trainings, "PATIENCE_S", 0)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TRAINCTL_RUNS_DIR", raising=False)
-    space_file(tmp_path)
-    return found
-
-
-@pytest.fixture
-def sweep(trainer: FakeTrainer, capsys: pytest.CaptureFixture[str]) -> Sweep:
-    """Types `trainctl sweep`; exit code and what was printed."""
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        code = run_command_line(["sweep", *words])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return typed
-
-
-def trials() -> list[RunTrial]:
-    return [trial for _, trial in trials_of(Path("runs"), NAME)]
-
-
-def killed() -> int:
-    """Number of a process that is no more."""
-    done = subprocess.Popen(["true"])
-    done.wait()
-    return done.pid
-
-
-def journal() -> Journal:
-    """The study as a worker sees it that is then killed."""
-    study = read_study(Path("runs/sweeps") / NAME)
-    assert study is not None
-    return Journal(study, this_worker() | {"pid": killed()})
 
 
 def test_trials_are_runs_and_the_table_has_the_best_first(sweep: Sweep, trainer: FakeTrainer) -> None:
@@ -181,129 +123,6 @@ def test_a_trial_that_somebody_stops_counts_as_far_as_it_came(sweep: Sweep, trai
     trainer.meanwhile = stop
     assert sweep(*COMMON, "-n", "1")[0] == ExitCode.RUN_FAILED
     assert [(one.state, one.reason) for one in trials()] == [("pruned", "stopped by somebody after epoch 2")]
-
-
-def press(number: int, trial: int) -> Callable[[FakeProcess], None]:
-    """Sends this process a signal once, in the middle of a trial."""
-
-    def meanwhile(process: FakeProcess) -> None:
-        if process.epoch == 2 and process.returncode is None and f"-t00{trial}-" in process.run.paths.root.name:
-            os.kill(os.getpid(), number)
-            process.epoch = 1  # it goes on until it is told to end
-
-    return meanwhile
-
-
-def test_ctrl_c_ends_the_trial_with_its_checkpoint_and_tells_it_as_interrupted(
-    sweep: Sweep, trainer: FakeTrainer
-) -> None:
-    trainer.meanwhile = press(signal.SIGINT, 1)
-    code, out, err = sweep(*COMMON, "-n", "4")
-    assert code == ExitCode.INTERRUPTED and "1 complete, 1 failed" in out
-    assert [(one.state, one.reason) for one in trials()] == [("complete", ""), ("failed", "interrupted")]
-    assert "ending: the training finishes its step and writes a checkpoint; again: it ends at once" in err
-    assert trials_of(Path("runs"), NAME)[1][0].latest.exists()
-    trainer.meanwhile = lambda process: None
-    assert sweep(*COMMON, "-n", "4")[0] == 0
-    assert [one.state for one in trials()] == ["complete", "failed", "complete", "complete"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_worker_that_its_scheduler_ends_leaves_the_trial_to_the_next(
-    sweep: Sweep, trainer: FakeTrainer, number: int
-) -> None:
-    trainer.meanwhile = press(number, 1)
-    code, out, err = sweep(*COMMON, "-n", "3")
-    assert code == ExitCode.TERMINATED and "left by their workers: 1" in out
-    assert "trial 1: left for another worker" in err
-    trainer.meanwhile = lambda process: None
-    code, out, err = sweep(*COMMON, "-n", "3")
-    assert code == 0 and "3 complete" in out
-    assert "trial 1: taken over, its worker is gone\ntrial 1: resumed  " in err
-    (left,) = trainer.resumed
-    assert "-t001-" in left and len(trainer.started) == 3
-
-
-def abandoned(state: RunState | None) -> RunPaths | None:
-    """A trial whose worker was killed: its run ended so, crashed (RUNNING), goes on (STARTING), was not made (None)."""
-    of_dead = journal()
-    given = of_dead.take(99, lambda worker, run, began: False)
-    assert given is not None
-    if state is None:
-        return None
-    run = SampleRun(Path("runs"), f"20260101-12000{given.number}-left-t{given.number:03d}-00aa")
-    run.validate(0.77)
-    of_dead.note_run(given.number, run.paths.root.name)
-    if state is RunState.RUNNING:
-        run.crash()
-    elif state is not RunState.STARTING:
-        run.end(state)
-    return run.paths
-
-
-@pytest.mark.parametrize(
-    ("state", "has_checkpoint", "becomes", "reason"),
-    [
-        (None, False, "failed", "its worker was gone before the training began"),
-        (RunState.FINISHED, True, "complete", ""),
-        (RunState.FAILED, True, "failed", "did not finish"),
-        (RunState.RUNNING, False, "failed", "killed with its worker before its first checkpoint"),
-        (RunState.RUNNING, True, "complete", ""),
-        (RunState.PREEMPTED, True, "complete", ""),
-    ],
-)
-def test_the_trial_of_a_killed_worker_is_accounted_for(
-    sweep: Sweep, trainer: FakeTrainer, state: RunState | None, has_checkpoint: bool, becomes: str, reason: str
-) -> None:
-    sweep(*COMMON, "-n", "1")
-    run = abandoned(state)
-    if run is not None and has_checkpoint:
-        run.latest.write_bytes(b"")
-    assert "left by their workers: 1" in sweep("status")[1]
-    code, _, err = sweep(*COMMON, "-n", "3")
-    assert code == 0 and "trial 1: taken over, its worker is gone" in err
-    told = [trial for _, trial in journal().trials()]
-    assert (told[1].state, told[1].reason) == (becomes, reason)
-    assert [trial.number for trial in told] == [0, 1, 2] and len(trainer.started) == 2
-    assert trainer.resumed == ([run.root.name] if run and becomes == "complete" and state != "finished" else [])
-    if run is not None:
-        assert read_trial(run) == told[1]
-
-
-def test_a_training_that_outlived_its_worker_is_waited_for(
-    sweep: Sweep, trainer: FakeTrainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sweep(*COMMON, "-n", "1")
-    paths = abandoned(RunState.STARTING)
-    assert paths is not None
-    looked = trial_module.Trial.looked
-
-    def look(self: Any, under_way: Any, asked: int) -> None:
-        looked(self, under_way, asked)
-        if self.given.number == 1:
-            run = SampleRun.__new__(SampleRun)
-            run.__dict__.update(paths=paths, step=20, events=trainings.read_summary and None)
-            SampleRun.beat(run, RunState.FINISHED)
-            from trainctl.engine.runs.summary import Summary, write_summary
-
-            write_summary(paths, Summary(RunState.FINISHED, 20, 1, 1.0, 1.0))
-
-    monkeypatch.setattr(trial_module.Trial, "looked", look)
-    code, _, err = sweep(*COMMON, "-n", "2")
-    assert code == 0 and "trial 1: found running  " in err and len(trainer.started) == 1
-    assert journal().trials()[1][1].value == 0.77 and trainer.resumed == []
-
-
-def test_a_trial_is_not_gone_on_with_for_ever(sweep: Sweep, trainer: FakeTrainer) -> None:
-    sweep(*COMMON, "-n", "1")
-    paths = abandoned(RunState.RUNNING)
-    assert paths is not None
-    paths.latest.write_bytes(b"")
-    for _ in range(2):
-        journal().take(2, lambda worker, run, began: run != "" and "left" in run)
-    code, out, _ = sweep(*COMMON, "-n", "2")
-    assert code == 0 and trainer.resumed == []
-    assert "killed with its worker after 3 workers  [1]" in out
 
 
 def test_a_grid_ends_when_every_point_was_tried(sweep: Sweep, trainer: FakeTrainer, tmp_path: Path) -> None:
@@ -417,3 +236,27 @@ def test_a_verdict_is_kept_in_the_run_s_folder(tmp_path: Path) -> None:
     write_trial(run, whole)
     assert read_trial(run) == whole
     assert Verdict(TrialState.FAILED).value is None
+
+
+def test_where_no_command_is_obeyed_a_trial_is_ended_as_ctrl_c_does(
+    sweep: Sweep, trainer: FakeTrainer, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs").chmod(0o770)  # whoever may write here could command a run
+    trainer.formula = lambda params, epoch: 0.9 if len(trainer.started) <= 5 else 0.1
+    code, out, _ = sweep(*COMMON, "-n", "6", "train.epochs=3")
+    assert code == 0 and "5 complete, 1 pruned" in out
+    run, last = trials_of(Path("runs"), NAME)[5]
+    assert last.reason == "after epoch 1" and not run.commands.exists()
+
+
+def test_a_preset_of_ones_own_is_swept_and_extended(sweep: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.yaml").write_text("extends: eyes/balanced\noptimizer: {weight_decay: 0.5}\n")
+    words = ["--preset", "sub/mine.yaml", "--space", "space.yaml", "--scale", "small", "-n", "2"]
+    code, _, err = sweep(*words, "--write-best", "best.yaml")
+    assert code == 0 and err.startswith("study sub-mine-space: begun")
+    values = resolve(str(tmp_path / "best.yaml"), scale="small").values()
+    assert values["optimizer.weight_decay"] == 0.5
+    ((_, trial), *_) = sorted(trials_of(Path("runs"), "sub-mine-space"), key=lambda pair: -(pair[1].value or 0))
+    assert values["optimizer.lr"] == trial.params["optimizer.lr"]
