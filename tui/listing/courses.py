@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class Courses:
-    """The courses of the runs of a list. Not for several threads at once."""
+    """The courses of the runs of a list, for any thread: two that ask for the same one at once read it twice."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[object, Course]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from trainctl.engine.runs.index import RunInfo
 from trainctl.tui.charts.pyramid import Points
@@ -33,7 +34,7 @@ class Listed:
     course: Course | None = None
     is_pinned: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What it is known by: its folder."""
         return str(self.info.paths.root)

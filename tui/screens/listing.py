@@ -94,7 +94,11 @@ class ListingScreen(Dialog[RunsAnswer]):
         try:
             if not self.infos:
                 self.app.call_from_thread(self._take, self._listing.refresh(FIRST), False)
-            self.app.call_from_thread(self._take, self._listing.refresh(), True)
+            infos, before = self._listing.refresh(), {info.name: info for info in self.infos}
+            for info in infos:
+                if before.get(info.name) is not info and self._courses.known(info.paths) is not None:
+                    self._courses.of(info.paths)
+            self.app.call_from_thread(self._take, infos, True)
         except UserError as err:
             self.app.call_from_thread(self._fail, str(err))
         finally:
@@ -107,9 +111,6 @@ class ListingScreen(Dialog[RunsAnswer]):
         changed = [info for info in infos if before.get(info.name) is not info]
         is_new = is_whole and not self.is_read
         self.problem, self.infos, self.is_read = "", infos, self.is_read or is_whole
-        for info in changed:
-            if self._courses.known(info.paths) is not None:
-                self.ask_for_course(info.paths)
         if changed or is_new or len(before) != len(infos):
             self._listed = {info.name: self._listed[info.name] for info in infos if info.name in self._listed}
             self.show_runs()

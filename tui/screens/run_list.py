@@ -179,7 +179,7 @@ class RunListScreen(FolderActions):
             self.show_runs()
         else:
             self._table.now = time.time()
-            self.rows.refresh()
+            self.rows.refresh_changed()
 
     def show_preview(self, preview: Preview | None, words: str = "") -> None:
         """The run under the cursor."""
@@ -212,8 +212,9 @@ class RunListScreen(FolderActions):
             self._filter, wrong = parse_filter(self._text, metrics_of(runs) if self.is_read else ()), ""
         except UserError as err:
             self._filter, wrong = Filter(), str(err)
-        self._said.display = bool(wrong)
-        self._said.update(Content(cut(said(wrong), max(self.rows.size.width, 20))))
+        if self._said.display is not bool(wrong):
+            self._said.display = bool(wrong)
+        self._said.update(Content(cut(said(wrong), max(self.rows.size.width, 20))), layout=False)
 
     def _inks(self) -> dict[str, int]:
         nobody = RunPaths(self.folder / "")
@@ -265,7 +266,7 @@ class RunListScreen(FolderActions):
         right = cut_start(str(self.folder), room) if room > 10 else ""
         gap = max(width - Content(left).cell_length - Content(right).cell_length, 0)
         line = [Content.styled(left, "bold"), Content(" " * gap), Content.styled(right, DIM)]
-        self._title.update(Content("").join(line))
+        self._title.update(Content("").join(line), layout=False)
 
 
 def _group_line(name: str, words: str, _: int) -> Content:

@@ -81,6 +81,8 @@ class RowList(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:
         self._strips: dict[object, Strip] = {}
+        self._drawn: list[Strip | None] = []
+        """What stands on the screen, from the top."""
         super().__init__(id=id)
         self._rows: Sequence[Row] = ()
         self._cursor = 0
@@ -103,11 +105,22 @@ class RowList(ScrollView, can_focus=True):
         self._rows = rows
         same = next((k for k, row in enumerate(rows) if row.key == key), None) if key else None
         self._cursor = self._nearest(at if same is None else same)
-        self.virtual_size = Size(self.size.width, len(rows))
+        offset, size = self.scroll_offset, Size(self.size.width, len(rows))
+        is_new = self.virtual_size != size
+        self.virtual_size = size
         if same is None or same != at:
             self._reveal()
-        self.refresh()
+        if is_new or offset != self.scroll_offset:
+            self.refresh()
+        else:
+            self.refresh_changed()
         self._tell()
+
+    def refresh_changed(self) -> None:
+        """Draw those rows on the screen that say something else than they do there."""
+        for y, drawn in enumerate(self._drawn[: self.size.height]):
+            if self._line(y) is not drawn:
+                self.refresh_lines(y + self.scroll_offset.y)
 
     def move_to(self, key: str) -> None:
         """Put the cursor on a row; nothing where there is no such row."""
@@ -117,12 +130,18 @@ class RowList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row on the screen."""
+        strip = self._line(y)
+        self._drawn += [None] * (y + 1 - len(self._drawn))
+        self._drawn[y] = strip
+        return strip
+
+    def _line(self, y: int) -> Strip:
         at, width = y + self.scroll_offset.y, self.size.width
         style = self.visual_style
         if not self._rows and y == 0:
             line = Content.styled(said(self._empty), "$chart-label")
         elif at >= len(self._rows):
-            return Strip.blank(width, style.rich_style)
+            line = Content()
         else:
             line = self._rows[at].draw(width)
             if at == self._cursor:

@@ -155,8 +155,8 @@ def _mode(path: Path) -> int:
 
 def _own_files(paths: RunPaths) -> tuple[str, ...]:
     """Names of the files that a run's directory holds."""
-    named = (value for value in (getattr(paths, name) for name in dir(RunPaths) if name[0] != "_"))
-    return (LOCK_NAME, TRIAL_NAME, *(path.name for path in named if path.parent == paths.root))
+    named = [name for name, value in vars(RunPaths).items() if isinstance(value, property)]
+    return (LOCK_NAME, TRIAL_NAME, paths.of_rank(0).root.parent.name, *(getattr(paths, name).name for name in named))
 
 
 def _is_known(entry: str, own: tuple[str, ...]) -> bool:
