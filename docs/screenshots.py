@@ -32,7 +32,7 @@ from trainctl.tui.words.language import speaking
 OUT = Path(__file__).parent / "screens"
 LIMIT_S = 120.0
 CJK_FONTS = "'Noto Sans Mono CJK SC', 'Sarasa Mono SC', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', monospace"
-"""Fonts with Chinese signs, before whatever else the reader's machine has; each piece has its own width in the picture."""
+"""Fonts with Chinese signs, before any other; each piece has its own width in the picture."""
 KEYS_BEGIN, KEYS_END = "<!-- keys -->", "<!-- end of keys -->"
 
 

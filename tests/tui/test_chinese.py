@@ -29,26 +29,12 @@ KEPT = {
 }
 """Names of the run below, of its terms, groups, metrics and presets; keys, codes, units."""
 FIELDS = {
-    "steps",
-    "epochs",
-    "trial",
-    "name",
-    "state",
-    "preset",
-    "task",
-    "study",
-    "metric",
-    "paused",
-    "age",
-    "took",
-    "best",
-    "loss",
-    "step",
-    "epoch",
+    *("name", "state", "preset", "task", "study", "metric", "paused", "age", "took", "best", "loss", "step", "epoch"),
+    *("steps", "epochs", "trial"),
 }
 """What a filter of runs can ask for, as it is typed; series that are compared."""
-DOCUMENT = re.compile("承诺|document")
-"""Lines that quote what the document of a preset says."""
+DOCUMENT = re.compile("承诺|document|^│    ")
+"""Lines that quote what a preset or its document says."""
 
 
 def shown(pilot: Pilot[None]) -> Iterator[str]:
@@ -65,7 +51,7 @@ def english(pilot: Pilot[None], page: str) -> Iterator[str]:
     """Rows with plain English words, and the words."""
     kept = KEPT | (FIELDS if "list of runs" in page or "compare" in page else set())
     for row in shown(pilot):
-        if DOCUMENT.search(row) and page == "compare, page 4":
+        if (page, bool(DOCUMENT.search(row))) in (("compare, page 4", True), ("key p", True)):
             continue
         left = [word for word in WORD.findall(row) if word not in kept]
         if left:
