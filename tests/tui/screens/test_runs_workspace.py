@@ -143,7 +143,8 @@ async def test_the_last_words_of_a_run_that_failed_are_shown(new_run: NewRun, ru
     async with workspace(runs_dir).run_test(size=MEDIUM) as pilot:
         await until_listed(pilot, 1)
         await shows(pilot, "last words")
-        assert "RuntimeError: cuda out of memory" in screen_text(pilot) and "\x1b" not in screen_text(pilot)
+        await shows(pilot, "RuntimeError: cuda out of memory")
+        assert "\x1b" not in screen_text(pilot)
 
 
 async def test_a_live_run_is_followed_in_the_preview(
