@@ -77,6 +77,7 @@ class ReplayFeed(RunFeed):
             wanted_events = max(min(recording.num_events_until(moment), wanted_events), self._num_events_sent)
         alive, age_s = recording.liveness(moment, self._num_sent)
         status = recording.status(moment, self._num_sent)
+        told = recording.told_until(moment, status.step if status else 0)
         return RunUpdate(
             restarted=restarted,
             layout=recording.steps.layout,
@@ -92,8 +93,8 @@ class ReplayFeed(RunFeed):
             age_s=age_s,
             meta=recording.meta,
             summary=recording.summary(moment),
-            samples=recording.samples(status.step if status else 0),
-            histograms=recording.histograms(status.step if status else 0),
+            samples=recording.samples(told),
+            histograms=recording.histograms(told),
             problems=recording.problems,
         )
 

@@ -156,6 +156,10 @@ class Recording:
             return Liveness.OVER, max(moment - chapter.since, 0.0)
         return (Liveness.LIVE if count or chapter.has_begun else Liveness.STARTING), 0.0
 
+    def told_until(self, moment: float, step: int) -> int:
+        """Step up to which validations have come to their end; the one at `step` may be under way."""
+        return step - 1 if self.chapter(moment).is_validating else step
+
     def samples(self, step: int) -> WorstSamples | None:
         """The worst of the newest validation up to a step, of those that the run keeps; the same are one object."""
         newest = self._samples.step if self._samples is not None else -1

@@ -168,7 +168,7 @@ def test_a_replay_shows_the_worst_samples_of_its_moment(finished: RecordedRun):
     write_samples(finished.paths, worst(150))
     file_of(finished.paths.past_samples, 100).write_bytes(b"damaged")
     player = Player(finished)
-    assert player.at(49.0).samples is None, "none before the first validation"
+    assert player.at(50.3).samples is None, "the first validation is under way"
     early = present(player.at(60.0).samples)
     assert early.step == 50 and (early.images == 50).all() and player.at(90.0).samples is early
     assert player.at(120.0).samples is None, "what cannot be read is not replaced by what was true at another time"
