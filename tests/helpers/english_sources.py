@@ -71,8 +71,10 @@ NOT_OURS = (
     *(f"engine/diagnosis/logs/readers/{name}.py" for name in ("patterns", "shapes", "lexing", "pairs", "layouts")),
     *(f"engine/diagnosis/probes/{name}.py" for name in ("audit", "debug")),
 )
-SIZES = [f"{{#1}} of {{#2}} {unit}" for unit in ("MB", "GB", "TB")]
-SIZES += ["{#1} MB of {#2} GB", "{#1} GB of {#2} TB"]
+SIZES = (
+    *(f"{{#1}} of {{#2}} {unit}" for unit in ("MB", "GB", "TB")),
+    *("{#1} MB of {#2} GB", "{#1} GB of {#2} TB"),
+)
 """Memory that is used of all there is (tui/words/hardware.py)."""
 CARD = ("use", "memory", "temperature", "power")
 """What is measured of a card (tui/widgets/hardware.py)."""
