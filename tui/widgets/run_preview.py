@@ -32,6 +32,14 @@ FEW_ROWS, MOST_ROWS = 3, 20
 """Rows of the foot below a list, and at most."""
 
 
+class _Loss(LossPanel, can_focus=False):
+    """To look at: the keys stay with the list."""
+
+
+class _Validation(ValidationPanel, can_focus=False):
+    """The same."""
+
+
 class RunPreview(Widget):
     """Head, two small charts, foot.
 
@@ -51,9 +59,7 @@ class RunPreview(Widget):
         self._is_compared = is_compared
         self._preview: Preview | None = None
         self._head, self._foot = Static(markup=False), Static(markup=False)
-        self._loss, self._validation = LossPanel(), ValidationPanel()
-        for chart in (self._loss, self._validation):
-            chart.can_focus = False
+        self._loss, self._validation = _Loss(), _Validation()
 
     def compose(self) -> ComposeResult:
         """What to think, curves, details."""

@@ -32,15 +32,11 @@ class RunListing:
 
     Args:
         root: the folder; it need not exist.
-
-    Attributes:
-        num_read: runs whose files were read by the last `refresh`.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._kept: dict[str, _Kept] = {}
-        self.num_read = 0
 
     def refresh(self, limit: int | None = None, now: float | None = None) -> list[RunInfo]:
         """The runs, newest name first; at most `limit`.
@@ -52,7 +48,7 @@ class RunListing:
             UserError: the folder cannot be read.
         """
         when = time.time() if now is None else now
-        names, self.num_read = run_names(self._root), 0
+        names = run_names(self._root)
         for gone in self._kept.keys() - set(names):
             del self._kept[gone]
         return [self._look_at(name, when) for name in names[:limit]]
@@ -65,7 +61,6 @@ class RunListing:
             paths = RunPaths(self._root / name)
             files = read_small_files(paths)
             kept = self._kept[name] = _Kept(stamps, files, info_of(paths, files, now))
-            self.num_read += 1
         elif kept.info.liveness is not Liveness.OVER:  # only time, or the end of its process, changes the others
             info = info_of(kept.info.paths, kept.files, now)
             kept.info = kept.info if _says_the_same(info, kept.info) else info

@@ -12,7 +12,8 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.folder.listing import RunListing
 from trainctl.engine.runs.folder.removal import DOING
 from trainctl.engine.runs.folder.trial import TRIAL_NAME, Trial
-from trainctl.engine.runs.index import list_runs
+from trainctl.engine.runs.index import SmallFiles, list_runs, read_small_files
+from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
 
@@ -36,25 +37,37 @@ def test_the_kept_list_says_what_a_new_one_says(tmp_path: Path, two: tuple[Sampl
         ]
 
 
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the runs whose files were read."""
+    names: list[str] = []
+
+    def reading(paths: RunPaths) -> SmallFiles:
+        names.append(paths.root.name)
+        return read_small_files(paths)
+
+    monkeypatch.setattr("trainctl.engine.runs.folder.listing.read_small_files", reading)
+    return names
+
+
 def test_only_changed_runs_are_read_again_and_the_others_are_the_same_objects(
-    tmp_path: Path, two: tuple[SampleRun, SampleRun]
+    tmp_path: Path, two: tuple[SampleRun, SampleRun], read: list[str]
 ):
     listing = RunListing(tmp_path)
     before = listing.refresh()
-    assert listing.num_read == 2
     after = listing.refresh()
-    assert listing.num_read == 0 and after[1] is before[1]
+    assert read == [SECOND, FIRST] and after[1] is before[1]
     two[1].go(5)
     after = listing.refresh()
-    assert listing.num_read == 1 and after[0].step == 25 and after[1] is before[1]
+    assert read == [SECOND, FIRST, SECOND] and after[0].step == 25 and after[1] is before[1]
 
 
-def test_a_process_that_ends_without_a_word_is_noticed_without_a_changed_file(tmp_path: Path):
+def test_a_process_that_ends_without_a_word_is_noticed_without_a_changed_file(tmp_path: Path, read: list[str]):
     run = SampleRun(tmp_path, FIRST)
     listing = RunListing(tmp_path)
     (live,) = listing.refresh(now=run_time(run))
     (crashed,) = listing.refresh(now=run_time(run) + 1e6)
-    assert live.liveness is Liveness.LIVE and crashed.liveness is Liveness.SILENT and listing.num_read == 0
+    assert live.liveness is Liveness.LIVE and crashed.liveness is Liveness.SILENT and read == [FIRST]
 
 
 def run_time(run: SampleRun) -> float:
