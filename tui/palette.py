@@ -27,6 +27,7 @@ _DARK = {
     "chart-mark": "#7f90ad",
     "chart-here": "#d7dde8",
     "chart-bad": "#ff5f5f",
+    "input-selection-background": "#2b5470",
 }
 _LIGHT = {
     "series-0": "#0067a3",
@@ -99,6 +100,7 @@ _GREY = {
     "chart-mark": "#8c8c8c",
     "chart-here": "#ffffff",
     "chart-bad": "#ffffff",
+    "input-selection-background": "#505050",
 }
 NO_COLOUR = Theme(
     name="trainctl-no-colour",

@@ -61,6 +61,8 @@ class CompareScreen(LookingScreen):
     CompareScreen TabbedContent, CompareScreen ContentSwitcher, CompareScreen TabPane { height: 1fr; }
     CompareScreen #names { height: 1; background: $panel; padding: 0 1; }
     CompareScreen TabPane { padding: 0; }
+    CompareScreen Tab { color: $chart-label; }
+    CompareScreen Tab.-active { color: $foreground; }
     CompareScreen #metric { height: 1; padding: 0 1; color: $chart-label; }
     CompareScreen ScrollableContainer { overflow: auto; padding: 0 1; }
     CompareScreen ScrollableContainer Static { width: auto; height: auto; }
