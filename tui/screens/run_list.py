@@ -157,7 +157,7 @@ class RunListScreen(FolderActions):
         self._table = table = RunTable(list(found.values()), now, self._order)
         rows = list[Row]()
         for name, group in groups:
-            if self._order.by_study:
+            if self._order.by_study and (name or len(groups) > 1):
                 words = said(study_words(group, are_trials=bool(name)))
                 rows.append(Row("", partial(_group_line, name or said("no study"), words)))
             rows += [Row(run.key, partial(self._draw, table, found[run.key])) for run in group]
