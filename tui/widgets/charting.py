@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trainctl.engine.runs.states import RunState
 from trainctl.tui.charts.plot import Content, Line
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.widgets.marks import event_marks
 
+EARLY = 16
+"""A run that has come less far than this part of its plan would be a line of a few dots."""
 INKS = (1, 2, 5, 6, 7)
 """Colours of the parts of a whole; 0 is the whole, 3 and 4 are validation of raw and averaged weights."""
 
@@ -37,15 +38,20 @@ def scened(view: RunView, scene: Scene, lines: Sequence[Line], **more: Any) -> C
 def planned(view: RunView, scene: Scene) -> tuple[float, float] | None:
     """Steps from the start of the run to its planned end, [start, stop), and as far as runs laid over it go.
 
-    The same for all charts of a run, so that what stands in one column of them happened at one time. None while the
-    end is not known.
+    At first to a nearer end, which moves on whenever the run has doubled its steps; and of a run that is over, as far
+    as it came. The same for all charts of a run, so that what stands in one column of them happened at one time. None
+    while the end is not known.
     """
     total = view.plan.total_steps if view.plan else 0
     if not total:
         return None
-    if view.state is RunState.FINISHED:
+    begun = max(_first_step(view) - 1, 0.0)
+    taken = max(int(view.step - begun), 1)
+    if view.is_over:
         total = max(view.step, 1)
-    start, stop = float(max(_first_step(view) - 1, 0)), float(max(total, view.step) + 1)
+    elif EARLY * taken < total - begun:
+        total = int(begun) + (4 << (taken.bit_length() - 1))
+    start, stop = begun, float(max(total, view.step) + 1)
     own = view.x_map(scene.unit)
     for overlay in scene.overlays:
         series, other = overlay.view.series.get("loss"), overlay.view.x_map(scene.unit)
