@@ -161,7 +161,7 @@ def _is_settled(pilot: Pilot[None]) -> bool:
     screen = pilot.app.screen
     if isinstance(screen, RunsScreen):
         return screen.rows.num_rows > 0
-    return screen is not cockpit(pilot) and type(screen).__name__ != "WaitingScreen"
+    return screen is not cockpit(pilot) and type(screen).__name__ != "WaitingScreen" and bool(screen.children)
 
 
 async def _back(pilot: Pilot[None]) -> None:

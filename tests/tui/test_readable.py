@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from every_page import every_page, tell
 from pilots import cockpit, screen_text, session_of, shows, until
 from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment
-from synthetic_run import SyntheticRun
+from synthetic_run import NewRun, SyntheticRun
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widget import Widget
@@ -26,7 +27,6 @@ from trainctl.engine.runs.states import RunState
 from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
-from trainctl.tui.memory import Memory, memory_path
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 
 SIZES = [(80, 24), (120, 40), (160, 50), (200, 60), (100, 30), (250, 30), (60, 50)]
@@ -106,48 +106,31 @@ def coloured(pilot: Pilot[None]) -> list[str]:
     ]
 
 
-SCREENS: tuple[tuple[tuple[str, ...], str, int], ...] = (
-    ((), "step 100/200", 0),
-    (("question_mark",), "The mouse", 1),
-    (("r",), "by age", 1),
-    (("p",), "presets", 1),
-    (("h",), "panels: enter", 1),
-    (("t",), "colours", 1),
-    (("d",), "diagnose", 1),
-    (("e",), "export", 1),
-    (("slash",), "filter the log", 1),
-    (("q",), "Detach", 1),
-)
-"""Keys to a screen, what stands on it, and how often escape leads back."""
+THEMES = ["trainctl-dark", "trainctl-light", "trainctl-colour-blind", "trainctl-no-colour"]
 
 
-async def visit(pilot: Pilot[None], check: Callable[[Pilot[None]], list[str]]) -> list[str]:
-    """Look at every screen; what is wrong there."""
+async def in_every_theme(pilot: Pilot[None]) -> list[str]:
+    """What cannot be read of the page in front in one of the themes, or has a colour where there are none."""
     wrong: list[str] = []
-    for keys, text, back in SCREENS:
-        await pilot.press(*keys)
-        await shows(pilot, text)
+    for theme in THEMES:
+        pilot.app.theme = theme
         await pilot.pause()
-        wrong += [f"{keys}: {words}" for words in check(pilot)]
-        for _ in range(back):
-            await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is cockpit(pilot))
+        checks = (too_weak, coloured) if theme == "trainctl-no-colour" else (too_weak,)
+        wrong += [f"{theme}: {words}" for check in checks for words in check(pilot)]
     return wrong
 
 
-SLOW = [pytest.param(theme, marks=pytest.mark.slow) for theme in ("trainctl-colour-blind", "trainctl-no-colour")]
-
-
-@pytest.mark.parametrize("theme", ["trainctl-dark", "trainctl-light", *SLOW])
-async def test_all_text_of_every_screen_stands_out(busy_run: SyntheticRun, theme: str):
-    Memory(theme=theme).save(memory_path())
-    async with CockpitApp(busy_run.paths).run_test(size=(200, 60)) as pilot:
-        await shows(pilot, "step 100/200")
-        await until(pilot, lambda: session_of(pilot).health is not None)
-        wrong = await visit(pilot, too_weak)
-        if theme == "trainctl-no-colour":
-            wrong += await visit(pilot, coloured)
-        assert sorted(set(wrong)) == []
+@pytest.mark.slow
+async def test_all_text_of_every_page_stands_out_in_every_theme(new_run: NewRun, monkeypatch: pytest.MonkeyPatch):
+    run, other = tell(new_run().begin()), tell(new_run(preset="eyes/aggressive").begin())
+    wrong: list[str] = []
+    async with CockpitApp(run.paths).run_test(size=(120, 40)) as pilot:
+        async for page in every_page(pilot, monkeypatch, other):
+            wrong += [f"{page}: {words}" for words in await in_every_theme(pilot)]
+    async with CockpitApp(run.paths, replay=True).run_test(size=(120, 40)) as pilot:
+        await shows(pilot, " REPLAY ")
+        wrong += [f"replay: {words}" for words in await in_every_theme(pilot)]
+    assert sorted(set(wrong)) == []
 
 
 def panel_rows(pilot: Pilot[None], panel: Widget) -> list[str]:
