@@ -25,7 +25,7 @@ from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lock import RunLock
 from trainctl.engine.runs.meta import read_meta, write_meta
-from trainctl.engine.runs.ranks import drop_ranks_after
+from trainctl.engine.runs.ranks.side_by_side import drop_ranks_after
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Judgement, read_summary

@@ -80,13 +80,7 @@ def assemble_run(
     with made_on(device):
         splits = task.load()
     check_splits(splits)
-    seed_everything(config.seed)  # the network does not depend on how many random numbers the data took
-    with made_on(device):
-        model = task.build_model(splits)
-    _check_saved(task, model)
-    freeze(model, config.freeze)
-    model, norm_notes = shared_norms(model, config.ranks.sync_batchnorm, device, launched)
-    model = place(model, config.precision, device)
+    model, notes = _network(task, splits, config, device, launched)
     groups = name_groups(model, task.optimizers(model))
     sampler = task.sampler(splits.train)
     refuse_unshareable(model, config, len(splits.train), launched, has_groups=bool(groups))
@@ -103,12 +97,22 @@ def assemble_run(
         device=device,
         num_parameters=sum(size for size, _ in sizes),
         num_trainable=sum(size for size, trained in sizes if trained),
-        notes=(
-            *norm_notes,
-            *layout_notes(model, config.precision, device),
-            *_pace_notes(sampler, splits.train, config),
-        ),
+        notes=(*notes, *_pace_notes(sampler, splits.train, config)),
     )
+
+
+def _network(
+    task: Task, splits: Splits, config: RunConfig, device: torch.device, launched: Launched | None
+) -> tuple[nn.Module, list[str]]:
+    """Freshly initialised, on the device; and what the user should know of it."""
+    seed_everything(config.seed)  # the network does not depend on how many random numbers the data took
+    with made_on(device):
+        model = task.build_model(splits)
+    _check_saved(task, model)
+    freeze(model, config.freeze)
+    model, notes = shared_norms(model, config.ranks.sync_batchnorm, device, launched)
+    model = place(model, config.precision, device)
+    return model, [*notes, *layout_notes(model, config.precision, device)]
 
 
 def _pace_notes(sampler: Sampler, train: Split, config: RunConfig) -> list[str]:

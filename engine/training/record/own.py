@@ -15,7 +15,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.ranks import Ranks
 from trainctl.engine.runs.atomic import disk_errors
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.ranks import BUSY, UNMEASURED
+from trainctl.engine.runs.ranks.side_by_side import BUSY, UNMEASURED
 from trainctl.engine.runs.record import RecordLayout
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.training.desk.pile import Pile

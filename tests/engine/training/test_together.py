@@ -17,7 +17,7 @@ from toy import ToyTask, reader_of, resolved, run_toy
 from trainctl.engine.runs.commands import Verb, send_command
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.ranks import read_ranks
+from trainctl.engine.runs.ranks.side_by_side import read_ranks
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import read_summary
 from trainctl.engine.training.state.checkpoint import load_checkpoint

@@ -20,10 +20,10 @@ import typer
 
 from trainctl.engine.errors import ExitCode, UserError, kind_and_words
 from trainctl.engine.launched import launched, leads
-from trainctl.tui.cli.along import keep_quiet, train_along
 from trainctl.tui.cli.command_line import takes
 from trainctl.tui.cli.configured import Configured, configured
 from trainctl.tui.cli.crash import print_traceback
+from trainctl.tui.cli.live.along import keep_quiet, train_along
 from trainctl.tui.cli.options import (
     DEFAULT_RUNS_DIR,
     Json,
