@@ -17,11 +17,11 @@ from trainctl.engine.runs.beginning import beginning
 from trainctl.engine.runs.events import Event, EventReader, current_events
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
-from trainctl.engine.runs.samples import WorstSamples, read_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status, liveness, read_status
 from trainctl.engine.runs.store import StepReader
 from trainctl.engine.runs.summary import Summary, read_summary
+from trainctl.engine.runs.validated.samples import WorstSamples, read_samples
 
 T = TypeVar("T")
 Stamp = tuple[int, int, int]

@@ -178,18 +178,24 @@ def decide(
         frozen=_frozen(boundaries),
         unmeasured=_unmeasured(terms, steps, has_terms=bool(logged.terms)),
     )
-    first = [_first(boundary, steps) for boundary in boundaries]
-    kept = [rate for part in first[: len(rates)] if part is not None for rate in part.rates]
+    first = [part for boundary in boundaries if (part := _first(boundary, steps)) is not None]
     plan = RowPlan(
         layout=layout,
         group_of=tuple(layout.groups.index(name) for name in groups),
-        has_amp_scale=any(part is not None and part.amp_scale is not None for part in first),
+        has_amp_scale=any(part.amp_scale is not None for part in first),
         labels=KnownClasses() if classes else None,
         has_own_loss=has_own_loss,
-        device_rates=tuple(place for place, rate in enumerate(kept) if isinstance(rate, Tensor)),
+        device_rates=_device_rates(boundaries[: len(rates)], steps),
         weigh=TermWeights() if has_own_loss else None,
     )
     return Columns(tuple(boundaries), logged, plan, totals, rates)
+
+
+def _device_rates(boundaries: Sequence[Boundary], steps: Sequence[Step]) -> tuple[int, ...]:
+    """Places of the rates that are tensors, among those of all parameter groups."""
+    first = [_first(boundary, steps) for boundary in boundaries]
+    kept = [rate for part in first if part is not None for rate in part.rates]
+    return tuple(place for place, rate in enumerate(kept) if isinstance(rate, Tensor))
 
 
 def is_in_parts(boundaries: Sequence[Boundary]) -> bool:

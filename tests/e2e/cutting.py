@@ -22,8 +22,8 @@ from trainctl.engine.runs.blocks import BLOCK
 from trainctl.engine.runs.events import EventKind, EventWriter
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.runs.samples import WorstSamples, write_samples
 from trainctl.engine.runs.store import StepReader, StepWriter
+from trainctl.engine.runs.validated.samples import WorstSamples, write_samples
 from trainctl.tui.cli.main import run_command_line
 from trainctl.tui.health.monitor import Monitor
 from trainctl.tui.replay import feed as replay_feed

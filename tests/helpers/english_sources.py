@@ -40,7 +40,7 @@ SOURCES = {
     "running": [
         *(f"tui/cli/commands/{name}.py" for name in ("run", "runs", "tail", "compare", "ui")),
         *(f"tui/cli/live/{name}.py" for name in ("block", "lines", "display")),
-        *("tui/cli/opening.py", "tui/cli/compared.py"),
+        *("tui/cli/opening.py", "tui/cli/comparing/compared.py"),
     ],
     "sweep": ["tui/cli/sweep"],
     "ui": [

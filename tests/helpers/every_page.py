@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from trainctl.engine.diagnosis.finding import Confidence, Finding, Fix, NotChecked, Report, Severity
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.meta import write_meta
-from trainctl.engine.runs.samples import WorstSamples, write_samples
+from trainctl.engine.runs.validated.samples import WorstSamples, write_samples
 from trainctl.engine.tasks.configured import resolve
 from trainctl.tui.screens.jobs.page import JobPage
 from trainctl.tui.screens.runs import RunsScreen

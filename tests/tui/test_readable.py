@@ -22,8 +22,8 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
-from trainctl.engine.runs.samples import WorstSamples, write_samples
 from trainctl.engine.runs.states import RunState
+from trainctl.engine.runs.validated.samples import WorstSamples, write_samples
 from trainctl.tui.actions import ACTIONS
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart

@@ -62,12 +62,12 @@ def draw(
     envelopes, labelled, labels, gutter = _fitted(content, start, stop, width, rows, glyphs, gutter)
     frame = Frame(gutter, width - gutter, start, stop, content.x_map)
     axis, marks = labelled.axis, _marks(content, frame)
+    parts = zip(content.lines, envelopes, letters, strict=True)
+    smoothing = content.smoothing
+    traces = [trace for a, b, letter in parts for trace in _traces(a, b, smoothing, axis, glyphs, letter)]
+    spans = tuple((frame.column_of_step(a), frame.column_of_step(b)) for a, b in content.spans)
     body = rasterise(
-        [
-            trace
-            for line, envelope, letter in zip(content.lines, envelopes, letters, strict=True)
-            for trace in _traces(line, envelope, content.smoothing, axis, glyphs, letter)
-        ],
+        traces,
         frame.room,
         rows,
         axis,
@@ -75,7 +75,7 @@ def draw(
         marks=marks,
         rules=content.levels(),
         bands=content.bands,
-        spans=tuple((frame.column_of_step(a), frame.column_of_step(b)) for a, b in content.spans),
+        spans=spans,
     )
     write_rule_labels(body, content, axis)
     whole = _blank(width, height, frame)
@@ -84,9 +84,12 @@ def draw(
         write(whole, row, 0, text[: gutter - 1].rjust(gutter - 1), LABEL_INK)
     write_strips(whole, content, plan, rows, frame, marks, glyphs)
     write_positions(whole, content, frame)
-    notes = (mark_words(content, frame), _unseen(content, envelopes, axis), without_room(content, plan))
-    note = " · ".join(words for words in notes if words)
+    note = _joined(mark_words(content, frame), _unseen(content, envelopes, axis), without_room(content, plan))
     return replace(whole, note=note, wanted_gutter=_wanted_gutter(labels))
+
+
+def _joined(*notes: str) -> str:
+    return " · ".join(words for words in notes if words)
 
 
 def _unseen(content: Content, envelopes: list[Envelope], axis: Axis) -> str:

@@ -21,13 +21,13 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.hardware.samples import HardwareReader, HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
-from trainctl.engine.runs.samples import WorstSamples, read_samples_in
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.store import StoredRecords
 from trainctl.engine.runs.summary import Summary
 from trainctl.engine.runs.validated.history import HistogramReader, Histograms
 from trainctl.engine.runs.validated.kept import file_of, sizes_in
+from trainctl.engine.runs.validated.samples import WorstSamples, read_samples_in
 from trainctl.tui.replay.clock import Sittings
 from trainctl.tui.replay.steps import RecordedSteps
 

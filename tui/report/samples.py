@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.runs.samples import WorstSamples
+from trainctl.engine.runs.validated.samples import WorstSamples
 from trainctl.tui.charts.axis import short
 from trainctl.tui.report.html import Html, element, section
 from trainctl.tui.report.subject import PageSubject, RunSubject

@@ -124,7 +124,12 @@ class Session:
         total = f"/{view.status.total_steps}" if view.status and view.status.total_steps else ""
         where = f"{self.paths.root.name} ({view.preset or 'preset unknown'}) is {word} at step {view.step}{total}"
         again = f"Open it again with: trainctl ui {self.paths.root}"
-        told = (f"{said(where)}: {said(self._verdict())}.", self._goes_on(), f"Records are in {self.paths.root}.", again)
+        told = (
+            f"{said(where)}: {said(self._verdict())}.",
+            self._goes_on(),
+            f"Records are in {self.paths.root}.",
+            again,
+        )
         return " ".join(said(sentence) for sentence in told if sentence)
 
     def _verdict(self) -> str:

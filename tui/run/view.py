@@ -18,12 +18,12 @@ from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.hardware.samples import HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.record import RecordLayout, Records
-from trainctl.engine.runs.samples import WorstSamples
 from trainctl.engine.runs.series import SeriesBlock, derive_series, may_be_absent
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness, Status
 from trainctl.engine.runs.summary import Summary
 from trainctl.engine.runs.validated.history import Histograms
+from trainctl.engine.runs.validated.samples import WorstSamples
 from trainctl.tui.charts.positions import XMap
 from trainctl.tui.charts.pyramid import Points
 from trainctl.tui.run.events import EventLog

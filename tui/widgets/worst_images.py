@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-from trainctl.engine.runs.samples import WorstSamples
+from trainctl.engine.runs.validated.samples import WorstSamples
 from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.framed import frame_css, write_frame
 from trainctl.tui.charts.room import FRAME_ROWS, Demand

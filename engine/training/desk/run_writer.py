@@ -24,13 +24,13 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import append_lines
 from trainctl.engine.runs.meta import collect_meta, write_meta
 from trainctl.engine.runs.record import RecordLayout, Records, RecordSink
-from trainctl.engine.runs.samples import WorstSamples, packed, write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Status, write_status
 from trainctl.engine.runs.store import StepReader, StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.engine.runs.validated.histogram import Histogram, packed_histograms
 from trainctl.engine.runs.validated.kept import KeptFiles
+from trainctl.engine.runs.validated.samples import WorstSamples, packed, write_samples
 from trainctl.engine.training.desk.outbox import Outbox
 from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.state.checkpoint import save_checkpoint

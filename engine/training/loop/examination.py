@@ -14,9 +14,9 @@ from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.events import EventKind
-from trainctl.engine.runs.samples import WorstSamples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.validated.histogram import Histogram
+from trainctl.engine.runs.validated.samples import WorstSamples
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.loop.distributions import histograms_of

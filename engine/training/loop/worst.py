@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainctl.engine.data.batch import Split
-from trainctl.engine.runs.samples import NUM_KEPT, WorstSamples
+from trainctl.engine.runs.validated.samples import NUM_KEPT, WorstSamples
 from trainctl.engine.tasks.classification import Answers
 from trainctl.engine.tasks.task import Task
 

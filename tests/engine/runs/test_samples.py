@@ -11,7 +11,7 @@ import pytest
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.samples import WorstSamples, read_samples, write_samples
+from trainctl.engine.runs.validated.samples import WorstSamples, read_samples, write_samples
 
 
 def some(count: int = 3, **changes: Any) -> WorstSamples:

@@ -8,7 +8,7 @@ import torch
 from present import present
 
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.samples import read_samples, write_samples
+from trainctl.engine.runs.validated.samples import read_samples, write_samples
 from trainctl.engine.tasks.emotion.config import EmotionConfig
 from trainctl.engine.tasks.emotion.task import EmotionTask
 from trainctl.engine.training.loop.worst import worst_samples

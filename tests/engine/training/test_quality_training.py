@@ -17,7 +17,7 @@ from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.errors import ExitCode
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.samples import read_samples
+from trainctl.engine.runs.validated.samples import read_samples
 from trainctl.engine.tasks.quality.config import QualityConfig
 from trainctl.engine.tasks.quality.task import QualityTask
 from trainctl.engine.training.desk.run_writer import Ending

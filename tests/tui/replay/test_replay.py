@@ -18,12 +18,12 @@ from trainctl.engine.runs import store
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.lines import append_line
-from trainctl.engine.runs.samples import WorstSamples, packed, write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.engine.runs.validated.kept import KeptFiles, file_of
+from trainctl.engine.runs.validated.samples import WorstSamples, packed, write_samples
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.replay.clock import ReplayClock
 from trainctl.tui.replay.feed import ReplayFeed, ReplaySession

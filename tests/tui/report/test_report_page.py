@@ -15,9 +15,9 @@ from synthetic_run import SyntheticRun
 from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import write_meta
-from trainctl.engine.runs.samples import WorstSamples, write_samples
 from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.summary import Best, Summary, write_summary
+from trainctl.engine.runs.validated.samples import WorstSamples, write_samples
 from trainctl.tui.report import page as page_module
 from trainctl.tui.report.page import MARK, page
 from trainctl.tui.report.subject import MOST_RUNS, read_subject

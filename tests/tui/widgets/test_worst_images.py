@@ -11,7 +11,7 @@ from synthetic_run import NewRun, SyntheticRun
 from textual.pilot import Pilot
 
 from trainctl.engine.runs.events import EventKind
-from trainctl.engine.runs.samples import WorstSamples, write_samples
+from trainctl.engine.runs.validated.samples import WorstSamples, write_samples
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.charts.chart import Chart
 from trainctl.tui.charts.halfblocks import RAMP

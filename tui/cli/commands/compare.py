@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from trainctl.engine.config.resolve import Resolved
     from trainctl.engine.importing.passing import Passing
     from trainctl.engine.runs.layout import RunPaths
-    from trainctl.tui.cli.compared import Compared
+    from trainctl.tui.cli.comparing.compared import Compared
     from trainctl.tui.compare.facts import RunFacts
     from trainctl.tui.compare.study import Trials
     from trainctl.tui.processes.trainings import Outcome
@@ -112,8 +112,8 @@ def command(options: CompareOptions) -> None:
 
 
 def _compare(options: CompareOptions, passing: Passing) -> ExitCode:
-    from trainctl.tui.cli.compared import lines
-    from trainctl.tui.cli.compared_json import as_json
+    from trainctl.tui.cli.comparing.as_json import as_json
+    from trainctl.tui.cli.comparing.compared import lines
     from trainctl.tui.cli.sweep.trial_table import trial_lines, trials_json
     from trainctl.tui.compare.picture import check_picture, write_picture
     from trainctl.tui.compare.study import best_trials
@@ -156,7 +156,7 @@ def _trials(options: CompareOptions) -> Trials:
 
 def _as_they_are(options: CompareOptions, names: Sequence[str], overrides: Sequence[str], passing: Passing) -> Compared:
     """Runs, what logs of other tools hold, and the newest finished run of each preset."""
-    from trainctl.tui.cli.compared import Compared
+    from trainctl.tui.cli.comparing.compared import Compared
     from trainctl.tui.compare.columns import grouped
     from trainctl.tui.run.names import short_names
 
@@ -249,7 +249,7 @@ def _threads(cell: Cell, threads: int | None) -> int | None:
 def _compared(
     sources: Sequence[Source], seeds: Sequence[int], cells: Sequence[Cell], outcomes: dict[int, Outcome | None]
 ) -> Compared:
-    from trainctl.tui.cli.compared import Compared
+    from trainctl.tui.cli.comparing.compared import Compared
     from trainctl.tui.compare.columns import Column
     from trainctl.tui.run.names import short_names
 

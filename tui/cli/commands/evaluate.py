@@ -34,6 +34,16 @@ if TYPE_CHECKING:
     from trainctl.engine.tasks.classification import Answers
     from trainctl.engine.training.evaluate import Evaluation
 
+SplitName = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        metavar="train|val|test|all|SET",
+        help="Samples: default all of --data, else what the run validates on. SET: a further validation set.",
+        show_default=False,
+    ),
+]
+
 
 def command(
     words: Annotated[
@@ -49,15 +59,7 @@ def command(
     classes: Classes = None,
     group_by: GroupBy = None,
     skip_corrupt: SkipCorrupt = False,
-    split: Annotated[
-        str,
-        typer.Option(
-            "--split",
-            metavar="train|val|test|all|SET",
-            help="Samples: default all of --data, else what the run validates on. SET: a further validation set.",
-            show_default=False,
-        ),
-    ] = "",
+    split: SplitName = "",
     errors: Annotated[
         Path | None,
         typer.Option("--errors", metavar="FILE.csv", help="Write file, truth, answer and loss of each, worst first."),
@@ -84,10 +86,10 @@ def command(
         _write_errors(errors, found)
     if json:
         say_json(_as_json(path, found))
-    else:
-        _print(path, found, "the built-in data" if past.data is None else str(past.data))
-        if errors is not None:
-            say(f"wrote {errors}")
+        return
+    _print(path, found, "the built-in data" if past.data is None else str(past.data))
+    if errors is not None:
+        say(f"wrote {errors}")
 
 
 def _as_json(path: Path, found: Evaluation) -> dict[str, Any]:

@@ -100,8 +100,8 @@ def compare_runs(
 ) -> Answer:
     """Set runs side by side: final figures with the best of each, and the options that differ."""
     from trainctl.tui.cli.commands.compare import read_facts
-    from trainctl.tui.cli.compared import Compared
-    from trainctl.tui.cli.compared_json import as_json as compared_json
+    from trainctl.tui.cli.comparing.as_json import as_json as compared_json
+    from trainctl.tui.cli.comparing.compared import Compared
     from trainctl.tui.compare.columns import grouped
     from trainctl.tui.run.names import short_names
 

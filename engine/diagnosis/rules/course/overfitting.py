@@ -68,16 +68,14 @@ def overfitting(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
         return fallen
     train, val, turn = turned[0]
     held = _held_metric(log)
+    why = f"{held} held: the network is overconfident rather than wrong" if held else "it learns its samples by heart"
     others = f"; so did {len(turned) - 1} more of {len(judged)} pairs" if len(turned) > 1 else ""
     return Hit(
         severity=Severity.INFO if held else Severity.WARNING,
         confidence=Confidence.LIKELY,
         summary=f"{val.name} rose from {turn.lowest:.4g} to {turn.late:.4g} while {train.name} fell",
         where=f"best at {log.where(val, turn.index)}; {train.name} {turn.then:.4g} then, {turn.now:.4g} at the end",
-        why=(
-            f"{held} held: the network is overconfident rather than wrong" if held else "it learns its samples by heart"
-        )
-        + others,
+        why=why + others,
         fix=Fix(
             f"keep the weights of {log.where(val, turn.index)}; more augmentation or weight decay, a smaller network",
             remedies.regularised(plan, max(len(val.values) // 10, SINCE_BEST)),

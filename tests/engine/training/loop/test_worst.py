@@ -12,7 +12,7 @@ from toy import ToyTask, resolved, run_toy
 
 from trainctl.engine.data.batch import Batch, Split
 from trainctl.engine.runs.layout import RunPaths
-from trainctl.engine.runs.samples import read_samples
+from trainctl.engine.runs.validated.samples import read_samples
 from trainctl.engine.tasks.eyes.config import EyesConfig
 from trainctl.engine.tasks.eyes.task import EyesTask
 from trainctl.engine.tasks.task import StepOutput

@@ -9,7 +9,7 @@ from trainctl.tui.cli.output import SCHEMA
 
 if TYPE_CHECKING:
     from trainctl.engine.runs.layout import RunPaths
-    from trainctl.tui.cli.compared import Compared
+    from trainctl.tui.cli.comparing.compared import Compared
     from trainctl.tui.compare.columns import Column
     from trainctl.tui.compare.facts import RunFacts
     from trainctl.tui.compare.intervals import Estimate
