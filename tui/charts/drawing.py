@@ -65,7 +65,6 @@ def draw(
     parts = zip(content.lines, envelopes, letters, strict=True)
     smoothing = content.smoothing
     traces = [trace for a, b, letter in parts for trace in _traces(a, b, smoothing, axis, glyphs, letter)]
-    spans = tuple((frame.column_of_step(a), frame.column_of_step(b)) for a, b in content.spans)
     body = rasterise(
         traces,
         frame.room,
@@ -75,7 +74,7 @@ def draw(
         marks=marks,
         rules=content.levels(),
         bands=content.bands,
-        spans=spans,
+        spans=tuple((frame.column_of_step(a), frame.column_of_step(b)) for a, b in content.spans),
     )
     write_rule_labels(body, content, axis)
     whole = _blank(width, height, frame)
