@@ -52,6 +52,11 @@ class Feed:
         else:
             self._tensors = {name: tensor.pin_memory() for name, tensor in split.tensors.items()}
 
+    @property
+    def num_samples(self) -> int:
+        """Of the split."""
+        return self._length
+
     def batches(self, order: Sequence[Tensor], draw: int = 0) -> Iterator[Batch]:
         """The batches with the samples of `order` (index tensors, int64, CPU), one after the other.
 

@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 import os
 import random
+import signal
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from trainctl.engine.data.processes import begin_worker
 from trainctl.engine.errors import UserError, first_line
+from trainctl.engine.launched import launched
 
 GRACE_S = 1.0
 """How long a worker may take to end, once nobody wants its batches."""
@@ -143,7 +145,7 @@ class Workers:
                 pin_memory=pinned,
                 persistent_workers=True,
                 prefetch_factor=AHEAD,
-                worker_init_fn=partial(begin_worker, os.getpid()),
+                worker_init_fn=partial(_begin, os.getpid()),
                 # A user's task need not be importable by name, so it cannot be pickled for a fresh process.
                 multiprocessing_context="fork" if "fork" in methods else None,
                 generator=torch.Generator(),  # else each epoch would draw from the run's own random numbers
@@ -182,6 +184,13 @@ def _end(reader: Any) -> None:
         reader._shutdown_workers()
     finally:
         late.cancel()
+
+
+def _begin(loop: int, worker: int) -> None:
+    """In a worker: see `begin_worker`. A launcher sends SIGTERM to all processes of a rank, which finishes its step."""
+    begin_worker(loop, worker)
+    if launched(os.environ) is not None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class _Orders:

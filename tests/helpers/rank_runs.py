@@ -24,7 +24,7 @@ from trainctl.engine.training.session import Order, train
 
 assert torch._dynamo
 Befall = Callable[[int, int], None]
-"""Told rank and number of the step that begins, from 1."""
+"""Told rank and number of the step that begins, from 1; 0: a batch of a validation."""
 
 
 class PlainToy(ToyTask):
@@ -47,6 +47,8 @@ def befalling(task_type: type[Task], rank: int, befall: Befall) -> type[Task]:
             if model.training:
                 type(self).steps_begun += 1
                 befall(rank, type(self).steps_begun)
+            else:
+                befall(rank, 0)
             output = super().step(model, batch)
             return self.spoilt(output) if model.training else output
 

@@ -25,6 +25,10 @@ MOST_STEPS = 64
 """Between two meetings, however short the steps are."""
 
 
+class BrokenOffError(Exception):
+    """All ranks have agreed to leave what they are at, for a signal."""
+
+
 class SharedSignals(Signals):
     """Signals of one of several ranks: what arrived here counts once all know of it, so that all end at one step.
 
@@ -41,8 +45,11 @@ class SharedSignals(Signals):
         return self._agreed
 
     def unless_interrupted(self, wait: Callable[[], Found]) -> Found | None:
-        """What `wait` returns: nobody may leave what others wait for."""
-        return wait()
+        """What `wait` returns; None where all left it. Nobody may leave by himself what others wait for."""
+        try:
+            return wait()
+        except BrokenOffError:
+            return None
 
     @property
     def rung(self) -> int:
@@ -144,6 +151,16 @@ class Meeting:
         self._met_at = time.perf_counter()
         self.take(Word(int(agreed[1]), bool(agreed[2]), agreed[3]))
         return int(agreed[4])
+
+    def look_up(self) -> None:
+        """Meet in the middle of something long.
+
+        Raises:
+            BrokenOffError: a rank has received a signal.
+        """
+        self.meet()
+        if self._signals.received is not None:
+            raise BrokenOffError
 
     def _num_steps(self, step: int) -> int:
         """Steps that take about `EVERY_S`, by those since the last meeting."""

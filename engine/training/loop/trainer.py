@@ -78,10 +78,9 @@ class Trainer:
         capturing = choose_capturing(
             task, state, config, device, self._note, is_observed=observer is not None, team=team
         )
-        sizes = config.train.validation_batch_size
-        validations = [
-            Validation(task, precision, feed, sizes, capturing.validations, team) for feed in self._feeds[1:]
-        ]
+        look_up = None if desk.meeting is None else desk.meeting.look_up
+        given = (config.train.validation_batch_size, capturing.validations, team, look_up)
+        validations = [Validation(task, precision, feed, *given) for feed in self._feeds[1:]]
         sets = dict(zip(("", *splits.more_val), validations, strict=True))
         self.examination = Examination(task, splits, sets, state, config, desk, self.keeping, announce)
         self.orders = Orders(state, config, desk, self.keeping, self.examination, announce)

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ class Validation:
         batch_size: samples per forward pass.
         replayer: launches each batch as one recorded graph; none: kernel by kernel.
         team: the ranks that share the batches.
+        look_up: called by all ranks after each batch; what it raises breaks the validation off.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class Validation:
         batch_size: int,
         replayer: Replayer | None = None,
         team: Team = ALONE_TEAM,
+        look_up: Callable[[], object] | None = None,
     ) -> None:
         self._task, self._precision, self._feed, self._batch_size = task, precision, feed, batch_size
-        self._replayer, self._team = replayer, team
+        self._replayer, self._team, self._look_up = replayer, team, look_up
 
     @torch.no_grad()  # not inference_mode, in which a task could not take the gradient that its loss is made of
     def measure(
@@ -59,12 +61,23 @@ class Validation:
         """
         if self._team.is_alone:
             return self._measured(self._outputs(model), weights, on_columns)
-        own = [(_portable(output), num_samples) for output, num_samples in self._outputs(model)]
-        parts = self._team.collected(own)
+        parts = self._team.collected(self._own_part(model))
         # Batch k was measured by rank k % size.
         in_order = (pair for turn in zip_longest(*parts) for pair in turn if pair is not None)
         outputs = ((_received(output, self._feed.device), num_samples) for output, num_samples in in_order)
         return self._team.lead(self._measured(outputs, weights, on_columns) if self._team.leads else {})
+
+    def _own_part(self, model: nn.Module) -> list[tuple[dict[str, Any], int]]:
+        """What this rank makes of its batches; all ranks look up equally often."""
+        own: list[tuple[dict[str, Any], int]] = []
+        num_batches = -(-self._feed.num_samples // self._batch_size)
+        with closing(self._outputs(model)) as outputs:
+            for _ in range(-(-num_batches // self._team.size)):
+                for output, num_samples in islice(outputs, 1):
+                    own.append((_portable(output), num_samples))
+                if self._look_up is not None:
+                    self._look_up()
+        return own
 
     def _measured(
         self,

@@ -99,6 +99,24 @@ def test_a_signal_at_any_rank_ends_all_at_one_step_and_the_resume_is_the_uninter
     np.testing.assert_array_equal(losses_of(whole), losses_of(parted))
 
 
+def test_a_validation_is_broken_off_by_a_signal_and_due_to_the_resume(tmp_path: Path) -> None:
+    config = resolved(train={"epochs": 3, "batch_size": 16, "eval_batch_size": 4})
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    run_ranks(whole, config, task_type=ToyTask)
+
+    def warn(rank: int, step: int) -> None:
+        if (rank, step) == (1, 0):
+            kill_self(signal.SIGUSR2)
+
+    endings = run_ranks(parted, config, task_type=ToyTask, befall=warn)
+    assert [ending and ending["code"] for ending in endings] == [75, 75]
+    assert not events_of(parted, EventKind.VALIDATION)
+    run_ranks(parted, config, task_type=ToyTask, resume=True)
+    one, two = state_of(whole), state_of(parted)
+    for key in one:
+        assert same(one[key], two[key]), key
+
+
 @pytest.mark.parametrize("size", [1, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_a_run_goes_on_with_another_number_of_ranks(tmp_path: Path, size: int) -> None:
     config = resolved(**OPTIONS)
