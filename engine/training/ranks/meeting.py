@@ -5,6 +5,7 @@ Knows what a launcher said and torch.distributed; no run.
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -71,6 +72,8 @@ def part(team: Team, *, is_well: bool) -> None:
 def _store(launched: Launched, until: float, *, hosts: bool) -> TCPStore:
     """A connection to where the processes meet; whoever hosts it listens there."""
     where = f"{launched.address}:{launched.port}"
+    if not hosts:
+        _wait_for_host(launched, until)
     while True:
         try:
             return TCPStore(
@@ -92,6 +95,26 @@ def _store(launched: Launched, until: float, *, hosts: bool) -> TCPStore:
                     f"rank {launched.rank} found nobody at MASTER_ADDR:MASTER_PORT, {where}: {first_line(err)}",
                     "start all processes, with the same place; rank 0 on that machine",
                 ) from err
+
+
+def _wait_for_host(launched: Launched, until: float) -> None:
+    """Until somebody listens. Not by torch, which says much of each vain attempt, and hears no signal meanwhile.
+
+    Raises:
+        UserError: nobody did in time.
+    """
+    while True:
+        try:
+            socket.create_connection((launched.address, launched.port), timeout=TURN_S).close()
+            return
+        except OSError as err:
+            if time.monotonic() > until:
+                raise UserError(
+                    f"rank {launched.rank} found nobody at MASTER_ADDR:MASTER_PORT, "
+                    f"{launched.address}:{launched.port}: {err.strerror or err}",
+                    "start all processes, with the same place; rank 0 on that machine",
+                ) from err
+        time.sleep(0.1)
 
 
 def _wait_for_all(store: Store, launched: Launched, until: float) -> None:
