@@ -13,6 +13,7 @@ from trainctl.engine.files import is_there
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.configured import Configurations, reading, running
 from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.spoken import said
 
 
 def preset_choices(present: str) -> list[tuple[str, str, str]]:
@@ -25,7 +26,7 @@ def preset_choices(present: str) -> list[tuple[str, str, str]]:
 def _choice(name: str, present: str) -> tuple[str, str, str]:
     about = load_preset(name).about
     tags = [tag for tag, holds in (("present", name == present), ("recommended", about.recommended)) if holds]
-    label = f"{'●' if name == present else ' '} {name}" + (f"  ({', '.join(tags)})" if tags else "")
+    label = f"{'●' if name == present else ' '} {name}" + (f"  ({said(', '.join(tags))})" if tags else "")
     return name, label, about.summary
 
 

@@ -32,7 +32,10 @@ SOURCES = {
         *("tui/cli/live/first_words.py", "tui/processes/killing.py"),
     ],
     "mistakes": [
-        *(f"engine/runs/{name}.py" for name in ("commands", "index", "atomic", "lock", "samples", "overview", "store")),
+        *(
+            f"engine/runs/{name}.py"
+            for name in ("commands", "index", "atomic", "lock", "validated/samples", "overview", "store")
+        ),
         *(f"tui/processes/{name}.py" for name in ("jobs", "launch", "own_run")),
         *("tui/run/session.py", "tui/run/overlays.py", "tui/replay/feed.py"),
     ],

@@ -33,7 +33,7 @@ FIELDS = {
     *("steps", "epochs", "trial"),
 }
 """What a filter of runs can ask for, as it is typed; series that are compared."""
-DOCUMENT = re.compile("承诺|document|^│    ")
+DOCUMENT = re.compile(r"承诺|document|^│ {2,}[^●\s]")
 """Lines that quote what a preset or its document says."""
 
 

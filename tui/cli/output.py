@@ -79,6 +79,13 @@ def say(*lines: str, err: bool = False) -> None:
         typer.echo(said(printable(line)), err=err)
 
 
+def ask(question: str) -> str:
+    """What is typed behind a question, without spaces around it; empty at the end of the input."""
+    sys.stdout.write(f"  {question}: ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip()
+
+
 def say_json(value: Any) -> None:
     """Print one line of strict JSON, see `to_plain`."""
     from trainctl.engine.runs.atomic import to_json

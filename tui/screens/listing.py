@@ -67,6 +67,7 @@ class ListingScreen(Dialog[RunsAnswer]):
 
     def on_mount(self) -> None:
         """Read now, and again from time to time."""
+        self._home = self.app
         self.load()
         self.set_interval(PERIOD_S, self.load)
 
@@ -93,14 +94,14 @@ class ListingScreen(Dialog[RunsAnswer]):
         """In a thread: a thousand runs take a moment, the newest need not wait for them."""
         try:
             if not self.infos:
-                self.app.call_from_thread(self._take, self._listing.refresh(FIRST), False)
+                self._hand_over(self._take, self._listing.refresh(FIRST), False)
             infos, before = self._listing.refresh(), {info.name: info for info in self.infos}
             for info in infos:
                 if before.get(info.name) is not info and self._courses.known(info.paths) is not None:
                     self._courses.of(info.paths)
-            self.app.call_from_thread(self._take, infos, True)
+            self._hand_over(self._take, infos, True)
         except UserError as err:
-            self.app.call_from_thread(self._fail, str(err))
+            self._hand_over(self._fail, str(err))
         finally:
             self._is_loading = False
 
@@ -121,6 +122,8 @@ class ListingScreen(Dialog[RunsAnswer]):
             self._read_selected()
 
     def _fail(self, reason: str) -> None:
+        if not self.is_attached:
+            return
         self.problem = reason
         self.show_runs()
 
@@ -150,9 +153,17 @@ class ListingScreen(Dialog[RunsAnswer]):
                 for key in [*self._asked][:PORTION]:
                     self._courses.of(self._asked[key])
                     self._asked.pop(key, None)
-                self.app.call_from_thread(self.show_runs)
+                self._hand_over(self._show_courses)
         finally:
             self._is_reading_courses = False
+
+    def _show_courses(self) -> None:
+        if self.is_attached:
+            self.show_runs()
+
+    def _hand_over(self, take: Callable[..., object], *found: object) -> None:
+        """From a thread. A list that was closed meanwhile has no app any more: the one that it had is asked."""
+        self._home.call_from_thread(take, *found)
 
     # --- the run under the cursor ----------------------------------------------------------------------------
 
@@ -190,12 +201,12 @@ class ListingScreen(Dialog[RunsAnswer]):
 
         def deliver(preview: Preview, bring: Callable[[], None]) -> None:
             if not worker.is_cancelled:
-                self.app.call_from_thread(self._take_preview, key, preview, bring)
+                self._hand_over(self._take_preview, key, preview, bring)
 
         try:
             self._reader.read(RunPaths(Path(key)), is_wanted, deliver)
         except UserError as err:
-            self.app.call_from_thread(self._fail_preview, key, str(err))
+            self._hand_over(self._fail_preview, key, str(err))
 
     def _take_preview(self, key: str, preview: Preview, bring: Callable[[], None]) -> None:
         bring()

@@ -109,7 +109,9 @@ class RunListScreen(FolderActions):
         self._table = RunTable()
         self._newest = ""
         self.rows = RunList(empty="reading the runs")
-        self._headings, self._preview = RunHeadings(), RunPreview(is_compared=about.present is not None)
+        # Held, not looked up: a list that is closed at once is laid out when its parts are gone already.
+        self._body, self._headings = Container(id="body"), RunHeadings()
+        self._preview = RunPreview(is_compared=about.present is not None)
         self._title, self._said = Static(id="title", markup=False), Static(id="said", markup=False)
         hint = "words, or state:running  preset:balanced  f1>.9  age<2d  -weld"
         self._input = Input(placeholder=said(hint))
@@ -117,7 +119,7 @@ class RunListScreen(FolderActions):
     def compose(self) -> ComposeResult:
         """What is listed, the rows with their headings and a line to type a filter in, the preview, the keys."""
         yield self._title
-        with Container(id="body"):
+        with self._body:
             with Vertical(id="list"):
                 yield self._input
                 yield self._said
@@ -194,7 +196,7 @@ class RunListScreen(FolderActions):
     def _arrange(self) -> None:
         is_below = self.app.size.width < BESIDE_COLUMNS
         was_shown, self._preview.display = self._preview.display, self.wants_preview
-        self.query_one("#body").set_class(is_below, "-below")
+        self._body.set_class(is_below, "-below")
         self._preview.set_class(is_below, "-below")
         if self._preview.display and not was_shown:
             self.select(self.rows.chosen_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from trainctl.tui.charts.axis import duration, fit_axis, row_axis, same_notation, short, ticks
@@ -83,6 +83,7 @@ def test_any_range_is_shown_whole_and_its_labels_fit_their_rows(a: float, b: flo
 
 @given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4), st.integers(3, 40), st.sampled_from([2, 4]))
 def test_round_values_lie_in_the_middle_of_their_rows(lo: float, span: float, rows: int, dots: int):
+    assume(span > 1e-6 * abs(lo))  # less is as good as equal
     found = row_axis(fit_axis(lo, lo + span), rows, dots)
     assert len(found.rows) >= 2
     for row, value in found.rows.items():

@@ -367,10 +367,10 @@ async def test_arrow_keys_seek_even_where_the_log_has_the_focus(finished: Record
         cockpit(pilot).log_panel.focus()
         await pilot.press("home", *["right"] * 10)
         await until(pilot, lambda: session_of(pilot).view.step == 100)
-        assert "ema 0.88  epoch 2" in screen_text(pilot)
+        assert "loss 0.4  epoch 2" in screen_text(pilot)
         await pilot.press("left")
         await until(pilot, lambda: session_of(pilot).view.step == 90)
-        assert "epoch 2  +" not in screen_text(pilot) and "epoch 1  +" in screen_text(pilot)
+        assert "loss 0.4  epoch 2" not in screen_text(pilot) and "loss 0.5  epoch 1" in screen_text(pilot)
 
 
 async def test_escape_gives_a_maximised_panel_back_first(finished: RecordedRun):

@@ -15,7 +15,7 @@ import typer
 from trainctl.engine.errors import UserError
 from trainctl.engine.runs.index import RunInfo, list_runs, run_names
 from trainctl.tui.cli.options import DEFAULT_RUNS_DIR, Json, Lang, RunsDir
-from trainctl.tui.cli.output import Cell, align, print_json, print_lines, say
+from trainctl.tui.cli.output import Cell, align, ask, print_json, print_lines, say
 from trainctl.tui.words.language import speaking
 from trainctl.tui.words.runs import SEVERITY_WORDS, SYMBOLS, run_state_word
 from trainctl.tui.words.styles import SHADES
@@ -114,9 +114,7 @@ def _ask_for(name: str) -> None:
     """
     if not sys.stdin.isatty():
         raise UserError(f"{name}: nobody to ask whether to delete it", "give --yes")
-    sys.stdout.write("  type the name to delete it: ")
-    sys.stdout.flush()
-    if sys.stdin.readline().strip() != name:
+    if ask("type the name to delete it") != name:
         raise UserError(f"{name} is kept", "the name was not typed")
 
 
