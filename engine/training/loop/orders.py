@@ -67,7 +67,10 @@ class Orders:
             if not desk.inbox:
                 break
             self._obey(desk.inbox.take())
-        # After the commands: whoever asks for something and then ends the process gets both.
+        if self._is_save_due():
+            self._keeping.save("latest")
+        # After the commands: whoever asks for something and then ends the process gets both. And after the checkpoint,
+        # which may take its time: the next samples may never come, and nothing would be heard then.
         if desk.signals.received is not None:
             self._obey_signal()
         if self._keeping.alarm is not None and self.ending is None:
@@ -75,8 +78,6 @@ class Orders:
         for thread in (desk.scribe, desk.writer.clerk):
             if thread.error is not None:  # raised here: only this thread can end the run in good order
                 thread.raise_error()
-        if self._is_save_due():
-            self._keeping.save("latest")
         if desk.meeting is None:  # else it was counted there
             self._count_time()
         self._end_at_limit()
