@@ -44,6 +44,7 @@ EVIDENCE = {
     "norms": "the gradient norm of every step",
     "beginning": "the first steps of the run",
     "waits": "what each step waited for its batch",
+    "pace": "what each of several processes took for its part of a step",
     "ending": "the training loss by quarters of the run",
     "foreign": "what was seen of a loop that is not trainctl's own",
     "schedule": "the learning rate as it is planned",
@@ -55,7 +56,7 @@ EVIDENCE = {
     "log": "the course of a training: a log, or what a run recorded of it",
 }
 """Words for the parts of the evidence."""
-_ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "waits", "ending", "beginning", "foreign"}
+_ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "waits", "pace", "ending", "beginning", "foreign"}
 _NOT_RECORDED = {"data", "batch", "relation", "metric", "schedule", "trial", "attempt"}
 _ONLY_BEFORE = {"D111", "L203", "Q504"}
 """Rules on what the records hold too, but on a side of it that they do not have."""

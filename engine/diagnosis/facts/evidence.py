@@ -19,7 +19,7 @@ from trainctl.engine.diagnosis.facts.network import BatchFacts, ContrastFacts
 from trainctl.engine.diagnosis.facts.norms import BeginningFacts, NormFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.reference import ReferenceFacts
-from trainctl.engine.diagnosis.facts.run import MonitorFacts, RecordFacts, WaitFacts
+from trainctl.engine.diagnosis.facts.run import MonitorFacts, PaceFacts, RecordFacts, WaitFacts
 from trainctl.engine.diagnosis.facts.samples.metric import MetricFacts
 from trainctl.engine.diagnosis.facts.samples.relation import RelationFacts
 from trainctl.engine.diagnosis.facts.schedule import ScheduleFacts
@@ -59,6 +59,7 @@ class Evidence:
     foreign: ForeignFacts | None = None
     ending: EndFacts | None = None
     waits: WaitFacts | None = None
+    pace: PaceFacts | None = None
     schedule: ScheduleFacts | None = None
     trial: TrialFacts | None = None
     attempt: AttemptFacts | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainctl.engine.runs.states import RunState
@@ -113,3 +114,19 @@ class WaitFacts:
     def share(self) -> float:
         """Of the time of the steps."""
         return self.wait_s / self.step_s
+
+
+@dataclass(frozen=True)
+class PaceFacts:
+    """What each of several processes took for its part of the newest steps, before it first waited for the others."""
+
+    num_steps: int
+    """That are looked at."""
+    taken_s: Mapping[int, float]
+    """By rank, the median of a step: fetching its samples, and working on them."""
+    fetched_s: Mapping[int, float]
+    """Of that, fetching."""
+    slowest: tuple[int, int]
+    """The rank that took longest in the older, and in the newer half."""
+    is_card: bool
+    """Whether the program only hands the work over, and is done before the device."""

@@ -32,6 +32,7 @@ from trainctl.engine.diagnosis.records.foreign import foreign_facts, is_told
 from trainctl.engine.diagnosis.records.gates import recorded_gates
 from trainctl.engine.diagnosis.records.imported import ORIGIN, imported_log, imported_records
 from trainctl.engine.diagnosis.records.overlap import NOT_RECORDED, recorded_overlap
+from trainctl.engine.diagnosis.records.pace import NO_RANKS, recorded_pace
 from trainctl.engine.diagnosis.records.scan import RecordScan
 from trainctl.engine.diagnosis.records.terms import MOST_END, recorded_terms
 from trainctl.engine.diagnosis.records.validations import ValidationHistory
@@ -70,6 +71,7 @@ WHY_MISSING = {
     "foreign": "the loop is trainctl's own",
     "ending": "the run has too few steps, or a loss that is not finite or negative",
     "waits": NO_WAITS,
+    "pace": NO_RANKS,
 }
 """Of each part why it is not there, where it is not."""
 MOST_BATCHES = 16_384
@@ -154,6 +156,7 @@ class RunEvidence:
             "foreign": foreign_facts(meta, newest),
             "ending": end_facts(*self._scan.course.rows()[2:]),
             "waits": self._waits(newest, layout, records),
+            "pace": recorded_pace(self.paths, str((self._meta or {}).get("device", ""))),
         }
         return Evidence(
             **parts,
