@@ -143,6 +143,7 @@ def test_an_empty_folder_has_nothing_to_fork(folder: Shell) -> None:
     assert not folder.runs.exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("preset", ["eyes/aggressive", "eyes/conservative"])
 def test_an_eyes_run_goes_on_with_another_preset(folder: Shell, preset: str) -> None:
     small = ["data.samples=120", "data.image_size=[16,32]", "model.num_blocks=1", "model.base_channels=8"]

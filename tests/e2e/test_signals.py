@@ -62,6 +62,7 @@ def events(run: RunPaths, kind: EventKind) -> list[Any]:
     return [event for event in reader.events if event.kind is kind]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("number", "code"),
     [
@@ -86,6 +87,7 @@ def test_the_first_signal_leaves_a_run_that_can_go_on(
     assert RunReader(run).steps.all()["step"].tolist() == list(range(1, summary.steps + 6))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_samples_that_never_come_hold_up_no_ending(
@@ -105,6 +107,7 @@ def test_samples_that_never_come_hold_up_no_ending(
     assert RunReader(run).steps.all()["step"].tolist() == list(range(1, summary.steps + 1))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_long_validation_holds_up_no_ending(tmp_path: Path, sittings: Sittings, number: signal.Signals) -> None:
     pid, run = start(sittings, tmp_path, FOREVER, task=trouble("SlowValidation"))
@@ -131,6 +134,7 @@ def test_the_second_signal_ends_at_once(tmp_path: Path, sittings: Sittings) -> N
     assert read_summary(run) is None
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_data_is_loaded_leaves_nothing(
     tmp_path: Path, sittings: Sittings, number: signal.Signals
@@ -154,6 +158,7 @@ def fake_scontrol(folder: Path, code: int) -> dict[str, str]:
     return {"SLURM_JOB_ID": "4711", "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("code", "said"), [(0, "SLURM job 4711 is queued again"), (1, "no such job")])
 def test_sigusr1_puts_a_slurm_job_back_into_the_queue(tmp_path: Path, sittings: Sittings, code: int, said: str) -> None:
     pid, run = start(sittings, tmp_path, FOREVER, env=fake_scontrol(tmp_path / "bin", code))
