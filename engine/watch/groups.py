@@ -22,8 +22,16 @@ def find_model(optimizer: Optimizer) -> nn.Module | None:
         return None
     # By type: some objects of torch answer `isinstance` with a warning.
     modules = [found for found in gc.get_objects() if issubclass(type(found), nn.Module)]
-    holders = [module for module in modules if any(p is first for p in module.parameters())]
+    holders = [module for module in modules if _holds(module, first)]
     return inner(max(holders, key=_size, default=None))
+
+
+def _holds(module: nn.Module, parameter: nn.Parameter) -> bool:
+    """Whether a module has a parameter. Others may be half made, in another thread, or answer with any error."""
+    try:
+        return any(p is parameter for p in module.parameters())
+    except Exception:
+        return False
 
 
 def unoptimised(optimizer: Optimizer, model: nn.Module) -> tuple[int, int]:
@@ -50,8 +58,8 @@ def _size(module: nn.Module) -> tuple[int, int]:
 
 
 def trained(optimizer: Optimizer) -> Iterable[nn.Parameter]:
-    """Its parameters, in order."""
-    for group in optimizer.param_groups:
+    """Its parameters, in order; none of one that is half made."""
+    for group in getattr(optimizer, "param_groups", ()):
         yield from group["params"]
 
 

@@ -256,6 +256,15 @@ def test_threads_and_several_watches_keep_apart(tmp_path: Path) -> None:
     assert len(found["one"]) == len(found["two"]) == 30
 
 
+def test_modules_that_are_half_made_stand_in_nobodys_way(tmp_path: Path) -> None:
+    """All modules of the process are looked through for the network; another thread may be making one."""
+    half, other = nn.Linear.__new__(nn.Linear), torch.optim.SGD.__new__(torch.optim.SGD)
+    begin, end = watched(tmp_path)
+    plain(begin, 2)
+    assert len(records_of(end())) == 2 and not hasattr(half, "_parameters")
+    assert not vars(other)
+
+
 def test_torch_is_as_it_was_after_the_last_watch(tmp_path: Path) -> None:
     before = torch.autograd.backward, DataLoader.__iter__
     begin, end = watched(tmp_path)
