@@ -128,9 +128,8 @@ class RunEvidence:
         self._scan.advance(keep_going)
         layout = self._scan.reader.layout
         if layout is None or not self._scan.count:
-            raise UserError(
-                f"{self.paths.root} has no step records yet", "wait for its first step, or name another run"
-            )
+            said = f"{self.paths.root} has no step records yet"
+            raise UserError(said, "wait for its first step, or name another run")
         self._plan = self._plan or _plan(self.paths)
         meta, plan = self._meta or {}, self._plan
         stored = self._scan.reader.stored()
