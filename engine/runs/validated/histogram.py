@@ -5,8 +5,6 @@ Plain arrays in NumPy's own format, read without pickle.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.files import read_limited
-from trainctl.engine.runs.atomic import DamagedFileError
 from trainctl.engine.runs.states import SCHEMA
+from trainctl.engine.runs.validated.arrays import packed, read_packed
 
 BARS = 32
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -71,9 +68,7 @@ def packed_histograms(found: Mapping[str, Histogram]) -> bytes:
         "quantiles": np.array([one.quantiles for one in kept.values()], np.float64).reshape(-1, len(QUANTILES)),
         "nums": np.array([(one.num_values, one.num_bad) for one in kept.values()], np.int64).reshape(-1, 2),
     }
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
+    return packed(arrays)
 
 
 def read_histograms(path: Path) -> dict[str, Histogram]:
@@ -83,19 +78,7 @@ def read_histograms(path: Path) -> dict[str, Histogram]:
         DamagedFileError: the file cannot be understood.
         UserError: a newer version wrote it.
     """
-    try:
-        content = io.BytesIO(read_limited(path, MAX_BYTES, follow=False))
-        with zipfile.ZipFile(content) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_BYTES // 1000} kB")
-        with np.load(content, allow_pickle=False) as arrays:
-            return _read(arrays, path)
-    except FileNotFoundError:
-        return {}
-    except UserError:
-        raise
-    except Exception as err:  # zipfile, zlib and NumPy raise nearly anything, by content
-        raise DamagedFileError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}") from err
+    return read_packed(path, MAX_BYTES, lambda arrays: _read(arrays, path)) or {}
 
 
 def _read(arrays: Any, path: Path) -> dict[str, Histogram]:

@@ -5,8 +5,6 @@ Plain arrays in NumPy's own format, read without pickle. Knows no network and no
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainctl.engine.errors import UserError
-from trainctl.engine.files import read_limited
-from trainctl.engine.runs.atomic import DamagedFileError, write_atomic
+from trainctl.engine.runs.atomic import write_atomic
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.states import SCHEMA
+from trainctl.engine.runs.validated.arrays import packed, read_packed
 
 NUM_KEPT = 12
 """Samples that are kept."""
@@ -58,10 +56,10 @@ def write_samples(paths: RunPaths, samples: WorstSamples) -> None:
     Raises:
         UserError: the disk refuses.
     """
-    write_atomic(paths.samples, packed(samples))
+    write_atomic(paths.samples, packed_samples(samples))
 
 
-def packed(samples: WorstSamples) -> bytes:
+def packed_samples(samples: WorstSamples) -> bytes:
     """The content of a file."""
     arrays: dict[str, Any] = {
         "about": np.array([SCHEMA, samples.step, samples.epoch, samples.num_samples], np.int64),
@@ -72,9 +70,7 @@ def packed(samples: WorstSamples) -> bytes:
         "images": samples.images,
         "rights": np.array(samples.rights, np.bool_),
     }
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
+    return packed(arrays)
 
 
 def read_samples(paths: RunPaths) -> WorstSamples | None:
@@ -89,19 +85,7 @@ def read_samples_in(path: Path) -> WorstSamples | None:
         DamagedFileError: the file cannot be understood.
         UserError: a newer version wrote it.
     """
-    try:
-        content = io.BytesIO(read_limited(path, MAX_BYTES, follow=False))
-        with zipfile.ZipFile(content) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_BYTES // 1_000_000} MB")
-        with np.load(content, allow_pickle=False) as arrays:
-            return _read(arrays, path)
-    except FileNotFoundError:
-        return None
-    except UserError:
-        raise
-    except Exception as err:  # zipfile, zlib and NumPy raise nearly anything, by content
-        raise DamagedFileError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}") from err
+    return read_packed(path, MAX_BYTES, lambda arrays: _read(arrays, path))
 
 
 def _read(arrays: Any, path: Path) -> WorstSamples:

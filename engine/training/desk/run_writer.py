@@ -30,7 +30,7 @@ from trainctl.engine.runs.store import StepReader, StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.engine.runs.validated.histogram import Histogram, packed_histograms
 from trainctl.engine.runs.validated.kept import KeptFiles
-from trainctl.engine.runs.validated.samples import WorstSamples, packed, write_samples
+from trainctl.engine.runs.validated.samples import WorstSamples, packed_samples, write_samples
 from trainctl.engine.training.desk.outbox import Outbox
 from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.state.checkpoint import save_checkpoint
@@ -185,7 +185,7 @@ class RunWriter:
             best: step of the best validation so far, whose samples are kept.
         """
         self._outbox.replace(self.paths.samples.name, lambda: write_samples(self.paths, worst))
-        self._keep(self._past_samples, worst.step, packed(worst), best)
+        self._keep(self._past_samples, worst.step, packed_samples(worst), best)
 
     def histograms(self, found: Mapping[str, Histogram], step: int, best: int) -> None:
         """Distributions of a validation; `best`: as above."""

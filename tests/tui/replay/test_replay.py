@@ -23,7 +23,7 @@ from trainctl.engine.runs.status import Liveness
 from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.runs.summary import Summary, write_summary
 from trainctl.engine.runs.validated.kept import KeptFiles, file_of
-from trainctl.engine.runs.validated.samples import WorstSamples, packed, write_samples
+from trainctl.engine.runs.validated.samples import WorstSamples, packed_samples, write_samples
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.replay.clock import ReplayClock
 from trainctl.tui.replay.feed import ReplayFeed, ReplaySession
@@ -163,7 +163,7 @@ def worst(step: int) -> WorstSamples:
 def test_a_replay_shows_the_worst_samples_of_its_moment(finished: RecordedRun):
     kept = KeptFiles(finished.paths.past_samples)
     for step in (50, 100, 150):
-        kept.put(step, packed(worst(step)), best=step)
+        kept.put(step, packed_samples(worst(step)), best=step)
         kept.write_out()
     write_samples(finished.paths, worst(150))
     file_of(finished.paths.past_samples, 100).write_bytes(b"damaged")

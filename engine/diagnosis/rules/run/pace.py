@@ -7,6 +7,7 @@ import numpy as np
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.run import PaceFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity
+from trainctl.engine.diagnosis.rules.run.waiting import in_ms
 
 SLOWER = 1.2
 """Times what the fastest takes."""
@@ -41,7 +42,7 @@ def slow_process(pace: PaceFacts) -> Answer:
     if set(pace.slowest) != {rank} or ratio < SLOWER or lost_s < LEAST_S:
         return None
     is_fetching = pace.fetched_s[rank] - pace.fetched_s[others[-1]] > lost_s / 2
-    shown = ", ".join(f"rank {number} {_ms(pace.taken_s[number])}" for number in sorted(pace.taken_s)[:MOST_RANKS])
+    shown = ", ".join(f"rank {number} {in_ms(pace.taken_s[number])}" for number in sorted(pace.taken_s)[:MOST_RANKS])
     shown += ", ..." if len(pace.taken_s) > MOST_RANKS else ""
     return Hit(
         severity=Severity.INFO if pace.is_card else Severity.WARNING,
@@ -58,7 +59,3 @@ def slow_process(pace: PaceFacts) -> Answer:
         figures={"rank": rank, "ratio": float(ratio), "lost_s": lost_s, "steps": pace.num_steps},
         explains=False,
     )
-
-
-def _ms(seconds: float) -> str:
-    return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

@@ -46,7 +46,7 @@ def waiting_for_data(waits: WaitFacts, plan: PlanFacts | None = None, foreign: F
         severity=Severity.WARNING if is_told else Severity.INFO,
         confidence=Confidence.PROVEN if is_told else Confidence.LIKELY,
         summary=_summary(waits, share, at_starts=at_starts),
-        where=f"newest {waits.num_steps:,} steps: {_ms(waits.step_s)} each, {_ms(waits.wait_s)} of it waiting",
+        where=f"newest {waits.num_steps:,} steps: {in_ms(waits.step_s)} each, {in_ms(waits.wait_s)} of it waiting",
         why=_why(waits),
         fix=_fix(waits, plan, at_starts=at_starts),
         figures={
@@ -64,7 +64,8 @@ def waiting_for_data(waits: WaitFacts, plan: PlanFacts | None = None, foreign: F
     )
 
 
-def _ms(seconds: float) -> str:
+def in_ms(seconds: float) -> str:
+    """The time of a step in words."""
     return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
