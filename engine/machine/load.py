@@ -7,8 +7,8 @@ than Linux, the processor time of this process is known, and nothing else: NaN, 
 from __future__ import annotations
 
 import math
-import multiprocessing.process
 import os
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -113,8 +113,10 @@ def usable_cores() -> int:
 
 
 def _workers() -> Iterable[int]:
-    # Not `active_children`: that waits for those that have ended, which is the business of whoever started them.
-    known: Iterable[object] = tuple(getattr(multiprocessing.process, "_children", ()))
+    # Not `active_children`: that waits for those that have ended, which is the business of whoever started them. And not
+    # imported: readers of samples need none of it, and where nobody has imported it there are no workers.
+    process = sys.modules.get("multiprocessing.process")
+    known: Iterable[object] = tuple(getattr(process, "_children", ()))
     pids = (getattr(getattr(child, "_popen", None), "pid", None) for child in known)
     return [pid for pid in pids if isinstance(pid, int)]
 
