@@ -113,8 +113,8 @@ def usable_cores() -> int:
 
 
 def _workers() -> Iterable[int]:
-    # Not `active_children`: that waits for those that have ended, which is the business of whoever started them. And not
-    # imported: readers of samples need none of it, and where nobody has imported it there are no workers.
+    # Not `active_children`: that waits for those that have ended, which is the business of whoever started them. Not
+    # imported either: readers of samples need none of it, and where nobody has imported it there are no workers.
     process = sys.modules.get("multiprocessing.process")
     known: Iterable[object] = tuple(getattr(process, "_children", ()))
     pids = (getattr(getattr(child, "_popen", None), "pid", None) for child in known)
