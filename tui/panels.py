@@ -25,6 +25,7 @@ from trainctl.tui.widgets.health import HealthPanel
 from trainctl.tui.widgets.learning_rate import LearningRatePanel
 from trainctl.tui.widgets.log import LogPanel
 from trainctl.tui.widgets.loss import LossPanel
+from trainctl.tui.widgets.ranks import RankPanel, has_ranks
 from trainctl.tui.widgets.scalars import ScalarPanel, has_scalars
 from trainctl.tui.widgets.shelf import ShelfPanel
 from trainctl.tui.widgets.validation import ValidationPanel
@@ -98,5 +99,6 @@ PANELS = (
     PanelEntry("worst", "Worst samples", WorstPanel, tasks=("eyes", "quality")),
     PanelEntry("shelf", "Presets and runs", ShelfPanel, wide_only=True),
     PanelEntry("log", "Log", LogPanel),
+    PanelEntry("ranks", "Ranks", RankPanel, wanted=has_ranks),
     PanelEntry("hardware", "Hardware and time", HardwarePanel, wanted=has_hardware),
 )

@@ -20,6 +20,7 @@ from trainctl.engine.runs.events import Event
 from trainctl.engine.runs.hardware.samples import HardwareReader, HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
+from trainctl.engine.runs.ranks.pace import PaceReader
 from trainctl.engine.runs.reader import RunReader
 from trainctl.engine.runs.status import Liveness, liveness, read_status
 from trainctl.engine.runs.summary import read_summary
@@ -97,6 +98,7 @@ class RunFeed:
         self._hardware = HardwareReader(paths)
         self._hardware_generation = 0
         self._histograms = HistogramReader(paths.histograms)
+        self._paces = PaceReader(paths)
         self._console = ConsoleTail(paths.console)
         self._process = process
         self._event_list: list[Event] = self._reader.events
@@ -158,6 +160,7 @@ class RunFeed:
             exit_code = None  # somebody has resumed it
         steps = self._steps.poll()
         self._histograms.poll()
+        self._paces.poll()
         events, events_restarted = self._new_events()
         hardware, hardware_restarted = self._new_hardware()
         self.behind = self._steps.behind or reader.has_more_events
@@ -181,6 +184,7 @@ class RunFeed:
             summary=reader.summary,
             samples=reader.samples,
             histograms=self._histograms.found,
+            ranks=self._paces.found,
             exit_code=exit_code,
             problems=tuple(reader.problems.values()),
             is_gone=reader.is_gone,

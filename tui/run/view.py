@@ -17,6 +17,7 @@ from trainctl.engine.runs.blocks import BLOCK, Overview
 from trainctl.engine.runs.events import Event, EventKind
 from trainctl.engine.runs.hardware.samples import HardwareSample
 from trainctl.engine.runs.layout import RunPaths
+from trainctl.engine.runs.ranks.pace import RankPace
 from trainctl.engine.runs.record import RecordLayout, Records
 from trainctl.engine.runs.series import SeriesBlock, derive_series, may_be_absent
 from trainctl.engine.runs.states import RunState
@@ -95,6 +96,8 @@ class RunUpdate:
     """The worst of the newest validation."""
     histograms: Histograms = field(default_factory=Histograms)
     """Distributions that validations recorded; the same object until something changes."""
+    ranks: tuple[RankPace, ...] = ()
+    """What each of several processes took of late; empty: one trains alone."""
     exit_code: int | None = None
     """How the process we started ended; none while it runs, or where somebody else started it."""
     problems: tuple[str, ...] = ()
@@ -156,6 +159,7 @@ class RunView:
     summary: Summary | None = None
     samples: WorstSamples | None = None
     histograms: Histograms = field(default_factory=Histograms)
+    ranks: tuple[RankPace, ...] = ()
     exit_code: int | None = None
     problems: tuple[str, ...] = ()
     is_gone: bool = False
@@ -260,6 +264,7 @@ class RunView:
         self.liveness, self.age_s = update.liveness, update.age_s
         self.summary, self.problems = update.summary, update.problems
         self.samples, self.is_gone = update.samples, update.is_gone
+        self.ranks = update.ranks
         self.histograms = update.histograms
         self.exit_code = update.exit_code
         return list(update.events[-MAX_NEWS:])
