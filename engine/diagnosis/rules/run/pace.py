@@ -19,7 +19,7 @@ MOST_RANKS = 8
 @rule(
     "W1304",
     "a process is slower than the others",
-    section="environment",
+    section="data",
     severity=Severity.WARNING,
     precedence=Precedence.CAPACITY,
     cost=Cost.RECORDS,
