@@ -11,9 +11,12 @@ OLDEST_TESTS := $(addprefix tests/engine/,config runs training diagnosis data/qu
   $(addprefix tests/tui/,cli run replay health words)
 # One thread a process: more get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Whatever the shell says: without bytecode every process that a test starts compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 # One more than there are cores: some tests wait for programs that they started.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Not compiled: most of what is installed is never imported, and what is is compiled then.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
 .PHONY: run test slow setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
 
@@ -94,12 +97,12 @@ $(VENV)/.docs-installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(ADAPTERS)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(ADAPTERS)
-	$(ADAPTERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,adapters]'
+	$(ADAPTERS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[test,adapters]'
 	touch $@
 
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[test]'
+	$(OLDEST)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints-oldest.txt -e '.[test]'
 	touch $@
 
 clean:

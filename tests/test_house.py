@@ -88,3 +88,10 @@ def test_nothing_imports_in_a_circle_not_even_later() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as err:
         pytest.fail(" -> ".join(err.args[1]))
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        names[path.name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in names.items() if len(paths) > 1} == {}

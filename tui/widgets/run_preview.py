@@ -60,13 +60,12 @@ class RunPreview(Widget):
         self._preview: Preview | None = None
         self._head, self._foot = Static(markup=False), Static(markup=False)
         self._loss, self._validation = _Loss(), _Validation()
+        self._charts = Container(self._loss, self._validation, id="charts")
 
     def compose(self) -> ComposeResult:
         """What to think, curves, details."""
         yield self._head
-        with Container(id="charts"):
-            yield self._loss
-            yield self._validation
+        yield self._charts
         yield self._foot
 
     def on_resize(self) -> None:
@@ -76,9 +75,8 @@ class RunPreview(Widget):
     def show(self, preview: Preview | None, empty: str = "") -> None:
         """Show this run; none: say why there is nothing to show."""
         self._preview = preview
-        charts = self.query_one("#charts")
-        if charts.display is not (preview is not None):
-            charts.display = preview is not None
+        if self._charts.display is not (preview is not None):
+            self._charts.display = preview is not None
         if preview is None:
             _put(self._head, [Content.styled(said(empty), DIM)], HEAD_ROWS)
             _put(self._foot, [], 0)
