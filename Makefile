@@ -31,7 +31,8 @@ slow: $(VENV)/.check-installed ## the tests that take long: killed runs, browser
 
 setup: $(VENV)/.check-installed .cache/types/trainctl/__init__.py ## everything a developer needs
 
-check: setup lint test ## what must be green before a change lands
+check: setup ## what must be green before a change lands: `lint` beside `test`
+	$(MAKE) --jobs=2 --output-sync=target lint test
 
 wheel: $(VENV)/.test-installed ## the part of `test` that builds the wheel, installs it elsewhere and trains from it
 	$(BIN)/python -m pytest tests/e2e/test_wheel.py

@@ -9,6 +9,7 @@ import ast
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -26,6 +27,7 @@ FLAT = {"tui/widgets"}
 """Lists of like things, one a file, may be longer."""
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module by the name under which it is imported."""
     paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
@@ -68,11 +70,12 @@ def test_every_package_is_installed() -> None:
 
 def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
     """Modules that a file imports, also those it imports later, within functions; types alone are no import."""
-    tree = tree_of(path)
-    for node in ast.walk(tree):
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = []
-    for node in ast.walk(tree):
+            skipped |= {inner for line in node.body for inner in ast.walk(line)}
+        if node in skipped:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"

@@ -46,6 +46,7 @@ class Gap:
 Pieces = tuple["str | Gap", ...]
 
 
+@cache
 def messages(table: str) -> dict[str, str]:
     """Where each template of a table stands, `file:line`."""
     found: dict[str, str] = {}
