@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +56,13 @@ class Served:
 
 @contextmanager
 def serving(run: RunPaths, *words: str) -> Generator[Served]:
-    command = [sys.executable, "-m", "trainctl.tui.cli.main", "ui", str(run.root), "--web", "--port", "0", *words]
+    with serving_what([str(run.root)], *words) as served:
+        yield served
+
+
+@contextmanager
+def serving_what(what: Sequence[str], *words: str) -> Generator[Served]:
+    command = [sys.executable, "-m", "trainctl.tui.cli.main", "ui", *what, "--web", "--port", "0", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield Served(process)
@@ -116,6 +122,22 @@ async def test_each_tab_is_a_cockpit_that_ends_with_it_and_ctrl_c_ends_the_serve
         assert code == 0 and err == "", err
         assert "Served 2 tabs in" in out and f"trainctl ui {run.root}" in out
     assert not run.commands.exists()
+
+
+async def test_without_a_run_every_tab_has_the_list_of_runs(run: RunPaths) -> None:
+    with serving_what(["--runs-dir", str(run.root.parent)]) as served:
+        assert served.first_line.startswith(f"the runs of {run.root.parent} (read only): http://127.0.0.1:")
+        address = f"{served.url}ws?width=120&height=40"
+        async with aiohttp.ClientSession() as session, session.ws_connect(address) as tab:
+            await until_text(tab, run.root.name)
+            await tab.send_json(["stdin", "D"])
+            await until_text(tab, "read only")
+            await tab.send_json(["stdin", "\r"])
+            await until_text(tab, " RUNNING ")
+        code, out, err = await asyncio.to_thread(served.end)
+    assert code == 0 and err == "", err
+    assert f"Records are in {run.root.parent}." in out
+    assert run.root.exists()
 
 
 async def test_whoever_has_the_address_may_control_where_that_is_allowed(run: RunPaths) -> None:
@@ -277,9 +299,9 @@ def test_without_a_run_one_is_started_and_served(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(
         trainctl.tui.processes.launch, "launch", lambda request: (RunPaths(tmp_path / request.preset), None)
     )
-    monkeypatch.setattr(module, "serve_web", lambda run, options, listener: served.append(run.root) or 0)
+    monkeypatch.setattr(module, "serve_web", lambda shown, options, listener: served.append(shown.words) or 0)
     assert run_command_line(["ui", "--preset", "eyes/balanced", "--web", "--port", "0"]) == 0
-    assert served == [tmp_path / "eyes/balanced"]
+    assert served == [(str((tmp_path / "eyes/balanced").resolve()),)]
 
 
 @pytest.mark.skipif(find_browser() is None, reason="needs a Chromium on the path")

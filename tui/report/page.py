@@ -8,6 +8,7 @@ from trainctl.tui.report.configuration import configuration
 from trainctl.tui.report.curves import curves
 from trainctl.tui.report.figures import figures, promised
 from trainctl.tui.report.findings import findings
+from trainctl.tui.report.hardware import hardware
 from trainctl.tui.report.headline import headline, title
 from trainctl.tui.report.html import Html, element, joined
 from trainctl.tui.report.origin import origin
@@ -35,6 +36,7 @@ def page(subject: PageSubject, language: str = "en") -> str:
         figures(subject),
         promised(subject),
         configuration(subject),
+        hardware(subject),
         timeline(subject),
         samples(subject),
         origin(subject),

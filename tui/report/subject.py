@@ -8,6 +8,8 @@ from typing import Any
 
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_there
+from trainctl.engine.runs.atomic import DamagedFileError
+from trainctl.engine.runs.hardware.samples import HardwareReader, HardwareSample
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.tui.compare.columns import Column, grouped
 from trainctl.tui.compare.facts import RunFacts, facts_of, read_config
@@ -37,6 +39,8 @@ class RunSubject:
     """What the rules say; None where there is nothing to judge."""
     document: Mapping[str, Any]
     """Its `config.yaml`; empty where there is none that can be read."""
+    hardware: Sequence[HardwareSample]
+    """What the machine did meanwhile, thinned where it was long; empty: not known."""
     ink: int
     """Number of its colour where several runs are drawn."""
 
@@ -99,4 +103,11 @@ def _read(paths: RunPaths, name: str, title: str, ink: int) -> RunSubject:
     if view.meta is None and view.status is None and not is_there(paths.steps):
         raise UserError(f"{paths.root} has recorded nothing", "wait for its first step, or name another run")
     health = Monitor(paths, lambda _: None).judge_anyhow()
-    return RunSubject(name, title, view, facts_of(view, document), health, document or {}, ink)
+    return RunSubject(name, title, view, facts_of(view, document), health, document or {}, _hardware(paths), ink)
+
+
+def _hardware(paths: RunPaths) -> Sequence[HardwareSample]:
+    try:
+        return HardwareReader(paths).read_new()
+    except DamagedFileError:
+        return ()

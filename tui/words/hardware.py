@@ -30,13 +30,21 @@ def percent_words(percent: float) -> str:
     return "" if math.isnan(percent) else f"{percent:.0f} %"
 
 
+def heat_words(degrees: float, *, plain: bool = False) -> str:
+    """`71 °C`; empty where it is not known."""
+    return "" if math.isnan(degrees) else f"{degrees:.0f} {'C' if plain else '°C'}"
+
+
+def power_words(watts: float) -> str:
+    """`243 W`; empty where it is not known."""
+    return "" if math.isnan(watts) else f"{watts:.0f} W"
+
+
 def card_words(card: Card, *, plain: bool = False) -> list[str]:
     """Use, memory, temperature and power, as far as the card tells; `plain`: without the sign of degrees."""
-    heat, power = card.temperature_c, card.power_w
-    said = (
+    return [
         percent_words(card.use_percent),
         memory_words(card.memory_used_bytes, card.memory_total_bytes),
-        "" if math.isnan(heat) else f"{heat:.0f} {'C' if plain else '°C'}",
-        "" if math.isnan(power) else f"{power:.0f} W",
-    )
-    return list(said)
+        heat_words(card.temperature_c, plain=plain),
+        power_words(card.power_w),
+    ]

@@ -12,7 +12,10 @@ from hostile import KEPT
 from parsed_page import Parsed
 from synthetic_run import SyntheticRun
 
+from trainctl.engine.machine.cards import Card
+from trainctl.engine.machine.load import Load
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.hardware.samples import HardwareSample, line_of
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import write_meta
 from trainctl.engine.runs.states import RunState
@@ -213,3 +216,30 @@ def test_the_machine_and_the_folder_are_nobody_elses_business(tmp_path: Path) ->
 
 def test_a_report_says_that_it_is_one(tmp_path: Path) -> None:
     assert MARK in report(finished(trained(tmp_path, "mine")))[:400]
+
+
+def test_where_the_time_went_and_what_the_machine_did(tmp_path: Path) -> None:
+    run = finished(trained(tmp_path, "mine"))
+    load = Load(process_cpu_percent=150.0, machine_cpu_percent=80.0, memory_used_bytes=4e9, memory_total_bytes=16e9)
+    cards = (Card(0, "H200", use_percent=60.0, power_w=500.0),), (Card(0, "H200", use_percent=90.0),)
+    samples = [
+        HardwareSample(1.0, 100, 6.0, 2, load, {"data": 1.5, "step": 4.5}, cards[0]),
+        HardwareSample(9.0, 200, 18.0, 2, load, {"data": 4.5, "step": 9.0, "validation": 2.7}, cards[1]),
+    ]
+    run.paths.hardware.write_text("".join(f"{line_of(one)}\n" for one in samples))
+    told = " ".join(Parsed(report(run)).text.split())
+    assert "data 25%, step 56%, validation 11%, other 7%" in told
+    for figure, mean, most in (
+        ("GPU use", "82 %", "90 %"),
+        ("GPU power", "500 W", "500 W"),
+        ("processors of the process", "1.5 of 2 cores", "1.5 of 2 cores"),
+        ("memory of the machine", "4 of 16 GB", "4 of 16 GB"),
+    ):
+        assert f"{figure} {mean} {most}" in told
+    assert "memory of the process" not in told and "temperature" not in told
+
+
+def test_a_run_that_was_hardly_watched_says_nothing_of_its_machine(tmp_path: Path) -> None:
+    run = finished(trained(tmp_path, "mine"))
+    run.paths.hardware.write_text(f"{line_of(HardwareSample(1.0, 100, 6.0, 2, Load(process_cpu_percent=1.0)))}\n")
+    assert "Hardware and time" not in report(run)

@@ -97,7 +97,9 @@ def _open(options: UiOptions) -> int:
     if options.ascii_ and options.blocks:
         raise UserError("--ascii and --blocks are two ways to draw", "give one of them")
     if options.web:
-        return _serve(run, request, options) if source is None else _serve_foreign(source, request, options)
+        if source is not None:
+            return _serve_foreign(source, request, options)
+        return _serve(run, request, options, lists=lists)
     if options.host is not None or options.port is not None or options.allow_control:
         raise UserError("--host, --port and --allow-control are about --web", "add --web")
 
@@ -127,7 +129,7 @@ def _is_about_all(options: UiOptions) -> bool:
     """Whether nothing says which run, old or new, and there are runs to choose from."""
     from trainctl.engine.runs.index import run_names
 
-    names_a_run = options.run is not None or options.newest or options.replay or options.web
+    names_a_run = options.run is not None or options.newest or options.replay
     is_of_one = _is_of_a_new_run(options) or options.on_end is not None or options.on_finding is not None
     return not names_a_run and not is_of_one and bool(run_names(options.runs_dir))
 
@@ -226,11 +228,11 @@ def _environ(options: UiOptions) -> dict[str, str]:
     return {**os.environ, **{name: value for name, value in said.items() if value is not None}}
 
 
-def _serve(run: RunPaths | None, request: LaunchRequest, options: UiOptions) -> int:
+def _serve(run: RunPaths | None, request: LaunchRequest, options: UiOptions, *, lists: bool = False) -> int:
     from trainctl.tui.cli.commands.web import WebOptions, open_web
 
     wanted = {"--replay": options.replay, "--ascii": options.ascii_, "--blocks": options.blocks}
     flags = tuple(flag for flag, is_given in wanted.items() if is_given)
     flags += ("--lang", spoken()) if options.lang else ()
     web = WebOptions.of(options.host, options.port, options.allow_control, options.readonly, flags)
-    return open_web(run, request, web)
+    return open_web(run, request, web, lists=lists)

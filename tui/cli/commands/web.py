@@ -1,4 +1,4 @@
-"""`trainctl ui RUN --web`: says where the cockpit can be opened in a browser, and serves it until Ctrl-C.
+"""`trainctl ui --web`: says where a browser finds the cockpit of a run or the list of runs, and serves it until Ctrl-C.
 
 Imports the server when it is used: it comes with the extra `web`.
 """
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.runs.layout import RunPaths
@@ -56,8 +57,37 @@ class WebOptions:
         return cls(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, allow_control, flags)
 
 
-def open_web(run: RunPaths | None, request: LaunchRequest, options: WebOptions) -> int:
-    """Serve a run, started first where none is named; returns the exit code.
+@dataclass(frozen=True)
+class Shown:
+    """What every tab opens with.
+
+    Args:
+        name: what to call it.
+        words: what the cockpit's command line calls it.
+        folder: of the runs.
+        end: said when the server has ended.
+    """
+
+    name: str
+    words: Sequence[str]
+    folder: Path
+    end: str
+
+    @classmethod
+    def run(cls, run: RunPaths) -> Shown:
+        """One run."""
+        root = run.root.resolve()
+        end = f"Records are in {run.root}. Open it again with: trainctl ui {run.root}"
+        return cls(run.root.name, (str(root),), root.parent, end)
+
+    @classmethod
+    def all(cls, folder: Path) -> Shown:
+        """The list of the runs of a folder."""
+        return cls(f"the runs of {folder}", (), folder.resolve(), f"Records are in {folder}.")
+
+
+def open_web(run: RunPaths | None, request: LaunchRequest, options: WebOptions, *, lists: bool = False) -> int:
+    """Serve the list of runs, or a run, started first where none is named; returns the exit code.
 
     Raises:
         UserError: see `check_web`; or the training cannot be started.
@@ -66,7 +96,9 @@ def open_web(run: RunPaths | None, request: LaunchRequest, options: WebOptions) 
 
     listener = check_web(options)
     with listener:
-        return serve_web(run if run is not None else launch(request)[0], options, listener)
+        if lists:
+            return serve_web(Shown.all(request.runs_dir), options, listener)
+        return serve_web(Shown.run(run if run is not None else launch(request)[0]), options, listener)
 
 
 def check_web(options: WebOptions) -> socket.socket:
@@ -91,13 +123,13 @@ def check_web(options: WebOptions) -> socket.socket:
         raise UserError(f"cannot listen on {where}: {why}", "give another --port, or 0 for a free one") from err
 
 
-def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> int:
-    """Serve the cockpit of a run until Ctrl-C; returns the exit code."""
+def serve_web(shown: Shown, options: WebOptions, listener: socket.socket) -> int:
+    """Serve the cockpit until Ctrl-C; returns the exit code."""
     from trainctl.tui.processes.web import WebServer, is_local, new_secret
 
     # Other users of this machine reach the port too: who looks, or changes something, must know the address.
     secret = new_secret()
-    server = WebServer(cockpit_words(run, options), run.root.name, listener, secret, _complain)
+    server = WebServer(cockpit_words(shown, options), shown.name, listener, secret, _complain)
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
     rights = "with control" if options.allow_control else "read only"
@@ -106,15 +138,14 @@ def serve_web(run: RunPaths, options: WebOptions, listener: socket.socket) -> in
         if not is_local(host):
             what = "change" if options.allow_control else "watch"
             whoever = f"everyone who reaches {name}:{port} and has the address"
-            say(f"trainctl: warning: {whoever} can {what} this run, unencrypted", err=True)
-        say(f"{run.root.name} ({rights}): http://{name}:{port}/{secret}/")
+            say(f"trainctl: warning: {whoever} can {what} {shown.name}, unencrypted", err=True)
+        say(f"{shown.name} ({rights}): http://{name}:{port}/{secret}/")
         say("Each browser tab is a cockpit of its own. Ctrl-C ends the server, not the training.")
         sys.stdout.flush()
 
     visits = asyncio.run(server.visit(ready))
     tabs = f"{visits.num_tabs} tab{'' if visits.num_tabs == 1 else 's'}"
-    served = f"Served {tabs} in {duration(visits.seconds)}."
-    say("", f"{served} Records are in {run.root}. Open it again with: trainctl ui {run.root}")
+    say("", f"Served {tabs} in {duration(visits.seconds)}. {shown.end}")
     return ExitCode.OK
 
 
@@ -134,8 +165,7 @@ def end_with_server() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def cockpit_words(run: RunPaths, options: WebOptions) -> Sequence[str]:
+def cockpit_words(shown: Shown, options: WebOptions) -> Sequence[str]:
     """Command line of the cockpit in a tab."""
     readonly = () if options.allow_control else ("--readonly",)
-    root = run.root.resolve()
-    return (*COCKPIT, str(root), "--runs-dir", str(root.parent), *readonly, *options.flags)
+    return (*COCKPIT, *shown.words, "--runs-dir", str(shown.folder), *readonly, *options.flags)
