@@ -18,7 +18,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Not compiled: most of what is installed is never imported, and what is is compiled then.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test slow setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
+.PHONY: run test slow types setup check wheel oldest adapters lint format bench bench-faults docs experiments clean
 
 run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 	$(BIN)/trainctl run --preset balanced
@@ -26,8 +26,12 @@ run: $(VENV)/.run-installed ## train the recommended preset on built-in data
 test: $(VENV)/.test-installed ## run the tests
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
-slow: $(VENV)/.check-installed ## the tests that take long: killed runs, browsers, several processes, every preset (a quarter of an hour)
+slow: $(VENV)/.check-installed types ## what takes long: killed runs, browsers, several processes, every preset, new examples of every property (half an hour)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist worksteal -m slow
+	$(ONE_THREAD) HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n auto --dist worksteal -m "hypothesis and not slow"
+
+types: setup ## the types of tests and benchmarks too; `lint` looks at what is installed
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 setup: $(VENV)/.check-installed .cache/types/trainctl/__init__.py ## everything a developer needs
 
@@ -46,7 +50,7 @@ adapters: $(ADAPTERS)/.installed ## watching in the trainers of others, with Lig
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --pythonpath $(BIN)/python engine tui presets
 	PYTHONPATH=.cache/types $(BIN)/lint-imports
 	$(BIN)/vulture
 

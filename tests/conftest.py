@@ -1,8 +1,9 @@
-"""For all tests: no deadline on property tests, because a busy machine is not a bug; folders of the tests' own; what
+"""For all tests: property tests have no deadline, because a busy machine is not a bug; folders of the tests' own; what
 commands print with `--json` is what docs/json.md says; of many cases of one kind only a few are for every time."""
 
 import gc
 import importlib.util
+import os
 from collections import defaultdict
 from collections.abc import Generator
 
@@ -14,8 +15,11 @@ from trainctl.tui.cli import main
 
 collect_ignore = [] if importlib.util.find_spec("lightning") else ["adapters"]  # `make adapters` has what they need
 
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
+# The same examples every time; what new ones find belongs into `make slow`, not into a change that has nothing to do
+# with it.
+settings.register_profile("every_time", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every_time"))
 
 
 @pytest.fixture(scope="session", autouse=True)

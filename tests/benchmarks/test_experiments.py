@@ -160,6 +160,7 @@ def test_the_primary_cause_is_read_and_the_rest_kept_apart() -> None:
     assert diagnoses.read({"verdict": "clean", "findings": []}).primary == ""
 
 
+@pytest.mark.slow
 def test_every_experiment_of_the_welds_can_be_started_and_has_a_name_of_its_own() -> None:
     jobs = weld.jobs([42, 1])
     names = {experiment.name for experiment, _ in jobs}

@@ -36,7 +36,7 @@ class Crashing(Task):
 """
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["load", "step", "metrics"])
 def test_a_traceback_moves_no_cursor(tmp_path: Path, where: str) -> None:
     (tmp_path / "mine.py").write_text(TASK.replace("WHERE:", f"{where!r}:"))

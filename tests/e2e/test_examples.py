@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 SHORT = ["--device", "cpu"]
 
 
+@pytest.mark.slow
 def test_the_two_networks_of_the_example_learn_against_each_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

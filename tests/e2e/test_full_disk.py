@@ -98,7 +98,7 @@ def training_of(run: RunPaths) -> tuple[list[object], list[object]]:
     return found[0], found[1]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["/steps.bin", "/events.jsonl"])
 def test_what_is_no_checkpoint_costs_no_step_of_the_training(
     tmp_path: Path, disk: Disk, whole: RunPaths, capsys: pytest.CaptureFixture[str], suffix: str

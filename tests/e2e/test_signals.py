@@ -188,6 +188,7 @@ def test_a_run_that_finishes_ends_with_0(tmp_path: Path, sittings: Sittings) -> 
     assert sittings.run(argv(tmp_path, "train.epochs=1"), tmp_path / "output") == ExitCode.OK
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("name", "reason"), [("Failing", "ZeroDivisionError"), ("Leaving", "SystemExit: enough")])
 def test_a_task_that_fails_ends_with_1_and_its_traceback_is_kept(
     tmp_path: Path, sittings: Sittings, name: str, reason: str

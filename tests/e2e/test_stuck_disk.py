@@ -25,6 +25,7 @@ def step_of_latest(path: Path) -> int:
     return load_checkpoint(path)["about"]["step"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_disk_is_stuck_goes_on_and_ends_with_a_checkpoint_when_asked(
     tmp_path: Path, sittings: Sittings
 ) -> None:

@@ -112,6 +112,7 @@ def write_frames(root: Path, films: int = 24, frames: int = 5) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_frames_of_one_film_on_both_sides_are_a_finding_before_and_a_warning_in_the_run(shell: Shell) -> None:
     data = ["--data", str(write_frames(shell.folder / "eyes")), "--scale", "small", "--device", "cpu"]
     small = ["data.image_size=[16,32]", "model.num_blocks=1", "model.base_channels=8"]

@@ -99,7 +99,7 @@ def test_a_mistake_in_a_task_file_is_one_line_with_its_place(shell: Shell, conte
     assert said in shell.refuses("run", "--task", "mine.py:Mine")
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [0, 3, 143])
 def test_a_task_that_leaves_while_it_loads_has_failed(tmp_path: Path, code: int) -> None:
     text = (

@@ -66,7 +66,7 @@ def misplaced(pilot: Pilot[None]) -> Iterator[str]:
             yield f"{cell_len(row)} columns: {row}"
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [MEDIUM, SMALL, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_no_english_is_left_on_any_screen(
     new_run: NewRun, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]

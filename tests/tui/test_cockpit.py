@@ -215,6 +215,7 @@ async def test_m_lets_a_panel_fill_the_screen_and_back(live_run: SyntheticRun):
         await shows(pilot, "Gradient norm")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("number", range(1, 8))
 async def test_any_panel_fills_a_small_screen(live_run: SyntheticRun, number: int):
     async with CockpitApp(live_run.paths).run_test(size=SMALL) as pilot:
@@ -282,6 +283,7 @@ async def test_a_run_is_not_ended_without_a_question(live_run: SyntheticRun, siz
         assert "It was asked to stop" in session_of(pilot).farewell()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("key", ["space", "s", "c", "v", "l"])
 async def test_readonly_refuses_and_says_so(live_run: SyntheticRun, key: str):
     async with CockpitApp(live_run.paths, readonly=True).run_test(size=MEDIUM) as pilot:

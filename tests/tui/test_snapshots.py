@@ -137,6 +137,7 @@ def choose_theme(theme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         Memory(theme=theme).save(memory_path())
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_cockpit(
@@ -157,6 +158,7 @@ def test_cockpit(
     assert snap_compare(CockpitApp(fixed_run), terminal_size=size, run_before=settled)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("theme", ["trainctl-dark", "no-colour"])
 @pytest.mark.parametrize("zoomed", [False, True], ids=["in-place", "zoomed"])
 def test_clusters(
@@ -183,6 +185,7 @@ def test_clusters(
     assert snap_compare(CockpitApp(mixture_run), terminal_size=SMALL, run_before=settled)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("theme", ["trainctl-dark", "no-colour"])
 @pytest.mark.parametrize("zoomed", [False, True], ids=["in-place", "zoomed"])
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def opened(path: Path) -> Generator[sqlite3.Connection]:
         is_held = "locked" in str(err) or "busy" in str(err)
         hint = "wait until its writer is done, or copy it" if is_held else "is it whole?"
         raise UserError(f"{path} cannot be read: {err}", hint) from err
+    except UnicodeDecodeError as err:  # SQLite's own words quote a damaged schema, and Python takes them for text
+        raise UserError(f"{path} cannot be read: it is damaged", "is it whole?") from err
     except OSError as err:
         raise UserError(f"{path} cannot be read: {err.strerror or err}", "check the disk") from err
 

@@ -163,7 +163,7 @@ KINDS = {
 PORTION = 50
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("kind", "first"), [(kind, first) for kind, (*_, few) in KINDS.items() for first in range(0, CASES or few, PORTION)]

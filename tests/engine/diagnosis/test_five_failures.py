@@ -73,6 +73,7 @@ def test_the_true_cause_comes_first_before_training(failure: Failure) -> None:
     assert primary(diagnose(gather(task_type(config.task)(config, None)))) == failure.before
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_the_true_cause_comes_first_from_the_records_and_from_an_export(failure: Failure, tmp_path: Path) -> None:
     resolved = failure.resolved()

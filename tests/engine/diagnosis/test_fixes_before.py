@@ -73,7 +73,7 @@ def findings(resolved: Resolved, section: str) -> dict[str, Finding]:
     return {one.code: one for one in diagnose(gather(task, sections=sections), sections=sections).findings}
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", CASES)
 def test_a_finding_before_training_proposes_settings_that_mend_it(case: str) -> None:
     preset, code, options, section, settings = CASES[case]

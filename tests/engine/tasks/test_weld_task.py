@@ -121,6 +121,7 @@ def test_with_one_class_the_loss_goes_to_its_floor_and_nothing_is_learned() -> N
     assert metrics["knn_accuracy"] < 0.3
 
 
+@pytest.mark.slow
 def test_with_twelve_classes_it_learns() -> None:
     losses, metrics = trained(25)
     # Half way between what three seeds reach on any CPU (.83 to .91, the loss a hundredth) and chance (.08, all of it).

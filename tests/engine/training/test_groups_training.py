@@ -175,6 +175,7 @@ def test_a_term_that_nobody_minimises_is_one_line(tmp_path: Path) -> None:
         run_toy(tmp_path / "run", config(), task_type=Forgotten)
 
 
+@pytest.mark.slow
 def test_no_rule_takes_the_sum_of_rivals_for_a_loss(tmp_path: Path) -> None:
     """Two networks against each other: their terms add up to a constant while both learn."""
 

@@ -76,6 +76,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, mode: str, steps
     assert modes == [mode] * 3
 
 
+@pytest.mark.slow
 def test_every_refit_is_between_two_validations_and_a_failed_one_ends_nothing(tmp_path: Path) -> None:
     refit = {"mode": "matched", "every": 1, "samples": 2}
     ending = run(tmp_path / "run", resolved(model={"initialisation": "random"}, refit=refit, train={"epochs": 2}))

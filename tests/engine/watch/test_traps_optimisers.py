@@ -176,6 +176,7 @@ def test_what_led_may_rest(tmp_path: Path) -> None:
     assert (records["nonfinite"] == 0).all() and np.isfinite(records["loss"]).all()
 
 
+@pytest.mark.slow
 def test_a_program_that_trains_one_network_after_another_has_a_run_of_each(tmp_path: Path) -> None:
     before = list(ALIVE)
     watch_when_stepped("twice", str(tmp_path), None)

@@ -50,7 +50,7 @@ def test_watching_changes_no_bit(kind: str, tmp_path: Path) -> None:
         assert records["grad_norm"] == pytest.approx(norms, rel=1e-5)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("options", [{"accumulate": 4}, {"clip": 0.05}, {"schedule": True}, {"log": True}], ids=str)
 def test_watching_changes_no_bit_of_what_loops_do(options: dict[str, Any], tmp_path: Path) -> None:
     begin, end = watched(tmp_path)

@@ -80,7 +80,7 @@ def found(runs: Path, capsys: pytest.CaptureFixture[str]) -> Found:
     return ask
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("here", ["good", "seed"])
 def test_itself_and_another_seed_give_no_finding(found: Found, here: str) -> None:
     assert not {"E1021", "E1022"} & set(found(here))

@@ -75,7 +75,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("subject", "sets", "code", "key"), FAULTS, ids=lambda value: str(value)[:12])
 def test_what_is_written_is_the_fixed_configuration_and_has_the_finding_no_more(
     subject: list[str], sets: list[str], code: str, key: str, here: Path, capsys: pytest.CaptureFixture[str]
@@ -112,6 +112,7 @@ def test_the_difference_is_shown_and_the_command_runs_the_preset(
     assert "  batch_size: 64\n" in text and "extends" not in text and "seed" not in text
 
 
+@pytest.mark.slow
 def test_a_preset_that_exists_is_extended_and_nothing_is_overwritten(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,6 +91,7 @@ async def test_a_command_reaches_the_run_and_its_answer_the_client(
     }
 
 
+@pytest.mark.slow
 async def test_as_a_process_without_torch_whose_stray_words_do_not_reach_the_client(tmp_path: Path) -> None:
     SampleRun(tmp_path / "runs").end()
     write_csv(tmp_path / "log.csv", course(100))

@@ -171,6 +171,7 @@ alarms: list[Alarm] = []
 
 def test_the_collector_skips_what_was_there_and_works_as_before_afterwards(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(opening.threading, "Timer", Alarm)
+    gc.unfreeze()  # what the tests froze
     before = gc.isenabled(), gc.get_freeze_count()
     with opening.resting_collector():
         assert not gc.isenabled()

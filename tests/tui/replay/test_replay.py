@@ -351,6 +351,7 @@ async def test_a_click_on_the_line_seeks_and_a_drag_goes_along(finished: Recorde
         await until(pilot, lambda: clock(pilot).is_playing)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("key", ["s", "c", "v", "l", "w"])
 async def test_commands_are_refused_in_a_line(finished: RecordedRun, key: str):
     async with CockpitApp(finished.paths, replay=True).run_test(size=MEDIUM) as pilot:

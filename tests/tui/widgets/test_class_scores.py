@@ -126,6 +126,7 @@ async def test_of_many_classes_the_weakest_are_shown_and_a_missing_value_is_a_da
         )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (30, 2), (79, 40)])
 async def test_a_panel_of_any_size_breaks_nothing(scored_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(scored_run.paths).run_test(size=MEDIUM) as pilot:

@@ -135,6 +135,7 @@ def test_of_many_components_the_smallest_and_the_largest_are_shown():
     assert spread_words(sizes) == (True, "1 of 200 empty: 0")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (79, 2)])
 async def test_a_tiny_panel_breaks_nothing(quality_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(quality_run.paths).run_test(size=MEDIUM) as pilot:

@@ -140,6 +140,7 @@ async def test_gates_without_a_value_are_left_out_and_many_give_way_to_the_most_
         assert len(gate_shares(present(panel._view))) == 30
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (30, 2), (79, 40)])
 async def test_a_panel_of_any_size_breaks_nothing(gated_run: SyntheticRun, size: tuple[int, int]):
     async with CockpitApp(gated_run.paths).run_test(size=MEDIUM) as pilot:

@@ -117,6 +117,7 @@ def assert_the_same_but_for_the_noise(here: Tensor, there: Tensor) -> None:
     assert float((moments(here) - moments(there)).abs().max()) < 1.5
 
 
+@pytest.mark.slow
 def test_a_network_trained_on_eyes_drawn_one_way_serves_on_eyes_drawn_the_other_way() -> None:
     network = trained(*synthetic_eyes(1500, 16, 32, 1))
     here, there = synthetic_eyes(600, 16, 32, 2), drawn_as_a_device_would(600, 16, 32, 3)

@@ -34,7 +34,7 @@ def test_the_plan_of_a_run_is_that_of_its_configuration(tmp_path: Path) -> None:
 SLOW = [pytest.param(section, marks=pytest.mark.slow) for section in ("train", "schedule")]
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("section", ["optimizer", "precision", "freeze", "seed", *SLOW])
 def test_no_value_ends_the_reader(tmp_path: Path, section: str) -> None:
     path, whole = tmp_path / "config.yaml", RunConfig(task="x").model_dump(mode="json")
@@ -46,6 +46,7 @@ def test_no_value_ends_the_reader(tmp_path: Path, section: str) -> None:
     assert "is not the config.yaml of a run" in plan_or_refusal(path, whole | infinite)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("section", ["model", "refit", "loss"])
 def test_no_section_of_a_task_ends_the_reader(tmp_path: Path, section: str) -> None:
     path, whole = tmp_path / "config.yaml", RunConfig(task="x").model_dump(mode="json")

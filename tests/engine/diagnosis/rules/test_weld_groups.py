@@ -78,6 +78,7 @@ def test_data_says_which_rows_are_used_and_that_recordings_are_shared(
     assert found["balance"]["groups"]["shared"] == 0
 
 
+@pytest.mark.slow
 def test_the_test_samples_that_are_kept_out_can_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = leaky(tmp_path, media=True)
     lines = path.read_text().splitlines()

@@ -40,6 +40,7 @@ def losing(root: Path, away_s: float) -> type[Task]:
     return Losing
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("away_s", [0.05, 1.0, 2.5])
 def test_a_folder_that_comes_back_has_everything(tmp_path: Path, away_s: float) -> None:
     root = tmp_path / "run"

@@ -87,7 +87,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", CASES)
 def test_a_captured_run_is_the_eager_run(tmp_path: Path, tape: TapeRecording, case: str) -> None:
     run_toy(tmp_path / "eager", captured("off", **CASES[case]), task_type=Blobs)

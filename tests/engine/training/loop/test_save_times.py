@@ -91,7 +91,7 @@ def test_a_save_that_fails_is_due_again_as_late_as_one_that_does_not():
     assert times.is_due_at_end(5.0)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("every_s", "took_s", "wanted"), [(5.0, 0.0, 29), (5.0, 0.2, 8), (5.0, 5.0, 1), (0.0, 5.0, 29)]
 )
