@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch import groups
 from trainctl.engine.watch.boundary import Boundary
+from trainctl.engine.watch.first_pass import FirstPass
 
 PASSED_THROUGH = ("Div", "Mul", "Mean", "ToCopy", "Squeeze", "View", "Alias")
 """Functions behind a loss that leave it a multiple of what it was."""
@@ -224,6 +225,7 @@ class FirstSteps:
         answers: that were counted so far; they are counted on.
         step: says how many steps there were.
         tell: is given what reads it; called between two steps.
+        first_pass: of a network that was named.
 
     Attributes:
         is_over: whether it has told.
@@ -236,7 +238,9 @@ class FirstSteps:
         answers: Answers,
         step: Callable[[], int],
         tell: Callable[[Callable[[], dict[str, Any]]], None],
+        first_pass: FirstPass | None = None,
     ) -> None:
+        self._first_pass = first_pass
         self._model = None if model is None else weakref.ref(model)
         self._answers, self._step, self._tell = answers, step, tell
         self._cleared = [Cleared(boundary) for boundary in boundaries]
@@ -260,11 +264,14 @@ class FirstSteps:
         model = None if self._model is None else self._model()
         optimizers = [found for refer in self._optimizers if (found := refer()) is not None]
         parts = None if model is None else Parts(model, optimizers)
-        answers, num_steps, cleared = self._answers, self._step(), self._cleared
+        answers, num_steps, cleared, first_pass = self._answers, self._step(), self._cleared, self._first_pass
+        if first_pass is not None:
+            first_pass.stop()
 
         def told() -> dict[str, Any]:
             found: dict[str, Any] = {"uncleared": [list(one.told()) for one in cleared]}
             found["answers"] = answers.told(num_steps)
+            found |= {} if first_pass is None else {"first_pass": first_pass.told()}
             return found if parts is None else {**found, "parts": parts.told()}
 
         self._tell(told)

@@ -33,6 +33,7 @@ from trainctl.engine.training.record.recorder import Recorder
 from trainctl.engine.watch import about, groups
 from trainctl.engine.watch.columns import Columns, Step, decide
 from trainctl.engine.watch.early import FirstSteps
+from trainctl.engine.watch.first_pass import FirstPass
 from trainctl.engine.watch.hearing import HEARING
 from trainctl.engine.watch.loop import WatchedLoop
 from trainctl.engine.watch.moments import is_here
@@ -84,6 +85,8 @@ class Watch:
         self._first_epoch = 1
         self._is_over = False
         self._early: FirstSteps | None = None
+        network = self._loop.model
+        self._first_pass = None if model is None or network is None else FirstPass(network, model)
         self._validated_at = time.monotonic()
         HEARING.join(self._loop, self._loop.boundaries)
         ALIVE.append(self)
@@ -200,6 +203,8 @@ class Watch:
         self._is_over = True
         ALIVE.remove(self)
         HEARING.leave(self._loop)
+        if self._first_pass is not None:
+            self._first_pass.stop()
         if self._opened is None:
             return  # it was to begin with the first step, and none was taken
         try:
@@ -274,7 +279,8 @@ class Watch:
         batches = about.loader_about(loop.loader).get("num_batches") or 0
         per_epoch = -(-batches // accumulation)
         self._run.planned(per_epoch, self._epochs, self._total_steps or per_epoch * self._epochs)
-        self._early = FirstSteps(loop.boundaries, loop.model, HEARING.answers, lambda: loop.step, self._run.seen_early)
+        step, tell = (lambda: loop.step), self._run.seen_early
+        self._early = FirstSteps(loop.boundaries, loop.model, HEARING.answers, step, tell, self._first_pass)
         return columns, recorder
 
     def _meta(self, classes: Sequence[str], labels: np.ndarray[Any, Any] | None) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
+from trainctl.engine.diagnosis.facts.watched.links import LinkFacts
+
 FEWEST = 3
 """Steps between which it must have been looked whether gradients are cleared."""
 
@@ -95,6 +98,14 @@ class PartsFacts:
 
 
 @dataclass(frozen=True)
+class FirstPassFacts:
+    """What a network showed in its first forward pass of training."""
+
+    links: tuple[LinkFacts, ...] = ()
+    rectifiers: tuple[RectifierFacts, ...] = ()
+
+
+@dataclass(frozen=True)
 class ForeignFacts:
     """What is known beside the records; parts that are not are None."""
 
@@ -102,6 +113,7 @@ class ForeignFacts:
     answers: AnswerFacts | None = None
     stairs: StairsFacts | None = None
     parts: PartsFacts | None = None
+    first_pass: FirstPassFacts | None = None
     uncleared: tuple[int, int] | None = None
     """Steps that began with the gradients of the one before, and steps that were looked at."""
 

@@ -11,8 +11,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from trainctl.engine.diagnosis.facts.foreign import AnswerFacts, FeedFacts, ForeignFacts, PartsFacts, StairsFacts
+from trainctl.engine.diagnosis.facts.foreign import (
+    AnswerFacts,
+    FeedFacts,
+    FirstPassFacts,
+    ForeignFacts,
+    PartsFacts,
+    StairsFacts,
+)
 from trainctl.engine.diagnosis.facts.statistics import lag_one_correlation
+from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
+from trainctl.engine.diagnosis.facts.watched.links import LinkFacts
 from trainctl.engine.runs.record import Records
 
 WATCHED, EARLY = "watched", "early"
@@ -45,6 +54,7 @@ def foreign_facts(meta: Mapping[str, Any], newest: Records) -> ForeignFacts | No
         answers=_answers(_mapping(early.get("answers"))),
         stairs=_stairs(newest),
         parts=_parts(_mapping(early.get("parts"))),
+        first_pass=_first_pass(_mapping(early.get("first_pass"))),
         uncleared=_uncleared(early.get("uncleared")),
     )
 
@@ -130,6 +140,33 @@ def _parts(told: Mapping[str, Any]) -> PartsFacts | None:
         frozen_drawn=_share(told.get("frozen_drawn")),
         left_drawn=_share(told.get("left_drawn")),
     )
+
+
+def _first_pass(told: Mapping[str, Any]) -> FirstPassFacts | None:
+    """Of a network that was named, where hooks could look at it."""
+    if not told:
+        return None
+    links = [
+        LinkFacts(name, width, after, before, is_direct, widest)
+        for name, width, after, before, is_direct, widest in _rows(told.get("links"), (str, int, int, int, bool, int))
+    ]
+    dead = [
+        RectifierFacts(name, units, float(share))
+        for name, units, share in _rows(told.get("rectifiers"), (str, int, (int, float)))
+        if 0 <= share <= 1
+    ]
+    return FirstPassFacts(tuple(links), tuple(dead))
+
+
+def _rows(told: Any, kinds: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Lists of the right length whose values are of these kinds."""
+    rows = cast("list[Any]", told) if isinstance(told, list) else []
+    lists = [cast("list[Any]", row) for row in rows if isinstance(row, list)]
+    return [
+        tuple(row)
+        for row in lists
+        if len(row) == len(kinds) and all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True))
+    ]
 
 
 def _uncleared(told: Any) -> tuple[int, int] | None:

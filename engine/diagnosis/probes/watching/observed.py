@@ -9,9 +9,10 @@ from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts
 from trainctl.engine.diagnosis.probes.bench import Bench
 from trainctl.engine.diagnosis.probes.isolation import undisturbed
 from trainctl.engine.diagnosis.probes.watching.entries import Entries, with_freedom
-from trainctl.engine.diagnosis.probes.watching.links import Links, with_passage
+from trainctl.engine.diagnosis.probes.watching.links import Links
 from trainctl.engine.diagnosis.probes.watching.loss_calls import LossCalls
 from trainctl.engine.diagnosis.probes.watching.modes import Modes
+from trainctl.engine.diagnosis.probes.watching.passage import with_passage
 from trainctl.engine.diagnosis.probes.watching.rectifiers import Rectifiers
 from trainctl.engine.diagnosis.probes.watching.results import size_of
 from trainctl.engine.diagnosis.probes.watching.watch import Watch

@@ -1,6 +1,9 @@
-"""Units that are at the lower bound of a rectifier for every sample of a batch. Judges nothing."""
+"""Units that are at the lower bound of a rectifier for every sample of a batch. Judges nothing, and waits for no device
+until it is asked for facts."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -16,7 +19,8 @@ class Rectifiers:
     """Collects the share of units of each rectifier that never pass anything."""
 
     def __init__(self) -> None:
-        self._dead: dict[str, RectifierFacts] = {}
+        self._silent: dict[str, Sequence[Tensor]] = {}
+        """Which units are dead, along each dimension that units may lie along."""
         self._calls: dict[str, int] = {}
 
     @property
@@ -26,7 +30,7 @@ class Rectifiers:
 
     def facts(self) -> tuple[RectifierFacts, ...]:
         """Of each rectifier; of one that is called several times each call by itself."""
-        return tuple(self._dead.values())
+        return tuple(_facts(name, silent) for name, silent in self._silent.items())
 
     def _look(self, call: Call) -> None:
         output = call.output
@@ -37,12 +41,15 @@ class Rectifiers:
         if call.name in LOWER and call.argument(1, LOWER[call.name]) != 0:
             return
         number = self._calls[call.module] = self._calls.get(call.module, 0) + 1
-        share, units = min(_dead(output.detach(), dim) for dim in ({1, 2} if output.dim() == 3 else {1}))
         name = call.place if number == 1 else f"{call.place} (call {number})"
-        self._dead[name] = RectifierFacts(name, units, share)
+        self._silent[name] = [_silent(output.detach(), dim) for dim in ({1, 2} if output.dim() == 3 else {1})]
 
 
-def _dead(output: Tensor, dim: int) -> tuple[float, int]:
-    """Share of the units along `dim` that are 0 for every sample and place, and how many units there are."""
-    silent = (output <= 0).transpose(0, dim).flatten(1).all(1)
-    return float(silent.double().mean()), len(silent)
+def _silent(output: Tensor, dim: int) -> Tensor:
+    """Whether each unit along `dim` is 0 for every sample and place."""
+    return (output <= 0).transpose(0, dim).flatten(1).all(1)
+
+
+def _facts(name: str, silent: Sequence[Tensor]) -> RectifierFacts:
+    share, units = min((float(one.double().mean()), len(one)) for one in silent)
+    return RectifierFacts(name, units, share)

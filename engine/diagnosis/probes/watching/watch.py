@@ -53,6 +53,7 @@ class Watch(TorchFunctionMode):
         model: whose modules are named.
         looks: by the name of the function.
         feeds: the same, before the call.
+        is_inside: the network runs already when it is entered.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Watch(TorchFunctionMode):
         model: nn.Module,
         looks: Iterable[Mapping[str, Look]] = (),
         feeds: Mapping[str, Feed] | None = None,
+        *,
+        is_inside: bool = False,
     ) -> None:
         super().__init__()
         self._model, self._feeds = model, dict(feeds or {})
@@ -67,7 +70,7 @@ class Watch(TorchFunctionMode):
         for table in looks:
             for name, look in table.items():
                 self._looks.setdefault(name, []).append(look)
-        self._stack: list[str | None] = [None]
+        self._stack: list[str | None] = [None, ""] if is_inside else [None]
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.trial import TrialFacts, WeightFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
@@ -101,9 +102,11 @@ def _by_depth(weights: Sequence[WeightFacts]) -> Answer:
     precedence=Precedence.GRADIENT_FLOW,
     cost=Cost.BATCH,
 )
-def dead_rectifiers(trial: TrialFacts, batch: BatchFacts | None = None) -> Answer:
+def dead_rectifiers(
+    trial: TrialFacts | None = None, batch: BatchFacts | None = None, foreign: ForeignFacts | None = None
+) -> Answer:
     """A rectifier of at least 8 units of which more than 90 % give 0 for every sample and place of a batch, after the
-    first few steps.
+    first few steps; of a watched loop, in the first forward pass of a network that was named (`model=`).
 
     Up to half is common without any fault: a deep layer sees nearly the same in all samples.
 
@@ -111,7 +114,9 @@ def dead_rectifiers(trial: TrialFacts, batch: BatchFacts | None = None) -> Answe
     Do: a lower rate, or a warmup, where the steps did it; else standardised inputs, biases of 0, LeakyReLU or GELU.
     Follows from: N901, D108, D106, O601, G708.
     """
-    known = [layer for layer in trial.rectifiers if layer.num_units >= LEAST_UNITS]
+    first_pass = None if foreign is None else foreign.first_pass
+    rectifiers = trial.rectifiers if trial is not None else () if first_pass is None else first_pass.rectifiers
+    known = [layer for layer in rectifiers if layer.num_units >= LEAST_UNITS]
     if not known:
         return Unchecked(f"no rectifier of {LEAST_UNITS} units was seen")
     dead = [layer for layer in known if layer.dead > DEAD]
@@ -121,11 +126,12 @@ def dead_rectifiers(trial: TrialFacts, batch: BatchFacts | None = None) -> Answe
     layers = batch.layers.rectifiers if batch is not None and batch.layers is not None else ()
     before = next((layer.dead for layer in layers if layer.name == worst.name), math.nan)
     is_by_steps = before <= DEAD
+    when = "in the first forward pass" if trial is None else f"after {trial.num_steps} steps"
     return Hit(
         severity=Severity.WARNING,
         confidence=Confidence.LIKELY,
         summary=f"{worst.dead:.0%} of the {worst.num_units} units of {worst.name} never pass anything",
-        where=f"{len(dead)} of {len(known)} rectifiers, after {trial.num_steps} steps"
+        where=f"{len(dead)} of {len(known)} rectifiers, {when}"
         + ("" if math.isnan(before) else f"; {before:.0%} before the first"),
         why="they are off for every sample of the batch, and pass no gradient that could bring them back",
         fix=Fix(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.watched.links import LinkFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
@@ -24,19 +25,21 @@ ONE_LAYER = "no dense layer or convolution reads what another one made"
     precedence=Precedence.GRADIENT_FLOW,
     cost=Cost.BATCH,
 )
-def no_activation(batch: BatchFacts) -> Answer:
+def no_activation(batch: BatchFacts | None = None, foreign: ForeignFacts | None = None) -> Answer:
     """Every dense layer or convolution that reads what another one made gets it with nothing but affine operations in
     between (BatchNorm, dropout, scales), and is not narrower there than before and behind it.
 
     Narrower ones are products of two small matrices in place of a large one, as in LoRA and factorised embeddings;
     convolutions in groups of channels are not asked. Where it is so between some of the layers only, an information.
+    Of a watched loop it is asked of the first forward pass of a network that was named (`model=`).
 
     Costs: layers without an activation between them are one layer: depth and width count for nothing.
     Do: ReLU, GELU or tanh behind every layer but the last.
     """
-    if batch.layers is None:
+    seen = batch.layers if batch is not None else foreign.first_pass if foreign is not None else None
+    if seen is None:
         return Unchecked(NOBODY)
-    links = batch.layers.links
+    links = seen.links
     if not links:
         return Unchecked(ONE_LAYER)
     wasted = [link for link in links if link.is_wasted]
