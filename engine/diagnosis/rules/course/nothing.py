@@ -63,7 +63,7 @@ def at_chance(log: LogFacts, foreign: ForeignFacts | None = None, records: Recor
     Costs: the network has learned nothing that holds outside of its samples, or nothing at all.
     Do: where the training loss falls, compare inputs and labels of the validation with those of the training (order,
     ids, normalisation); else look at labels, gradient and rate.
-    Follows from: N901, N902, O601, O602, G701, D101, D102, G702, O612, O613.
+    Follows from: N901, N902, O601, O602, G701, D101, D102, G702, G706, G711, O612, O613.
     """
     if (blind := _blind(log, foreign, records)) is not None:
         return blind
@@ -138,7 +138,7 @@ def _blind(log: LogFacts, foreign: ForeignFacts | None, records: RecordFacts | N
         why=NOTHING_OF_USE if is_blind else BY_HEART_ALONE,
         fix=Fix("check how inputs and labels are joined (order, ids, sorting); look at eight samples; then the rate"),
         figures={"loss": level, "chance": answers.loss, "answers": answers.count},
-        because=(*BECAUSE, "D101", "D102", "G702", "O612", "O613"),
+        because=(*BECAUSE, "D101", "D102", "G702", "G706", "G711", "O612", "O613"),
     )
 
 
