@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch.boundary import Boundary, with_closure
-from trainctl.engine.watch.early import Answers
+from trainctl.engine.watch.first_steps.early import Answers
 from trainctl.engine.watch.heard import Ears, Heard
 from trainctl.engine.watch.moments import apart, is_in_backward, listen, stop_listening
 from trainctl.engine.watch.norms import norm_of

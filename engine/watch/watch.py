@@ -32,8 +32,8 @@ from trainctl.engine.training.desk.run_writer import Ending
 from trainctl.engine.training.record.recorder import Recorder
 from trainctl.engine.watch import about, groups
 from trainctl.engine.watch.columns import Columns, Step, decide
-from trainctl.engine.watch.early import FirstSteps
-from trainctl.engine.watch.first_pass import FirstPass
+from trainctl.engine.watch.first_steps.early import FirstSteps
+from trainctl.engine.watch.first_steps.first_pass import FirstPass
 from trainctl.engine.watch.hearing import HEARING
 from trainctl.engine.watch.loop import WatchedLoop
 from trainctl.engine.watch.moments import is_here

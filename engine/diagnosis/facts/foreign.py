@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
 from trainctl.engine.diagnosis.facts.watched.links import LinkFacts
+from trainctl.engine.diagnosis.facts.watched.loss_calls import LossCall
 
 FEWEST = 3
 """Steps between which it must have been looked whether gradients are cleared."""
@@ -114,6 +115,8 @@ class ForeignFacts:
     stairs: StairsFacts | None = None
     parts: PartsFacts | None = None
     first_pass: FirstPassFacts | None = None
+    losses: tuple[LossCall, ...] = ()
+    """Loss functions of torch that the first backward pass began with."""
     uncleared: tuple[int, int] | None = None
     """Steps that began with the gradients of the one before, and steps that were looked at."""
 

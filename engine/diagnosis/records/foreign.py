@@ -6,7 +6,7 @@ The file may hold anything. Knows records, no rule and no torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +22,7 @@ from trainctl.engine.diagnosis.facts.foreign import (
 from trainctl.engine.diagnosis.facts.statistics import lag_one_correlation
 from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
 from trainctl.engine.diagnosis.facts.watched.links import LinkFacts
+from trainctl.engine.diagnosis.facts.watched.loss_calls import LossCall
 from trainctl.engine.runs.record import Records
 
 WATCHED, EARLY = "watched", "early"
@@ -55,6 +56,7 @@ def foreign_facts(meta: Mapping[str, Any], newest: Records) -> ForeignFacts | No
         stairs=_stairs(newest),
         parts=_parts(_mapping(early.get("parts"))),
         first_pass=_first_pass(_mapping(early.get("first_pass"))),
+        losses=tuple(_losses(early.get("losses"))),
         uncleared=_uncleared(early.get("uncleared")),
     )
 
@@ -156,6 +158,18 @@ def _first_pass(told: Mapping[str, Any]) -> FirstPassFacts | None:
         if 0 <= share <= 1
     ]
     return FirstPassFacts(tuple(links), tuple(dead))
+
+
+def _losses(told: Any) -> Iterator[LossCall]:
+    for call in map(_mapping, cast("list[Any]", told) if isinstance(told, list) else []):
+        name, made_by, shapes = call.get("name"), call.get("made_by"), (call.get("input"), call.get("target"))
+        if not (isinstance(name, str) and isinstance(made_by, str) and all(isinstance(one, list) for one in shapes)):
+            continue
+        given, target = (tuple(cast("list[Any]", one)) for one in shapes)
+        if all(type(side) is int and side >= 0 for side in (*given, *target)):
+            # By what made it alone: no values were read.
+            in_unit, sums_to_one = made_by in ("softmax", "sigmoid"), made_by == "softmax"
+            yield LossCall(name, made_by, in_unit, sums_to_one, math.nan, math.nan, given, target)
 
 
 def _rows(told: Any, kinds: tuple[Any, ...]) -> list[tuple[Any, ...]]:

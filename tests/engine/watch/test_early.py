@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
-from trainctl.engine.watch.early import is_drawn
+from trainctl.engine.watch.first_steps.early import is_drawn
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -20,7 +20,7 @@ from trainctl.engine.diagnosis.records.foreign import foreign_facts
 from trainctl.engine.diagnosis.rules.plan.flow import dead_rectifiers
 from trainctl.engine.diagnosis.rules.plan.foreseen.capacity import no_activation
 from trainctl.engine.runs.record import RecordLayout
-from trainctl.engine.watch.first_pass import FirstPass
+from trainctl.engine.watch.first_steps.first_pass import FirstPass
 
 
 def deep(activation: type[nn.Module]) -> nn.Sequential:
@@ -56,7 +56,9 @@ def test_layers_without_an_activation_are_a_finding_and_with_one_they_are_not(tm
 
 def test_rectifiers_that_let_nothing_through_are_a_finding(tmp_path: Path) -> None:
     model = deep(nn.ReLU)
-    nn.init.constant_(model[2].bias, -100.0)
+    layer = model[2]
+    assert isinstance(layer, nn.Linear)
+    nn.init.constant_(layer.bias, -100.0)
     hit = dead_rectifiers(foreign=facts(trained(tmp_path / "dead", model)))
     assert isinstance(hit, Hit) and "100% of the 16 units of 3" in hit.summary
     assert "in the first forward pass" in hit.where

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.watched.loss_calls import LossCall
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
@@ -16,8 +18,13 @@ NEGATIVE, SAME, POSITIVE = -1e-6, 1e-4, 1e-6
 NO_CALL = "the step calls no loss function of torch that is known"
 
 
-def _cross_entropies(batch: BatchFacts) -> list[LossCall]:
-    return [call for call in batch.loss_calls if call.name in (CROSS_ENTROPY, NLL, BCE_LOGITS)]
+def _seen(batch: BatchFacts | None, foreign: ForeignFacts | None) -> tuple[LossCall, ...]:
+    """Losses of the first batch, or of the first backward pass of a watched loop."""
+    return batch.loss_calls if batch is not None else () if foreign is None else foreign.losses
+
+
+def _cross_entropies(calls: Iterable[LossCall]) -> list[LossCall]:
+    return [call for call in calls if call.name in (CROSS_ENTROPY, NLL, BCE_LOGITS)]
 
 
 @rule(
@@ -28,7 +35,7 @@ def _cross_entropies(batch: BatchFacts) -> list[LossCall]:
     precedence=Precedence.LOSS,
     cost=Cost.BATCH,
 )
-def softmax_and_loss(batch: BatchFacts) -> Answer:
+def softmax_and_loss(batch: BatchFacts | None = None, foreign: ForeignFacts | None = None) -> Answer:
     """A cross-entropy of torch whose input comes out of a softmax, or lies in [0, 1] and adds up to 1 over classes; an
     `nll_loss` with a positive value in its input, which is no logarithm of a probability.
 
@@ -38,13 +45,13 @@ def softmax_and_loss(batch: BatchFacts) -> Answer:
     has no bound.
     Do: give cross_entropy the logits; nll_loss what log_softmax gives.
     """
-    calls = _cross_entropies(batch)
+    calls = _cross_entropies(_seen(batch, foreign))
     if not calls:
         return Unchecked(NO_CALL)
     double = [c for c in calls if c.name == CROSS_ENTROPY and (c.made_by == "softmax" or (c.in_unit and c.sums_to_one))]
     if double:
         return _double(double[0])
-    bare = [call for call in calls if call.name == NLL and call.highest > POSITIVE]
+    bare = [c for c in calls if c.name == NLL and (c.highest > POSITIVE or c.made_by in ("softmax", "sigmoid"))]
     return _bare(bare[0]) if bare else None
 
 
@@ -65,11 +72,13 @@ def _double(call: LossCall) -> Hit:
 
 def _bare(call: LossCall) -> Hit:
     what = "probabilities" if call.in_unit and call.sums_to_one else "what are no logarithms of probabilities"
+    highest = "" if math.isnan(call.highest) else f": values up to {call.highest:.3g}"
+    gives = "" if math.isnan(call.value) else f"; it gives {call.value:.4g}"
     return Hit(
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN,
-        summary=f"nll_loss gets {what}: values up to {call.highest:.3g}",
-        where=f"nll_loss of shape {_shape(call)}, {_origin(call)}; it gives {call.value:.4g}",
+        summary=f"nll_loss gets {what}{highest}",
+        where=f"nll_loss of shape {_shape(call)}, {_origin(call)}{gives}",
         why="it picks the value of the right class and turns its sign; the logarithm of a probability is at most 0",
         fix=Fix("log_softmax before nll_loss, or cross_entropy, which has both"),
         figures={"highest": call.highest, "value": call.value},
@@ -84,7 +93,7 @@ def _bare(call: LossCall) -> Hit:
     precedence=Precedence.LOSS,
     cost=Cost.BATCH,
 )
-def bounded_logits(batch: BatchFacts) -> Answer:
+def bounded_logits(batch: BatchFacts | None = None, foreign: ForeignFacts | None = None) -> Answer:
     """A cross-entropy of torch that takes logits and is given what comes straight out of a sigmoid (an error), a tanh
     (a warning) or, for two classes, a rectifier or softmax (an error).
 
@@ -92,7 +101,7 @@ def bounded_logits(batch: BatchFacts) -> Answer:
     with tanh in [.27, .73].
     Do: leave the activation out of the network; take it for metrics and predictions only.
     """
-    calls = [call for call in _cross_entropies(batch) if call.name != NLL]
+    calls = [call for call in _cross_entropies(_seen(batch, foreign)) if call.name != NLL]
     if not calls:
         return Unchecked(NO_CALL)
     wrong = [call for call in calls if call.made_by in ("sigmoid", "tanh") or _is_half(call)]
@@ -172,14 +181,17 @@ def wrong_sign(batch: BatchFacts) -> Answer:
     precedence=Precedence.MECHANICS,
     cost=Cost.BATCH,
 )
-def stretched_shapes(batch: BatchFacts) -> Answer:
+def stretched_shapes(batch: BatchFacts | None = None, foreign: ForeignFacts | None = None) -> Answer:
     """A loss function of torch, or a difference of an answer and its target, in which shapes (B, 1) and (B) meet: torch
     stretches both to (B, B).
 
     Costs: every answer is held against every target: the best that can be learnt is the mean.
     Do: bring both to one shape: squeeze(1), or [:, None].
     """
-    wrong = [call for call in batch.loss_calls if call.is_broadcast]
+    calls = _seen(batch, foreign)
+    if batch is None and not calls:
+        return Unchecked(NO_CALL)
+    wrong = [call for call in calls if call.is_broadcast]
     if not wrong:
         return None
     call = wrong[0]

@@ -20,7 +20,8 @@ from torch.utils.hooks import RemovableHandle
 
 from trainctl.engine.watch import groups
 from trainctl.engine.watch.boundary import Boundary
-from trainctl.engine.watch.first_pass import FirstPass
+from trainctl.engine.watch.first_steps.first_pass import FirstPass
+from trainctl.engine.watch.first_steps.loss_graph import loss_calls
 
 PASSED_THROUGH = ("Div", "Mul", "Mean", "ToCopy", "Squeeze", "View", "Alias")
 """Functions behind a loss that leave it a multiple of what it was."""
@@ -45,6 +46,7 @@ class Answers:
 
     Attributes:
         is_open: whether it is to be shown losses.
+        calls: loss functions of the first; see `loss_graph.loss_calls`.
     """
 
     def __init__(self, *, is_open: bool = True) -> None:
@@ -52,6 +54,7 @@ class Answers:
         self._counts: Tensor | None = None
         self._sums: Tensor | None = None
         self.num_passes = 0
+        self.calls: list[dict[str, Any]] | None = None
 
     def look(self, graph: Any, value: Tensor) -> None:
         """A backward pass begins.
@@ -61,6 +64,9 @@ class Answers:
             value: of the loss, without a gradient scaler's factor.
         """
         try:
+            if self.calls is None:
+                self.calls = []
+                self.calls = loss_calls(graph)
             node = _cross_entropy(graph)
             self.is_open = node is not None and self._count(node, value) and self.num_passes < MOST_PASSES
         except Exception:  # a loss of another make: nothing is known of it then
@@ -270,7 +276,7 @@ class FirstSteps:
 
         def told() -> dict[str, Any]:
             found: dict[str, Any] = {"uncleared": [list(one.told()) for one in cleared]}
-            found["answers"] = answers.told(num_steps)
+            found["answers"], found["losses"] = answers.told(num_steps), answers.calls or []
             found |= {} if first_pass is None else {"first_pass": first_pass.told()}
             return found if parts is None else {**found, "parts": parts.told()}
 

@@ -44,7 +44,8 @@ class FirstPass:
 
     def _begins(self, model: nn.Module, args: Any) -> None:
         del args
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.jit.is_scripting():
+        is_traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        if torch.compiler.is_compiling() or is_traced:
             return
         # Replicas of DataParallel run in threads of their own.
         is_it = id(model) == self._identity and model.training and torch.is_grad_enabled()
