@@ -95,11 +95,15 @@ class WatchedRun:
 
     def seen_early(self, told: Callable[[], Mapping[str, Any]]) -> None:
         """What the first steps showed; what lies on a device is read in the background."""
-        self.desk.scribe.submit(lambda: self._tell_early(told))
+        self.tell("early", told)
 
-    def _tell_early(self, told: Callable[[], Mapping[str, Any]]) -> None:
+    def tell(self, what: str, told: Callable[[], Mapping[str, Any]]) -> None:
+        """Something that the loop showed, under a name of its own; read in the background as well."""
+        self.desk.scribe.submit(lambda: self._tell(what, told))
+
+    def _tell(self, what: str, told: Callable[[], Mapping[str, Any]]) -> None:
         with contextlib.suppress(Exception):  # a look that failed is one that was not taken
-            self._watched = {**self._watched, "early": dict(told())}
+            self._watched = {**self._watched, what: dict(told())}
             self.writer.more_meta({"watched": self._watched})
 
     def planned(self, steps_per_epoch: int, epochs: int, total_steps: int) -> None:

@@ -36,6 +36,7 @@ from trainctl.engine.watch.first_steps.early import FirstSteps
 from trainctl.engine.watch.first_steps.first_pass import FirstPass
 from trainctl.engine.watch.hearing import HEARING
 from trainctl.engine.watch.loop import WatchedLoop
+from trainctl.engine.watch.modes import Modes
 from trainctl.engine.watch.moments import is_here
 from trainctl.engine.watch.notebooks import end_with_cell
 from trainctl.engine.watch.obeying import Orders, StopTraining, log_traceback, obeyed
@@ -85,6 +86,7 @@ class Watch:
         self._first_epoch = 1
         self._is_over = False
         self._early: FirstSteps | None = None
+        self._modes: Modes | None = None
         network = self._loop.model
         self._first_pass = None if model is None or network is None else FirstPass(network, model)
         self._validated_at = time.monotonic()
@@ -281,6 +283,7 @@ class Watch:
         self._run.planned(per_epoch, self._epochs, self._total_steps or per_epoch * self._epochs)
         step, tell = (lambda: loop.step), self._run.seen_early
         self._early = FirstSteps(loop.boundaries, loop.model, HEARING.answers, step, tell, self._first_pass)
+        self._modes = None if loop.model is None else Modes(loop.model)
         return columns, recorder
 
     def _meta(self, classes: Sequence[str], labels: np.ndarray[Any, Any] | None) -> dict[str, Any]:
@@ -318,6 +321,8 @@ class Watch:
         loop = self._loop
         if self._early is not None and not self._early.is_over:
             self._early.stepped()
+        if self._modes is not None and self._modes.stepped():
+            self._run.tell("modes", functools.partial(self._modes.told, step))
         if loop.rows.late and not self._said_late:
             self._said_late = True
             names = ", ".join(sorted(loop.rows.late))

@@ -14,6 +14,9 @@ from trainctl.engine.diagnosis.facts.watched.loss_calls import LossCall
 FEWEST = 3
 """Steps between which it must have been looked whether gradients are cleared."""
 
+NOT_SEEN = "needs a batch through the network, or the first steps of a watched loop"
+"""Why what only these show is not checked."""
+
 
 @dataclass(frozen=True)
 class FeedFacts:
@@ -107,6 +110,23 @@ class FirstPassFacts:
 
 
 @dataclass(frozen=True)
+class EvaluatingFacts:
+    """A network that is trained in evaluation mode, in 20 steps or more up to the newest."""
+
+    since: int
+    """First step in this mode."""
+    was_training: bool
+    """Whether steps before were in training mode."""
+    layers: int
+    """Dropouts and BatchNorms in evaluation mode."""
+    norms: int
+    """The BatchNorms among them."""
+    fresh: int
+    """Those of them that are trained and have the statistics of the beginning."""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ForeignFacts:
     """What is known beside the records; parts that are not are None."""
 
@@ -117,6 +137,7 @@ class ForeignFacts:
     first_pass: FirstPassFacts | None = None
     losses: tuple[LossCall, ...] = ()
     """Loss functions of torch that the first backward pass began with."""
+    evaluating: EvaluatingFacts | None = None
     uncleared: tuple[int, int] | None = None
     """Steps that began with the gradients of the one before, and steps that were looked at."""
 

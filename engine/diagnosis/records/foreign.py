@@ -13,6 +13,7 @@ import numpy as np
 
 from trainctl.engine.diagnosis.facts.foreign import (
     AnswerFacts,
+    EvaluatingFacts,
     FeedFacts,
     FirstPassFacts,
     ForeignFacts,
@@ -57,6 +58,7 @@ def foreign_facts(meta: Mapping[str, Any], newest: Records) -> ForeignFacts | No
         parts=_parts(_mapping(early.get("parts"))),
         first_pass=_first_pass(_mapping(early.get("first_pass"))),
         losses=tuple(_losses(early.get("losses"))),
+        evaluating=_evaluating(_mapping(watched.get("modes"))),
         uncleared=_uncleared(early.get("uncleared")),
     )
 
@@ -170,6 +172,14 @@ def _losses(told: Any) -> Iterator[LossCall]:
             # By what made it alone: no values were read.
             in_unit, sums_to_one = made_by in ("softmax", "sigmoid"), made_by == "softmax"
             yield LossCall(name, made_by, in_unit, sums_to_one, math.nan, math.nan, given, target)
+
+
+def _evaluating(told: Mapping[str, Any]) -> EvaluatingFacts | None:
+    figures = [_number(told.get(name)) for name in ("since", "layers", "norms", "fresh")]
+    if not all(math.isfinite(value) and value >= 0 for value in figures) or not figures[0]:
+        return None
+    since, layers, norms, fresh = map(int, figures)
+    return EvaluatingFacts(since, bool(told.get("was_training")), layers, norms, fresh, _names(told.get("names")))
 
 
 def _rows(told: Any, kinds: tuple[Any, ...]) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
+from trainctl.engine.diagnosis.facts.foreign import NOT_SEEN, ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.trial import TrialFacts, WeightFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
@@ -115,6 +115,8 @@ def dead_rectifiers(
     Follows from: N901, D108, D106, O601, G708.
     """
     first_pass = None if foreign is None else foreign.first_pass
+    if trial is None and first_pass is None:
+        return Unchecked(NOT_SEEN)
     rectifiers = trial.rectifiers if trial is not None else () if first_pass is None else first_pass.rectifiers
     known = [layer for layer in rectifiers if layer.num_units >= LEAST_UNITS]
     if not known:

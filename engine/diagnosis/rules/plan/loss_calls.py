@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
+from trainctl.engine.diagnosis.facts.foreign import NOT_SEEN, ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.watched.loss_calls import LossCall
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
@@ -18,9 +18,11 @@ NEGATIVE, SAME, POSITIVE = -1e-6, 1e-4, 1e-6
 NO_CALL = "the step calls no loss function of torch that is known"
 
 
-def _seen(batch: BatchFacts | None, foreign: ForeignFacts | None) -> tuple[LossCall, ...]:
-    """Losses of the first batch, or of the first backward pass of a watched loop."""
-    return batch.loss_calls if batch is not None else () if foreign is None else foreign.losses
+def _seen(batch: BatchFacts | None, foreign: ForeignFacts | None) -> tuple[tuple[LossCall, ...], str]:
+    """Losses of the first batch, or of the first backward pass of a watched loop; and why there are none."""
+    if batch is None and foreign is None:
+        return (), NOT_SEEN
+    return batch.loss_calls if batch is not None else foreign.losses if foreign is not None else (), NO_CALL
 
 
 def _cross_entropies(calls: Iterable[LossCall]) -> list[LossCall]:
@@ -45,9 +47,10 @@ def softmax_and_loss(batch: BatchFacts | None = None, foreign: ForeignFacts | No
     has no bound.
     Do: give cross_entropy the logits; nll_loss what log_softmax gives.
     """
-    calls = _cross_entropies(_seen(batch, foreign))
+    seen, why_not = _seen(batch, foreign)
+    calls = _cross_entropies(seen)
     if not calls:
-        return Unchecked(NO_CALL)
+        return Unchecked(why_not)
     double = [c for c in calls if c.name == CROSS_ENTROPY and (c.made_by == "softmax" or (c.in_unit and c.sums_to_one))]
     if double:
         return _double(double[0])
@@ -101,9 +104,10 @@ def bounded_logits(batch: BatchFacts | None = None, foreign: ForeignFacts | None
     with tanh in [.27, .73].
     Do: leave the activation out of the network; take it for metrics and predictions only.
     """
-    calls = [call for call in _cross_entropies(_seen(batch, foreign)) if call.name != NLL]
+    seen, why_not = _seen(batch, foreign)
+    calls = [call for call in _cross_entropies(seen) if call.name != NLL]
     if not calls:
-        return Unchecked(NO_CALL)
+        return Unchecked(why_not)
     wrong = [call for call in calls if call.made_by in ("sigmoid", "tanh") or _is_half(call)]
     if not wrong:
         return None
@@ -188,9 +192,9 @@ def stretched_shapes(batch: BatchFacts | None = None, foreign: ForeignFacts | No
     Costs: every answer is held against every target: the best that can be learnt is the mean.
     Do: bring both to one shape: squeeze(1), or [:, None].
     """
-    calls = _seen(batch, foreign)
+    calls, why_not = _seen(batch, foreign)
     if batch is None and not calls:
-        return Unchecked(NO_CALL)
+        return Unchecked(why_not)
     wrong = [call for call in calls if call.is_broadcast]
     if not wrong:
         return None

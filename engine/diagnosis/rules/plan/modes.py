@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
+from trainctl.engine.diagnosis.facts.foreign import NOT_SEEN, EvaluatingFacts, ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.watched.layers import LayersFacts, ModeFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
@@ -26,16 +27,22 @@ NO_MODAL = "no dropout and no BatchNorm was seen"
     precedence=Precedence.MECHANICS,
     cost=Cost.BATCH,
 )
-def evaluation_while_training(batch: BatchFacts) -> Answer:
+def evaluation_while_training(batch: BatchFacts | None = None, foreign: ForeignFacts | None = None) -> Answer:
     """A training step that leaves the network in evaluation mode, where it has dropout or BatchNorm: an error. A
     BatchNorm that is trained, ran in evaluation mode only and still has the statistics of its beginning: a warning.
 
     Whoever keeps a BatchNorm of loaded weights in evaluation mode, or one of a frozen part, means it: nothing is said.
 
+    Of a watched loop: its newest steps, 20 or more, are in evaluation mode and earlier ones were not, as after a
+    validation without train() behind it; or a trained BatchNorm there never left its beginning. Where all steps are
+    in that mode and neither is so, it may be meant, and is an information.
+
     Costs: statistics are never learnt, so that the norm does nothing; no unit is dropped.
     Do: call eval() for evaluation only, and train() behind it.
     Follows from: G701.
     """
+    if batch is None:
+        return Unchecked(NOT_SEEN) if foreign is None else _trained_in_evaluation(foreign.evaluating)
     layers = batch.layers
     if layers is None or not layers.modes:
         return Unchecked(NOBODY if layers is None else NO_MODAL)
@@ -56,6 +63,26 @@ def evaluation_while_training(batch: BatchFacts) -> Answer:
         why="mean 0 and variance 1 are what a BatchNorm begins with: it learns no others, and normalises nothing",
         fix=Fix("leave it in training mode; keep in evaluation mode only what has statistics that were loaded"),
         figures={"layers": len(idle)},
+        because=("G701",),
+    )
+
+
+def _trained_in_evaluation(seen: EvaluatingFacts | None) -> Answer:
+    """Of a watched loop."""
+    if seen is None or not seen.layers:
+        return None
+    is_fault = seen.was_training or seen.fresh > 0
+    more = f" and {seen.layers - len(seen.names)} more" if seen.layers > len(seen.names) else ""
+    return Hit(
+        severity=Severity.WARNING if is_fault else Severity.INFO,
+        confidence=Confidence.LIKELY,
+        summary=f"the network is trained in evaluation mode since step {seen.since}",
+        where=f"{', '.join(seen.names)}{more}"
+        + ("; before, in training mode" if seen.was_training else "; from the first step on"),
+        why="dropout drops nothing, and a BatchNorm keeps the statistics it has"
+        + (": mean 0 and variance 1, those of the beginning" if seen.fresh else ""),
+        fix=Fix("call train() before each epoch: eval() of a validation stays until then"),
+        figures={"since": seen.since, "layers": seen.layers, "norms": seen.norms, "fresh": seen.fresh},
         because=("G701",),
     )
 

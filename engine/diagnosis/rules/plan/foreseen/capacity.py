@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
-from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
+from trainctl.engine.diagnosis.facts.foreign import NOT_SEEN, ForeignFacts
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.watched.links import LinkFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
@@ -38,7 +38,7 @@ def no_activation(batch: BatchFacts | None = None, foreign: ForeignFacts | None 
     """
     seen = batch.layers if batch is not None else foreign.first_pass if foreign is not None else None
     if seen is None:
-        return Unchecked(NOBODY)
+        return Unchecked(NOT_SEEN if batch is None else NOBODY)
     links = seen.links
     if not links:
         return Unchecked(ONE_LAYER)

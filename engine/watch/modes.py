@@ -1,0 +1,79 @@
+"""Whether a watched network is trained in evaluation mode, and since when: an attribute at each step, nothing else.
+
+Knows no rule and no files.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+from torch.nn.modules.dropout import _DropoutNd  # pyright: ignore[reportPrivateUsage]
+
+STEPS = 20
+"""In a row, until it is not the look of a moment."""
+MOST_NAMES = 3
+
+
+class Modes:
+    """Follows the mode of one network over its steps.
+
+    Args:
+        model: the network.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = weakref.ref(model)
+        self._in_a_row = 0
+        self._was_training = self._is_told = False
+
+    def stepped(self) -> bool:
+        """A step is done; whether there is something new to tell."""
+        model = self._model()
+        if model is None:
+            return False
+        if model.training:
+            self._was_training, self._in_a_row = True, 0
+            was_told, self._is_told = self._is_told, False
+            return was_told
+        self._in_a_row += 1
+        is_new = self._in_a_row == STEPS
+        self._is_told = self._is_told or is_new
+        return is_new
+
+    def told(self, step: int) -> dict[str, Any]:
+        """What there is to tell at this step, as plain data; empty: it is in training mode. May wait for the device."""
+        model = self._model()
+        if model is None or not self._is_told:
+            return {}
+        idle = [(name, module) for name, module in model.named_modules() if _is_modal(module) and not module.training]
+        norms = [module for _, module in idle if isinstance(module, _BatchNorm)]
+        return {
+            "since": step - self._in_a_row + 1,
+            "was_training": self._was_training,
+            "layers": len(idle),
+            "norms": len(norms),
+            "fresh": sum(_is_fresh(norm) for norm in norms),
+            "names": [name or "the network" for name, _ in idle[:MOST_NAMES]],
+        }
+
+
+def _is_modal(module: nn.Module) -> bool:
+    if isinstance(module, _BatchNorm):
+        return module.track_running_stats
+    return isinstance(module, _DropoutNd) and module.p > 0
+
+
+def _is_fresh(norm: nn.Module) -> bool:
+    """Whether a norm that is trained has the statistics of its beginning: mean 0, variance 1."""
+    mean, var = norm.running_mean, norm.running_var
+    if not (isinstance(mean, Tensor) and isinstance(var, Tensor)) or not _is_trained(list(norm.parameters())):
+        return False
+    return bool((mean == 0).all()) and bool((var == 1).all())
+
+
+def _is_trained(params: Sequence[nn.Parameter]) -> bool:
+    return not params or any(p.requires_grad for p in params)
