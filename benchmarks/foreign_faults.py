@@ -36,6 +36,8 @@ CAUSES = {
     "frozen": ("G702",),
     "left_out": ("O613",),
     "sorted": ("D101", "D102"),
+    "softmax": ("C303",),
+    "evaluation": ("G713",),
 }
 """Codes that name the cause of a fault."""
 WAYS = {"lines": "with its lines", "none": "without a line"}
