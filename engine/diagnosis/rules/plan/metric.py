@@ -15,6 +15,8 @@ TRAINED_BY = 8
 """Training samples for each of so few, from which on there would have been more to hold out."""
 MOVES = 0.02
 """Of what chance moves the metric by, from which on something else does."""
+ORDERS, LEVEL = 0.1, 2.5
+"""The same of the order of the samples, and how many samples' worth of a rate it must be: votes that are level."""
 EXACT = 1e-4
 """Of the metric, below which it stands."""
 BY_NATURE = (0.0, 0.5, 1.0)
@@ -32,9 +34,10 @@ BY_NATURE = (0.0, 0.5, 1.0)
 def metric_does_not_measure(metric: MetricFacts) -> Answer:
     """The monitored metric, asked of the answers of three untrained networks, does not depend on them as it should.
 
-    It differs from one time to the next for one and the same answers; or with the order of the samples, each beside its
-    own truth, which says that answers are held against the truth of others: both by more than a fiftieth of what it
-    differs by between random halves of the samples. Or it is one and the same, to all digits, for all networks, orders
+    It differs from one time to the next for one and the same answers, by more than a fiftieth of what it differs by
+    between random halves of the samples; or with the order of the samples, each beside its own truth, by more than a
+    tenth of that and more than two samples count, which says that answers are held against the truth of others (where
+    neighbours or votes are level, the order may decide for one or two). Or it is one and the same, to all digits, for all networks, orders
     and halves, though the answers differ; 0, ½ and 1 may be so by nature, and say nothing.
 
     Costs: the best checkpoint, the schedule on a plateau and every comparison follow a figure that says nothing.
@@ -51,7 +54,8 @@ def metric_does_not_measure(metric: MetricFacts) -> Answer:
     if metric.repeats > least:
         why = f"random halves of the samples differ by {metric.halves:.2g}: the metric is noise, or keeps something"
         return _hit(metric, f"{metric.name} differs by {metric.repeats:.2g} for the same answers", why)
-    if metric.orders > least and metric.first is None:
+    level = LEVEL / metric.num_samples if 0 <= metric.value <= 1 else 0.0
+    if metric.orders > max(least, ORDERS * metric.halves, level) and metric.first is None:
         why = "each answer came with its own truth: the metric holds it against the truth of another sample"
         return _hit(metric, f"{metric.name} differs by {metric.orders:.2g} with the order of the samples", why)
     return None

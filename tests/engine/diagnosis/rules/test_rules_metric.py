@@ -118,3 +118,9 @@ def test_where_networks_answer_alike_a_constant_says_nothing() -> None:
     assert metric_does_not_measure(replace(facts, others=(0.31, 0.29))) is None
     undefined = metric_does_not_measure(replace(facts, value=math.nan, others=(math.nan, math.nan)))
     assert isinstance(undefined, Unchecked)
+
+
+@pytest.mark.parametrize(("orders", "is_found"), [(0.0024, False), (0.005, False), (0.03, True)])
+def test_votes_that_are_level_may_follow_the_order(orders: float, is_found: bool) -> None:
+    facts = MetricFacts("knn_accuracy", 416, 0.3, 0.0, orders, 0.05, (0.3, 0.28), are_others=True, first=None)
+    assert (metric_does_not_measure(facts) is not None) is is_found
