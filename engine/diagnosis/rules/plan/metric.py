@@ -35,10 +35,11 @@ def metric_does_not_measure(metric: MetricFacts) -> Answer:
     """The monitored metric, asked of the answers of three untrained networks, does not depend on them as it should.
 
     It differs from one time to the next for one and the same answers, by more than a fiftieth of what it differs by
-    between random halves of the samples; or with the order of the samples, each beside its own truth, by more than a
-    tenth of that and more than two samples count, which says that answers are held against the truth of others (where
-    neighbours or votes are level, the order may decide for one or two). Or it is one and the same, to all digits, for all networks, orders
-    and halves, though the answers differ; 0, ½ and 1 may be so by nature, and say nothing.
+    between random halves of the samples; or with the order of the samples, each beside its own truth, by more than
+    a tenth of that and more than two samples count, which says that answers are held against the truth of others
+    (where neighbours or votes are level, the order may decide for one or two). Or it is one and the same, to all
+    digits, for all networks, orders and halves, though the answers differ; 0, ½ and 1 may be so by nature, and say
+    nothing.
 
     Costs: the best checkpoint, the schedule on a plateau and every comparison follow a figure that says nothing.
     Do: compute it by hand for eight samples: order and shape of answers and truth, what it is divided by.
