@@ -300,21 +300,22 @@ def wrong_sign(log: LogFacts) -> Answer:
     Costs: the training maximises what it should minimise.
     Do: look for a minus too many, and for targets outside [0, 1].
     """
-    known = [
-        s for s in log.of(Kind.TERM) if s.meaning.words & NONNEGATIVE and not s.meaning.words & {"neg", "negative"}
-    ]
+    terms = log.of(Kind.TERM) or log.of(Kind.TOTAL)  # the total of several may be below 0
+    known = [s for s in terms if s.meaning.words & NONNEGATIVE and not s.meaning.words & {"neg", "negative"}]
     if not known:
         return Unchecked("no loss that cannot be negative is named")
     claims = [claim for series in known for claim in _outside(series, 0.0, math.inf, "")]
     if not claims:
         return None
     first = claims[0]
+    meaning = first.series.meaning
+    term = meaning.term or " ".join(sorted(meaning.words & NONNEGATIVE))
     return Hit(
         severity=Severity.ERROR,
         confidence=Confidence.LIKELY,
         summary=f"{first.series.name} {first.series.say(first.index)} is negative",
         where=f"{log.where(first.series, first.index)}: {first.count:,} of {len(first.series.values):,} values",
-        why=f"{first.series.meaning.term}: a sum of squares, absolute values or −ln of probabilities is never below 0",
+        why=f"{term}: a sum of squares, absolute values or −ln of probabilities is never below 0",
         fix=Fix("look for a minus too many, and for targets outside [0, 1]"),
         figures={
             "value": float(first.series.values[first.index]),

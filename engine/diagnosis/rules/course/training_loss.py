@@ -122,7 +122,7 @@ def stalled(log: LogFacts) -> Answer:
 
     Costs: nothing is learned.
     Do: check that the loss depends on the weights, that the optimiser has them, and the labels' order.
-    Follows from: N901, N902, O601, O602, G701, K401, C303, C318, L201, G702, G706, G711, O612, O613.
+    Follows from: N901, N902, O601, O602, G701, K401, C303, C305, C318, L201, G702, G706, G711, O612, O613.
     """
     series = training_loss(log)
     if series is None:
@@ -160,7 +160,7 @@ def stalled(log: LogFacts) -> Answer:
         fix=Fix("check that the loss depends on the weights, that they are in the optimiser, and the labels' order"),
         figures={"median": level, "first": first, "last": last, "std": float(values.std())},
         because=(
-            *("N901", "N902", "O601", "O602", "G701", "K401", "C303", "C318", "L201", "G702", "G706", "G711"),
+            *("N901", "N902", "O601", "O602", "G701", "K401", "C303", "C305", "C318", "L201", "G702", "G706", "G711"),
             *("O612", "O613"),
         ),
     )

@@ -55,7 +55,7 @@ def metric_does_not_measure(metric: MetricFacts) -> Answer:
     if metric.repeats > least:
         why = f"random halves of the samples differ by {metric.halves:.2g}: the metric is noise, or keeps something"
         return _hit(metric, f"{metric.name} differs by {metric.repeats:.2g} for the same answers", why)
-    level = LEVEL / metric.num_samples if 0 <= metric.value <= 1 else 0.0
+    level = LEVEL / max(metric.num_samples, 1) if 0 <= metric.value <= 1 else 0.0
     if metric.orders > max(least, ORDERS * metric.halves, level) and metric.first is None:
         why = "each answer came with its own truth: the metric holds it against the truth of another sample"
         return _hit(metric, f"{metric.name} differs by {metric.orders:.2g} with the order of the samples", why)

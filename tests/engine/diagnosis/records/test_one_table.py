@@ -91,3 +91,12 @@ def test_what_an_export_finds_the_run_finds(tmp_path: Path, make: Make) -> None:
 
     assert worrying(of_log) <= worrying(of_run)
     assert bool(worrying(of_run)) == (make not in (healthy, with_two_terms))
+
+
+def test_the_only_term_of_a_run_has_its_name_where_its_sign_is_wrong(tmp_path: Path) -> None:
+    paths = write(tmp_path, records(400, lambda step: -1.2 - 0.3 * (1 - np.exp(-step / 150))))
+    ours = {one.code: one for one in diagnose(read_evidence(paths)).findings}
+    assert ours["C305"].severity is Severity.ERROR and "ce:" in ours["C305"].why
+    csv = tmp_path / "run.csv"
+    export_run(paths, "csv", csv)
+    assert "C305" in {one.code for one in diagnose(read_log_evidence(csv)).findings}
