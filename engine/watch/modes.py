@@ -6,7 +6,8 @@ Knows no rule and no files.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,35 +31,36 @@ class Modes:
         self._in_a_row = 0
         self._was_training = self._is_told = False
 
-    def stepped(self) -> bool:
-        """A step is done; whether there is something new to tell."""
+    def stepped(self, step: int) -> Callable[[], dict[str, Any]] | None:
+        """A step is done: what reads what is new, as plain data, and may wait for the device; None: nothing is new."""
         model = self._model()
         if model is None:
-            return False
+            return None
         if model.training:
             self._was_training, self._in_a_row = True, 0
             was_told, self._is_told = self._is_told, False
-            return was_told
+            return dict if was_told else None  # no longer so: nothing is left to tell
         self._in_a_row += 1
-        is_new = self._in_a_row == STEPS
-        self._is_told = self._is_told or is_new
-        return is_new
+        if self._in_a_row != STEPS:
+            return None
+        self._is_told = True
+        return partial(_told, self._model, step - STEPS + 1, was_training=self._was_training)
 
-    def told(self, step: int) -> dict[str, Any]:
-        """What there is to tell at this step, as plain data; empty: it is in training mode. May wait for the device."""
-        model = self._model()
-        if model is None or not self._is_told:
-            return {}
-        idle = [(name, module) for name, module in model.named_modules() if _is_modal(module) and not module.training]
-        norms = [module for _, module in idle if isinstance(module, _BatchNorm)]
-        return {
-            "since": step - self._in_a_row + 1,
-            "was_training": self._was_training,
-            "layers": len(idle),
-            "norms": len(norms),
-            "fresh": sum(_is_fresh(norm) for norm in norms),
-            "names": [name or "the network" for name, _ in idle[:MOST_NAMES]],
-        }
+
+def _told(refer: Callable[[], nn.Module | None], since: int, *, was_training: bool) -> dict[str, Any]:
+    model = refer()
+    if model is None:
+        return {}
+    idle = [(name, module) for name, module in model.named_modules() if _is_modal(module) and not module.training]
+    norms = [module for _, module in idle if isinstance(module, _BatchNorm)]
+    return {
+        "since": since,
+        "was_training": was_training,
+        "layers": len(idle),
+        "norms": len(norms),
+        "fresh": sum(_is_fresh(norm) for norm in norms),
+        "names": [name or "the network" for name, _ in idle[:MOST_NAMES]],
+    }
 
 
 def _is_modal(module: nn.Module) -> bool:

@@ -321,8 +321,8 @@ class Watch:
         loop = self._loop
         if self._early is not None and not self._early.is_over:
             self._early.stepped()
-        if self._modes is not None and self._modes.stepped():
-            self._run.tell("modes", functools.partial(self._modes.told, step))
+        if self._modes is not None and (told := self._modes.stepped(step)) is not None:
+            self._run.tell("modes", told)
         if loop.rows.late and not self._said_late:
             self._said_late = True
             names = ", ".join(sorted(loop.rows.late))
