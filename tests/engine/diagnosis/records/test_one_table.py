@@ -99,4 +99,4 @@ def test_the_only_term_of_a_run_has_its_name_where_its_sign_is_wrong(tmp_path: P
     assert ours["C305"].severity is Severity.ERROR and "ce:" in ours["C305"].why
     csv = tmp_path / "run.csv"
     export_run(paths, "csv", csv)
-    assert "C305" in {one.code for one in diagnose(read_log_evidence(csv)).findings}
+    assert "C305" in {one.code for one in diagnose(read_log_evidence(str(csv))).findings}
