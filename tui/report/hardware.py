@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from trainctl.engine.runs.hardware.samples import PHASES, HardwareSample
+from trainctl.engine.runs.hardware.samples import HardwareSample
 from trainctl.tui.report.html import Html, element, section, table
 from trainctl.tui.report.subject import PageSubject, RunSubject
-from trainctl.tui.run.hardware import OTHER
+from trainctl.tui.run.hardware import LEAST_SHARE, time_shares
 from trainctl.tui.spoken import said
 from trainctl.tui.words.hardware import cores_words, heat_words, memory_words, percent_words, power_words
 
-LEAST_SHARE = 0.005
-"""Of the time: what took less is not named."""
 LEAST_S = 10.0
 """Of samples: less is the beginning of a run, which tells nothing of it."""
 
@@ -38,17 +36,6 @@ def _of_run(run: RunSubject, *, is_alone: bool) -> Iterator[Html]:
     rows = [list(row) for row in figure_rows(samples)]
     if rows:
         yield table(["figure", "mean", "most"], rows, label="hardware", class_="numbers")
-
-
-def time_shares(samples: Sequence[HardwareSample]) -> dict[str, float]:
-    """Part of the whole time that each phase took, and what is left; empty: no phase was measured."""
-    spent = {phase: sum(one.phases.get(phase, 0.0) for one in samples) for phase in PHASES}
-    measured = sum(one.seconds for one in samples if one.phases)
-    whole = max(measured, sum(spent.values()))
-    if whole <= 0:
-        return {}
-    shares = {phase: seconds / whole for phase, seconds in spent.items()}
-    return {**shares, OTHER: 1.0 - sum(shares.values())}
 
 
 def figure_rows(samples: Sequence[HardwareSample]) -> Iterator[tuple[str, str, str]]:

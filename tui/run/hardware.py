@@ -21,6 +21,8 @@ TOLD = 0.5
 """Share of the time that should be of known phases."""
 OTHER = "other"
 """Time that is of no phase."""
+LEAST_SHARE = 0.005
+"""Of the time: what took less is not named."""
 MOST_FIGURES = 1024
 """Of which a series is kept: a file may name anything."""
 
@@ -60,19 +62,14 @@ class HardwareLog:
 
     def shares(self) -> dict[str, float]:
         """Part of the time of late that each phase took, and what is left; empty: no phase is measured."""
-        seconds, told = 0.0, dict.fromkeys(PHASES, 0.0)
-        known: set[str] = set()
-        for number, sample in enumerate(reversed(self._newest)):
-            if number >= LEAST and sum(told.values()) >= TOLD * seconds:
+        late: list[HardwareSample] = []
+        seconds = spent = 0.0
+        for sample in reversed(self._newest):
+            if len(late) >= LEAST and spent >= TOLD * seconds:
                 break
-            seconds += sample.seconds
-            known |= sample.phases.keys()
-            for phase, spent in sample.phases.items():
-                told[phase] += spent
-        spent, whole = sum(told.values()), max(seconds, sum(told.values()))
-        if not known or whole <= 0:
-            return {}
-        return {**{phase: told[phase] / whole for phase in PHASES if phase in known}, OTHER: (whole - spent) / whole}
+            late.append(sample)
+            seconds, spent = seconds + sample.seconds, spent + sum(sample.phases.values())
+        return time_shares(late)
 
     @property
     def step_s(self) -> float:
@@ -81,3 +78,14 @@ class HardwareLog:
         steps = newest[0].step - newest[-1].step if newest else 0
         spent = sum(sample.phases.get("data", 0.0) + sample.phases.get("step", 0.0) for sample in newest[:-1])
         return spent / steps if steps > 0 else math.nan
+
+
+def time_shares(samples: Sequence[HardwareSample]) -> dict[str, float]:
+    """Part of the time of samples that each phase took, and what is left; empty: no phase is measured."""
+    known = [phase for phase in PHASES if any(phase in one.phases for one in samples)]
+    told = {phase: sum(one.phases.get(phase, 0.0) for one in samples) for phase in known}
+    spent = sum(told.values())
+    whole = max(sum(one.seconds for one in samples), spent)
+    if not known or whole <= 0:
+        return {}
+    return {**{phase: seconds / whole for phase, seconds in told.items()}, OTHER: (whole - spent) / whole}

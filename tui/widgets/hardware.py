@@ -13,7 +13,7 @@ from trainctl.tui.charts.axis import short
 from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.charts.sparkline import sparkline
 from trainctl.tui.plain import columns, padded, printable
-from trainctl.tui.run.hardware import OTHER, HardwareLog
+from trainctl.tui.run.hardware import LEAST_SHARE, OTHER, HardwareLog
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.spoken import said
@@ -29,8 +29,6 @@ PHASES: dict[str, tuple[str, str, str]] = {
     OTHER: ("·", ".", "$chart-label"),
 }
 """Sign, plain sign and style of each part of the time: told apart without colours too."""
-LEAST_SHARE = 0.005
-"""Of the time: what took less is not named."""
 LEAST_SPARK = 6
 """Columns below which a course is not drawn."""
 GAP = "  "

@@ -99,7 +99,7 @@ def test_a_forward_pass_that_fails_takes_the_hooks_along(tmp_path: Path) -> None
     with pytest.raises(RuntimeError):
         model(torch.randn(4, 5))
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
-    assert torch.overrides._get_current_function_mode_stack() == []  # type: ignore
+    assert torch.overrides._get_current_function_mode_stack() == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -55,11 +55,18 @@ def metric_does_not_measure(metric: MetricFacts) -> Answer:
     if metric.repeats > least:
         why = f"random halves of the samples differ by {metric.halves:.2g}: the metric is noise, or keeps something"
         return _hit(metric, f"{metric.name} differs by {metric.repeats:.2g} for the same answers", why)
-    level = LEVEL / max(metric.num_samples, 1) if 0 <= metric.value <= 1 else 0.0
-    if metric.orders > max(least, ORDERS * metric.halves, level) and metric.first is None:
+    if metric.orders > max(least, ORDERS * metric.halves, _level(metric)) and metric.first is None:
         why = "each answer came with its own truth: the metric holds it against the truth of another sample"
         return _hit(metric, f"{metric.name} differs by {metric.orders:.2g} with the order of the samples", why)
     return None
+
+
+def _level(metric: MetricFacts) -> float:
+    """What votes that are level may move a share of the samples by; 0: the metric counts no samples."""
+    if not 0 <= metric.value <= 1 or metric.num_samples < 1:
+        return 0.0
+    right = metric.value * metric.num_samples
+    return LEVEL / metric.num_samples if abs(right - round(right)) < EXACT * metric.num_samples else 0.0
 
 
 def _hit(metric: MetricFacts, summary: str, why: str) -> Hit:

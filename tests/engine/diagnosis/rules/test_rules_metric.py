@@ -122,5 +122,10 @@ def test_where_networks_answer_alike_a_constant_says_nothing() -> None:
 
 @pytest.mark.parametrize(("orders", "is_found"), [(0.0024, False), (0.005, False), (0.03, True)])
 def test_votes_that_are_level_may_follow_the_order(orders: float, is_found: bool) -> None:
-    facts = MetricFacts("knn_accuracy", 416, 0.3, 0.0, orders, 0.05, (0.3, 0.28), are_others=True, first=None)
+    facts = MetricFacts("knn_accuracy", 416, 125 / 416, 0.0, orders, 0.05, (0.3, 0.28), are_others=True, first=None)
     assert (metric_does_not_measure(facts) is not None) is is_found
+
+
+def test_what_counts_no_samples_has_no_votes() -> None:
+    facts = MetricFacts("bce", 100, 0.6937, 0.0, 0.004, 0.005, (0.694, 0.692), are_others=True, first=None)
+    assert metric_does_not_measure(facts) is not None
