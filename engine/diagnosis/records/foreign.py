@@ -168,7 +168,7 @@ def _losses(told: Any) -> Iterator[LossCall]:
         if not (isinstance(name, str) and isinstance(made_by, str) and all(isinstance(one, list) for one in shapes)):
             continue
         given, target = (tuple(cast("list[Any]", one)) for one in shapes)
-        if all(type(side) is int and side >= 0 for side in (*given, *target)):
+        if given and all(type(side) is int and side >= 0 for side in (*given, *target)):
             # By what made it alone: no values were read.
             in_unit, sums_to_one = made_by in ("softmax", "sigmoid"), made_by == "softmax"
             yield LossCall(name, made_by, in_unit, sums_to_one, math.nan, math.nan, given, target)

@@ -108,6 +108,10 @@ def test_a_loop_needs_no_line_for_it(tmp_path: Path, model: nn.Sequential) -> No
     assert not isinstance(hit, Hit)
 
 
+def test_where_shapes_are_not_known_nothing_is_said_of_classes() -> None:
+    assert found([{"name": "cross_entropy", "made_by": "softmax", "input": [], "target": []}]) == []
+
+
 @pytest.mark.parametrize("told", [3, [1], [{"name": 1}], [{"name": "a", "made_by": "b", "input": ["x"], "target": []}]])
 def test_whatever_the_file_holds_is_survived(told: Any) -> None:
     assert found(told) == []
