@@ -49,6 +49,7 @@ EVIDENCE = {
     "foreign": "what was seen of a loop that is not trainctl's own",
     "schedule": "the learning rate as it is planned",
     "trial": "the first few steps on a copy",
+    "reach": "the whole plan in a few large steps on a copy",
     "attempt": "steps and a validation, tried for their errors",
     "relation": "what a simple learner makes of some samples",
     "metric": "the monitored metric of untrained networks",
@@ -57,7 +58,7 @@ EVIDENCE = {
 }
 """Words for the parts of the evidence."""
 _ONLY_RECORDED = {"scores", "monitor", "terms", "records", "norms", "waits", "pace", "ending", "beginning", "foreign"}
-_NOT_RECORDED = {"data", "batch", "relation", "metric", "schedule", "trial", "attempt"}
+_NOT_RECORDED = {"data", "batch", "relation", "metric", "schedule", "trial", "reach", "attempt"}
 _ONLY_BEFORE = {"D111", "L203", "Q504"}
 """Rules on what the records hold too, but on a side of it that they do not have."""
 _LABEL = re.compile(r"^(Costs|Do|Follows from): ", re.MULTILINE)

@@ -24,7 +24,7 @@ from trainctl.engine.diagnosis.facts.samples.metric import MetricFacts
 from trainctl.engine.diagnosis.facts.samples.relation import RelationFacts
 from trainctl.engine.diagnosis.facts.schedule import ScheduleFacts
 from trainctl.engine.diagnosis.facts.terms import TermsFacts
-from trainctl.engine.diagnosis.facts.trial import TrialFacts
+from trainctl.engine.diagnosis.facts.trial import ReachFacts, TrialFacts
 from trainctl.engine.diagnosis.logs.facts import LogFacts
 
 
@@ -62,6 +62,7 @@ class Evidence:
     pace: PaceFacts | None = None
     schedule: ScheduleFacts | None = None
     trial: TrialFacts | None = None
+    reach: ReachFacts | None = None
     attempt: AttemptFacts | None = None
     relation: RelationFacts | None = None
     metric: MetricFacts | None = None

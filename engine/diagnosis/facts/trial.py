@@ -1,8 +1,10 @@
-"""Facts about the first few optimiser steps, made on a copy of the network with one and the same batch. Plain data."""
+"""Facts about optimiser steps made on a copy of the network: the first few with one and the same batch, and the whole
+plan taken in a few large ones. Plain data."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainctl.engine.diagnosis.facts.watched.layers import RectifierFacts
@@ -126,3 +128,32 @@ class TrialFacts:
         if len(self.losses) < 2 or not self.losses[0]:
             return math.nan
         return self.losses[-1] / self.losses[0]
+
+
+@dataclass(frozen=True)
+class ReachFacts:
+    """How far the plan leads: the sum of all its learning rates, and multiples of it, taken in a few large steps.
+
+    While steps are small, what a gradient method does depends on the sum of its rates, not on their number.
+    """
+
+    num_steps: int
+    """Large steps that each multiple was taken in."""
+    first: float
+    """Loss of the untrained network over the batches that are asked."""
+    left: Mapping[float, float]
+    """Share of it behind the steps, by multiple of the plan; infinite where one was not finite."""
+
+    @property
+    def own(self) -> float:
+        """Share of the loss that the plan itself takes away; below 0: its large steps overshoot; NaN: unknown."""
+        return 1 - self.left.get(1.0, math.nan)
+
+    @property
+    def most(self) -> float:
+        """The largest share that a multiple takes away."""
+        return 1 - min(self.left.values(), default=math.nan)
+
+    def multiple(self, share: float) -> float:
+        """The smallest multiple that takes away so much of the largest share."""
+        return min((multiple for multiple, left in self.left.items() if 1 - left >= share * self.most), default=1.0)

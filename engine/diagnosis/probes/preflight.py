@@ -22,6 +22,7 @@ from trainctl.engine.diagnosis.facts.gates import NO_GATES
 from trainctl.engine.diagnosis.facts.mixture import NO_MIXTURE
 from trainctl.engine.diagnosis.facts.network import NO_CONTRAST, BatchFacts
 from trainctl.engine.diagnosis.facts.plan import plan_facts
+from trainctl.engine.diagnosis.facts.schedule import ScheduleFacts
 from trainctl.engine.diagnosis.facts.terms import NO_TERMS
 from trainctl.engine.diagnosis.probes.attempt import measure_attempt
 from trainctl.engine.diagnosis.probes.batch import measure_batch
@@ -34,6 +35,7 @@ from trainctl.engine.diagnosis.probes.data import (
     overlapping_names,
 )
 from trainctl.engine.diagnosis.probes.isolation import Deadline, undisturbed
+from trainctl.engine.diagnosis.probes.reach import measure_reach
 from trainctl.engine.diagnosis.probes.sampler import measure_sampler
 from trainctl.engine.diagnosis.probes.samples.metric import measure_metric
 from trainctl.engine.diagnosis.probes.samples.relation import measure_relation
@@ -46,7 +48,7 @@ from trainctl.engine.training.device import choose_device, describe_device
 
 BUDGET_S = 30.0
 NO_RECORDS = "nothing has been trained yet"
-OF_THE_NETWORK = frozenset({"batch", "trial", "attempt", "relation", "metric"})
+OF_THE_NETWORK = frozenset({"batch", "trial", "reach", "attempt", "relation", "metric"})
 """Parts that need it, or learn from the data."""
 
 Tell = Callable[[Evidence, str], None]
@@ -102,6 +104,8 @@ def gather(
         probes.ask("relation", lambda: measure_relation(task, splits))
     if "metric" in wanted and "batch" in probes.found:
         probes.ask("metric", lambda: measure_metric(task, splits, device))
+    if "reach" in wanted:
+        _ask_reach(task, splits, device, probes)
     probes.begin("")
     return probes.evidence()
 
@@ -138,6 +142,13 @@ def _ask_attempt(task: Task, splits: Splits, device: torch.device, probes: _Prob
     how = {"is_step_in_doubt": is_in_doubt, "has_other_last": has_other_last}
     if is_wanted:
         probes.ask("attempt", lambda: measure_attempt(task, splits, device, probes.deadline, **how))
+
+
+def _ask_reach(task: Task, splits: Splits, device: torch.device, probes: _Probes) -> None:
+    """How far the plan leads, where it could be drawn and first steps were made."""
+    plan: ScheduleFacts | None = probes.found.get("schedule")
+    if plan is not None and "trial" in probes.found:
+        probes.ask("reach", lambda: measure_reach(task, splits, device, plan, probes.deadline))
 
 
 def parts_of(sections: Collection[str]) -> set[str]:
@@ -219,6 +230,7 @@ class _Probes:
                 "relation": "the media of the samples are missing",
                 "metric": no_batch,
                 "trial": no_batch,
+                "reach": self.failures.get("trial", no_batch),
                 "attempt": "the media of the samples are missing",
                 "schedule": self.failures.get("sampler", "not asked for"),
                 **self.failures,

@@ -86,9 +86,9 @@ class Trial:
                 break
         if not why.startswith("the loss"):
             with Watch(self.bench.model, [rectifiers.looks]):
-                output = self._forward(batch)
+                output = self.forward(batch)
             self._note_loss(output)
-            self._gradients(self._forward(self.bench.fetch(order[1])) if len(order) > 1 else output)
+            self.gradients(self.forward(self.bench.fetch(order[1])) if len(order) > 1 else output)
             self._note_gradients()
         return TrialFacts(
             num_steps=len(self.rates),
@@ -105,16 +105,17 @@ class Trial:
             why_short=why,
         )
 
-    def _forward(self, batch: Batch) -> StepOutput:
-        torch.manual_seed(self.seed)
+    def forward(self, batch: Batch, seed: int | None = None) -> StepOutput:
+        """A training forward pass, under the same random numbers each time unless a seed is named."""
+        torch.manual_seed(self.seed if seed is None else seed)
         self.bench.model.train()
         return self.bench.step(batch)
 
     def _step(self, step: int, batch: Batch) -> bool:
         """One step; whether it was finite."""
-        output = self._forward(batch)
+        output = self.forward(batch)
         self._note_loss(output)
-        self._gradients(output)
+        self.gradients(output)
         norm = self._note_gradients()
         if not (math.isfinite(self.losses[-1]) and math.isfinite(norm)):
             return False
@@ -123,7 +124,7 @@ class Trial:
         self.rates.append(rate)
         for group, own in zip(self.optimizer.param_groups, self.params, strict=True):
             group["lr"] = rate * (own.peak / self.plan.peak)
-        self._clip()
+        self.clip()
         if step == 0:
             self._first(rate)
         else:
@@ -142,7 +143,7 @@ class Trial:
             weight.update_first = _rms(update)
         self.decay = decay_facts(self.optimizer, self.params, self.weights, slopes, updates, rate)
 
-    def _gradients(self, output: StepOutput) -> None:
+    def gradients(self, output: StepOutput) -> None:
         """Gradients of a step as the loop takes them: of each group's terms to its own parameters; of terms without a
         weight none."""
         self.optimizer.zero_grad(set_to_none=True)
@@ -171,7 +172,8 @@ class Trial:
         present = [p.grad for group in self.params for _, p in group.params if p.grad is not None]
         return float(torch.stack([g.double().norm() for g in present]).norm()) if present else 0.0
 
-    def _clip(self) -> None:
+    def clip(self) -> None:
+        """Clip the gradients as the configuration says."""
         clip = self.bench.task.config.clip.grad_norm
         if clip is not None:
             parts = [list(group.params.values()) for group in self.groups]

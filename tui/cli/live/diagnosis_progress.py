@@ -23,7 +23,7 @@ from trainctl.engine.diagnosis.finding import Report
 from trainctl.engine.diagnosis.report import section_lines
 from trainctl.tui.plain import escaped_json
 
-MEASURED = ("labels", "sampler", "schedule", "data", "overlap", "batch", "trial", "relation", "metric")
+MEASURED = ("labels", "sampler", "schedule", "data", "overlap", "batch", "trial", "relation", "metric", "reach")
 """Parts of the evidence that a preflight gathers, in its order."""
 
 

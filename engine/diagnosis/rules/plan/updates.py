@@ -10,11 +10,19 @@ import math
 
 import numpy as np
 
+from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.schedule import ScheduleFacts
-from trainctl.engine.diagnosis.facts.trial import DecayFacts, TrialFacts
+from trainctl.engine.diagnosis.facts.trial import DecayFacts, ReachFacts, TrialFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.rules.plan.foreseen.reach import (
+    Lack,
+    figures_of,
+    lack_of,
+    needed_multiple,
+    words_of,
+)
 
 SHAKEN, ROSE, NOT_FALLEN, RUINED, BEYOND = 1.05, 2.0, 0.9, 3.0, 20.0
 """Of the first loss: that it rose to and never fell; with a witness; that it stayed above; at the end; anywhere."""
@@ -118,16 +126,20 @@ def _slower(plan: PlanFacts) -> dict[str, float]:
     cost=Cost.BATCH,
     rivals=("G701", "C310"),
 )
-def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts) -> Answer:
+def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts, reach: ReachFacts | None = None) -> Answer:
     """All steps of the plan together, each as good as the first, lower the loss by less than 3 % to first order
     (−gradient · update, in proportion to the rate), and move the weights by less than a tenth of their size.
 
     Of an optimiser with momentum both are divided by 1 − momentum. Both are upper bounds: later steps point less in one
-    direction. Fine-tuning at a small rate falls fast and is silent.
+    direction. Fine-tuning at a small rate falls fast and is silent. What train.max_steps cuts off is counted too.
+
+    Or all steps of the plan, taken in a few large ones on a copy, lower the loss by less than .6 of what up to a
+    hundred times the plan does, which would be more than 3,000 steps at its highest rate. What a gradient method does
+    depends on the sum of its rates while steps are small; a plan that is long enough overshoots in so few.
 
     Costs: nothing is learned in the time there is.
     Do: a larger rate (1e-3 for Adam and its like, 1e-2 for SGD), or trainctl lr-find; more steps.
-    Follows from: N901, G701, G712, C310, O606, O609, O610, C302.
+    Follows from: N901, D101, D102, D108, L205, G701, G702, G703, G712, C302, C306, C310, K402, O606, O609, O610.
     """
     weights = trial.reached
     if trial.has_groups:
@@ -136,11 +148,12 @@ def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts) -> An
         return Unchecked("needs a matrix that is trained, and a first step with a rate above 0")
     if not (math.isfinite(trial.first_fall) and math.isfinite(trial.losses[0]) and trial.losses[0]):
         return Unchecked("the loss or its gradient is not finite, see N901")
-    steps = schedule.total / trial.rates[0] * schedule.adds_up
+    uncut = schedule.steps_per_epoch * schedule.epochs / max(schedule.num_steps, 1) if schedule.is_cut_short else 1.0
+    steps = schedule.total * uncut / trial.rates[0] * schedule.adds_up
     ratio = float(np.median([w.ratio for w in weights]))
     falls, moves = trial.first_fall * steps / abs(trial.losses[0]), ratio * steps
     if not ratio > 0 or falls >= NOTHING_FALLS or moves >= NOTHING_MOVES:
-        return None
+        return None if reach is None or lack_of(reach, schedule) is not Lack.RATE else _short(plan, schedule, reach)
     usual = 1e-3 if schedule.is_adaptive else 1e-2
     fix = {"optimizer.lr": usual} if plan.lr < usual else None
     return Hit(
@@ -154,6 +167,23 @@ def too_small(trial: TrialFacts, schedule: ScheduleFacts, plan: PlanFacts) -> An
         fix=Fix(f"a larger rate: {usual:g} is usual for {plan.optimizer}; or trainctl lr-find", fix),
         figures={"falls": falls, "moves": moves, "update_ratio": ratio, "steps": schedule.num_steps},
         because=("N901", "G701", "G712", "C310", "O606", "O609", "O610", "C302"),
+    )
+
+
+def _short(plan: PlanFacts, schedule: ScheduleFacts, reach: ReachFacts) -> Hit:
+    rate = remedies.rounded(plan.lr * needed_multiple(reach))
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=words_of(reach),
+        where=f"{plan.optimizer}, {schedule.num_steps:,} steps, learning rate {schedule.highest:.3g} at most",
+        why="what the steps come to depends on the sum of their rates; a plan that is long enough would overshoot",
+        fix=Fix(f"a larger rate: {rate:g}; or trainctl lr-find", {"optimizer.lr": rate}),
+        figures={**figures_of(reach), "steps": schedule.num_steps},
+        because=(
+            *("N901", "D101", "D102", "D108", "L205", "G701", "G702", "G703", "G712"),
+            *("C302", "C306", "C310", "K402", "O606", "O609", "O610"),
+        ),
     )
 
 

@@ -13,7 +13,9 @@ from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.attempt import AttemptFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.schedule import ScheduleFacts
+from trainctl.engine.diagnosis.facts.trial import ReachFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
+from trainctl.engine.diagnosis.rules.plan.foreseen.reach import Lack, lack_of, words_of
 
 DEAD, DEAD_SHARE = 1e-3, 0.5
 """Share of the highest rate at which nothing is learned any more, and share of the run that may be spent below it."""
@@ -43,6 +45,7 @@ class _Unfit:
     summary: str
     why: str
     fix: Fix
+    because: tuple[str, ...] = ()
 
 
 @rule(
@@ -53,21 +56,23 @@ class _Unfit:
     precedence=Precedence.SCHEDULE,
     cost=Cost.DATA,
 )
-def unfit_schedule(schedule: ScheduleFacts, plan: PlanFacts) -> Answer:
+def unfit_schedule(schedule: ScheduleFacts, plan: PlanFacts, reach: ReachFacts | None = None) -> Answer:
     """The learning rate as it is planned: below a thousandth of its highest for half of the run; below a hundredth of
     it for nine tenths; exactly 0 for the last 30 %. Or it rises to the end of the run, from below a tenth, or its
     warmup takes 60 % and more. Or a cosine that is to fall once has fallen below a tenth and is back above half at the
-    end.
+    end. Or its mean is below a fifth of its highest, and all steps of the plan, taken in a few large ones, lower the
+    loss by less than .6 of what a multiple of the plan does.
 
     Most often epochs are meant where steps are counted, or the other way round. What train.max_steps cuts off is not
     held against a warmup.
 
     Costs: most of the run is made at a rate that changes nothing, or ends at one that lets nothing settle.
     Do: a schedule of the length of the run; schedule.interval says whether it moves by epoch or by step.
+    Follows from: O602.
     """
     if schedule.num_steps < LEAST_STEPS or not schedule.highest > 0:
         return Unchecked(f"needs a run of {LEAST_STEPS} steps, and a rate above 0")
-    found = _spent(schedule, plan) or _rising(schedule, plan) or _back(schedule)
+    found = _spent(schedule, plan) or _rising(schedule, plan) or _back(schedule) or _short(schedule, plan, reach)
     if found is None:
         return None
     return Hit(
@@ -79,6 +84,18 @@ def unfit_schedule(schedule: ScheduleFacts, plan: PlanFacts) -> Answer:
         why=found.why,
         fix=found.fix,
         figures={"highest": schedule.highest, "last": float(schedule.rates[-1]), "steps": schedule.num_steps},
+        because=found.because,
+    )
+
+
+def _short(schedule: ScheduleFacts, plan: PlanFacts, reach: ReachFacts | None) -> _Unfit | None:
+    if reach is None or lack_of(reach, schedule) is not Lack.SCHEDULE:
+        return None
+    mean = schedule.total / schedule.num_steps / schedule.highest
+    return _Unfit(
+        f"the rate is at {mean:.0%} of its highest on average: little is learned at what is left",
+        words_of(reach),
+        Fix("a schedule that lets the rate act for most of the run: a cosine does", remedies.to_the_end(plan)),
     )
 
 
@@ -123,6 +140,7 @@ def _rising(schedule: ScheduleFacts, plan: PlanFacts) -> _Unfit | None:
         f"the rate rises to the end of the run, from {rates[0] / highest:.2g} of its highest",
         "towards the end a rate is to fall, so that the network settles; a lower end may be above the peak",
         Fix("a schedule that falls: a cosine does; its lower end (schedule.eta_min) below optimizer.lr"),
+        because=("O602",),
     )
 
 
