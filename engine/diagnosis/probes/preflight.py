@@ -83,11 +83,7 @@ def gather(
     deadline.restart()
     if "labels" in wanted:
         probes.ask("labels", lambda: measure_labels(splits))
-    if not wanted.isdisjoint({"sampler", "batch", "schedule"}):
-        probes.ask("sampler", lambda: measure_sampler(task, splits))
-    sampler: SamplerFacts | None = probes.found.get("sampler")
-    if "schedule" in wanted and sampler is not None:
-        probes.ask("schedule", lambda: measure_schedule(task.config, sampler.batches_per_epoch or 1))
+    sampler = _ask_sampler(task, splits, probes, wanted)
     if media_missing:
         probes.leave_out("batch", media_missing)
         wanted -= {"batch"}
@@ -104,8 +100,7 @@ def gather(
         probes.ask("relation", lambda: measure_relation(task, splits))
     if "metric" in wanted and "batch" in probes.found:
         probes.ask("metric", lambda: measure_metric(task, splits, device))
-    if "reach" in wanted:
-        _ask_reach(task, splits, device, probes)
+    _ask_reach(task, splits, device, probes, is_wanted="reach" in wanted)
     probes.begin("")
     return probes.evidence()
 
@@ -130,6 +125,16 @@ def load_or_labels(task: Task, device: torch.device) -> tuple[Splits, str]:
             return labels, labels.notes[0] if labels.notes else err.message
 
 
+def _ask_sampler(task: Task, splits: Splits, probes: _Probes, wanted: Collection[str]) -> SamplerFacts | None:
+    """The batches of an epoch, and what they make of the schedule."""
+    if not {"sampler", "batch", "schedule"}.isdisjoint(wanted):
+        probes.ask("sampler", lambda: measure_sampler(task, splits))
+    sampler: SamplerFacts | None = probes.found.get("sampler")
+    if "schedule" in wanted and sampler is not None:
+        probes.ask("schedule", lambda: measure_schedule(task.config, sampler.batches_per_epoch or 1))
+    return sampler
+
+
 def _overlap(splits: Splits, media_missing: str, deadline: Deadline) -> OverlapFacts:
     return overlapping_names(splits, media_missing) if media_missing else measure_overlap(splits, deadline)
 
@@ -144,10 +149,10 @@ def _ask_attempt(task: Task, splits: Splits, device: torch.device, probes: _Prob
         probes.ask("attempt", lambda: measure_attempt(task, splits, device, probes.deadline, **how))
 
 
-def _ask_reach(task: Task, splits: Splits, device: torch.device, probes: _Probes) -> None:
+def _ask_reach(task: Task, splits: Splits, device: torch.device, probes: _Probes, *, is_wanted: bool) -> None:
     """How far the plan leads, where it could be drawn and first steps were made."""
     plan: ScheduleFacts | None = probes.found.get("schedule")
-    if plan is not None and "trial" in probes.found:
+    if is_wanted and plan is not None and "trial" in probes.found:
         probes.ask("reach", lambda: measure_reach(task, splits, device, plan, probes.deadline))
 
 
