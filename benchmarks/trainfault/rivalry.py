@@ -39,10 +39,11 @@ class Answer:
 
 
 def ask(rivals: Rivals, folder: Path) -> dict[str, Answer]:
-    """Ask every tool, unless that was done; a trial without a step has no answers."""
+    """Ask every tool, unless that was done, and ours anew: its rules may have changed since. A trial without a step has
+    no answers."""
     kept = folder / ANSWERS
-    if not kept.exists():
-        kept.write_text(json.dumps(_asked(rivals, RunPaths(folder / "run"))), encoding="utf-8")
+    known: dict[str, Any] | None = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
+    kept.write_text(json.dumps(_asked(rivals, RunPaths(folder / "run"), known)), encoding="utf-8")
     return read_answers(folder) or {}
 
 
@@ -63,13 +64,15 @@ def leads_to_it(verdict: Verdict, tool: str, answer: Answer) -> bool:
     return any(wanted & plausible(tool, label) for label in answer.alarms)
 
 
-def _asked(rivals: Rivals, paths: RunPaths) -> dict[str, Any]:
+def _asked(rivals: Rivals, paths: RunPaths, known: dict[str, Any] | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         try:
             log = merged_log(paths, Path(name))
         except UserError:
             return {}
-        found: dict[str, Any] = {OURS: {"alarms": _ours(log), "could_judge": True}}
+        found: dict[str, Any] = {**(known or {}), OURS: {"alarms": _ours(log), "could_judge": True}}
+        if known:
+            return found
         for tool, labels in rivals.judge_log(log).items():
             alarms = [label.code for label in labels if label.grade in ALARMS]
             judged = not any(label.grade is Grade.UNJUDGED for label in labels)
