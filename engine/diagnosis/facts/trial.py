@@ -131,6 +131,22 @@ class TrialFacts:
 
 
 @dataclass(frozen=True)
+class AloneFacts:
+    """What the main term comes to beside the others, and without them, by the same large steps."""
+
+    name: str
+    """The first that weighs anything."""
+    multiple: float
+    """Of the plan that was taken."""
+    together: float
+    """Share of the main term's first value behind the steps, with all terms; infinite where it was not finite."""
+    alone: float
+    """The same where no other term weighs anything."""
+    without: Mapping[str, float]
+    """The same where all but one of the others do, by that one."""
+
+
+@dataclass(frozen=True)
 class ReachFacts:
     """How far the plan leads: the sum of all its learning rates, and multiples of it, taken in a few large steps.
 
@@ -143,6 +159,8 @@ class ReachFacts:
     """Loss of the untrained network over the batches that are asked."""
     left: Mapping[float, float]
     """Share of it behind the steps, by multiple of the plan; infinite where one was not finite."""
+    main: AloneFacts | None = None
+    """None: there are not two terms that weigh anything, or there was no time."""
 
     @property
     def own(self) -> float:

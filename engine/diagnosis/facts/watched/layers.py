@@ -90,11 +90,13 @@ class ModeFacts:
     is_trained: bool = True
     """Of a norm: whether its weights, or those of the network before it, are trained."""
     is_fresh: bool = True
-    """Of a norm: whether its statistics are those of the beginning, mean 0 and variance 1."""
+    """Of a norm: whether its statistics were those of a beginning, mean 0 and variance 1, before the batch."""
     values: int = 0
     """Of a norm: values of a channel in the batch that it saw, the fewest."""
     dropped: float = 0.0
     """Of a dropout on activations: the share that it drops."""
+    momentum: float = 1.0
+    """Of a norm: share of a batch in its statistics, the smallest; 1: it was not run in training mode."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from trainctl.engine.diagnosis.facts.watched.layers import ModeFacts
@@ -25,6 +26,8 @@ class _Seen:
     is_fresh: bool = True
     values: int = 0
     dropped: float = 0.0
+    momentum: float = 1.0
+    was_updated: bool = False
 
 
 class Modes:
@@ -60,6 +63,7 @@ class Modes:
                 seen.is_fresh,
                 seen.values,
                 seen.dropped,
+                seen.momentum,
             )
             for (name, _), seen in self._seen.items()
         )
@@ -92,6 +96,11 @@ class Modes:
         values = read.numel() // read.shape[1] if read.dim() > 1 else len(read)
         seen.values = min(seen.values, values) if seen.values else values
         seen.is_trained = read.requires_grad or (isinstance(weight, Tensor) and weight.requires_grad)
+        momentum = call.argument(6, "momentum", 0.1)
+        if call.argument(5, "training", default=False) and isinstance(momentum, int | float):
+            if not seen.was_updated:
+                seen.is_fresh = _began_at_zero(mean, read, float(momentum))
+            seen.was_updated, seen.momentum = True, min(seen.momentum, float(momentum))
         if seen.in_training == {False}:  # a norm in training mode has changed them already
             seen.is_fresh = bool((mean == 0).all()) and bool((variance == 1).all())
 
@@ -99,3 +108,9 @@ class Modes:
         seen = self._seen.setdefault((call.place, kind), _Seen(kind))
         (seen.in_evaluation if self.is_evaluating else seen.in_training).add(is_training)
         return seen
+
+
+def _began_at_zero(mean: Tensor, read: Tensor, momentum: float) -> bool:
+    """Whether running means are what one batch makes of 0."""
+    of_batch = read.detach().to(mean.dtype).movedim(1, 0).flatten(1).mean(1) if read.dim() > 1 else read
+    return torch.allclose(mean, momentum * of_batch, rtol=1e-2, atol=1e-6)

@@ -1,4 +1,4 @@
-"""S1101: averaged weights that still hold what the network was drawn with. Pure functions of evidence."""
+"""S1101, E1003: averages that still hold what the training began with, of weights and of statistics. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Un
 LEFT = math.exp(-3)
 """Share of the initial weights in the average above which it is of them: three times 1/(1−d) steps."""
 VALIDATIONS = 3
+NORM = "batch norm"
 DRAWN = 0.5
 """Share of the weights that must have been drawn at random: loaded ones are worth keeping in an average."""
 
@@ -98,4 +99,47 @@ def _hit(decay: float, total: int, left: float, updates: int, lag: str) -> Hit:
         ),
         figures={"left": left, "decay": decay, "steps": total, "left_after_five_epochs": early},
         because=("N901",),
+    )
+
+
+@rule(
+    "E1003",
+    "statistics of BatchNorm too slow",
+    section="evaluation",
+    severity=Severity.WARNING,
+    precedence=Precedence.MECHANICS,
+    cost=Cost.BATCH,
+)
+def statistics_too_slow(
+    plan: PlanFacts, batch: BatchFacts, sampler: SamplerFacts | None = None, data: DataFacts | None = None
+) -> Answer:
+    """A BatchNorm in training mode with momentum m, whose statistics after all N batches still hold (1 − m)^N > e^−3 of
+    the mean 0 and variance 1 that it began with.
+
+    Loaded statistics are worth keeping; a run cut short with train.max_steps is left alone.
+
+    Costs: training normalises by each batch, validation and use by statistics of nothing: they see another network.
+    Do: a momentum of .1, or a larger one in a short training.
+    """
+    layers, num_batches = batch.layers, batches_per_epoch(plan, data, sampler)
+    if layers is None or not num_batches:
+        return Unchecked(
+            "nothing looked on while the step was made" if layers is None else "the batches of an epoch are not known"
+        )
+    running = [mode for mode in layers.modes if mode.kind == NORM and True in mode.in_training]
+    norms = [mode for mode in running if mode.is_fresh]
+    if not norms or planned_steps(plan, num_batches)[1]:
+        return None if running else Unchecked("no BatchNorm with statistics of its own was seen in training")
+    slowest, total = min(norms, key=lambda mode: mode.momentum), plan.epochs * num_batches
+    left = (1 - slowest.momentum) ** total
+    if not left > LEFT:
+        return None
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.PROVEN,
+        summary=f"after all {total:,} batches the statistics of {slowest.name} are {left:.0%} those of its beginning",
+        where=f"momentum {slowest.momentum:g} of {len(norms)} BatchNorm layers; mean 0 and variance 1 at first",
+        why="training normalises by each batch, validation by these: what it sees is another network",
+        fix=Fix("a momentum of .1"),
+        figures={"left": left, "momentum": slowest.momentum, "batches": total},
     )

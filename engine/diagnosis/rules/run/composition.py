@@ -12,12 +12,16 @@ from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.network import BatchFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.terms import GradientsFacts, TermCourse, TermGradient, TermsFacts
+from trainctl.engine.diagnosis.facts.trial import AloneFacts, ReachFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 
 DOMINATES, DOMINATING_VALUE = 0.8, 0.9
 """Share of the gradient, and of the value, from which on a term that should help decides. Measured before training on
 every preset: at most .13 (balance of quality/repaired); of healthy runs up to .95 of the value, so that the value says
 something only where the main term stands still."""
+WORTH, HELD_UP = 0.1, 0.25
+"""Share of its value by which the main term is to fall alone, and of that, below which others hold it up. Measured:
+.04 to .16 with a term that outweighs it, .5 and more with one that helps."""
 MEANT_SHARE = 0.2
 """Share of the gradient that the weight of the fix aims at."""
 NOTHING = 1e-12
@@ -47,19 +51,26 @@ HELPERS = ("penal", "regular", "decay", "sparsity", "auxil")
     precedence=Precedence.LOSS,
     cost=Cost.BATCH,
 )
-def dominating_term(batch: BatchFacts | None = None, terms: TermsFacts | None = None) -> Answer:
+def dominating_term(
+    batch: BatchFacts | None = None, terms: TermsFacts | None = None, reach: ReachFacts | None = None
+) -> Answer:
     """Before training: more than .8 of the gradient where a term meets the main one. Of a run: more than .9 of the
     loss at its beginning, and a main term that fell by less than 2 %.
 
     A term of weight 1 was not given a weight: there may be two aims, and it is an information only.
     Not so above .97 where its name says that it helps: penalty, regulariser, decay, sparsity, auxiliary.
 
+    Or before training, by trying: the plan taken in a few large steps on a copy lowers the main term by less than a
+    quarter of what the same steps do without the others, and that is a tenth of it or more.
+
     Costs: the total falls while the term that matters stands still.
     Do: a weight at which the term has a fifth of the gradient.
     Follows from: N901, C313, C307, Q501, O601, O602.
     """
     if batch is not None:
-        return _by_gradient(batch.gradients) if batch.gradients else Unchecked(f"{ONE_TERM}, or no main one")
+        found = _by_gradient(batch.gradients) if batch.gradients else Unchecked(f"{ONE_TERM}, or no main one")
+        is_grave = isinstance(found, Hit) and found.severity is not Severity.INFO
+        return found if is_grave or reach is None or reach.main is None else _by_trying(reach.main, reach) or found
     if terms is None:
         return Unchecked("needs a batch through the network or the records of a run")
     return _by_value(terms)
@@ -85,6 +96,28 @@ def _by_gradient(gradients: GradientsFacts) -> Answer:
             {f"loss_weights.{worst.name}": _two_digits(meant)},
         ),
         figures={f"gradient_share.{name}": share for name, share in shares.items()},
+        because=("N901", "C313", "C307", "Q501"),
+    )
+
+
+def _by_trying(main: AloneFacts, reach: ReachFacts) -> Hit | None:
+    gained = 1 - main.alone
+    if not (math.isfinite(main.together) and gained >= WORTH and 1 - main.together < HELD_UP * gained):
+        return None
+    worst = min(main.without, key=lambda name: main.without[name])
+    without = 1 - main.without[worst]
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"beside {worst} {main.name} falls by {1 - main.together:.1%}, without it by {without:.0%}",
+        where=f"on a copy: {main.multiple:g} times the plan in {reach.num_steps} large steps, the same batches",
+        why=f"the updates serve {worst}; the total may fall while {main.name} stands still",
+        fix=Fix(f"a smaller weight of {worst}, or none"),
+        figures={
+            "together": main.together,
+            "alone": main.alone,
+            **{f"without.{n}": v for n, v in main.without.items()},
+        },
         because=("N901", "C313", "C307", "Q501"),
     )
 
