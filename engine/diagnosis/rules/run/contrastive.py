@@ -1,4 +1,4 @@
-"""K401, K402, K403: why a supervised contrastive loss stands still. Pure functions of evidence.
+"""K401, K402, K403, K405: why a supervised contrastive loss stands still. Pure functions of evidence.
 
 The order of the questions: one class in each batch (D103, D101), equal embeddings (K403), too few positives (K402);
 what is left is the least that the batches allow, or a network that has not begun to learn (K401).
@@ -7,6 +7,7 @@ what is left is the least that the batches allow, or a network that has not begu
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,9 @@ EXACT, NEAR = 1 - 1e-4, 0.99
 """Cosines that a network cannot be trained from, and that are worth a warning before training: embeddings that differ
 by a tenth of what they could (1 − cosine = d · deviation², deviation .1/√d)."""
 FLOOR_BATCHES = 10
+ROOM, SHARP, USUAL = 0.1, 0.01, 0.1
+"""Share by which a loss must be able to fall below ln(B−1); temperature below which one pair of many decides; and one
+that works."""
 
 
 @rule(
@@ -282,3 +286,51 @@ def _where_collapsed(contrast: ContrastFacts, is_zero: bool) -> str:
     if contrast.source == "batch":
         return f"first batch of {contrast.batch_size} through the untrained network{across}"
     return f"newest {contrast.num_steps} steps{across} or more"
+
+
+@rule(
+    "K405",
+    "temperature out of range",
+    section="loss",
+    severity=Severity.WARNING,
+    precedence=Precedence.LOSS,
+    cost=Cost.DATA,
+)
+def odd_temperature(contrast: ContrastFacts, plan: PlanFacts, sampler: SamplerFacts) -> Answer:
+    """A temperature at which the best embeddings of these batches' classes lower the loss by less than a tenth of
+    ln(B−1), where equal ones are, and at .1 by more; below .01 an information.
+
+    The least loss is that of Graf et al. 2021, theorem 2: each class one point, the points as far apart as they can be.
+
+    Costs: at a high temperature all pairs look alike and the gradient is next to nothing; at a low one the nearest pair
+    alone decides, and half precision overflows.
+    Do: .05 to .2.
+    """
+    temperature, size = plan.temperature, contrast.batch_size
+    if temperature is None:
+        return Unchecked("no temperature of a contrastive loss is configured")
+    if not temperature > 0 or size < 3:  # refused elsewhere
+        return None
+    if temperature < SHARP:
+        return _odd(temperature, Severity.INFO, f"a temperature of {temperature:g}: e^(2/T) is beyond single precision")
+    least, usual = _own_floor(sampler, plan), _own_floor(sampler, replace(plan, temperature=USUAL))
+    if least is None or usual is None:
+        return Unchecked("no class labels of batches")
+    equal = math.log(size - 1)
+    room, is_by_batches = (equal - least) / equal, (equal - usual) / equal < ROOM
+    if room >= ROOM or is_by_batches:
+        return None
+    summary = f"at a temperature of {temperature:g} the loss can fall from {equal:.4f} to {least:.4f} at best"
+    return _odd(temperature, Severity.WARNING, summary, room=room, floor=least)
+
+
+def _odd(temperature: float, severity: Severity, summary: str, **figures: float) -> Hit:
+    return Hit(
+        severity=severity,
+        confidence=Confidence.LIKELY,
+        summary=summary,
+        where=f"loss.temperature={temperature:g}",
+        why="cosines lie between -1 and 1, and are divided by it",
+        fix=Fix("a temperature of .05 to .2", {"loss.temperature": USUAL}),
+        figures={"temperature": temperature, **figures},
+    )
