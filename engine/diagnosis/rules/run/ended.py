@@ -12,6 +12,8 @@ from trainctl.engine.runs.states import RunState
 
 GAINED = 0.15
 """Share of all that the training loss has fallen which a quarter of the steps brought."""
+STEEP = 0.25
+"""The same where it fell as fast at the end as at the beginning: healthy short runs reach .22."""
 ANNEALED = 0.5
 """Share of its highest value that the rate has at the end of a training that nothing slowed down."""
 RISING = 0.95
@@ -32,8 +34,9 @@ def still_learning(ending: EndFacts, records: RecordFacts, plan: PlanFacts | Non
     """Of a run that ended by itself: each of its last two quarters brought more than 15 % of all that the training loss
     has fallen, and the learning rate was still above half of its highest.
 
-    Information: a run may be short on purpose. A rate that was brought down on the way has said that this is the end;
-    such a run is left alone.
+    Information, and a warning above 25 %: as much as in a fall that has only begun. So it stays information where
+    train.max_steps ended it, for a run may be short on purpose. A rate that was brought down on the way has said that
+    this is the end; such a run is left alone.
 
     Costs: the result is worth less than the same training would be after twice the steps.
     Do: train longer, in epochs or in updates: a smaller batch, less accumulation.
@@ -46,8 +49,9 @@ def still_learning(ending: EndFacts, records: RecordFacts, plan: PlanFacts | Non
     if not (ending.late > GAINED and ending.before > GAINED):
         return None
     first, third, last = ending.levels[0], ending.levels[3], ending.levels[4]
+    is_steep = min(ending.late, ending.before) > STEEP and (plan is None or plan.max_steps is None)
     return Hit(
-        severity=Severity.INFO,
+        severity=Severity.WARNING if is_steep else Severity.INFO,
         confidence=Confidence.LIKELY,
         summary=f"the last quarter of the steps brought {ending.late:.0%} of all that was learned",
         where=f"the training loss: {first:.4g} at first, {third:.4g} after three quarters, {last:.4g} at the end",

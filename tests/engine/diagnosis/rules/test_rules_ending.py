@@ -111,6 +111,15 @@ def test_a_training_that_ends_while_it_learns() -> None:
     assert end_facts(FALLING[:10], FALLING[:10]) is None and end_facts(-FALLING, FALLING) is None
 
 
+def test_a_fall_that_has_only_begun_is_a_warning_unless_it_was_cut_on_purpose() -> None:
+    begun = ended(2 - (STEPS / 400) ** 2)
+    for plan, severity in ((PLAN, "warning"), (None, "warning"), (replace(PLAN, max_steps=400), "info")):
+        hit = still_learning(begun, OVER, plan)
+        assert isinstance(hit, Hit) and hit.severity == severity
+    flattening = still_learning(ended(2 - STEPS / 400 + 0.3 * (1 - STEPS / 400) ** 2), OVER, PLAN)
+    assert isinstance(flattening, Hit) and flattening.severity == "info"
+
+
 def test_a_warmup_that_never_ends() -> None:
     rising = np.linspace(1e-6, 1e-3, 400)
     assert isinstance(endless_warmup(ended(FALLING, rising), OVER), Hit)
