@@ -15,7 +15,8 @@ from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Un
 LEFT = math.exp(-3)
 """Share of the initial weights in the average above which it is of them: three times 1/(1−d) steps."""
 VALIDATIONS = 3
-NORM = "batch norm"
+NORM, STALE, MANY = "batch norm", 0.25, 50
+"""Share of their beginning in statistics that makes them useless; and batches that no short look has."""
 DRAWN = 0.5
 """Share of the weights that must have been drawn at random: loaded ones are worth keeping in an average."""
 
@@ -113,8 +114,8 @@ def _hit(decay: float, total: int, left: float, updates: int, lag: str) -> Hit:
 def statistics_too_slow(
     plan: PlanFacts, batch: BatchFacts, sampler: SamplerFacts | None = None, data: DataFacts | None = None
 ) -> Answer:
-    """A BatchNorm in training mode with momentum m, whose statistics after all N batches still hold (1 − m)^N > e^−3 of
-    the mean 0 and variance 1 that it began with.
+    """A BatchNorm in training mode with momentum m, whose statistics after all N batches, 50 or more, still hold
+    (1 − m)^N > .25 of the mean 0 and variance 1 that it began with.
 
     Loaded statistics are worth keeping; a run cut short with train.max_steps is left alone.
 
@@ -132,7 +133,7 @@ def statistics_too_slow(
         return None if running else Unchecked("no BatchNorm with statistics of its own was seen in training")
     slowest, total = min(norms, key=lambda mode: mode.momentum), plan.epochs * num_batches
     left = (1 - slowest.momentum) ** total
-    if not left > LEFT:
+    if not left > STALE or total < MANY:
         return None
     return Hit(
         severity=Severity.WARNING,
