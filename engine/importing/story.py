@@ -101,6 +101,7 @@ def _about(image: Image) -> dict[str, Any]:
 def _notes(image: Image) -> Iterator[str]:
     places, parts = image.places, image.parts
     yield from image.foreign.notes
+    yield from image.foreign.table.notes
     if places.num_taken_back:
         yield (
             f"{places.num_taken_back:,} rows are left out: the log goes back to an earlier {places.unit} and tells"

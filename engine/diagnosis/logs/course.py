@@ -8,33 +8,90 @@ import numpy as np
 
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import is_of_batches, jitter
-from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.logs.roles import VALIDATIONS
+from trainctl.engine.diagnosis.logs.sums import loss_of_perplexity, sum_of_terms
 from trainctl.engine.diagnosis.logs.table import Floats
+from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
+
+__all__ = [
+    "ADVERSARIAL",
+    "IMPROVED",
+    "closed_form",
+    "ends",
+    "first_bad",
+    "is_by_epoch",
+    "is_long",
+    "lacks_metric",
+    "lacks_validation",
+    "rise_before_end",
+    "stands_still",
+    "training_loss",
+    "trend",
+    "validation_loss",
+]
 
 LEAST_STEPS, LEAST_EPOCHS = 60, 10
 """Values from which on standing still can be told: of single steps, and of means over epochs."""
 IMPROVED = 0.02
 """Share of the first tenth's median by which the last tenth's must be lower for it not to stand still."""
+MOST_NAMES = 4
+"""Names that are said, of several."""
 BLOWN_UP, RISEN, LEVEL = 10.0, 2.0, 5
 """How often the last value, and how often the last level, lies above what was before where a loss was rising; and the
 values of a level."""
-ADVERSARIAL = frozenset({"gan", "generator", "discriminator", "critic", "policy", "value", "actor", "adv", "g", "d"})
 
 
 def training_loss(log: LogFacts) -> Series | None:
-    """The loss that is trained: the total, or the only term; of several the one with the most values."""
+    """The loss that is trained: the total, or the only term; of several the one with the most values.
+
+    Where none is named: the sum of a detector's terms, or the logarithm of a perplexity.
+    """
     return log.once("training loss", _training_loss)
 
 
 def _training_loss(log: LogFacts) -> Series | None:
-    if any(series.meaning.words & ADVERSARIAL for series in log.of(Kind.TERM)):
+    if log.has_rivals:
         return None  # what a network that plays against another one loses says nothing of its progress
-    return _longest(_losses(log, TRAIN) or _losses(log, ""))
+    named = _longest(_losses(log, TRAIN) or _losses(log, ""))
+    if named is not None:
+        return named
+    if any(one.meaning.split not in (VAL, TEST) for one in log.of(Kind.TOTAL, Kind.TERM)):
+        return sum_of_terms(log, TRAIN)
+    return loss_of_perplexity(log, TRAIN) or loss_of_perplexity(log, "")
 
 
 def validation_loss(log: LogFacts) -> Series | None:
-    """The loss of the validation."""
-    return log.once("validation loss", lambda log: _longest(_losses(log, VAL)))
+    """The loss of the validation; where none is named what stands for it, as for `training_loss`."""
+    return log.once("validation loss", _validation_loss)
+
+
+def _validation_loss(log: LogFacts) -> Series | None:
+    named = _longest(_losses(log, VAL))
+    if named is not None:
+        return named
+    return sum_of_terms(log, VAL) if log.of(Kind.TOTAL, Kind.TERM, split=VAL) else loss_of_perplexity(log, VAL)
+
+
+def lacks_validation(log: LogFacts) -> str:
+    """Why no loss of the validation can be told though some are named, in words; empty: it can, or none is."""
+    if validation_loss(log) is not None:
+        return ""
+    several = log.of(Kind.TOTAL, Kind.TERM, split=VAL)
+    if several:
+        return f"{_names(several)} are several losses of validation data, and none is their sum; log it once an epoch"
+    tested = _longest(log.of(Kind.TOTAL, Kind.TERM, split=TEST))
+    return "" if tested is None else f"{len(tested.finite)} values of {tested.name} of {VALIDATIONS} that are needed"
+
+
+def lacks_metric(log: LogFacts) -> str:
+    """Which figures of the validation are taken as losses where no metric is named, in words; empty: none are."""
+    losses = [one for one in log.of(Kind.TERM, split=VAL) if not one.meaning.words & {"loss", "losses"}]
+    return f"{_names(losses)}: counted as a loss, and no other metric is named; log one once an epoch" if losses else ""
+
+
+def _names(series: list[Series]) -> str:
+    return ", ".join(one.name for one in series[:MOST_NAMES]) + (", ..." if len(series) > MOST_NAMES else "")
 
 
 def _losses(log: LogFacts, split: str) -> list[Series]:

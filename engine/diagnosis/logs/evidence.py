@@ -12,10 +12,12 @@ from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.facts.plan import plan_facts
+from trainctl.engine.diagnosis.logs.course import training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import Kind
 from trainctl.engine.diagnosis.logs.readers.content import UNDERSTOOD
 from trainctl.engine.diagnosis.logs.readers.events import event_files
+from trainctl.engine.diagnosis.logs.readers.mlflow import is_metric_folder
 from trainctl.engine.diagnosis.logs.reading import parse_log, read_log
 from trainctl.engine.diagnosis.logs.roles import parse_roles
 from trainctl.engine.errors import UserError
@@ -39,7 +41,7 @@ def is_log(ref: str, runs_dir: Path) -> bool:
     if "/" not in ref and is_folder(runs_dir / ref):
         return False
     if is_folder(path):
-        return not is_there(RunPaths(path).steps) and bool(event_files(path))
+        return not is_there(RunPaths(path).steps) and (bool(event_files(path)) or is_metric_folder(path))
     return is_there(path)
 
 
@@ -82,9 +84,15 @@ def read_log_evidence(
         names = _names(list(facts.series))
         raise UserError(
             f"{table.source} names no loss, rate or learning rate, only {names}",
-            f"say what they are by --columns; {UNDERSTOOD}",
+            f"say what they are by {_option(facts)}; {UNDERSTOOD}",
         )
     return Evidence(log=facts, plan=plan_facts(config) if config else None)
+
+
+def _option(facts: LogFacts) -> str:
+    """The option that says it, with the only name that may be a loss where there is one."""
+    names = [series.name for series in facts.series if series.meaning.kind is Kind.OTHER]
+    return " ".join(["--columns", *(f"train={name}" for name in names if len(names) == 1 and " " not in name)])
 
 
 def _clusters(config: RunConfig | None) -> int | None:
@@ -95,13 +103,16 @@ def _clusters(config: RunConfig | None) -> int | None:
 
 
 def log_lines(log: LogFacts) -> list[str]:
-    """What was read: format, extent, and which names are understood as what."""
+    """What was read: format, extent, what was left out, and which names are understood as what."""
     table = log.table
-    lines = [f"{table.format}, {table.num_rows:,} rows, {table.num_values:,} values{_extent(log)}"]
+    lines = [f"{table.format}, {table.num_rows:,} rows, {table.num_values:,} values{_extent(log)}", *table.notes]
     by_kind: dict[Kind, list[Series]] = {}
     for series in log.series:
         by_kind.setdefault(series.meaning.kind, []).append(series)
     lines += [f"{kind}: {_names(by_kind[kind])}" for kind in Kind if kind in by_kind and kind not in UNJUDGED]
+    known = set(map(id, log.series))
+    made = [one for one in (training_loss(log), validation_loss(log)) if one is not None and id(one) not in known]
+    lines += [f"in place of a loss: {', '.join(one.name for one in made)}"] if made else []
     others = [series for kind in Kind if kind in UNJUDGED for series in by_kind.get(kind, [])]
     return lines + ([f"not judged: {_names(others)}"] if others else [])
 

@@ -10,13 +10,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trainctl.engine.diagnosis.logs.batches import told_batch_size
-from trainctl.engine.diagnosis.logs.names import Kind, Meaning
+from trainctl.engine.diagnosis.logs.beside import with_counted_epochs
+from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind, Meaning
 from trainctl.engine.diagnosis.logs.roles import Roles, meanings, with_roles
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
+from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
 
 T = TypeVar("T")
 RELATIVE = 1e-5
 """Rounding of single precision and of a mean over batches, relative to the value."""
+MOST_SAID = 4
+"""Names that are said, of several."""
 MOST_OF_A_KIND = 256
 """Names of one kind and part of the training that are judged: the time grows with their square."""
 
@@ -86,11 +90,23 @@ class LogFacts:
     """What `once` found, by its key."""
 
     @property
+    def has_rivals(self) -> bool:
+        """Whether networks are trained that are judged by each other: each one's loss says nothing of its progress."""
+        words = {word for one in self.of(Kind.TERM) for word in one.meaning.words}
+        return bool(words & ADVERSARIAL) or ("gen" in words and bool(words & {"dis", "disc"}))
+
+    @property
     def without_loss(self) -> str:
         """Why there is no training loss, in words."""
         if self.is_opposed:
             return "its groups minimise losses of their own, of which the sum says nothing"
-        return "no training loss is named, or several that are no sum"
+        losses = [one.name for one in self.of(Kind.TOTAL, Kind.TERM) if one.meaning.split not in (VAL, TEST)]
+        if not losses:
+            return "no training loss is named"
+        names = ", ".join(losses[:MOST_SAID]) + (", ..." if len(losses) > MOST_SAID else "")
+        if self.has_rivals:
+            return f"{names}: losses of networks that are judged by each other say nothing of their progress"
+        return f"{names} are several losses, and none is their sum"
 
     def of(self, *kinds: Kind, split: str | None = None) -> list[Series]:
         """The series of these kinds; `split` None: of every split. Not to be changed: it is remembered."""
@@ -152,7 +168,9 @@ def read_facts(
         UserError: a role of a name that the log does not have.
     """
     table = with_roles(table, roles)
-    series = tuple(map(Series, table.columns, _bounded(meanings(table.columns, roles))))
+    found = _bounded(meanings(table.columns, roles))
+    table = with_counted_epochs(table, found)
+    series = tuple(map(Series, table.columns, found))
     size = batch_size or told_batch_size(table)
     return LogFacts(table, series, weights, weights_from, num_clusters, num_classes, size)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.names import Kind, words_of
 from trainctl.engine.diagnosis.logs.table import Floats
 
-ACCURACIES = frozenset({"acc", "accuracy", "acc1", "top1", "top", "1"})
+ACCURACIES = frozenset({"acc", "accuracy", "ac", "acc1", "top1", "top", "1"})
+_FIRST = (frozenset({"prec", "1"}), frozenset({"prec1"}))
+"""Precision among the first one: an accuracy too."""
 AREAS = frozenset({"auc", "auroc", "roc"})
 _MAIN_REWARD = frozenset(
     {"reward", "rewards", "rew", "rewmean", "return", "returns", "ep", "episode", "episodic", "rollout", "total", "env"}
@@ -19,7 +21,8 @@ _SINGLE = frozenset({"step", "batch", "iter"})
 
 def accuracies(log: LogFacts, split: str | None = None) -> list[Series]:
     """Shares of the samples that are answered rightly; not of sequences, boxes or pixels."""
-    return [one for one in log.of(Kind.RATE, split=split) if one.meaning.words <= ACCURACIES]
+    rates = log.of(Kind.RATE, split=split)
+    return [one for one in rates if one.meaning.words <= ACCURACIES or one.meaning.words in _FIRST]
 
 
 def qualities(log: LogFacts) -> list[Series]:
@@ -40,8 +43,7 @@ def is_of_policy(log: LogFacts) -> bool:
 
 def is_of_batches(series: Series) -> bool:
     """Whether a name says that each value is of a single batch."""
-    name = series.column.name.lower().replace("/", "_").split("_")
-    return bool(_SINGLE & set(name))
+    return bool(_SINGLE & set(words_of(series.column.name)))
 
 
 def jitter(values: Floats) -> float:

@@ -94,7 +94,11 @@ def meaning_of(name: str, split: str = "") -> Meaning:
     if place is not None:
         return Meaning(place, own, frozenset(words))
     told = [word for word in words if word not in vocabulary.AVERAGES]
-    kind, term = (Kind.TOTAL, "") if told == ["cost"] and not set(words) & {"batch", "step"} else _kind(told)
+    if told == ["cost"] and not set(words) & {"batch", "step"}:
+        return Meaning(Kind.TOTAL, own, frozenset(told), "", part)
+    kind, term = (Kind.RATE, "") if _is_of_class(name) else _kind(told)
+    if own in (VAL, TEST) and len(told) == 1:  # of training they are settings
+        kind = Kind.CORRELATION if told == ["rho"] else Kind.RATE if told[0] in vocabulary.RATES_OF_VALIDATION else kind
     return Meaning(kind, own, frozenset(told), term, part)
 
 
@@ -110,10 +114,16 @@ def step_unit(name: str) -> str:
         return "step"
     if set(words_of(name)) in vocabulary.SECONDS:
         return "second"
-    counted = [word for word in words if word not in {"global", "current", "total", "trainer", "acc", "accumulated"}]
+    counted = [word for at, word in enumerate(words) if word not in vocabulary.COUNTED and (at or word != "acc")]
     if {"samples", "seen"} == set(counted):
         return "sample"
-    return vocabulary.STEP_UNITS.get(counted[0], "") if len(counted) == 1 else ""
+    if {word for word in counted if word not in {"num", "n", "so", "far"}} in vocabulary.ENVIRONMENT_STEPS:
+        return "timestep"
+    if len(counted) == 1:
+        return vocabulary.STEP_UNITS.get(counted[0], "")
+    counted = [word for word in counted if word not in vocabulary.COUNTED_OF_ENVIRONMENTS]
+    unit = vocabulary.STEP_UNITS.get(counted[0], "") if len(counted) == 1 else ""
+    return unit if unit in ("timestep", "episode") else ""
 
 
 def is_plain_place(name: str) -> bool:
@@ -128,12 +138,26 @@ def words_of(name: str) -> list[str]:
 
 @lru_cache(maxsize=MOST_NAMES)
 def _words_of(name: str) -> tuple[str, ...]:
-    for chinese, english in vocabulary.CHINESE.items():
-        name = name.replace(chinese, english)
-    name = re.sub(r"'s\b", " ", name).replace("mAP", "map").replace("IoU", "iou")
+    for foreign, english in vocabulary.FOREIGN.items():
+        name = name.replace(foreign, english)
+    name = re.sub(r"'s\b", " ", name).replace("mAP", "map").replace("IoU", "iou").replace("chrF", "chrf")
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name)
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    words = [part for word in re.split(r"[^a-z0-9]+", name.lower()) if word for part in _parts_of(word)]
     return ("learning", *words[1:]) if words[:2] == ["learn", "rate"] else tuple(words)
+
+
+def _parts_of(word: str) -> list[str]:
+    """`trainloss` as two words."""
+    found = re.fullmatch(vocabulary.COMPOUND, word)
+    return [word] if found is None else [part for part in found.groups() if part]
+
+
+def _is_of_class(name: str) -> bool:
+    """Whether a name is a known score and, behind a dot or a slash, a class: `IoU.error`."""
+    head, mark, tail = name.rpartition(".") if "." in name else name.rpartition("/")
+    own = [word for word in words_of(head) if word not in vocabulary.SPLIT_OF]
+    is_score = bool(own) and own[-1] in vocabulary.HEADS and not set(own) & vocabulary.NOT_RATES
+    return bool(mark) and is_score and not set(words_of(tail)) & vocabulary.NO_CLASSES and not head[-1:].isspace()
 
 
 def _place(name: str, words: list[str]) -> Kind | None:
@@ -149,7 +173,13 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
     if "loss" in found and "reduced" in found:  # over the processes: `reduced_train_loss`
         words = [word for word in words if word != "reduced"]
         found = set(words)
+    if found in vocabulary.LEAST_ERRORS:
+        return Kind.ERROR, ""
     if found & vocabulary.NO_FIGURE and "posterior" not in found:
+        return Kind.OTHER, ""
+    if words[:1] == ["bits"] and words[-1] in vocabulary.UNITS_OF_BITS:
+        return Kind.TERM, " ".join(words)
+    if words == ["weight", "decay"]:  # a setting
         return Kind.OTHER, ""
     if words[:1] == ["weight"] or (words[-1:] == ["weight"] and len(words) > 1):
         return Kind.WEIGHT, _term([word for word in words if word != "weight"])
@@ -160,7 +190,7 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
         return Kind.GRAD_NORM, ""
     if "update" in found and found & {"ratio", "weight", "weights", "data"}:
         return Kind.UPDATE_RATIO, ""
-    if found & {"ppl", "perplexity"}:
+    if found & vocabulary.PERPLEXITY:
         return Kind.ERROR, ""
     if found & {"loss", "losses"} or words[:1] == ["term"]:
         words = words[:-1] if words[-2:] == ["loss", "value"] else words
@@ -182,7 +212,16 @@ def _term(words: list[str]) -> str:
     return " ".join(word for word in words if word not in {"loss", "losses", "term", "mean"} | vocabulary.TOTALS)
 
 
+def _is_share(found: set[str], words: list[str]) -> bool:
+    """Whether it is a share by its words together."""
+    is_ranked = len(words) == 2 and words[0] in vocabulary.RANKED and words[1] in vocabulary.RANKS
+    is_recall = "ar" in found and all(word in vocabulary.RECALLED or word.isdecimal() for word in found)
+    return found in vocabulary.RATES_ALONE or is_ranked or is_recall
+
+
 def _metric(found: set[str], words: list[str]) -> tuple[Kind, str]:
+    if found & vocabulary.OTHER_WAY:
+        return Kind.OTHER, ""
     if "posterior" in found and found & {"max", "maximum", "top"}:
         return Kind.MAX_POSTERIOR, ""
     if "entropy" in found and found <= {"entropy", "posterior", "posteriors", "cluster", "assignment"}:
@@ -194,8 +233,9 @@ def _metric(found: set[str], words: list[str]) -> tuple[Kind, str]:
     if found & vocabulary.CORRELATIONS and not found & vocabulary.NOT_CORRELATIONS:
         return Kind.CORRELATION, ""
     is_f_measure = len(words) == 2 and words[0] in vocabulary.F_MEASURED and words[1] in vocabulary.F_MEASURES
-    if (found & vocabulary.RATES or is_f_measure) and not found & vocabulary.NOT_RATES:
-        return Kind.RATE, ""
+    if (found & vocabulary.RATES or is_f_measure or _is_share(found, words)) and not found & vocabulary.NOT_RATES:
+        is_of_rival = bool(found & vocabulary.RIVALS) or (len(words) == 2 and words[0] in {"d", "g"})
+        return Kind.OTHER if is_of_rival else Kind.RATE, ""
     if words in (["err", "d"], ["err", "g"]):  # of a discriminator and a generator
         return Kind.TERM, words[1]
     if found <= vocabulary.KNOWN_LOSSES | vocabulary.LOSS_FORMS and found & (vocabulary.KNOWN_LOSSES | {"cross"}):
@@ -212,7 +252,12 @@ def _of_policies(found: set[str], words: list[str]) -> Kind:
         return Kind.EXPLAINED_VARIANCE
     if {word.rstrip("0123456789") for word in words} & vocabulary.REWARDS and not found & vocabulary.NOT_REWARDS:
         return Kind.REWARD
-    if found & vocabulary.SCORES or words == ["score"] or {"objective", "function"} <= found:
+    is_score = found <= vocabulary.SCORED and found & {"score", "scores"} and words != ["scores"]
+    stems = {word.rstrip("0123456789") for word in words}
+    if stems & vocabulary.SCORES or found & vocabulary.SCORES or found in vocabulary.SCORES_ALONE or is_score:
         return Kind.SCORE
-    is_error = words == ["per"] or (found & vocabulary.ERRORS and not found & vocabulary.NOT_ERRORS)
-    return Kind.ERROR if is_error else Kind.OTHER
+    if {"objective", "function"} <= found or any(re.fullmatch(r"is\d+k", word) for word in words):
+        return Kind.SCORE
+    is_error = words == ["per"] or found in vocabulary.ERRORS_ALONE or found & vocabulary.ERRORS
+    is_sampled = any(re.fullmatch(r"[fk]id\d+k?", word) for word in words)  # fid50k_full
+    return Kind.ERROR if is_sampled or (is_error and not found & vocabulary.NOT_ERRORS) else Kind.OTHER

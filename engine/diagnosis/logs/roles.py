@@ -14,6 +14,7 @@ from enum import StrEnum
 import numpy as np
 
 from trainctl.engine.diagnosis.logs.bare_splits import with_bare_splits
+from trainctl.engine.diagnosis.logs.beside import by_company, classes_of_scores, of_training
 from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind, Meaning, meaning_of, words_of
 from trainctl.engine.diagnosis.logs.table import Column, LogTable
 from trainctl.engine.errors import UserError
@@ -82,16 +83,16 @@ def with_roles(table: LogTable, roles: Roles) -> LogTable:
 
 def meanings(columns: Sequence[Column], roles: Roles = ()) -> list[Meaning]:
     """What each column means, beside the others and by what the user says."""
-    found = [meaning_of(column.name, column.split) for column in columns]
+    found = classes_of_scores(columns, [meaning_of(column.name, column.split) for column in columns])
     found = with_bare_splits(columns, _short_splits(columns, found))
-    found = _bare_terms(columns, found)
+    found = by_company(columns, _bare_terms(columns, found))
     found = _tested_while_training(columns, _evaluation_sets(found))
     found = _main_course(columns, found)
     for role, name in roles:
         found = [
             _as_said(meaning, role, _is_called(column, name)) for column, meaning in zip(columns, found, strict=True)
         ]
-    return found
+    return of_training(columns, found)
 
 
 def _as_said(meaning: Meaning, role: Role, is_meant: bool) -> Meaning:

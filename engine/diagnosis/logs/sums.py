@@ -1,18 +1,26 @@
-"""Which columns of a log make up a total loss, with which weights, and whether they add up. Knows no rule."""
+"""Which columns of a log make up a total loss, with which weights, and whether they add up; and what stands for a loss
+where none is named. Knows no rule.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
-from trainctl.engine.diagnosis.logs.table import Floats, Ints
+from trainctl.engine.diagnosis.logs.metrics import is_of_batches
+from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind, Meaning
+from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints
+from trainctl.engine.diagnosis.logs.vocabulary import DETECTOR_TERMS, PERPLEXITY
 
 AVERAGING = 1e-3
 """Share of the sum of |weight · term| that reduced precision and averaging may move it by."""
+
+TOGETHER = 0.9
+"""Share of the rows of each term that must have all of them where their sum stands for the loss."""
 
 
 @dataclass(frozen=True)
@@ -142,3 +150,64 @@ def _index(series: Series, rows: Ints) -> Ints:
     """Index of the last finite value that a series has in each of the rows."""
     last = {int(row): index for index, row in enumerate(series.rows) if np.isfinite(series.values[index])}
     return np.array([last[int(row)] for row in rows], np.int64)
+
+
+def sum_of_terms(log: LogFacts, split: str) -> Series | None:
+    """The sum of a detector's terms where no total is logged; None: it is no fair course.
+
+    Detectors print their terms as they are weighed. Training and validation must name the same ones, so that the one
+    sum can be held against the other.
+
+    Args:
+        log: has them.
+        split: `TRAIN` or `VAL`.
+    """
+    if split not in (TRAIN, VAL) or any(one.meaning.split != TEST for one in log.of(Kind.TOTAL)):
+        return None
+    terms = log.of(Kind.TERM)
+    trained = [one for one in terms if one.meaning.split not in (VAL, TEST)]
+    validated = [one for one in terms if one.meaning.split == VAL]
+    names = [one.meaning.term for one in trained]
+    is_paired = len(names) > 1 and sorted(names) == sorted(one.meaning.term for one in validated)
+    is_each_once = len(set(names)) == len(names)
+    if not is_paired or not is_each_once or not all(_is_of_detector(one) for one in trained):
+        return None
+    return _sum_of(trained if split == TRAIN else validated, split)
+
+
+def _is_of_detector(one: Series) -> bool:
+    return _is_called_loss(one) and set(one.meaning.term.split()) <= DETECTOR_TERMS
+
+
+def _sum_of(terms: Sequence[Series], split: str) -> Series | None:
+    rows: Ints = reduce(np.intersect1d, (one.rows for one in terms))
+    if len(rows) < TOGETHER * max(len(one.rows) for one in terms) or not len(rows):
+        return None
+    at = [np.searchsorted(one.rows, rows) for one in terms]
+    column = Column(
+        name=" + ".join(one.name for one in terms),
+        split="",
+        rows=rows,
+        values=np.sum([one.values[index] for one, index in zip(terms, at, strict=True)], axis=0),
+        lines=terms[0].column.lines[at[0]],
+        half_units=np.sum([one.column.half_units[index] for one, index in zip(terms, at, strict=True)], axis=0),
+    )
+    return Series(column, Meaning(Kind.TOTAL, split, frozenset().union(*(one.meaning.words for one in terms))))
+
+
+def loss_of_perplexity(log: LogFacts, split: str) -> Series | None:
+    """The logarithm of the perplexity, which is its loss, of a part of the training; None: there is none above 0."""
+    named = [one for one in log.of(Kind.ERROR, split=split) if one.meaning.words & PERPLEXITY and len(one.finite)]
+    named = [one for one in named if one.finite.min() > 0]
+    if not named:
+        return None
+    one = max(named, key=lambda one: (len(one.values), not is_of_batches(one)))
+    column = Column(
+        name=f"ln {one.name}",
+        split="",
+        rows=one.rows,
+        values=np.log(np.where(one.values > 0, one.values, np.nan)),
+        lines=one.column.lines,
+        half_units=one.column.half_units / np.where(one.values > 0, one.values, np.nan),
+    )
+    return Series(column, Meaning(Kind.TOTAL, split, PERPLEXITY | {"loss"}))

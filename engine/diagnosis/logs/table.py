@@ -67,6 +67,8 @@ class LogTable:
     epoch_name: str = ""
     times: Floats | None = None
     """When each row was written, seconds since 1970, shape (rows,); NaN: unknown. None: the format does not tell."""
+    notes: tuple[str, ...] = ()
+    """What was left out, and why, in words."""
 
     @property
     def num_values(self) -> int:
@@ -129,6 +131,13 @@ class TableBuilder:
         cells.lines.append(line)
         cells.half_units.append(half_unit)
         cells.is_percent |= percent
+
+    def take_back(self, split: str, name: str) -> None:
+        """Take a name's value out of the row that was begun, if it has one."""
+        cells = self._cells.get((split, name))
+        if cells is not None and cells.rows and cells.rows[-1] == self.num_rows - 1:
+            for values in (cells.rows, cells.values, cells.lines, cells.half_units):
+                values.pop()
 
     def build(self) -> LogTable:
         """The table of all that was added."""

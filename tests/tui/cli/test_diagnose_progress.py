@@ -59,7 +59,7 @@ def test_every_section_is_said_once_when_it_is_judged_and_the_report_last(
     assert sorted(line["section"] for line in said if line["event"] == "section") == sorted(SECTIONS)
     work = [line["part"] for line in said if line["event"] == "work"]
     assert work[:7] == ["training data", "labels", "sampler", "schedule", "data", "overlap", "batch"]
-    assert set(work[7:]) <= {"trial", "attempt", "relation", "metric"}
+    assert set(work[7:]) <= {"trial", "attempt", "relation", "metric", "reach"}
     place = {line.get("section") or line.get("part"): k for k, line in enumerate(said)}
     assert place["batch"] < place["model"]
     early = [line["section"] for line in said[: place["batch"]] if line["event"] == "section"]

@@ -236,7 +236,7 @@ def test_where_the_time_went_and_what_the_machine_did(tmp_path: Path) -> None:
         ("memory of the machine", "4 of 16 GB", "4 of 16 GB"),
     ):
         assert f'<th scope="row">{figure}</th><td>{mean}</td><td>{most}</td>' in told
-    assert "memory of the process" not in told and "temperature" not in told
+    assert "memory of the process" not in told and "GPU temperature" not in told
 
 
 def test_a_run_that_was_hardly_watched_says_nothing_of_its_machine(tmp_path: Path) -> None:

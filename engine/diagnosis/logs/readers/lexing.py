@@ -20,8 +20,16 @@ BAR = "\2"
 
 _STATES = re.compile(r"[\r\b]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
-_COMMENT = re.compile(r"\s#\s.*$")
+_COMMENT = re.compile(r"\s#\s(?!\d+\s?:).*$")
+_NUMBERED = re.compile(r"(?<=\w )#\s?(?=\d+\s?[:=])")
 _CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(|, ?(?:device|dtype|grad_fn|requires_grad)=[^,)]*")
+_JOINED = re.compile(
+    r"(?<![\w./\\-])(step|iter|iteration|epoch)_(?=\d+(?:[\s,:;]|$))"
+    r"|(?<![\w./\\-])((?:(?:train|val|valid|test)_)?(?:loss|acc|accuracy))_(?=[-+]?\d+\.\d+(?:e[-+]?\d+)?(?:[\s,;]|$))"
+)
+"""A name and its number in one word: `step_200: loss_-4.06`."""
+_SCRIPTS = re.compile(r"(?<=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])(?=\d)")
+"""Between a word of a script without spaces and a number: `第3轮`."""
 _NORMS = re.compile(r"(?<![\w|])\|{1,2}g(?:rad)?\|{1,2}(?=\s?[=:])")
 _SOURCE = re.compile(
     r"(?<![\w./\\<>-])[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
@@ -45,7 +53,7 @@ _NUMBERS = re.compile(
     r"[-+]?\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"
     r"|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
     r"|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:inity|INITY)?)(?!\w)"
-    r"(?! (?:iteration|step|batch|loss|value|gradient)(?:e?s)?\b))"
+    r"(?! (?:(?:iteration|step|batch|loss|value|gradient)(?:e?s)?|or|found|detected|encountered)\b))"
 )
 
 
@@ -79,7 +87,11 @@ def lex(raw: str) -> Lexed:
 
 def _without_decoration(text: str) -> str:
     if "#" in text:
-        text = _COMMENT.sub("", text)
+        text = _NUMBERED.sub("", _COMMENT.sub("", text))
+    if "_" in text:
+        text = _JOINED.sub(lambda found: f"{found[1] or found[2]} ", text)
+    if not text.isascii():
+        text = _SCRIPTS.sub(" ", text)
     if "'" in text:
         text = text.replace("'s ", "\u2019s ").replace("'", "")
     if "(" in text:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from trainctl.engine.diagnosis.logs.numbers import half_unit, parse_number
@@ -19,6 +20,8 @@ LONGEST_WHOLE = 1 << 20
 RUNTIME = "train_runtime"
 """In the closing row of a Hugging Face trainer, which sums up the whole training."""
 SUMMARY = {"train_loss": "train_loss (summary)"}
+MOST_NAMES = 4
+"""Of lists that are named."""
 HISTORY = "log_history"
 """Key of a Hugging Face trainer state that holds the log."""
 
@@ -52,16 +55,16 @@ def read_objects(text: str, source: str) -> LogTable | None:
 
 def _read_lines(text: str, source: str) -> LogTable | None:
     """One object a line; a torn line is passed over. None: most are no objects."""
-    builder = TableBuilder(source, "JSON lines")
+    builder, lists = TableBuilder(source, "JSON lines"), dict[str, None]()
     told = 0
     for first, lines in line_blocks(text):
         for number, line in enumerate(lines, first):
             told += bool(line.strip())
             if line.lstrip()[:1] == "{" and isinstance(entry := _parse(line), dict):
-                _take_row(builder, entry, number)
+                _take_row(builder, entry, number, lists)
         if 2 * builder.num_rows < told:
             return None
-    return builder.build() if builder.num_rows else None
+    return replace(builder.build(), notes=_notes(lists)) if builder.num_rows else None
 
 
 def _parse(text: str) -> Any:
@@ -83,31 +86,48 @@ def _indices(columns: Mapping[str, list[Any]]) -> range:
 
 
 def _table(rows: Iterator[tuple[int, Any]], source: str, format: str) -> LogTable:
-    builder = TableBuilder(source, format)
+    builder, lists = TableBuilder(source, format), dict[str, None]()
     for line, entry in rows:
         if isinstance(entry, Mapping):
-            _take_row(builder, entry, line)
-    return builder.build()
+            _take_row(builder, entry, line, lists)
+    return replace(builder.build(), notes=_notes(lists))
 
 
-def _take_row(builder: TableBuilder, entry: Mapping[str, Any], line: int) -> None:
+def _notes(lists: Mapping[str, None]) -> tuple[str, ...]:
+    """What was left out, in words."""
+    shown = ", ".join(list(lists)[:MOST_NAMES]) + (f" and {len(lists) - MOST_NAMES} more" * (len(lists) > MOST_NAMES))
+    return (f"lists of figures are left out: {shown}",) if lists else ()
+
+
+def _take_row(builder: TableBuilder, entry: Mapping[str, Any], line: int, lists: dict[str, None]) -> None:
     builder.start_row()
-    values = dict(_flat(entry))
+    values = dict(_flat(entry, lists))
     for name, value in values.items():
         _take(builder, SUMMARY.get(name, name) if RUNTIME in values else name, value, line)
 
 
-def _flat(entry: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, float]]:
+def _flat(entry: Mapping[Any, Any], lists: dict[str, None], above: str = "") -> Iterator[tuple[str, float]]:
+    """Names and figures of an object and those in it; `lists` gets the names of what holds several figures."""
     for key, value in entry.items():
         name = f"{above}{key}"
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}/")
+            yield from _flat(value, lists, f"{name}/")
+        elif isinstance(value, list) and _has_figures(value):
+            lists[name] = None
         elif isinstance(value, str) and value.strip().lower() in _WORDS:
             yield name, float(_WORDS[value.strip().lower()])
         elif isinstance(value, str) and (found := parse_number(value)) is not None and not found.is_percent:
             yield name, _Printed(found.digits)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield name, value
+
+
+def _has_figures(value: Any) -> bool:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, float)
 
 
 def _take(builder: TableBuilder, name: str, value: float, line: int) -> None:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from trainctl.engine.diagnosis.logs.names import VAL, Kind, meaning_of
 from trainctl.engine.diagnosis.logs.readers import patterns
 from trainctl.engine.diagnosis.logs.readers.lexing import MARK
+from trainctl.engine.diagnosis.logs.readers.scopes import Pair, scoped
 
 RUNTIME, SUMMARY = "train_runtime", {"train_loss": "train_loss (summary)"}
 """The closing row of a Hugging Face trainer sums up the whole training."""
+SPOKEN_AS = {"rate": "learning rate"}
+"""What is meant by a name that stands behind its value."""
 OF_NO_PART = frozenset(
     {Kind.LR, Kind.GRAD_NORM, Kind.WEIGHT, Kind.TIME, Kind.STEP, Kind.EPOCH, Kind.LOSS_SCALE, Kind.UPDATE_RATIO}
 )
@@ -18,19 +21,6 @@ OF_NO_PART = frozenset(
 _NAMES = re.compile(r"[^\W\d_]")
 _SPEED = re.compile(r"^\w+/(?:s|sec|second) +")
 """The unit of the speed before a name: `1000 samples/sec accuracy=.51`."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A name and which number is its value."""
-
-    name: str
-    """As printed; `MARK` stands for the number `inner`."""
-    at: int
-    split: str
-    """Of a word before it in the line; empty: none, or the name itself says it."""
-    is_percent: bool = False
-    inner: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,13 +65,17 @@ def pairs_in(template: str, text: str, markers: list[Marker]) -> list[Pair]:
         patterns.OBJECTIVE,
         patterns.ON_SAMPLES,
         patterns.BEFORE,
+        patterns.SCALE,
         patterns.RATIO,
+        patterns.BOTH,
+        patterns.FRACTION,
+        patterns.PLACED,
         patterns.IS,
         patterns.PAIR,
         patterns.BARE,
     )
     for pattern in order:
-        found = list(pattern.finditer(text))
+        found = [match for match in pattern.finditer(text) if _is_told(match)]
         matches += found
         for match in found:
             text = blank(text, match)
@@ -89,14 +83,18 @@ def pairs_in(template: str, text: str, markers: list[Marker]) -> list[Pair]:
         matches += [
             match for match in patterns.BETWEEN_BARS.finditer(template) if text.startswith(match[0], match.start())
         ]
-    pairs = [_pair(template, match, markers) for match in sorted(matches, key=lambda match: match.start())]
+    matches.sort(key=lambda match: match.start())
+    pairs = scoped(template, [(match.start("name"), _pair(template, match, markers)) for match in matches])
+    both = [(match, pair) for match, pair in zip(matches, pairs, strict=True) if match.re is patterns.BOTH]
+    pairs += [_beside(template, match, pair) for match, pair in both]
     if any(pair.name == RUNTIME for pair in pairs):
         pairs = [replace(pair, name=SUMMARY.get(pair.name, pair.name)) for pair in pairs]
     return pairs
 
 
 def _pair(template: str, match: re.Match[str], markers: list[Marker]) -> Pair:
-    name = _SPEED.sub("", match["name"].replace("\u2019", "'").rstrip("."))
+    name = _SPEED.sub("", match["name"].replace("\u2019", "'").rstrip(".@"))
+    name = SPOKEN_AS.get(name, name) if match.re is patterns.BEFORE else name
     before = [marker for marker in markers if marker.at < match.start("value")]
     meaning = meaning_of(name)
     carries = bool(before) and not meaning.split and meaning.kind not in OF_NO_PART
@@ -108,7 +106,23 @@ def _pair(template: str, match: re.Match[str], markers: list[Marker]) -> Pair:
         split=before[-1].split if carries else "",
         is_percent=bool(match["percent"]),
         inner=index_of(template, match.start("name")),
+        of=index_of(template, match.start("of")) if "of" in match.re.groupindex else None,
     )
+
+
+def _beside(template: str, match: re.Match[str], pair: Pair) -> Pair:
+    """The second figure of `Accuracy (Loss): 0.51 (1.37)`."""
+    name = f"{pair.name.rpartition(' ')[0]} {match['second']}".lstrip()
+    return replace(pair, name=name, at=index_of(template, match.start("beside")))
+
+
+def _is_told(match: re.Match[str]) -> bool:
+    """Whether a pattern means what its names say: only a share is one of so many."""
+    if match.re is patterns.FRACTION:
+        return meaning_of(match["name"]).kind is Kind.RATE
+    if match.re is patterns.BOTH:
+        return Kind.OTHER not in (meaning_of(match["name"].rpartition(" ")[2]).kind, meaning_of(match["second"]).kind)
+    return True
 
 
 def index_of(template: str, at: int) -> int:

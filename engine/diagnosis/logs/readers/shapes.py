@@ -12,7 +12,8 @@ from functools import lru_cache
 from trainctl.engine.diagnosis.logs.names import Kind, meaning_of, step_unit
 from trainctl.engine.diagnosis.logs.readers import patterns
 from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK
-from trainctl.engine.diagnosis.logs.readers.pairs import Pair, blank, index_of, markers_in, pairs_in
+from trainctl.engine.diagnosis.logs.readers.pairs import blank, index_of, markers_in, pairs_in
+from trainctl.engine.diagnosis.logs.readers.scopes import Pair
 
 _BESIDE = (
     "epoch epochs result results phase set metrics stats statistics loop summary performance on running mode stage"
@@ -31,9 +32,9 @@ class Cell:
     """Which number it is; None: it is a word."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
-    """What lines of one template say; numbers are named by their place in the line."""
+    """What lines of one template say; numbers are named by their place in the line. One template has one shape."""
 
     pairs: tuple[Pair, ...] = ()
     epoch: int | None = None
@@ -41,6 +42,12 @@ class Shape:
     unit: str = ""
     """What `step` counts, if the line says so."""
     batches: int | None = None
+    bar: tuple[int, int] | None = None
+    """Which numbers say how many steps of a bar are done, and of how many."""
+    heads_epoch: bool = False
+    """Whether it says an epoch of so many, and no figure."""
+    is_place_alone: bool = False
+    """Whether it is a name such as `epoch` and a number: a place, or a setting."""
     heading: str = ""
     """The part of the training that lines below belong to."""
     has_figures: bool = False
@@ -96,34 +103,47 @@ def _line(template: str) -> Shape:
     text, node = _cut(patterns.NODE, template)
     text, _ = _cut(patterns.BULLET, text)
     markers = markers_in(text)
+    text, _ = _cut(patterns.SETTINGS, text)
     text, epoch = _cut(patterns.EPOCH, text)
     if epoch is None:
         text, epoch = _cut(patterns.EPOCH_AFTER, text)
-    if epoch is None:
-        text, epoch = _cut(patterns.EPOCH_BARE, text)
+    for pattern in (patterns.EPOCH_LISTED, patterns.EPOCH_BARE):
+        if epoch is None:
+            text, epoch = _cut(pattern, text)
     text, step = _cut(patterns.GLOBAL_STEP, text)
     text, inner = _cut(patterns.STEP, text)
     step = step or inner
+    if step is None:
+        text, step = _cut(patterns.COUNTED, text)
     pairs = pairs_in(template, text, markers)
     places = _places(template, epoch, step or (patterns.ROUND.match(text) if pairs else None))
     if inner is not None and inner is not step:
         places = replace(places, batches=_at(template, inner, "all", "batches"))
     if len(pairs) > 1 and patterns.CONFIGURATION.search(template):
         pairs, places = [pair for pair in pairs if meaning_of(pair.name).kind is Kind.WEIGHT], _Places()
-    heading, has_figures = _heading(text, pairs)
+    heading, has_figures = _heading(template, text, pairs)
     shape = Shape(
         pairs=tuple(pairs),
         epoch=places.epoch,
         step=places.step,
         unit=places.unit,
         batches=places.batches,
+        bar=_bar(template),
+        heads_epoch=not pairs and _at(template, epoch, "all") is not None,
+        is_place_alone=patterns.PLACE_ALONE.fullmatch(template) is not None,
         heading=heading,
         has_figures=has_figures,
         header=() if pairs else _header(template),
         cells=() if pairs and not patterns.LIST.search(template) else _cells(template),
         is_of_node=node is not None,
     )
-    return NOTHING if shape == NOTHING else shape
+    says_nothing = not shape.says_something and not (shape.heading or shape.header or shape.cells)
+    return NOTHING if says_nothing else shape
+
+
+def _bar(template: str) -> tuple[int, int] | None:
+    found = patterns.BARRED.match(template)
+    return (index_of(template, found.start("done")), index_of(template, found.start("all"))) if found else None
 
 
 def _places(template: str, epoch: re.Match[str] | None, step: re.Match[str] | None) -> _Places:
@@ -141,6 +161,8 @@ def _places(template: str, epoch: re.Match[str] | None, step: re.Match[str] | No
 
 def _unit(step: re.Match[str]) -> str:
     """What a step counts."""
+    if step.re is patterns.COUNTED:
+        return "step"
     if "unit" not in step.re.groupindex:
         return "round"
     return step_unit(step["unit"] or "step" * bool(step["other"])) or "batch"
@@ -160,15 +182,23 @@ def _cut(pattern: re.Pattern[str], text: str) -> tuple[str, re.Match[str] | None
     return (text if found is None else blank(text, found)), found
 
 
-def _heading(text: str, pairs: list[Pair]) -> tuple[str, bool]:
+def _heading(template: str, text: str, pairs: list[Pair]) -> tuple[str, bool]:
     """The part of the training that a line is the heading of, and whether it has a figure of its own."""
+    summary = patterns.SUMMARY.search(template.rpartition(MARK)[2]) if pairs else None
+    if summary and (split := _headed(summary["words"])):
+        return split, False
     if len(pairs) == 1:
         meaning = meaning_of(pairs[0].name, pairs[0].split)
         return ("" if meaning.kind is Kind.OTHER else meaning.split), True
+    return ("" if pairs else _headed(text)), False
+
+
+def _headed(text: str) -> str:
+    """The part of the training that words are the heading of; empty: none, or they say more."""
     words = [word.lower() for word in _WORDS.findall(text)]
     splits = {split for word in words if (split := _spoken_split(word))}
-    is_heading = not pairs and len(splits) == 1 and all(word in _HEADING_WORDS or _spoken_split(word) for word in words)
-    return (splits.pop() if is_heading else ""), False
+    is_heading = len(splits) == 1 and all(word in _HEADING_WORDS or _spoken_split(word) for word in words)
+    return splits.pop() if is_heading else ""
 
 
 def _spoken_split(word: str) -> str:
@@ -188,7 +218,7 @@ def _is_no_name(field: str) -> bool:
 
 
 def _fields(template: str) -> list[str]:
-    line = template.partition(BAR)[0].strip().removesuffix(":").strip("| ")
+    line = patterns.EDGES.sub("", template.partition(BAR)[0].strip()).removesuffix(":").strip("| ")
     if "|" in line:
         return [field.strip() for field in line.split("|")]
     listed = patterns.LIST.search(line)

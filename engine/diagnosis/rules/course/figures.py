@@ -15,13 +15,14 @@ from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import ACCURACIES
+from trainctl.engine.diagnosis.logs.metrics import ACCURACIES, is_of_policy
 from trainctl.engine.diagnosis.logs.names import Kind
 from trainctl.engine.diagnosis.logs.posteriors import Posteriors, balances, find_posteriors, max_posteriors
 from trainctl.engine.losses.clustering_bounds import largest_entropy, smallest_mean_entropy
 
 NONNEGATIVE = frozenset({"bce", "mse", "mae", "rmse", "supcon", "crossentropy", "huber", "smoothl1", "focal", "ce"})
 """Losses that are sums of squares, absolute values or −ln of a probability. Not the likelihoods of densities."""
+POLICIES = frozenset({"policy", "actor", "surrogate", "pg", "pi"})
 DIVERGENCES = frozenset({"kl", "kld", "loss", "div", "divergence", "term"})
 PERCENT_FROM, FRACTION_FLOOR, FEW_CLASSES = 1.5, 0.2, 50
 """A rate above 1.5 is in percent. One just above 1 is a fraction where nine tenths lie in [.2, 1], or where chance
@@ -66,8 +67,9 @@ def _outside(series: Series, low: float, high: float, formula: str, is_proven: b
 def impossible_figures(log: LogFacts) -> Answer:
     """Values outside what their names allow by more than their rounding.
 
-    A rate lies in [0, 1] or [0, 100 %], a correlation or cosine in [−1, 1], a divergence at 0 or above, the largest of
-    K posteriors in [1/K, 1], a cluster loss in [−1, −1/K]. An accuracy above 1 is a percentage, unless its
+    A rate lies in [0, 1] or [0, 100 %], a correlation or cosine in [−1, 1], a divergence at 0 or above (unless rewards
+    or a policy's loss say that it is estimated), the largest of K posteriors in [1/K, 1], a cluster loss in
+    [−1, −1/K]. An accuracy above 1 is a percentage, unless its
     cross-entropy L, which leaves at least 1 − L/ln 2 of the samples right, says that this is 10 points too low.
 
     Costs: a figure that is computed wrongly; what else the log says may be too.
@@ -149,7 +151,10 @@ def _correlation_claims(log: LogFacts) -> Iterator[_Claim]:
 
 
 def _divergences(log: LogFacts) -> list[Series]:
-    named = [term for term in log.of(Kind.TERM) if term.meaning.words & {"kl", "kld"}]
+    """Those whose name says nothing else. Beside rewards or a policy's loss one is estimated, and may be below 0."""
+    terms = log.of(Kind.TERM)
+    is_estimated = is_of_policy(log) or any(term.meaning.words & POLICIES for term in terms)
+    named = [term for term in terms if term.meaning.words & {"kl", "kld"} and not is_estimated]
     return [term for term in named if term.meaning.words <= DIVERGENCES] + balances(log)
 
 

@@ -11,10 +11,10 @@ from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ends, is_long, stands_still, training_loss, validation_loss
+from trainctl.engine.diagnosis.logs.course import IMPROVED, ends, is_long, stands_still, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import rank_correlation
-from trainctl.engine.diagnosis.logs.names import Kind
+from trainctl.engine.diagnosis.logs.names import VAL, Kind
 
 TINY_RATE, DEAD_RATE = 1e-7, 1e-3
 SMALL_UPDATE = 2e-5
@@ -27,6 +27,9 @@ OVER = 0.3
 """Share of a log at whose end a rate is 0."""
 FEWEST = 10
 """Values of a rate whose course is judged."""
+DIGITS = 1000
+"""Last digits that a value of four digits is at least made of."""
+MEASURED = (Kind.TOTAL, Kind.TERM, Kind.RATE, Kind.CORRELATION, Kind.SCORE, Kind.ERROR)
 
 
 @rule(
@@ -44,6 +47,9 @@ def no_learning_rate(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     their size while the loss fell by less than 5 %, but all the way (rank correlation of its eighths below -.8), or by
     less than 1.5 %, however it fell.
 
+    A 0 that may be rounded counts where the loss stands still; or where it did not fall by 2 %, and each figure of the
+    validation, two or more of four digits, is the same to the last digit after other steps.
+
     The loss of a network that is tuned falls at such updates too, and then they are no fault.
 
     Costs: no update changes a weight by what could be seen.
@@ -60,21 +66,45 @@ def no_learning_rate(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     highest, loss = float(series.finite.max()), training_loss(log)
     is_still = loss is not None and is_long(log, loss) and stands_still(loss.finite)
     # A rate that is printed with few digits looks like 0 without being it.
-    is_zero = highest == 0 and (len(series.finite) > 2) and (float(series.column.half_units.max()) < 1e-6 or is_still)
+    is_fine = float(series.column.half_units.max()) < 1e-6
+    has_fallen = loss is not None and len(loss.finite) > 1 and ends(loss.finite)[1] < (1 - IMPROVED) * loss.finite[0]
+    unchanged = "" if is_fine or is_still or has_fallen or highest else _unchanged_validation(log)
+    is_zero = highest == 0 and len(series.finite) > 2 and (is_fine or is_still or bool(unchanged))
     if not is_zero and (highest > TINY_RATE or highest == 0 or not is_still):
         return small
     return Hit(
         severity=Severity.ERROR if is_zero else Severity.WARNING,
-        confidence=Confidence.PROVEN if is_zero and is_still else Confidence.LIKELY,
+        confidence=Confidence.PROVEN if is_zero and (is_still or unchanged) else Confidence.LIKELY,
         summary=f"{series.name} is never above {highest:.3g}",
         where=f"{len(series.finite):,} values from {log.where(series, 0)}",
-        why="no update changes a weight" + (f"; {loss.name} stands still" if loss is not None and is_still else ""),
+        why="no update changes a weight"
+        + (f"; {loss.name} stands still" if loss is not None and is_still else "")
+        + (f"; {unchanged} the same after other steps" if unchanged else ""),
         fix=Fix(
             "look at schedule and warmup (steps against epochs), then find a rate: trainctl lr-find",
             remedies.first_of(remedies.by_update(plan, _usual_update(log)), remedies.usual_rate(plan)),
         ),
         figures={"highest": highest},
     )
+
+
+def _unchanged_validation(log: LogFacts) -> str:
+    """Figures of the validation that are the same to the last of four digits though steps lie between; empty: none.
+
+    A log that prints its last evaluation again with every step does so too: those stand in rows of their own.
+    """
+    told = [one for one in log.of(*MEASURED, split=VAL) if len(one.values) > 1]
+    if len(told) < 2 or not all(np.isfinite(one.values).all() and np.ptp(one.values) == 0 for one in told):
+        return ""
+    fine = [one for one in told if abs(float(one.values[0])) > 2 * DIGITS * float(one.column.half_units.max())]
+    trained = [one.rows for one in log.of(Kind.TOTAL, Kind.TERM) if one.meaning.split != VAL]
+    rows, steps = fine[0].rows if fine else told[0].rows, log.table.steps
+    between = max((int(np.sum((one > rows[0]) & (one < rows[-1]))) for one in trained), default=0)
+    is_later = float(np.nanmax(steps[rows], initial=0.0)) > float(np.nanmin(steps[rows], initial=np.inf))
+    is_of_its_own = between >= 2 and len(rows) < max((len(one) for one in trained), default=0)
+    if len(fine) < 2 or not is_later or not is_of_its_own:
+        return ""
+    return ", ".join(f"{one.name} is {one.say(0)}" for one in fine)
 
 
 def _usual_update(log: LogFacts) -> float:

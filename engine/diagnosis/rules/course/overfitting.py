@@ -1,12 +1,9 @@
-"""R801: a validation loss that rises while the training loss falls.
+"""R801: a validation that gets worse while the training loss falls, or that knows less than the training does.
 
 Pure functions of a log. Nothing is judged by an absolute size, and nothing at all where too few values were logged.
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,20 +13,20 @@ from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import ends, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import is_of_batches, is_of_policy, jitter, levels, qualities
-from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
-from trainctl.engine.diagnosis.logs.table import Floats
+from trainctl.engine.diagnosis.logs.metrics import ACCURACIES, is_of_policy, jitter, levels, qualities
+from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.rules.course.measured import is_evaluated, is_of_rivals
+from trainctl.engine.diagnosis.rules.course.turning import FEWEST, OVERFIT, SINCE_BEST, Turn, around, held_metric, turn
 
-MOST_STRETCHES = 100
-"""Stretches that are compared, at most about; one is a tenth of the values long."""
-OVERFIT, SINCE_BEST, NOISES = 0.2, 3, 4.0
+NOISES = 4.0
 METRICS, FELL, OF_GAIN, ROSE = 10, 0.05, 0.25, 0.05
 """Evaluations of a metric from which on its fall can be told, how much of its best and of its gain it must lose, and
 how much of its best it must have gained."""
 AT_ONCE = 0.6
 """Share of what a metric lost from one evaluation to the next from which on it was something that happened there."""
-FEWEST, CLEARLY = 4, 0.3
-"""Validations from which on a turn can be told, and how far above its best the last of so few must be."""
+ALL, GAP, KNOWN = 0.995, 0.15, 3
+"""Share of the training samples that is all of them, by how much less of the validation is answered rightly, and in how
+many of the newest values of both."""
 
 
 @rule(
@@ -44,58 +41,91 @@ FEWEST, CLEARLY = 4, 0.3
 def overfitting(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Validation loss 20 % and 4 deviations of its noise above its best, while training loss fell by 20 % since.
 
-    Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with. Of four
-    or five each of the last three must be above the one before, and the last 30 % above the best. Where a log has no
-    total but terms, those that both splits have are judged pair by pair, and half of them must say so.
+    Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with. From a
+    rise by half on, the noise of the newer half counts. Or the last value is the highest since the best, three
+    validations ago or more, by 30 % and three times of what ever went the other way. Of four or five each of the last
+    three must be above the one before, and the last 30 % above the best. Where a log has no total but terms, those that
+    both splits have are judged pair by pair, and half of them must say so.
 
-    Information only where a validation metric moved and held: then the network is overconfident rather than wrong.
-    Where the validation loss says nothing, half of the validation metrics may: of ten evaluations or more the last
-    level lies below the best by four deviations, a twentieth of it and a quarter of what it had gained.
+    Where the training loss fell by a tenth only, the last loss of the validation is the highest of four or more since
+    the best, and half of its metrics fell by 2 % and their noise along: by 30 % and twice what went the other way, or
+    by 10 % and four times that. Or the loss was never better than at first, and its last three values lie 10 % and four
+    deviations above that. Not where it is thirty times the training loss from the first epoch on and never fell: that
+    validation measures something else (E1015).
+
+    Information only where a validation metric moved and held, within 2 % of its best (of fewer than six values the last
+    must be the best): then the network is overconfident rather than wrong. One that has gained nothing since a first
+    loss that was the best holds nothing, nor one that fell while the loss rose by half. Where the validation loss says
+    nothing, half of the validation metrics may: of ten evaluations or more the last level lies below the best by four
+    deviations, a twentieth of it and a quarter of what it had gained. An information as well: .995 of the training
+    samples are answered rightly, and .15 less of those of the validation.
 
     Costs: the network learns its samples by heart; its newest weights are worse than earlier ones.
     Do: keep the weights of the best validation; more augmentation or weight decay, a smaller network.
     Follows from: N901, C301, D103.
     """
     pairs = _pairs(log)
-    fallen = _fallen_metric(log, plan)
+    fallen = _fallen_metric(log, plan) or _gap(log, plan)
     if not pairs:
         return fallen or Unchecked("needs a training and a validation loss")
     judged = [(train, val) for train, val in pairs if min(len(train.finite), len(val.finite)) >= FEWEST]
     if not judged:
-        return fallen or Unchecked(f"needs {FEWEST} validations")
-    turned = [(train, val, turn) for train, val in judged if (turn := _turn(train, val)) is not None]
+        return fallen or Unchecked(f"needs {FEWEST:,} validations")
+    turned = [(train, val, at) for train, val in judged if (at := turn(log, train, val)) is not None]
     if len(turned) * 2 < len(judged) or not turned:
         return fallen
-    train, val, turn = turned[0]
-    held = _held_metric(log)
-    why = f"{held} held: the network is overconfident rather than wrong" if held else "it learns its samples by heart"
     others = f"; so did {len(turned) - 1} more of {len(judged)} pairs" if len(turned) > 1 else ""
+    return _turned(log, *turned[0], others, plan)
+
+
+def _turned(log: LogFacts, train: Series, val: Series, at: Turn, others: str, plan: PlanFacts | None) -> Hit:
+    held = held_metric(log, val, at)
+    why = f"{held.name} held: the network is overconfident rather than wrong" if held else _by_heart(val, at)
     return Hit(
         severity=Severity.INFO if held else Severity.WARNING,
         confidence=Confidence.LIKELY,
-        summary=f"{val.name} rose from {turn.lowest:.4g} to {turn.late:.4g} while {train.name} fell",
-        where=f"best at {log.where(val, turn.index)}; {train.name} {turn.then:.4g} then, {turn.now:.4g} at the end",
+        summary=_risen(train, val, at),
+        where=f"best at {log.where(val, at.index)}; {train.name} about {at.then:.4g} then, {at.now:.4g} at the end",
         why=why + others,
         fix=Fix(
-            f"keep the weights of {log.where(val, turn.index)}; more augmentation or weight decay, a smaller network",
+            f"keep the weights of {log.where(val, at.index)}; more augmentation or weight decay, a smaller network",
             remedies.regularised(plan, max(len(val.values) // 10, SINCE_BEST)),
         ),
         figures={
-            "best": turn.lowest,
-            "last": turn.late,
-            "noise": turn.noise,
-            "train_then": turn.then,
-            "train_last": turn.now,
-            **log.step_of(val, turn.index),
+            "best": at.lowest,
+            "last": at.late,
+            "noise": at.noise,
+            "train_then": at.then,
+            "train_last": at.now,
+            **log.step_of(val, at.index),
         },
         because=("N901",),
     )
 
 
+def _risen(train: Series, val: Series, at: Turn) -> str:
+    """In figures that the log prints; in medians where the last one happens to be low."""
+    if val.values[at.last] >= (1 + OVERFIT / 2) * val.values[at.index]:
+        return f"{val.name} rose from {val.say(at.index)} to {val.say(at.last)} while {train.name} fell"
+    return (
+        f"the median of {at.width} values of {val.name} rose from {at.lowest:.4g} to {at.late:.4g} "
+        f"while {train.name} fell"
+    )
+
+
+def _by_heart(val: Series, at: Turn) -> str:
+    if at.index == int(np.flatnonzero(np.isfinite(val.values))[0]):
+        return (
+            "it was best at the beginning: the network learns its samples by heart, or those of the validation are "
+            "of another kind"
+        )
+    return "it learns its samples by heart"
+
+
 def _fallen_metric(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
     """A validation metric that came down from its best for good while the training loss fell on."""
     train = training_loss(log)
-    metrics = [one for one in qualities(log) if one.meaning.split in (VAL, "") and not is_of_batches(one)]
+    metrics = [one for one in qualities(log) if one.meaning.split != TEST and is_evaluated(log, one)]
     judged = [one for one in metrics if len(one.finite) >= METRICS]
     if train is None or is_of_policy(log) or not judged:
         return None
@@ -106,8 +136,8 @@ def _fallen_metric(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
     return Hit(
         severity=Severity.WARNING,
         confidence=Confidence.LIKELY,
-        summary=f"{series.name} fell from {best:.4g} to {last:.4g} while {train.name} fell",
-        where=f"best at {log.where(series, index)}; {train.name} {then:.4g} then, {now:.4g} at the end",
+        summary=f"{series.name} fell from {best:.4g} to {last:.4g} in the median while {train.name} fell",
+        where=f"best at {log.where(series, index)}; {train.name} about {then:.4g} then, {now:.4g} at the end",
         why="it learns its samples by heart" + (f"; so do {len(found) - 1} more metrics" if len(found) > 1 else ""),
         fix=Fix(
             f"keep the weights of {log.where(series, index)}; more augmentation or weight decay, a smaller network",
@@ -132,20 +162,8 @@ def _fall(train: Series, metric: Series) -> tuple[int, float, float, float, floa
     if -float(np.diff(values[at:]).min()) > AT_ONCE * (best - float(level[-1])):
         return None  # what is lost at one blow was not learned by heart: E1015 says so
     index = int(np.flatnonzero(np.isfinite(metric.values))[min(at + (len(values) - len(level)) // 2, len(values) - 1)])
-    then, now = _around(train, int(metric.rows[index])), ends(train.finite)[1]
+    then, now = around(train, int(metric.rows[index])), ends(train.finite)[1]
     return (index, best, float(level[-1]), then, now) if now < (1 - OVERFIT) * then else None
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """Where a validation loss turned, and what the training loss was there and at the end."""
-
-    index: int
-    lowest: float
-    late: float
-    noise: float
-    then: float
-    now: float
 
 
 def _pairs(log: LogFacts) -> list[tuple[Series, Series]]:
@@ -160,58 +178,40 @@ def _pairs(log: LogFacts) -> list[tuple[Series, Series]]:
     return [(trained[one.meaning.term], one) for one in validated if one.meaning.term in trained]
 
 
-def _turn(train: Series, val: Series) -> _Turn | None:
-    values = val.finite
-    if len(values) < 2 * SINCE_BEST:
-        best, lowest, late, noise = int(values.argmin()), float(values.min()), float(values[-1]), 0.0
-        is_risen = bool((np.diff(values[-SINCE_BEST:]) > 0).all()) and late >= (1 + CLEARLY) * lowest
-        is_over = len(values) - 1 - best >= SINCE_BEST - 1
-    else:
-        best, lowest, late, noise = _turning(values)
-        is_risen = late >= (1 + OVERFIT) * lowest and late - lowest > NOISES * noise
-        is_over = len(values) - 1 - best >= SINCE_BEST
-    if not is_over or not is_risen or lowest <= 0:
+def _gap(log: LogFacts, plan: PlanFacts | None) -> Hit | None:
+    """An accuracy of the training that has reached all there is, far above that of the validation."""
+    if log.is_run or is_of_policy(log):
         return None
-    index = int(np.flatnonzero(np.isfinite(val.values))[best])
-    then, now = _around(train, int(val.rows[index])), ends(train.finite)[1]
-    if len(values) < 2 * SINCE_BEST:
-        then = _nearest(train, int(val.rows[index]))
-    return _Turn(index, lowest, late, noise, then, now) if now < (1 - OVERFIT) * then else None
+    for val in log.of(Kind.RATE, split=VAL):
+        if not val.meaning.words & ACCURACIES or is_of_rivals(log, val) or len(val.finite) < KNOWN:
+            continue
+        for train in (*log.of(Kind.RATE, split=TRAIN), *log.of(Kind.RATE, split="")):
+            if train.meaning.words == val.meaning.words and len(train.finite) >= KNOWN and _is_apart(train, val):
+                return _knows_all(log, train, val, plan)
+    return None
 
 
-def _nearest(series: Series, row: int) -> float:
-    finite = np.isfinite(series.values)
-    return float(series.values[finite][int(np.abs(series.rows[finite] - row).argmin())])
+def _is_apart(train: Series, val: Series) -> bool:
+    top = 100.0 if train.column.is_percent or train.finite.max() > 1.5 else 1.0
+    whole = 100.0 if val.column.is_percent or val.finite.max() > 1.5 else 1.0
+    known, held_out = train.finite[-KNOWN:] / top, val.finite[-KNOWN:] / whole
+    return bool(known.min() >= ALL and known.min() - held_out.max() >= GAP)
 
 
-def _turning(values: Floats) -> tuple[int, float, float, float]:
-    """Index of the lowest stretch, its median, that of the last stretch, and the noise of single values."""
-    width = max(len(values) // 10, SINCE_BEST)
-    # Stretches that begin at every value are needed of few only; of many they would take width times the memory.
-    apart = max(len(values) // MOST_STRETCHES, 1)
-    level = np.median(np.lib.stride_tricks.sliding_window_view(values, width)[::apart], axis=1)
-    level[-1] = np.median(values[-width:])
-    at = int(level.argmin()) * apart
-    jumps = np.diff(values)
-    noise = 1.4826 * float(np.median(np.abs(jumps - np.median(jumps)))) / math.sqrt(2)
-    return at + int(values[at : at + width].argmin()), float(level.min()), float(level[-1]), noise
-
-
-def _around(series: Series, row: int) -> float:
-    """Median of the few values of a series nearest to a row."""
-    finite = np.isfinite(series.values)
-    nearest = np.argsort(np.abs(series.rows[finite] - row), kind="stable")[:SINCE_BEST]
-    return float(np.median(series.values[finite][nearest]))
-
-
-def _held_metric(log: LogFacts) -> str:
-    """A validation metric that moved and is as good at the end as ever, within 2 %; empty: there is none."""
-    for series in log.of(Kind.RATE, Kind.CORRELATION, split=VAL) or log.of(Kind.CORRELATION, Kind.RATE, split=""):
-        values = series.finite
-        if (
-            len(values) >= 2 * SINCE_BEST
-            and np.ptp(values) > 0
-            and np.median(values[-SINCE_BEST:]) >= 0.98 * values.max()
-        ):
-            return series.name
-    return ""
+def _knows_all(log: LogFacts, train: Series, val: Series, plan: PlanFacts | None) -> Hit:
+    last, at = int(np.flatnonzero(np.isfinite(train.values))[-1]), int(np.flatnonzero(np.isfinite(val.values))[-1])
+    return Hit(
+        severity=Severity.INFO,
+        confidence=Confidence.LIKELY,
+        summary=f"{train.name} is {train.say(last)}, {val.name} {val.say(at)}",
+        where=f"{log.where(val, at)}; the newest {KNOWN} values of both",
+        why="the training samples are known by heart, and nothing more can be learned from them; what is missing does "
+        "not carry over",
+        fix=Fix(
+            "more samples, augmentation or weight decay; validate once on the training samples: less than in training "
+            "says that the mode or the preparation differs",
+            remedies.regularised(plan, SINCE_BEST),
+        ),
+        figures={"train": float(train.finite[-1]), "validation": float(val.finite[-1])},
+        because=("N901",),
+    )

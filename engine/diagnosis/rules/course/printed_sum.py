@@ -15,7 +15,7 @@ from trainctl.engine.diagnosis.logs.course import ADVERSARIAL, is_by_epoch
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.names import VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
-from trainctl.engine.diagnosis.rules.course.training_loss import NOT_OVER_CLASSES
+from trainctl.engine.diagnosis.rules.course.training.stalled import NOT_OVER_CLASSES
 
 LEAST_BATCHES = 3
 """Two batches make a sum that a poor first epoch reaches by itself."""

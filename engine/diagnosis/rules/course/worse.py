@@ -13,7 +13,7 @@ from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ends, validation_loss
+from trainctl.engine.diagnosis.logs.course import ends, training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import (
     WIDTH,
@@ -25,8 +25,13 @@ from trainctl.engine.diagnosis.logs.metrics import (
     rank_correlation,
 )
 from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
+from trainctl.engine.diagnosis.rules.course.measured import is_evaluated, is_of_rivals
+from trainctl.engine.diagnosis.rules.course.overfitting import overfitting
+from trainctl.engine.diagnosis.rules.course.turning import times_elsewhere
 
-FEW, SOME = 5, 20
+FEWEST, FEW, SOME = 3, 5, 20
+"""Values of a metric and of a reward from which on a large fall is worth knowing, and of a reward to tell a steady one.
+"""
 SLOWER = 3.0
 """By how much the learning rate is lowered."""
 WORSE, FAR_WORSE, TWICE = 1.1, 1.5, 2.0
@@ -34,6 +39,12 @@ FALLING, STEADILY = 0.9, 0.95
 """Rank correlation of a reward with time, over 50 values and over 20."""
 WHOLE = 100.0
 """All of a reference, in percent: a rate of errors above says that more is wrong than there is."""
+LEFT, SPREAD = 0.7, 3.0
+"""What a metric of few values has left of its best, and over how many spreads of the earlier ones a reward fell."""
+MANY = 10
+"""Values of a metric from which on its level is judged instead."""
+QUALITIES = frozenset({"psnr", "ssim", "bleu", "rouge", "rouge1", "rouge2", "rougel", "meteor", "cider"})
+"""Scores of which more is better, at 0 or above."""
 
 
 @rule(
@@ -48,11 +59,16 @@ WHOLE = 100.0
 def worse_than_it_was(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """What should improve is worse at the end than it was, beyond its noise.
 
-    A validation loss whose last three values are 10 % above its very first one, and four deviations. A rate of errors
-    whose last level is 1.5 times and four deviations above its best, over five values; of fewer, one that doubled to
-    100 % or more. A metric that lost 30 % of its best level and six deviations for good, over ten values; of several of
-    a kind at least half must agree. A reward that falls with a rank correlation of −.9 over 50 values, or −.95 over 20,
-    by more than three deviations.
+    A validation loss whose last three values are 10 % above its very first one, and four deviations, while none was
+    2 % below that; an information where R801 is one. A rate of errors whose last level is 1.5 times and four deviations
+    above its best, over five values; of fewer, one that doubled to 100 % or more. A metric or a score (PSNR, BLEU) that
+    lost 30 % of its best level and six deviations for good, over ten values; of several of a kind at least half must
+    agree. A reward that falls with a rank correlation of −.9 over 50 values, or −.95 over 20, by more than three
+    deviations. Metrics of rivals are not judged.
+
+    An information with fewer values: a metric or score of the validation whose last two, of three or more, lie 30 %
+    below its best and below the median of those before; a reward whose last two, of five or more, are each lower than
+    all before, by three times what those spread over. Not of a run that is judged unasked: it may go on.
 
     Costs: the newest weights are worse than earlier ones, or than none.
     Do: go back to the best; then a lower rate, and a look at what the validation does differently.
@@ -60,11 +76,15 @@ def worse_than_it_was(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """
     reward, loss = main_reward(log), validation_loss(log)
     errors = [one for one in log.of(Kind.ERROR) if len(one.finite) > 1]
-    metrics = [one for one in qualities(log) if one.meaning.split != TRAIN]
+    told = [*qualities(log), *(one for one in log.of(Kind.SCORE) if one.meaning.words & QUALITIES)]
+    metrics = [one for one in told if one.meaning.split != TRAIN and not is_of_rivals(log, one)]
     if not errors and reward is None and loss is None and not metrics:
         return Unchecked("no validation, metric or reward is named")
     hits = [*_most([_of_errors(log, one) for one in errors]), *_most([_of_metric(log, one) for one in metrics])]
     hits += [None if loss is None else _of_validation(log, loss), None if reward is None else _of_reward(log, reward)]
+    if not any(hits) and not log.is_run:
+        hits += _most([_of_few(log, one) for one in metrics if is_evaluated(log, one)])
+        hits += [None if reward is None else _of_few_rewards(log, reward)]
     hit = next((hit for hit in hits if hit is not None), None)
     return hit if hit is None else replace(hit, fix=Fix(hit.fix.text, remedies.slower(plan, SLOWER)))
 
@@ -75,11 +95,23 @@ def _most(hits: list[Hit | None]) -> list[Hit]:
     return found if 2 * len(found) >= len(hits) else []
 
 
-def _hit(log: LogFacts, series: Series, best: float, last: float, why: str, do: str) -> Hit:
+def _hit(
+    log: LogFacts,
+    series: Series,
+    values: tuple[float, float],
+    why: str,
+    do: str,
+    *,
+    are_levels: bool = False,
+    severity: Severity = Severity.WARNING,
+) -> Hit:
+    """A hit on a series that went from one value to another; `are_levels`: these are medians, and not printed."""
+    best, last = values
+    median = " in the median" if are_levels else ""
     return Hit(
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=Confidence.LIKELY,
-        summary=f"{series.name} went from {best:.4g} to {last:.4g}",
+        summary=f"{series.name} went from {best:.4g} to {last:.4g}" + median,
         where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}; {len(series.values):,} values",
         why=why,
         fix=Fix(do),
@@ -93,7 +125,8 @@ def _of_errors(log: LogFacts, series: Series) -> Hit | None:
     best, last = float(values.min()), float(values[-1])
     whole = WHOLE if series.column.is_percent or values.max() > TWICE else 1.0
     why = f"{last / best:.3g} times its best" if best > 0 else "it was 0"
-    if len(values) < FEW:
+    are_levels = len(values) >= FEW
+    if not are_levels:
         if last < TWICE * best or last < whole or "perplexity" in series.meaning.words or "ppl" in series.meaning.words:
             return None
         why += ": more is wrong than there is to be right, so the network adds what is not there"
@@ -103,7 +136,8 @@ def _of_errors(log: LogFacts, series: Series) -> Hit | None:
         if best <= 0 or last < FAR_WORSE * best or last - best <= 4 * jitter(values):
             return None
         why = f"{last / best:.3g} times its best level"
-    return _hit(log, series, best, last, why, "go back to the best weights; a lower rate; look at what it answers")
+    do = "go back to the best weights; a lower rate; look at what it answers"
+    return _hit(log, series, (best, last), why, do, are_levels=are_levels)
 
 
 def _of_metric(log: LogFacts, series: Series) -> Hit | None:
@@ -111,7 +145,7 @@ def _of_metric(log: LogFacts, series: Series) -> Hit | None:
     if fallen is None:
         return None
     do = "go back to the best weights; look at what changed there: rate, a refit, unfreezing, data of another order"
-    return _hit(log, series, *fallen, "it lost that for good, beyond its noise", do)
+    return _hit(log, series, fallen, "it lost that for good, beyond its noise", do, are_levels=True)
 
 
 def _of_validation(log: LogFacts, series: Series) -> Hit | None:
@@ -126,7 +160,19 @@ def _of_validation(log: LogFacts, series: Series) -> Hit | None:
     ):
         return None
     do = "compare one batch in training and validation: data, normalisation, eval(); then a tenth of the learning rate"
-    return _hit(log, series, first, float(np.median(late)), "it was never better than at its first value", do)
+    train, overfit = training_loss(log), log.once("overfitting", overfitting)
+    times = 0.0 if train is None else times_elsewhere(log, train, series)
+    is_first = values.min() >= first
+    why = "it was never better than at its first value" if is_first else "it was hardly better than at its first value"
+    if train is not None and times:
+        why += (
+            f"; it is {times:.0f} times {train.name} there: no overfitting, the validation measures something else "
+            "(BatchNorm's averages, the mode, normalisation, other data, a sum)"
+        )
+    # The same rise is no worse than the rule on overfitting finds it.
+    is_mild = isinstance(overfit, Hit) and overfit.severity is Severity.INFO
+    severity = Severity.INFO if is_mild else Severity.WARNING
+    return _hit(log, series, (first, float(values[-1])), why, do, severity=severity)
 
 
 def _of_reward(log: LogFacts, series: Series) -> Hit | None:
@@ -140,4 +186,32 @@ def _of_reward(log: LogFacts, series: Series) -> Hit | None:
     do = (
         "a smaller learning rate or clip range, larger batches; check the sign of the reward and the end of exploration"
     )
-    return _hit(log, series, first, last, f"it falls steadily: rank correlation with time {-falls:.2f}", do)
+    why = f"it falls steadily: rank correlation with time {-falls:.2f}"
+    return _hit(log, series, (first, last), why, do, are_levels=True)
+
+
+def _of_few(log: LogFacts, series: Series) -> Hit | None:
+    """Of a metric with fewer values than a level needs: the last two are far below the best before them."""
+    values = series.finite
+    if len(values) < FEWEST or values.min() < 0:
+        return None
+    best, late = float(values[:-2].max()), values[-2:]
+    if len(values) >= MANY or late.max() > LEFT * best or late.max() >= np.median(values[:-2]):
+        return None
+    do = "go back to the best weights, and validate both again; look at what changed between them"
+    why = f"the last two are {late.max() / best:.0%} of the best or less; so few values show no more"
+    return _hit(log, series, (best, float(values[-1])), why, do, severity=Severity.INFO)
+
+
+def _of_few_rewards(log: LogFacts, series: Series) -> Hit | None:
+    """Of a reward with fewer values than a steady fall needs: the last two fall out of all that was before."""
+    values = series.finite
+    if not FEW <= len(values) < SOME:
+        return None
+    before, (second, last) = values[:-2], values[-2:]
+    spread = float(np.ptp(before))
+    if not (last < second < before.min()) or before.min() - second < SPREAD * spread:
+        return None
+    do = "go back to the best weights; a smaller learning rate; check the sign of the reward and the end of exploration"
+    why = f"all before lay within {spread:.3g}; so few values show no more"
+    return _hit(log, series, (float(before.max()), float(last)), why, do, severity=Severity.INFO)

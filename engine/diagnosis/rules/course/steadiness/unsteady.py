@@ -11,10 +11,16 @@ from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ADVERSARIAL, ends, is_by_epoch, is_long, training_loss
+from trainctl.engine.diagnosis.logs.course import (
+    ADVERSARIAL,
+    ends,
+    is_by_epoch,
+    is_long,
+    training_loss,
+    validation_loss,
+)
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import (
-    is_of_batches,
     is_of_policy,
     jitter,
     levels,
@@ -22,13 +28,18 @@ from trainctl.engine.diagnosis.logs.metrics import (
     rank_correlation,
     usual_norm,
 )
-from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
+from trainctl.engine.diagnosis.rules.course.measured import is_evaluated
 
-EVALUATIONS = 12
+EVALUATIONS, SOME = 12, 8
+"""Evaluations from which on swings can be told, and from which on twice as large ones are worth knowing."""
 SWINGS, OF_WHOLE, OF_GAIN = 0.1, 0.03, 0.5
 """Deviation of single evaluations from which on they swing: as a share of their level, of all there is (of shares and
 correlations), and of what the level ever gained."""
+BEFORE, OUT, OVER, LOST = 5, 1.2, 3.0, 0.15
+"""Evaluations that the last one is compared with; by how much a loss lies above the worst of them and above their
+median, and a share, of all there is, below it."""
 GROWN, STEADILY, NORMS = 10.0, 0.9, 40
 """By how much a gradient norm has grown, with which rank correlation, over how many values."""
 IMPROVES = 0.02
@@ -52,22 +63,36 @@ EARLIER, STANDING = 0.1, 0.5
 def swinging(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """In the newer half of twelve evaluations or more the single values of a validation metric deviate from their
     course by a tenth of their level, by .03 of all there is, and by half of what the level ever gained. Of several
-    metrics at least half must. A loss term that swings so from epoch to epoch is an information.
+    metrics at least half must. A loss term that swings so from epoch to epoch is an information, and so is a metric
+    of eight evaluations that swings twice as much.
+
+    An information as well: a last evaluation worse than each of the five before, a loss three times their median, or
+    a share .15 of all there is below it. Not of a run that is judged unasked: it may go on.
+
+    Metrics of training samples, of single batches and of rivals are not judged.
 
     Costs: which epoch is the best is chance, and so is what a plateau schedule or early stopping makes of it.
     Do: more validation samples; a lower learning rate, averaged weights (ema.decay), larger batches.
-    Follows from: N901, N902, O601, E1005, O620.
+    Follows from: N901, N902, O601, R801, E1005, E1015, O620.
     """
-    metrics = [one for one in qualities(log) if one.meaning.split not in (TRAIN, TEST) and not is_of_batches(one)]
+    metrics = [one for one in qualities(log) if one.meaning.split != TEST and is_evaluated(log, one)]
     judged = [one for one in metrics if len(one.finite) >= EVALUATIONS]
+    some = [one for one in metrics if SOME <= len(one.finite) < EVALUATIONS]
     terms = [one for one in log.of(Kind.TERM) if _is_epoch_mean(log, one)]
-    if is_of_policy(log) or not (judged or terms):
+    loss = validation_loss(log)
+    lasting = [one for one in (loss, *metrics) if one is not None and len(one.finite) > BEFORE and not log.is_run]
+    if is_of_policy(log) or not (judged or terms or lasting):
         return Unchecked(f"needs {EVALUATIONS} evaluations of a metric, or epochs of a loss term")
     found = [one for one in judged if _swings(one, has_bounds=True)]
     if found and 2 * len(found) >= len(judged):
         return _swing(log, found[0], Severity.WARNING, plan)
-    swaying = [one for one in terms if _swings(one, has_bounds=False)]
-    return _swing(log, swaying[0], Severity.INFO, plan) if swaying else None
+    swaying = [one for one in some if _swings(one, has_bounds=True, times=2.0)]
+    if 2 * len(swaying) < len(some):
+        swaying = []
+    swaying += [one for one in terms if _swings(one, has_bounds=False)]
+    if swaying:
+        return _swing(log, swaying[0], Severity.INFO, plan)
+    return next((_last_evaluation(log, one) for one in lasting if _is_thrown_back(one, is_loss=one is loss)), None)
 
 
 def _is_epoch_mean(log: LogFacts, one: Series) -> bool:
@@ -79,12 +104,42 @@ def _newer(values: Floats) -> Floats:
     return values[len(values) // 2 :]
 
 
-def _swings(one: Series, *, has_bounds: bool) -> bool:
+def _swings(one: Series, *, has_bounds: bool, times: float = 1.0) -> bool:
     values, late = one.finite, _newer(one.finite)
-    top = 100.0 if one.column.is_percent or (has_bounds and np.abs(values).max() > 1.5) else 1.0
     deviation, usual = jitter(late), float(np.median(np.abs(late)))
-    least = OF_WHOLE * top if has_bounds else 0.0
-    return bool(usual > 0 and deviation > max(SWINGS * usual, least, OF_GAIN * _moved(values)))
+    least = OF_WHOLE * _whole(one) if has_bounds else 0.0
+    return bool(usual > 0 and deviation > max(times * SWINGS * usual, times * least, OF_GAIN * _moved(values)))
+
+
+def _whole(one: Series) -> float:
+    """All there is of a share or a correlation: 1, or 100 %."""
+    return 100.0 if one.column.is_percent or np.abs(one.finite).max() > 1.5 else 1.0
+
+
+def _is_thrown_back(one: Series, *, is_loss: bool) -> bool:
+    """Whether the last evaluation lies far on the worse side of all those just before it."""
+    before, last = one.finite[-BEFORE - 1 : -1], float(one.finite[-1])
+    usual = float(np.median(before))
+    if is_loss:
+        return bool(before.min() > 0 and last > OUT * before.max() and last >= OVER * usual)
+    return bool(last < before.min() and usual - last >= LOST * _whole(one))
+
+
+def _last_evaluation(log: LogFacts, one: Series) -> Hit:
+    known = np.flatnonzero(np.isfinite(one.values))
+    values, is_falling = one.finite, one.meaning.kind in (Kind.TOTAL, Kind.TERM)
+    best, last = int(known[values.argmin() if is_falling else values.argmax()]), int(known[-1])
+    usual = float(np.median(values[-BEFORE - 1 : -1]))
+    return Hit(
+        severity=Severity.INFO,
+        confidence=Confidence.LIKELY,
+        summary=f"{one.name} is {one.say(last)} in the last evaluation, far from the {BEFORE} before",
+        where=f"{log.where(one, last)}; the best is {one.say(best)} at {log.where(one, best)}",
+        why=f"their median is {usual:.4g}: one evaluation may be chance, but the newest weights are no good choice",
+        fix=Fix(f"keep the weights of {log.where(one, best)}; validate once more before anything is made of the last"),
+        figures={"last": float(values[-1]), "best": float(one.values[best]), "usual": usual},
+        because=("N901", "N902", "O601", "R801", "E1015", "E1005", "O620"),
+    )
 
 
 def _moved(values: Floats) -> float:

@@ -45,7 +45,7 @@ def splits(log: LogFacts) -> dict[str, str]:
         ("Loss is 1.25. Current learning rate is 0.04.\n", {"Loss": [1.25], "Current learning rate": [0.04]}),
         ("'val_loss' reached 1.5 (best 1.5), saving 'x/epoch=0-step=100.ckpt'\n", {"val_loss": [1.5]}),
         ("Loss is Infinity.\n", {"Loss": [math.inf]}),
-        ("700.5 avg loss, 0.001 rate\n", {"avg loss": [700.5]}),
+        ("700.5 avg loss, 0.001 rate\n", {"avg loss": [700.5], "learning rate": [0.001]}),
         (
             "objective function for 'out' for minibatches 0-9 is -0.25 over 12 frames.\n",
             {"objective function": [-0.25]},

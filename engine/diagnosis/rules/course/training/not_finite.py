@@ -16,13 +16,17 @@ from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import first_bad, rise_before_end
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import usual_norm
+from trainctl.engine.diagnosis.logs.metrics import jitter, usual_norm
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
+from trainctl.engine.diagnosis.logs.table import Floats
 
 FEW = 5
 """Values before the first that is not finite from which on calm and rising can be told apart."""
 AFTER_A_RISE, EARLY, HALF_PRECISION = "after a rise", "early", "half precision"
 CALM, FROM_THE_START, PASSED = "out of a calm course", "from its first value", "passing"
+UNSTEADY, EMPTY = "out of an unsteady course", "a mean of nothing"
+MANY, NOISY = 20, 0.1
+"""Values before the first that is not finite from which on noise hides no rise, and the noise, relative to them."""
 PASSING = 0.02
 """Share of the values up to which they are single ones that a training went through."""
 
@@ -40,7 +44,7 @@ class _Case:
     @property
     def has_passed(self) -> bool:
         """Whether the training went through it."""
-        return self.word == PASSED
+        return self.word in (PASSED, EMPTY)
 
 
 @rule(
@@ -58,9 +62,12 @@ def not_finite(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     Only in validation: its data. Only in a term, with a finite total: that term. From the first value on: the data, an
     operation or half precision, or a divergence before the first value that was logged. After a rise to twice the
     lowest level, or a last value ten times the median: divergence (O601) is the cause. Out of a calm course: half
-    precision, or one batch.
+    precision, or one batch. Out of five to twenty values that did not fall, or vary by a tenth from one to the next:
+    a rate that is too high is as likely.
 
-    Single values that the training went through, at most 2 % of them, are a warning, and so is a term alone.
+    Single values that the training went through, at most 2 % of them, are a warning, and so is a term alone. What
+    closes an epoch without a step of its own, and is finite within the epochs and after it, is a mean of nothing
+    (information).
 
     Costs: from then on nothing is learned.
     Do: what the case asks for, as the finding says it.
@@ -72,7 +79,7 @@ def not_finite(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     bad = [series for series in losses if first_bad(series) is not None]
     if not bad:
         return None
-    first = _first(bad)
+    first = _first([one for one in bad if not _closes_epochs(log, one)] or bad)
     index, values = first_bad(first) or 0, first.values
     case = _case(log, first, index, bad)
     count = int((~np.isfinite(values)).sum())
@@ -98,7 +105,7 @@ def not_finite(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
 
 def _settings(log: LogFacts, first: Series, case: _Case, plan: PlanFacts | None) -> remedies.Settings | None:
     """What the case asks for, as far as a setting can do it."""
-    if case.word in (AFTER_A_RISE, EARLY):
+    if case.word in (AFTER_A_RISE, EARLY, UNSTEADY):
         return remedies.slower(plan, clip=usual_norm(log, _row(first) // 2))
     if case.word in (HALF_PRECISION, CALM, FROM_THE_START):
         return remedies.fuller_precision(plan)
@@ -122,6 +129,14 @@ def _first(bad: list[Series]) -> Series:
 
 
 def _case(log: LogFacts, first: Series, index: int, bad: list[Series]) -> _Case:
+    if _closes_epochs(log, first):
+        return _Case(
+            EMPTY,
+            "only where an epoch is closed; it is finite within the epochs and after them, and weights that are NaN "
+            "never come back: the mean was begun anew just before",
+            "nothing; to see the mean of an epoch, let it not be reset by what prints within it",
+            Severity.INFO,
+        )
     trained = [one for one in log.of(Kind.TOTAL, Kind.TERM) if not _is_validation(one) and len(one.finite)]
     if _is_validation(first):
         return _of_validation(first, index, trained)
@@ -139,8 +154,35 @@ def _case(log: LogFacts, first: Series, index: int, bad: list[Series]) -> _Case:
     return _Case(case.word, culprits + case.why, case.do, case.severity, case.because)
 
 
+def _closes_epochs(log: LogFacts, series: Series) -> bool:
+    """Whether a series is NaN only where an epoch ends, without a step of its own, and its weights prove to be sound.
+
+    A last batch has a step of its own.
+    """
+    steps, epochs = log.table.steps[series.rows], log.table.epochs[series.rows]
+    bad = np.flatnonzero(~np.isfinite(series.values))
+    if not len(bad) or bad[0] == 0 or not np.isfinite(epochs).all() or np.isinf(series.values).any():
+        return False
+    is_last = np.append(np.diff(epochs) > 0, True)
+    is_without_step = np.isnan(steps[bad]) | (steps[bad] == steps[bad - 1])
+    if not (is_last[bad] & is_without_step & (epochs[bad] == epochs[bad - 1])).all() or np.isnan(steps[bad - 1]).any():
+        return False
+    others = [one for one in log.of(Kind.TOTAL, Kind.TERM) if one.meaning.term == series.meaning.term]
+    later = [one.rows[np.isfinite(one.values)].max(initial=-1) for one in others]
+    return bool(max(later) >= series.rows[bad[-1]])
+
+
 def _of_validation(first: Series, index: int, trained: list[Series]) -> _Case:
     is_all = not len(first.finite)
+    zeros = [one for one in trained if not one.finite.any()]
+    if is_all and zeros:
+        return _Case(
+            HALF_PRECISION,
+            f"every value, and {zeros[0].name} is exactly 0 beside it: NaN that is printed as 0 (half precision), or "
+            "no label counts",
+            "train in bfloat16 or float32, without a filter that prints NaN as 0 (logging_nan_inf_filter=False); then "
+            "count the labels that are not masked (-100)",
+        )
     calm = f"{trained[0].name} is finite throughout" if trained else "no training loss is named beside it"
     if is_all:
         return _Case(
@@ -200,6 +242,12 @@ def _of_training(log: LogFacts, first: Series, index: int) -> _Case:
             "a tenth of the learning rate and a warmup first: so early it is the usual cause; then log every step, and "
             "look for log(0), sqrt(0), 0/0 and NaN in the data",
         )
+    if unsteady := _unsteady(values[:index]):
+        return _Case(
+            UNSTEADY,
+            f"{told}; {unsteady}, so a divergence is as likely as half precision{never}",
+            "a tenth of the learning rate and a warmup first; if it still comes, float32, and one batch at a time",
+        )
     usual = float(np.median(values[max(index - 25, 0) : index]))
     return _Case(
         CALM,
@@ -207,6 +255,18 @@ def _of_training(log: LogFacts, first: Series, index: int) -> _Case:
         "train on from the last checkpoint in float32 or bfloat16: if it holds, it was float16; else stop at that "
         "batch and look for log(0), sqrt(0), 0/0 (torch.autograd.detect_anomaly)",
     )
+
+
+def _unsteady(before: Floats) -> str:
+    """Why few values before the first that is not finite were not calm; empty: they were, or are many."""
+    if len(before) >= MANY or before.min() <= 0:
+        return ""
+    usual = float(np.median(before))
+    if float(np.median(before[-3:])) > 0.98 * float(before[0]):
+        return f"it had not fallen in {len(before)} values"
+    if jitter(before) > NOISY * usual:
+        return f"{len(before)} values that vary by {jitter(before) / usual:.0%} from one to the next hide a rise"
+    return ""
 
 
 def _from_the_start(log: LogFacts, first: Series, rate: str, never: str) -> _Case:

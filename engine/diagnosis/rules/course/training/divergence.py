@@ -15,13 +15,32 @@ from trainctl.engine.diagnosis.facts.foreign import ForeignFacts
 from trainctl.engine.diagnosis.facts.norms import BeginningFacts
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import IMPROVED, ends, first_bad, rise_before_end, training_loss
+from trainctl.engine.diagnosis.logs.course import (
+    IMPROVED,
+    ends,
+    first_bad,
+    rise_before_end,
+    training_loss,
+)
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import WIDTH, collapse, is_of_policy, qualities, usual_norm
+from trainctl.engine.diagnosis.logs.metrics import (
+    WIDTH,
+    collapse,
+    is_of_policy,
+    qualities,
+    usual_norm,
+)
 from trainctl.engine.diagnosis.logs.names import VAL, Kind
+from trainctl.engine.diagnosis.rules.course.training.growth import (
+    DIVERGED,
+    FAR,
+    FEWEST,
+    blown,
+    highest_rate,
+    lower_rate,
+    risen_again,
+)
 
-FEWEST = 10
-DIVERGED, FAR = 1.5, 10.0
 UNDERFLOWN, UNDERFLOWN_BY = 87.3365, 1e-3
 """−ln of the smallest normal number of single precision."""
 FIRST_UPDATES = 50
@@ -52,8 +71,14 @@ def divergence(
     """Median of the last tenth of the training loss above 1.5 times that of the first (above 10 times: an error),
     unless one of its terms fell by a fifth: then another is what rose, and the network learns.
 
+    Of three values or more: the last two a thousand times all of the first half, or the last a million times, of a
+    loss or of an objective that is negative (an error). Where it had learned before: a last level of three times the
+    lowest, to which it rose steadily (rank correlation .9 over five levels), while the validation rose by half, or
+    where nothing is validated, ten times; not while the learning rate doubles, a term falls or a metric gets better.
+
     The same is said of a loss that rose to twice its lowest level, or in one step tenfold, before it ceased to be
-    finite; of one at 87.3365 = −ln(FLT_MIN), where the right class has a probability of 0; of updates larger than the
+    finite; of one at 87.3365 = −ln(FLT_MIN), where the right class has a probability of 0, or that began there and
+    never fell by 2 % from what came next; of updates larger than the
     weights themselves in half of the first fifty steps, or above .3 of them in one of the first ten while the loss is
     thrown to 1.5 times what it was at first; of first updates above .1 after which a cross-entropy that began at what
     the frequencies of the answers give, as they were counted in a watched loop, is a tenth above that for half of the
@@ -66,27 +91,19 @@ def divergence(
     """
     series = training_loss(log)
     told = [*log.of(Kind.UPDATE_RATIO), *qualities(log)]
-    if series is None and not any(len(one.finite) >= FEWEST for one in told):
+    sunk = [blown(log, one, -one.finite, plan) for one in log.of(Kind.SCORE)]
+    if series is None and not any(sunk) and not any(len(one.finite) >= FEWEST for one in told):
         return Unchecked(log.without_loss)
-    hits = [_of_updates(log, plan, beginning), _of_metrics(log, series, plan)]
+    hits = [_of_updates(log, plan, beginning), _of_metrics(log, series, plan), *sunk]
     if series is not None:
-        hits = [_before_the_end(log, series, plan), _underflown(log, series, plan), _risen(log, series, plan), *hits]
+        risen = _risen(log, series, plan) or risen_again(log, series, plan)
+        grown = blown(log, series, series.finite, plan)
+        hits = [_before_the_end(log, series, plan), _underflown(log, series, plan), grown, risen, *hits]
         hits.append(_worse_than_nothing(log, series, plan, beginning, foreign))
     hit = next((hit for hit in hits if hit is not None), None)
     if hit is None and series is not None and (len(series.finite) < FEWEST or series.finite.min() < 0):
         return Unchecked(f"needs {FEWEST} values of a training loss that is not negative")
     return hit
-
-
-def _lower_rate(log: LogFacts, plan: PlanFacts | None, calm: int | None) -> Fix:
-    """`calm`: the last row before it came apart."""
-    settings = remedies.slower(plan, clip=usual_norm(log, calm))
-    return Fix("a tenth of the learning rate, a warmup, and clip the gradient", settings)
-
-
-def _highest_rate(log: LogFacts) -> str:
-    rates = [one for one in log.of(Kind.LR) if len(one.finite)]
-    return f"; learning rate up to {max(float(one.finite.max()) for one in rates):.3g}" if rates else ""
 
 
 def _risen(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
@@ -103,8 +120,8 @@ def _risen(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
         confidence=Confidence.LIKELY,
         summary=f"{series.name} rose from {first:.4g} to {last:.4g}",
         where=f"lowest at {log.where(series, index)}: {series.say(index)}; {len(values):,} values",
-        why=f"medians of the first and the last tenth, a factor of {last / start:.3g}{_highest_rate(log)}",
-        fix=_lower_rate(log, plan, int(series.rows[index])),
+        why=f"medians of the first and the last tenth, a factor of {last / start:.3g}{highest_rate(log)}",
+        fix=lower_rate(log, plan, int(series.rows[index])),
         figures={"first": first, "last": last, "lowest": float(values.min()), **log.step_of(series, index)},
         because=("N901", "N902", "C313"),
     )
@@ -131,23 +148,28 @@ def _before_the_end(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hi
         confidence=Confidence.LIKELY,
         summary=f"{series.name} had risen to {last:.4g} when it became {series.values[index]:g}",
         where=f"{log.where(series, index)}; {index:,} finite values before it",
-        why=f"{rise:.3g} times its level before: it diverged first{_highest_rate(log)}",
-        fix=_lower_rate(log, plan, int(series.rows[index // 2])),
+        why=f"{rise:.3g} times its level before: it diverged first{highest_rate(log)}",
+        fix=lower_rate(log, plan, int(series.rows[index // 2])),
         figures={"last": last, "rise": rise, **log.step_of(series, index)},
     )
 
 
 def _underflown(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
     late = series.finite[-max(len(series.finite) // 10, WIDTH) :]
-    if len(late) < WIDTH or np.median(np.abs(late - UNDERFLOWN)) > UNDERFLOWN_BY:
+    is_late = len(late) >= WIDTH and np.median(np.abs(late - UNDERFLOWN)) <= UNDERFLOWN_BY
+    rest = series.finite[1:]
+    is_first = len(rest) >= WIDTH and abs(float(series.finite[0]) - UNDERFLOWN) <= UNDERFLOWN_BY
+    if not is_late and not (is_first and float(rest.min()) > (1 - IMPROVED) * float(rest[0]) > 0):
         return None
+    verb = "stands" if is_late else "began"
     return Hit(
-        severity=Severity.ERROR,
-        confidence=Confidence.PROVEN,
-        summary=f"{series.name} stands at {float(np.median(late)):.4f} = −ln(FLT_MIN)",
+        severity=Severity.ERROR if is_late else Severity.WARNING,
+        confidence=Confidence.PROVEN if is_late else Confidence.LIKELY,
+        summary=f"{series.name} {verb} at {float(np.median(late) if is_late else series.finite[0]):.4f} = −ln(FLT_MIN)",
         where=f"to {log.where(series, len(series.values) - 1)}; {len(series.values):,} values",
         why="the right class has a probability of 0 to single precision: the scores are huge, or NaN"
-        + _highest_rate(log),
+        + ("" if is_late else f"; it then stands at {float(np.median(rest)):.4g}: what that threw away did not return")
+        + highest_rate(log),
         fix=Fix(
             "a tenth of the learning rate; where it is so from the start, look for NaN and huge values in the data",
             remedies.slower(plan),
@@ -169,7 +191,7 @@ def _of_updates(log: LogFacts, plan: PlanFacts | None, beginning: BeginningFacts
                 confidence=Confidence.LIKELY,
                 summary=f"{series.name} {ratio:.3g}: updates are larger than the weights",
                 where=f"median of {len(early)} values from {log.where(series, 0)}",
-                why="each of these steps overwrites what was there; healthy ones are near 1e-3" + _highest_rate(log),
+                why="each of these steps overwrites what was there; healthy ones are near 1e-3" + highest_rate(log),
                 fix=Fix(
                     "a tenth of the learning rate, a warmup, and clip the gradient",
                     remedies.by_update(plan, ratio, CALM_UPDATE),
@@ -231,8 +253,8 @@ def _worse_than_nothing(
         where=f"it was {beginning.loss:.4g} before the first update; updates of up to {beginning.ratio:.2g} of the "
         "weights followed",
         why="the network answers worse than one that knows nothing of its inputs: each update overshoots"
-        + _highest_rate(log),
-        fix=_lower_rate(log, plan, None),
+        + highest_rate(log),
+        fix=lower_rate(log, plan, None),
         figures={"loss": half, "chance": answers.loss, "ratio": beginning.ratio},
         because=("N901", "N902", "D106", "G712"),
     )
@@ -245,7 +267,7 @@ def _thrown(log: LogFacts, plan: PlanFacts | None, ratio: float, thrown: float, 
         summary=f"first updates of {ratio:.2g} times the weights threw the loss to {thrown:.3g} times",
         where=f"the first {FIRST} steps; {before}",
         why="what the weights began with was overwritten: where it goes from there is left to chance"
-        + _highest_rate(log),
+        + highest_rate(log),
         fix=Fix(
             "a tenth of the learning rate, a warmup, and clip the gradient",
             remedies.by_update(plan, ratio, CALM_UPDATE * 2),
@@ -275,7 +297,7 @@ def _of_metrics(log: LogFacts, loss: Series | None, plan: PlanFacts | None) -> H
             where=f"to {log.where(series, len(series.values) - 1)}; {len(series.values):,} values",
             why=("" if loss is None else f"{loss.name} is {ends(loss.finite)[1]:.4g} at the end and did not fall: ")
             + "the training itself has come apart, not only what it generalises to"
-            + _highest_rate(log),
+            + highest_rate(log),
             fix=Fix(
                 "go back to the best weights; a tenth of the learning rate, clip the gradient",
                 remedies.slower(plan, clip=usual_norm(log)),

@@ -26,7 +26,8 @@ FALLEN, LEAST_SCALE = 256.0, 1.0
 """A loss scale that came down by so much to at most so much; healthy ones stay above 100."""
 HUGE_NORM = 100.0
 """Gradient norm beside a loss that prints as 0 that no loss near 0 gives."""
-STILL = 10
+STILL, FEWEST = 10, 3
+"""Gradient norms that must be exactly 0, and that must all be NaN in a log that has no others."""
 FIXED = (
     "bfloat16 where the GPU has it, else float32: if it holds, it was float16; then a lower learning rate, and no "
     "filter that prints NaN as 0 (logging_nan_inf_filter=False)"
@@ -46,6 +47,10 @@ def overflow(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """The five newest gradient norms are not finite while the loss is; or the loss is exactly 0 in the five newest
     values beside norms above 100; or the loss scale came down by 256 or more, to 1 or less.
 
+    Of one to four norms NaN is a warning where no loss is printed beside it any more, or where all of three or more
+    are, past the first 20 steps or beside a loss of exactly 0; not while a loss scale above 1 is in use, which skips
+    such a step.
+
     A scale that is being found skips up to 20 first steps of a healthy training: norms that were never finite count
     only beyond that, or beside a loss of 0. Losses
     of reinforcement learning are 0 by construction and are judged by their norms not being finite alone.
@@ -62,10 +67,41 @@ def overflow(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     return replace(hits[0], fix=Fix(FIXED, remedies.fuller_precision(plan))) if hits else None
 
 
+def _of_few_norms(log: LogFacts, norm: Series) -> Hit | None:
+    """Norms that are NaN at the end of a short log: in all of it, or where the loss is no longer printed."""
+    values, loss = norm.values, training_loss(log)
+    bad, steps = np.isnan(values), log.table.steps[norm.rows]
+    start = int(np.flatnonzero(~bad)[-1]) + 1 if (~bad).any() else 0
+    scales = [float(one.finite[-1]) for one in log.of(Kind.LOSS_SCALE) if len(one.finite)]
+    if start == len(values) or max(scales, default=0.0) > LEAST_SCALE:
+        return None  # a scale that still comes down skips such a step
+    printed = set() if loss is None else set(loss.rows[np.isfinite(loss.values)].tolist())
+    is_gone = start > 1 and printed >= set(norm.rows[:start].tolist()) and not printed & set(norm.rows[start:].tolist())
+    is_past = bool(np.isfinite(steps).all()) and float(steps.min()) > MOST_SKIPPED
+    is_zero = loss is not None and len(loss.values) >= FEWEST and not np.nan_to_num(loss.values, nan=1.0).any()
+    is_all = start == 0 and len(values) >= FEWEST and (is_past or is_zero)
+    if not (is_gone or is_all):
+        return None
+    said = "past the steps in which a loss scale is found, and there is none"
+    if loss is not None and (is_gone or is_zero):
+        said = f"{loss.name} is no longer printed beside it"
+        if is_zero:
+            said = f"{loss.name} prints 0 beside it: some trainers print NaN so"
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{norm.name} is {values[start]:.4g}" + (f" in all {len(values)} values" if is_all else ""),
+        where=f"from {log.where(norm, start)} to the end; {len(values) - start} of {len(values)} values",
+        why=f"{said}; the weights are NaN, or no update is made" + _rate(log),
+        fix=Fix(FIXED),
+        figures={"values": len(values) - start, **log.step_of(norm, start)},
+    )
+
+
 def _of_norm(log: LogFacts, norm: Series) -> Hit | None:
     late, loss = norm.values[-LATELY:], training_loss(log)
     if len(late) < LATELY:
-        return None
+        return _of_few_norms(log, norm)
     newest = np.array([]) if loss is None else loss.values[-LATELY:]
     is_zero = len(newest) == LATELY and bool((newest == 0).all())
     # Only what began after finite ones, or lasts, is more than the search for a scale at the start.
