@@ -249,6 +249,9 @@ class RanksConfig(Section):
     sync_batchnorm: Literal["auto", "on", "off"] = "auto"
     """Whether BatchNorm takes its statistics over the batch of all ranks, or each rank over its own part. auto: over
     all on GPUs; torch has none for a CPU."""
+    shard: bool = False
+    """Whether each rank keeps a part of weights, gradients and optimiser state (torch's FSDP2) in place of a copy of
+    all, for networks that do not fit. Checkpoints are whole either way."""
     timeout_s: PositiveFloat = 600.0
     """Seconds after which a rank that does not come, or does not answer, is given up, and with it the run."""
 

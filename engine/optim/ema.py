@@ -7,6 +7,7 @@ forgets it. BatchNorm's statistics are averaged or copied too: weights and stati
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -30,6 +31,17 @@ class Ema:
         self.num_updates = 0
         self.module = copy.deepcopy(model).requires_grad_(requires_grad=False).eval()
         self._averaged, self._copied = _pair_tensors(self.module, model, copy_buffers=config.buffers == "copy")
+
+    def average(self, model: nn.Module, part_of: Callable[[nn.Parameter], Tensor]) -> None:
+        """From here on average parts of the parameters, where neither network has them whole.
+
+        Args:
+            model: the network being trained.
+            part_of: what is here of a parameter of either.
+        """
+        shadow, live = (list(map(part_of, network.parameters())) for network in (self.module, model))
+        count = len(shadow)
+        self._averaged = (shadow + self._averaged[0][count:], live + self._averaged[1][count:])
 
     def decay_at(self, t: int) -> float:
         """Decay of update `t` (0-based)."""

@@ -19,7 +19,9 @@ from trainctl.engine.training.desk.run_writer import LAST_S, Ending
 from trainctl.engine.training.loop.trainer import Trainer
 from trainctl.engine.training.ranks.team import LostRankError, Team
 from trainctl.engine.training.setup import Assembly
+from trainctl.engine.training.state.handing import handed_over
 from trainctl.engine.training.state.ranks import draw_apart, restore_drawing
+from trainctl.engine.training.state.state import TrainState
 
 
 def share_state(team: Team, assembly: Assembly, seed: int, saved: dict[str, Any] | None, *, is_resumed: bool) -> None:
@@ -34,14 +36,31 @@ def share_state(team: Team, assembly: Assembly, seed: int, saved: dict[str, Any]
     """
     if team.is_alone:
         return
-    saved = team.lead(saved) if is_resumed else None
     state = assembly.state
+    saved = _led(team, state, saved) if is_resumed else None
     if saved is None:
         draw_apart(state, seed, team.ranks)
         return
     if not team.leads:
         state.load_state_dict(saved)
     restore_drawing(state, saved, seed, team.ranks)
+
+
+def _led(team: Team, state: TrainState, saved: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the leading rank has loaded; where networks lie in parts, the others get their parts of it."""
+    if state.shards is None:
+        return team.lead(saved)
+    networks = {("model",): state.model} | ({} if state.ema is None else {("ema", "module"): state.ema.module})
+    return handed_over(team, saved, state.shards.kept(networks, state.optimizer))
+
+
+def first_state(team: Team, assembly: Assembly, *, is_fork: bool) -> dict[str, Any] | None:
+    """What a fork is begun with, gathered from all ranks, for its first checkpoint; none where it lies whole anyway."""
+    state = assembly.state
+    if not is_fork or state.shards is None:
+        return None
+    with team.calling():
+        return state.shards.gathered(state.state_dict(), state.optimizer)
 
 
 class AlongOrder(Protocol):
@@ -55,6 +74,11 @@ class AlongOrder(Protocol):
     @property
     def is_resumed(self) -> bool:
         """Whether it goes on."""
+        ...
+
+    @property
+    def origin(self) -> object | None:
+        """The run that is forked."""
         ...
 
     @property
@@ -78,6 +102,7 @@ def train_along(order: AlongOrder, assembly: Assembly, root: Path, signals: Shar
     """
     config = order.resolved.config
     share_state(team, assembly, config.seed, None, is_resumed=order.is_resumed)
+    first_state(team, assembly, is_fork=order.origin is not None)
     desk = silent_desk(RunPaths(root), signals, is_resumed=order.is_resumed, team=team)
     desk.writer.begin_posting()
     desk.scribe.start()

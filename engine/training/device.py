@@ -6,6 +6,7 @@ import ctypes
 import platform
 import random
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES = 1 << 30
+MAPPED_BYTES = 1 << 17
+"""Of a tensor that is given back as it is freed."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -44,8 +47,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def prepare_process(config: RuntimeConfig, device: torch.device) -> None:
-    """Set what holds for the whole process: threads, determinism, matrix precision, memory reuse."""
+def prepare_process(config: RuntimeConfig, device: torch.device, *, is_short: bool = False) -> None:
+    """Set what holds for the whole process: threads, determinism, matrix precision, memory reuse.
+
+    Args:
+        config: of the process.
+        device: that is computed on.
+        is_short: memory is what there is too little of, so that time is spent on giving it back.
+    """
     if config.threads:
         torch.set_num_threads(config.threads)
     if config.deterministic:
@@ -53,7 +62,7 @@ def prepare_process(config: RuntimeConfig, device: torch.device) -> None:
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     if device.type == "cpu":
-        keep_freed_memory()
+        give_freed_memory_back() if is_short else keep_freed_memory()
 
 
 def keep_freed_memory() -> bool:
@@ -62,10 +71,23 @@ def keep_freed_memory() -> bool:
     glibc maps each large tensor anew and zero-fills its pages at first touch; on small machines that takes as
     long as the convolutions (docs/performance.md has the figures). Returns whether it was possible.
     """
+    return _set_allocator({M_MMAP_THRESHOLD: KEEP_BYTES, M_TRIM_THRESHOLD: 2 * KEEP_BYTES - 1})
+
+
+def give_freed_memory_back() -> bool:
+    """Ask the C library to give each large tensor back as it is freed; returns whether it was possible.
+
+    glibc begins so, and learns from what it sees freed to keep up to 32 MB of each: of a network in parts, of which a
+    unit is whole for a moment, most of it would stay.
+    """
+    return _set_allocator({M_MMAP_THRESHOLD: MAPPED_BYTES, M_TRIM_THRESHOLD: 2 * MAPPED_BYTES})
+
+
+def _set_allocator(options: Mapping[int, int]) -> bool:
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES) and libc.mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES - 1))
+    return all(libc.mallopt(option, value) for option, value in options.items())
 
 
 def seed_everything(seed: int) -> None:

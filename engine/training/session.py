@@ -30,7 +30,7 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Judgement, read_summary
 from trainctl.engine.tasks.task import Task
-from trainctl.engine.training.along import share_state, train_along
+from trainctl.engine.training.along import first_state, share_state, train_along
 from trainctl.engine.training.desk.control import POLL_S, WARNINGS, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.desk import desk_of
 from trainctl.engine.training.desk.meeting import SharedSignals
@@ -123,6 +123,8 @@ def _train_together(order: Order, found: Launched) -> Ending:
 
 def _prepare(order: Order, found: Launched | None, team: Team) -> tuple[Assembly, Inheritance | None]:
     config, task_state = order.resolved.config, team.lead(_task_state(order) if team.leads else {})
+    if config.ranks.shard and not team.is_alone and order.make_observer is not None:
+        raise UserError("ranks.shard: a backward pass in parts cannot be looked at", "leave --debug out")
     assembly = assemble_run(config, order.task_type, order.data_path, task_state, found)
     return assembly, _inherit(order, assembly)
 
@@ -160,7 +162,7 @@ class _Sitting:
     ) -> None:
         self.order, self.assembly, self.paths, self.inheritance = order, assembly, paths, inheritance
         self.writer = RunWriter(paths)
-        self.team, self.restored = team, None
+        self.team, self.restored, self.first = team, None, None
         self.fallback = ""
         """Why a resume does not go on from the latest checkpoint, in words."""
         device = describe_device(assembly.device)
@@ -174,6 +176,8 @@ class _Sitting:
             self._restore()  # what it refuses leaves the run as it was
         seed, is_resumed = self.order.resolved.config.seed, self.order.is_resumed
         share_state(self.team, self.assembly, seed, self.restored, is_resumed=is_resumed)
+        self.restored = None  # it may be large
+        self.first = first_state(self.team, self.assembly, is_fork=self.inheritance is not None)
         trainer: Trainer | None = None
         try:
             self._begin()
@@ -342,7 +346,7 @@ class _Sitting:
         if inheritance.best is not None:
             save_checkpoint(self.paths.best, inheritance.best["state"], inheritance.best["about"])
         about = checkpoint_about(config, self.assembly.splits, state, self.assembly.task.state())
-        self.writer.checkpoint("latest", step, state.state_dict(), about)
+        self.writer.checkpoint("latest", step, state.state_dict() if self.first is None else self.first, about)
 
     def _requeue(self) -> None:
         said = requeue_slurm_job(self.order.environ)

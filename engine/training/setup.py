@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from trainctl.engine.launched import Launched
 from trainctl.engine.optim.ema import Ema
 from trainctl.engine.optim.groups import NamedGroup, name_groups
 from trainctl.engine.optim.lean import leave_compiler_out
-from trainctl.engine.optim.optimizers import build_optimizer, freeze, optimizer_type, param_groups
+from trainctl.engine.optim.optimizers import ParamGroup, build_optimizer, freeze, optimizer_type, param_groups
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
@@ -31,9 +31,13 @@ from trainctl.engine.training.loop.precision import Precision, compile_network, 
 from trainctl.engine.training.loop.trainer import steps_per_epoch
 from trainctl.engine.training.ranks.fitting import refuse_unshareable, shared_norms
 from trainctl.engine.training.ranks.meeting import local_device
+from trainctl.engine.training.ranks.units import refuse_unsharded
 from trainctl.engine.training.state.checkpoint import refuse_unloadable
 from trainctl.engine.training.state.state import TrainState
 from trainctl.engine.training.state.weighting import Weighting
+
+if TYPE_CHECKING:
+    from trainctl.engine.training.state.shards import Shards
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,14 @@ def assemble_run(
     groups = name_groups(model, task.optimizers(model))
     sampler = task.sampler(splits.train)
     refuse_unshareable(model, config, len(splits.train), launched, has_groups=bool(groups))
+    shards = None
+    if _is_sharded(config, launched):
+        refuse_unsharded(model, task, config)
+        from trainctl.engine.training.state.shards import Shards  # what it knows of torch takes a second to import
+
+        shards = Shards(task, device)
     steps = steps_per_epoch(sampler, config)
-    state = _fresh_state(model, groups, config, precision, device, steps)
+    state = _fresh_state(model, groups, config, precision, device, steps, shards)
     if config.precision.compile:
         compile_network(model, device, keeps_graph=len(groups) > 1)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
@@ -111,8 +121,16 @@ def _network(
     _check_saved(task, model)
     freeze(model, config.freeze)
     model, notes = shared_norms(model, config.ranks.sync_batchnorm, device, launched)
-    model = place(model, config.precision, device)
-    return model, [*notes, *layout_notes(model, config.precision, device)]
+    precision = config.precision
+    if _is_sharded(config, launched):
+        # Rows of channels-last weights do not lie together. What does not fit on the device goes there in parts.
+        precision, device = precision.model_copy(update={"channels_last": False}), torch.device("cpu")
+    model = place(model, precision, device)
+    return model, [*notes, *layout_notes(model, precision, device)]
+
+
+def _is_sharded(config: RunConfig, launched: Launched | None) -> bool:
+    return config.ranks.shard and launched is not None
 
 
 def _pace_notes(sampler: Sampler, train: Split, config: RunConfig) -> list[str]:
@@ -130,7 +148,7 @@ def _prepared(config: RunConfig, launched: Launched | None) -> torch.device:
     device = choose_device(local_device(launched, config.runtime.device))
     if launched is not None and device.type == "cuda":
         torch.cuda.set_device(device)
-    prepare_process(config.runtime, device)
+    prepare_process(config.runtime, device, is_short=_is_sharded(config, launched))
     if config.precision.compile:
         keep_compiled()
     else:
@@ -145,26 +163,41 @@ def _fresh_state(
     precision: Precision,
     device: torch.device,
     steps: int,
+    shards: Shards | None,
 ) -> TrainState:
     """Before the first step; `steps`: of an epoch."""
     plan = LearningRatePlan(
         config=config.schedule, peak=config.optimizer.lr, steps_per_epoch=steps, epochs=config.train.epochs
     )
     plan.check()
-    params = param_groups(model, config.optimizer, groups)
+    ema = Ema(model, config.ema) if config.ema.decay is not None else None
+    params = param_groups(model, config.optimizer, groups) if shards is None else _parted(shards, model, ema, config)
+    optimizer = build_optimizer(params, config.optimizer, device)
+    if shards is not None:
+        shards.keep_apart(optimizer)
     return TrainState(
         model=model,
-        optimizer=build_optimizer(params, config.optimizer, device),
+        optimizer=optimizer,
         plan=plan,
         params=params,
         groups=groups,
         scaler=precision.scaler,
-        ema=Ema(model, config.ema) if config.ema.decay is not None else None,
+        ema=ema,
         generator=torch.Generator(device).manual_seed(config.seed),
         weights={},
         clip=config.clip.grad_norm,
         weighting=Weighting(config.weighting),
+        shards=shards,
     )
+
+
+def _parted(shards: Shards, model: nn.Module, ema: Ema | None, config: RunConfig) -> tuple[ParamGroup, ...]:
+    """Take the networks apart; the groups of what is here of the parameters."""
+    shards.part(model)
+    if ema is not None:
+        shards.part(ema.module)
+        ema.average(model, shards.own)
+    return shards.own_groups(param_groups(model, config.optimizer))
 
 
 def _check_saved(task: Task, model: nn.Module) -> None:

@@ -70,12 +70,13 @@ def run_ranks(
     befall: Befall = lambda rank, step: None,
     resume: bool = False,
     on_open: Callable[[RunPaths], None] | None = None,
+    **more: Any,
 ) -> list[dict[str, Any] | None]:
-    """Train with `size` processes; how each ended, None for one that was killed."""
+    """Train with `size` processes; how each ended, None for one that was killed. `more`: further parts of the order."""
     root.mkdir(exist_ok=True)
     for file in root.glob("rank*.json"):
         file.unlink()
-    given = (size, free_port(), str(root), config, task_type, befall, resume, on_open)
+    given = (size, free_port(), str(root), config, task_type, befall, resume, on_open, more)
     together(size, _train_rank, *given, may_die=True)
     files = [root / f"rank{rank}.json" for rank in range(size)]
     return [json.loads(file.read_text()) if file.exists() else None for file in files]
@@ -91,6 +92,7 @@ def _train_rank(
     befall: Befall,
     resume: bool,
     on_open: Callable[[RunPaths], None] | None,
+    more: dict[str, Any],
 ) -> None:
     paths, began = RunPaths(Path(root)), time.monotonic()
     order = Order(
@@ -103,6 +105,7 @@ def _train_rank(
         on_open=on_open,
         on_crash=lambda err: None,
         environ=environ_of(rank, size, port),
+        **more,
     )
     try:
         ending = train(order)

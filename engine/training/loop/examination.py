@@ -57,6 +57,8 @@ class Examination:
         self.validated_at = -1
         self.reason_to_stop: str | None = None
         self.is_measuring = False
+        self._plain = state.model
+        """The raw weights, for whoever looks at them outside of a pass."""
         self._worst: WorstSamples | None = None
         self._histograms: Mapping[str, Histogram] = {}
         """Both of the newest measurement."""
@@ -115,6 +117,9 @@ class Examination:
         """Metrics of the raw and, where they are kept, of the averaged weights."""
         state = self._state
         self._desk.team.follow_lead(state.buffers())
+        if state.shards is not None:
+            with self._desk.team.calling():
+                self._plain = state.shards.plain(state.model)
         networks = {"raw": state.model} | ({"ema": state.ema.module} if state.ema else {})
         listeners = {"raw": self._look_closer}
         return {name: self._measured(network, listeners.get(name)) for name, network in networks.items()}
@@ -146,4 +151,4 @@ class Examination:
     def _look_closer(self, columns: Mapping[str, Tensor]) -> None:
         progress = self._state.progress
         self._worst = worst_samples(self._task, self._splits.val, columns, step=progress.step, epoch=progress.epoch)
-        self._histograms = histograms_of(self._task.histograms(self._state.model, columns))
+        self._histograms = histograms_of(self._task.histograms(self._plain, columns))

@@ -139,7 +139,11 @@ class Keeping:
         if team.is_alone or team.is_broken:
             return self._state.state_dict()
         team.follow_lead(self._state.buffers())
-        return {**self._state.state_dict(), RANKS: team.collected(self._state.random_numbers())}
+        state = self._state.state_dict()
+        if self._state.shards is not None:
+            with team.calling():
+                state = self._state.shards.gathered(state, self._state.optimizer)
+        return {**state, RANKS: team.collected(self._state.random_numbers())}
 
     def save_the_rest(self) -> None:
         """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it.
@@ -147,6 +151,10 @@ class Keeping:
         The task may be what it dies of, so what it does here counts for nothing: at worst its state of before is kept.
         """
         step = self._state.progress.step
+        if self._state.shards is not None and self._desk.team.is_broken:
+            text = f"no checkpoint at step {step}: the other ranks have parts of the network; the one before stays"
+            self._desk.writer.event(EventKind.WARNING, step, text=text)
+            return
         for task_state in (None, self._task_state) if step > self.saved_step else ():
             try:
                 self.save("latest", task_state=task_state)

@@ -50,17 +50,11 @@ class SharedStepper(Stepper):
         super().__init__(*options)
         self._team = team
         self._sizes: Sequence[int] = ()
-        with team.calling(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # older versions of torch do not know its other name
-            # Buffers are given their values before they are looked at: a broadcast in between two forward passes would
-            # change what the backward pass has kept.
-            self._together = DistributedDataParallel(
-                _Whole(self.task, self.state.model), broadcast_buffers=False, gradient_as_bucket_view=True
-            )
-        self._together.register_comm_hook(self._note_wait, _averaged)
         self._own: list[Tensor] = []
         """Terms of this rank's own part, and the seconds that it worked on it."""
         self._began_at, self._waited_at = 0.0, 0.0
+        with team.calling():
+            self._join()
 
     def expect(self, sizes: Sequence[int]) -> None:
         """The coming step is of whole batches of these sizes."""
@@ -73,8 +67,7 @@ class SharedStepper(Stepper):
         num_terms = 0
         self._began_at, self._waited_at = time.perf_counter(), 0.0
         for number, (batch, size) in enumerate(zip(batches, self._sizes, strict=True), 1):
-            waits: AbstractContextManager[Any] = self._together.no_sync() if number < count else nullcontext()
-            with waits, self._team.calling(), sharing(size, self._note_wait):
+            with self._exchanging(is_last=number == count), self._team.calling(), sharing(size, self._note_wait):
                 with self.precision.autocast():
                     output = self._forward(batch)
                 if self.recorder is None:
@@ -96,6 +89,21 @@ class SharedStepper(Stepper):
         self._own = list(torch.cat([own, busy]).unbind())
         means = list((self._team.sum_(sums) / ranks.size).unbind())
         return means[:num_terms], means[num_terms:]
+
+    def _join(self) -> None:
+        """Wrap task and network as what averages the gradients."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # older versions of torch do not know its other name
+            # Buffers are given their values before they are looked at: a broadcast in between two forward passes would
+            # change what the backward pass has kept.
+            self._together = DistributedDataParallel(
+                _Whole(self.task, self.state.model), broadcast_buffers=False, gradient_as_bucket_view=True
+            )
+        self._together.register_comm_hook(self._note_wait, _averaged)
+
+    def _exchanging(self, *, is_last: bool) -> AbstractContextManager[Any]:
+        """Around forward and backward pass of a batch, of those that make a step: the gradients go with the last."""
+        return nullcontext() if is_last else self._together.no_sync()
 
     def _write(self, values: Sequence[Tensor]) -> Tensor:
         return super()._write([*values, *self._own])
@@ -132,12 +140,16 @@ class SharedStepper(Stepper):
         """
         if all(p.grad is not None for p in self.meter.params):
             return
-        names = [name for name, p in self.state.model.named_parameters() if p.requires_grad and p.grad is None]
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        raise UserError(
-            f"{', '.join(names[:MOST_NAMED])}{more}: without a gradient, which several processes cannot average",
-            f"leave them out of the network, or out of the training: freeze=[{names[0]}]",
-        )
+        raise unused_refusal([n for n, p in self.state.model.named_parameters() if p.requires_grad and p.grad is None])
+
+
+def unused_refusal(names: Sequence[str]) -> UserError:
+    """What is said of parameters without a gradient."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return UserError(
+        f"{', '.join(names[:MOST_NAMED])}{more}: without a gradient, which several processes cannot average",
+        f"leave them out of the network, or out of the training: freeze=[{names[0]}]",
+    )
 
 
 def _averaged(note_wait: Callable[[], None], bucket: Any) -> Any:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -35,9 +35,14 @@ from trainctl.engine.training.loop.shared_step import SharedStepper
 from trainctl.engine.training.loop.step import Observer, Stepper
 from trainctl.engine.training.loop.strangers import Strangers
 from trainctl.engine.training.loop.validation import Validation
+from trainctl.engine.training.ranks.team import Team
 from trainctl.engine.training.record.assemble import HostRow
 from trainctl.engine.training.record.gradients import GradientMeter
+from trainctl.engine.training.record.parted_gradients import PartedMeter
 from trainctl.engine.training.state.state import TrainState
+
+if TYPE_CHECKING:
+    from trainctl.engine.training.state.shards import Shards
 
 
 class Trainer:
@@ -71,22 +76,24 @@ class Trainer:
         every = (splits.train, splits.val, *splits.more_val.values())
         self._feeds = [Feed(split, device, config.train.workers, config.seed) for split in every]
         self._feed = self._feeds[0]
-        parts = [list(group.params.values()) for group in state.groups]
-        meter = GradientMeter(task.module_groups(state.model), state.model, clipped=parts)
+        meter = _meter_of(task, state, team)
         self.keeping = Keeping(task, splits, state, config, device, desk)
         announce = self._announce_plan
         capturing = choose_capturing(
             task, state, config, device, self._note, is_observed=observer is not None, team=team
         )
         look_up = None if desk.meeting is None else desk.meeting.look_up
-        given = (config.train.validation_batch_size, capturing.validations, team, look_up)
+        step = None if state.shards is None else state.shards.call
+        given = (config.train.validation_batch_size, capturing.validations, team, look_up, step)
         validations = [Validation(task, precision, feed, *given) for feed in self._feeds[1:]]
         sets = dict(zip(("", *splits.more_val), validations, strict=True))
         self.examination = Examination(task, splits, sets, state, config, desk, self.keeping, announce)
         self.orders = Orders(state, config, desk, self.keeping, self.examination, announce)
         options = (task, state, config, precision, meter, self.keeping.opener(meter), observer)
         self._stepper = (
-            SharedStepper(*options, team=team)
+            _sharded_stepper(*options, team=team, shards=state.shards)
+            if state.shards is not None
+            else SharedStepper(*options, team=team)
             if not team.is_alone
             else Stepper(*options)
             if capturing.steps is None
@@ -297,6 +304,19 @@ class Trainer:
 def steps_per_epoch(sampler: Sampler, config: RunConfig) -> int:
     """Optimiser steps in an epoch; the last may accumulate fewer batches."""
     return math.ceil(len(sampler) / config.train.accumulation)
+
+
+def _sharded_stepper(*options: Any, team: Team, shards: Shards) -> Stepper:
+    from trainctl.engine.training.loop.sharded_step import ShardedStepper  # with what it knows of torch: a second
+
+    return ShardedStepper(*options, team=team, shards=shards)
+
+
+def _meter_of(task: Task, state: TrainState, team: Team) -> GradientMeter:
+    groups = task.module_groups(state.model)
+    if state.shards is not None:
+        return PartedMeter(groups, state.model, state.shards, team)
+    return GradientMeter(groups, state.model, clipped=[list(group.params.values()) for group in state.groups])
 
 
 def _grouped(order: Sequence[Tensor], size: int) -> Iterator[Sequence[Tensor]]:

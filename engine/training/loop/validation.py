@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainctl.engine.data.batch import Batch
 from trainctl.engine.data.feed import Feed
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.capture.replayer import Replayer
@@ -30,6 +31,7 @@ class Validation:
         replayer: launches each batch as one recorded graph; none: kernel by kernel.
         team: the ranks that share the batches.
         look_up: called by all ranks after each batch; what it raises breaks the validation off.
+        step: in place of the task's, one that all ranks must call equally often.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Validation:
         replayer: Replayer | None = None,
         team: Team = ALONE_TEAM,
         look_up: Callable[[], object] | None = None,
+        step: Callable[[nn.Module, Batch], StepOutput] | None = None,
     ) -> None:
+        self._step, self._is_joint = step or task.step, step is not None
         self._task, self._precision, self._feed, self._batch_size = task, precision, feed, batch_size
         self._replayer, self._team, self._look_up = replayer, team, look_up
 
@@ -74,7 +78,8 @@ class Validation:
         with closing(self._outputs(model)) as outputs:
             for _ in range(-(-num_batches // self._team.size)):
                 for output, num_samples in islice(outputs, 1):
-                    own.append((_portable(output), num_samples))
+                    if num_samples:
+                        own.append((_portable(output), num_samples))
                 if self._look_up is not None:
                     self._look_up()
         return own
@@ -113,11 +118,10 @@ class Validation:
 
         def forward(batches: Sequence[Mapping[str, Tensor]]) -> StepOutput:
             with self._precision.autocast():
-                return self._task.step(model, self._task.prepare(dict(batches[0])))
+                return self._step(model, self._task.prepare(dict(batches[0])))
 
         try:
-            for stored in self._feed.slices(self._batch_size, self._team.ranks):
-                num_samples = len(next(iter(stored.values())))
+            for stored, num_samples in self._slices():
                 if self._replayer is None:
                     yield forward([stored]), num_samples
                     continue
@@ -125,6 +129,16 @@ class Validation:
                 yield (_kept(output) if is_lent else output), num_samples
         finally:
             model.train(was_training)
+
+    def _slices(self) -> Generator[tuple[Batch, int]]:
+        """This rank's batches with the samples they have; where all must go along, one that counts for none."""
+        count = 0
+        for stored in self._feed.slices(self._batch_size, self._team.ranks):
+            count += 1
+            yield stored, len(next(iter(stored.values())))
+        if self._is_joint and count * self._team.size * self._batch_size < self._feed.num_samples:
+            for stored in self._feed.batches([torch.arange(min(self._batch_size, self._feed.num_samples))]):
+                yield stored, 0
 
 
 def _kept(output: StepOutput) -> StepOutput:

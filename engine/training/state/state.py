@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from trainctl.engine.optim.groups import NamedGroup
 from trainctl.engine.optim.optimizers import ParamGroup
 from trainctl.engine.optim.schedules import LearningRatePlan
 from trainctl.engine.training.state.weighting import Weighting, saved_weighting
+
+if TYPE_CHECKING:
+    from trainctl.engine.training.state.shards import Shards
 
 
 @dataclass
@@ -77,6 +80,8 @@ class TrainState:
     best: Best = field(default_factory=Best)
     last_metrics: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     """Metrics of the newest validation, by weights (raw, ema)."""
+    shards: Shards | None = None
+    """What is here of the networks, where several ranks have a part each; none: they are whole."""
 
     def lrs(self) -> tuple[float, ...]:
         """Learning rate of each parameter group at the coming step: the plan's, in proportion to its own peak."""
