@@ -18,6 +18,8 @@ STAMP = "\1"
 BAR = "\2"
 """Stands for a progress bar."""
 
+_ENDLESS = re.compile(r"[\w@./-]{200,}")
+"""No word or number, but something encoded; patterns that look for names would go over it again and again."""
 _STATES = re.compile(r"[\r\b]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _COMMENT = re.compile(r"\s#\s(?!\d+\s?:).*$")
@@ -78,6 +80,8 @@ def lex(raw: str) -> Lexed:
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
     text = text.translate(_FRAMES) if not text.isascii() or '"' in text or not text.isprintable() else text
+    if len(text) >= 200:
+        text = _ENDLESS.sub(" ", text)
     indent = len(text) - len(text.lstrip())
     text = _without_decoration(text)
     parts = _NUMBERS.split(" ".join(text.split()))

@@ -156,3 +156,9 @@ def test_two_loggers_say_the_same_once() -> None:
     line = "{0}Loss {1} LearningRate 0.05 Global Step: {2}\n"
     text = "".join(line.format(before, 3 - k / 10, 50 * k) for k in range(1, 4) for before in ("root: ", "Training: "))
     assert values(read(text))["LearningRate"] == [0.05] * 3
+
+
+@pytest.mark.parametrize("blob", ["ab/" * 1000, "@" * 3000, "train" * 600, "-_." * 1000], ids=lambda blob: blob[:3])
+def test_something_encoded_hides_no_figure_beside_it(blob: str) -> None:
+    text = "".join(f"step {step} {blob} loss: {1 / step:.4f}\n" for step in range(1, 4))
+    assert values(read(text)) == {"loss": [1.0, 0.5, 0.3333]}
