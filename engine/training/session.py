@@ -347,6 +347,7 @@ class _Sitting:
             save_checkpoint(self.paths.best, inheritance.best["state"], inheritance.best["about"])
         about = checkpoint_about(config, self.assembly.splits, state, self.assembly.task.state())
         self.writer.checkpoint("latest", step, state.state_dict() if self.first is None else self.first, about)
+        self.first = None
 
     def _requeue(self) -> None:
         said = requeue_slurm_job(self.order.environ)

@@ -88,12 +88,7 @@ def assemble_run(
     groups = name_groups(model, task.optimizers(model))
     sampler = task.sampler(splits.train)
     refuse_unshareable(model, config, len(splits.train), launched, has_groups=bool(groups))
-    shards = None
-    if _is_sharded(config, launched):
-        refuse_unsharded(model, task, config)
-        from trainctl.engine.training.state.shards import Shards  # what it knows of torch takes a second to import
-
-        shards = Shards(task, device)
+    shards = _shards(model, task, config, device, launched)
     steps = steps_per_epoch(sampler, config)
     state = _fresh_state(model, groups, config, precision, device, steps, shards)
     if config.precision.compile:
@@ -127,6 +122,18 @@ def _network(
         precision, device = precision.model_copy(update={"channels_last": False}), torch.device("cpu")
     model = place(model, precision, device)
     return model, [*notes, *layout_notes(model, precision, device)]
+
+
+def _shards(
+    model: nn.Module, task: Task, config: RunConfig, device: torch.device, launched: Launched | None
+) -> Shards | None:
+    """What takes the network apart, where that is wanted, and possible."""
+    if not _is_sharded(config, launched):
+        return None
+    refuse_unsharded(model, task, config)
+    from trainctl.engine.training.state.shards import Shards  # what it knows of torch takes a second to import
+
+    return Shards(task, device)
 
 
 def _is_sharded(config: RunConfig, launched: Launched | None) -> bool:

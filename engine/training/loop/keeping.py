@@ -151,11 +151,13 @@ class Keeping:
         The task may be what it dies of, so what it does here counts for nothing: at worst its state of before is kept.
         """
         step = self._state.progress.step
+        if step <= self.saved_step:
+            return
         if self._state.shards is not None and self._desk.team.is_broken:
             text = f"no checkpoint at step {step}: the other ranks have parts of the network; the one before stays"
             self._desk.writer.event(EventKind.WARNING, step, text=text)
             return
-        for task_state in (None, self._task_state) if step > self.saved_step else ():
+        for task_state in (None, self._task_state):
             try:
                 self.save("latest", task_state=task_state)
                 return

@@ -118,7 +118,7 @@ class Stepper:
         # Measured before clipping, and written as one row by one operation. Unscaled first: a norm of scaled
         # gradients would tell the scaler's factor, and clipping would clip by it.
         if self.state.scaler is not None:
-            self.state.scaler.unscale_(self.state.optimizer)
+            self._unscale(self.state.scaler)
         norms = self.meter.norms()
         scale = self.precision.scale_tensor()
         guard = self._write([*terms, *norms, *([] if scale is None else [scale]), *scalars])
@@ -128,6 +128,9 @@ class Stepper:
         if clip is not None:
             self.meter.clip(guard[len(terms) :], clip)
         return guard
+
+    def _unscale(self, scaler: torch.amp.GradScaler) -> None:
+        scaler.unscale_(self.state.optimizer)
 
     def _write(self, values: Sequence[Tensor]) -> Tensor:
         assert self.recorder is not None
