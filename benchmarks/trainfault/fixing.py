@@ -32,14 +32,17 @@ class Proposal:
 
 
 def proposed(verdict: Verdict) -> Proposal | None:
-    """The settings that are proposed before training, else those from the records; none: nothing is proposed."""
+    """The settings that are proposed before training, or from the records where nothing was found before; none: what is
+    found is mended by no setting."""
     for path in ("preflight", "records"):
         found = [Finding.from_plain(each) for each in verdict.told[path]["findings"]]
         grave = [finding for finding in found if finding.severity is not Severity.INFO]
+        if not grave:
+            continue
         try:
             chosen = chosen_fixes(grave)
         except UserError:
-            continue
+            return None
         settings = {key: value for key, (value, _) in chosen.items()}
         return Proposal(settings, tuple(dict.fromkeys(finding.code for _, finding in chosen.values())))
     return None

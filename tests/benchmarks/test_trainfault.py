@@ -159,9 +159,14 @@ def test_shares_are_counted_by_half_and_path() -> None:
 
 def test_the_settings_of_the_first_finding_that_has_any_are_tried() -> None:
     lower = finding("O601", "error", primary=True, settings={"optimizer.lr": 0.001})
-    proposal = fixing.proposed(verdict(preflight=[finding("D106")], records=[lower]))
+    proposal = fixing.proposed(verdict(preflight=[finding("D106", "info")], records=[lower]))
     assert proposal is not None and proposal.settings == {"optimizer.lr": 0.001} and proposal.codes == ("O601",)
     assert fixing.proposed(verdict(records=[finding("O604")])) is None
+
+
+def test_where_the_cause_was_found_before_training_no_symptom_is_mended() -> None:
+    lower = finding("O601", "error", primary=True, settings={"optimizer.lr": 0.001})
+    assert fixing.proposed(verdict(preflight=[finding("D106")], records=[lower])) is None
 
 
 def test_a_fault_goes_through_all_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,8 +97,8 @@ class FixedPreset:
 def chosen_fixes(findings: Sequence[Finding]) -> dict[str, tuple[Any, Finding]]:
     """New value of each option, and the finding whose fix it is.
 
-    The primary cause's settings; where no setting mends it, or nothing is primary, those of the other findings, of
-    which an earlier one decides where two name the same option.
+    The primary cause's settings; where no setting mends it, or nothing is primary, those of the other causes, of which
+    an earlier one decides where two name the same option. What follows from a cause is not mended by itself.
 
     Raises:
         UserError: no finding has a setting.
@@ -106,7 +106,7 @@ def chosen_fixes(findings: Sequence[Finding]) -> dict[str, tuple[Any, Finding]]:
     told = [finding for finding in findings if finding.confidence is not Confidence.HINT]
     first = next((finding for finding in told if finding.primary and finding.fix.set), None)
     chosen: dict[str, tuple[Any, Finding]] = {}
-    for finding in [first] if first else told:
+    for finding in [first] if first else [finding for finding in told if finding.consequence_of is None]:
         for key, value in (finding.fix.set or {}).items():
             chosen.setdefault(key, (value, finding))
     if not chosen:

@@ -130,7 +130,7 @@ def over_frozen(
     precedence=Precedence.MECHANICS,
     cost=Cost.BATCH,
 )
-def branch_without_gradient(batch: BatchFacts, plan: PlanFacts | None = None) -> Answer:
+def branch_without_gradient(batch: BatchFacts) -> Answer:
     """Trainable parameters that the backward pass never reached, in two batches.
 
     Costs: these modules stay as they were drawn; in training on several devices they are an error.
@@ -142,7 +142,7 @@ def branch_without_gradient(batch: BatchFacts, plan: PlanFacts | None = None) ->
         return Unchecked("no parameter has a gradient, see G701")
     if not unreached:
         return None
-    numel, whole = sum(p.numel for p in unreached), _whole_modules(batch, unreached)
+    numel = sum(p.numel for p in unreached)
     modules = sorted({p.name.rpartition(".")[0] or p.name for p in unreached})
     return Hit(
         severity=Severity.WARNING,
@@ -150,28 +150,10 @@ def branch_without_gradient(batch: BatchFacts, plan: PlanFacts | None = None) ->
         summary=f"{len(unreached)} of {len(batch.trainable)} trainable parameter tensors get no gradient",
         where=_named(modules),
         why=f"{numel:,} parameters take part in nothing: they stay as they were drawn",
-        fix=Fix(
-            "use these modules in the forward pass, remove them, or freeze them on purpose",
-            None if plan is None or not whole else {"freeze": [*plan.freeze, *whole]},
-        ),
+        fix=Fix("use these modules in the forward pass, remove them, or freeze them on purpose"),
         figures={"unreached": len(unreached), "unreached_parameters": numel},
         because=("C310", "G701"),
     )
-
-
-def _whole_modules(batch: BatchFacts, unreached: Sequence[ParameterFacts]) -> list[str]:
-    """The largest modules of which no parameter was reached, by their dotted names; none where these are not all."""
-    reached = [p.name for p in batch.trainable if p.grad_norm is not None]
-    chosen: list[str] = []
-    for parameter in unreached:
-        parts = parameter.name.split(".")
-        above = (".".join(parts[:depth]) for depth in range(1, len(parts)))
-        free = next((name for name in above if not any(other.startswith(f"{name}.") for other in reached)), None)
-        if free is None:
-            return []  # a parameter of a module that is in use: only modules can be frozen
-        if free not in chosen:
-            chosen.append(free)
-    return chosen
 
 
 def _loaded_share(frozen: Sequence[ParameterFacts]) -> float:

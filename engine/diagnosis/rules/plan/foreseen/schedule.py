@@ -15,7 +15,7 @@ from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.facts.schedule import ScheduleFacts
 from trainctl.engine.diagnosis.facts.trial import ReachFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.rules.plan.foreseen.reach import Lack, lack_of, words_of
+from trainctl.engine.diagnosis.rules.plan.foreseen.reach import Lack, lack_of, needed_multiple, words_of
 
 DEAD, DEAD_SHARE = 1e-3, 0.5
 """Share of the highest rate at which nothing is learned any more, and share of the run that may be spent below it."""
@@ -33,6 +33,8 @@ FELL_TO, ENDS_AT = 0.1, 0.5
 STILL = 0.95
 """Of its highest rate, above which one that is to fall has not."""
 LEAST_STEPS = 10
+SHORT = 2.0
+"""How often a plan without its warmup would have to be taken, above which its peak is too low as well."""
 FALLING = frozenset({"steplr", "multisteplr", "exponentiallr", "cosineannealinglr", "onecyclelr", "polynomiallr"})
 """Schedulers of torch that end lower than they were."""
 COUNTS = "the network changes no more; epochs may be meant where steps are counted, or the other way round"
@@ -72,7 +74,7 @@ def unfit_schedule(schedule: ScheduleFacts, plan: PlanFacts, reach: ReachFacts |
     """
     if schedule.num_steps < LEAST_STEPS or not schedule.highest > 0:
         return Unchecked(f"needs a run of {LEAST_STEPS} steps, and a rate above 0")
-    found = _spent(schedule, plan) or _rising(schedule, plan) or _back(schedule) or _short(schedule, plan, reach)
+    found = _spent(schedule, plan) or _rising(schedule, plan, reach) or _back(schedule) or _short(schedule, plan, reach)
     if found is None:
         return None
     return Hit(
@@ -117,19 +119,23 @@ def _spent(schedule: ScheduleFacts, plan: PlanFacts) -> _Unfit | None:
     return _Unfit(summary, COUNTS, fix)
 
 
-def _rising(schedule: ScheduleFacts, plan: PlanFacts) -> _Unfit | None:
+def _rising(schedule: ScheduleFacts, plan: PlanFacts, reach: ReachFacts | None) -> _Unfit | None:
     rates, highest = schedule.rates, schedule.highest
     if schedule.is_cut_short:
         return None
     warming = schedule.warmup_steps / max(schedule.num_steps, 1)
     if warming >= WARMING and schedule.epochs > 1:
         epochs = max(1, round(remedies.WARMUP * plan.epochs))
+        # Without the warmup the rates add up to twice as much, which may still be far too little.
+        short = 1.0 if lack_of(reach, schedule) is None or reach is None else needed_multiple(reach) / 2
+        peak = {"optimizer.lr": remedies.rounded(plan.lr * short)} if short > SHORT else {}
         return _Unfit(
             f"the warmup takes {min(warming, 1):.0%} of the run",
             "little of the training, or none, is made at the rate that it leads to",
             Fix(
-                f"a warmup of a tenth of the training: {epochs} epoch{'s' * (epochs != 1)}",
-                {"schedule.warmup_epochs": epochs},
+                f"a warmup of a tenth of the training: {epochs} epoch{'s' * (epochs != 1)}"
+                + (f"; a peak of {peak['optimizer.lr']:g}" if peak else ""),
+                {"schedule.warmup_epochs": epochs, **peak},
             ),
         )
     at = float(schedule.steps[int(rates.argmax())]) / max(schedule.num_steps - 1, 1)
