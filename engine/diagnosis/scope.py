@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 from trainctl.engine.diagnosis.facts.evidence import Evidence
 from trainctl.engine.diagnosis.finding import Scope
 from trainctl.engine.diagnosis.logs.course import (
@@ -22,6 +24,7 @@ from trainctl.engine.diagnosis.logs.course import (
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import is_of_policy, jitter, levels
 from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
+from trainctl.engine.diagnosis.rules.course.measured import loss_swings
 
 COURSE, VALIDATION, METRICS, GRADIENTS, RATE = "course", "validation", "metrics", "gradients", "rate"
 LEAST_COURSE, LEAST_VALIDATIONS = 10, 3
@@ -37,6 +40,7 @@ NEVER_BETTER = "never better than at its beginning by 2 %, so nothing shows that
 WORSE = 1.1
 """Times its first value from which on a validation loss is worse than it was before anything was learned."""
 WORSE_THAN_BEFORE = "worse at its end than at its beginning by a tenth"
+SWINGS = "swings by a quarter of its level and half of all that it moved, so no value says where it stands"
 LOST_AGAIN = "its newest value has lost what was gained before, so nothing shows that it holds"
 FIGURES = (Kind.RATE, Kind.CORRELATION, Kind.SCORE, Kind.ERROR)
 
@@ -74,8 +78,20 @@ def _of_course(log: LogFacts, *, has_norms: bool) -> Scope:
         found |= dict.fromkeys(measured, lack)
     elif VALIDATION in measured and _is_worse(validation_loss(log)):
         found[VALIDATION] = WORSE_THAN_BEFORE
+    elif VALIDATION in measured and _sways(log, validation_loss(log)):
+        found[VALIDATION] = SWINGS
+    if not found[COURSE] and _sways(log, training_loss(log)):
+        found[COURSE] = SWINGS
     seen = tuple(name for name, lack in found.items() if not lack)
-    is_enough = COURSE in seen and (VALIDATION in seen or METRICS in seen) and found[VALIDATION] != WORSE_THAN_BEFORE
+    is_enough = (
+        COURSE in seen
+        and (VALIDATION in seen or METRICS in seen)
+        and found[VALIDATION]
+        not in (
+            WORSE_THAN_BEFORE,
+            SWINGS,
+        )
+    )
     return Scope(seen, {name: lack for name, lack in found.items() if lack}, is_enough)
 
 
@@ -99,6 +115,10 @@ def _is_worse(loss: Series | None) -> bool:
     return loss is not None and len(loss.finite) > 1 and bool(loss.finite[-1] > WORSE * loss.finite[0] > 0)
 
 
+def _sways(log: LogFacts, loss: Series | None) -> bool:
+    return not is_of_policy(log) and loss_swings(log, loss)
+
+
 def _gains(series: Series, sign: float) -> bool:
     values = series.finite
     if _is_good(series, float(values[0])):
@@ -108,7 +128,8 @@ def _gains(series: Series, sign: float) -> bool:
     level = levels(values)  # the luckiest of many is no gain
     gained = float((sign * (level - values[0])).max())
     is_gain = gained > max(IMPROVED * abs(values[0]), 2 * jitter(values))
-    noise = 2 * jitter(values) if series.meaning.kind is Kind.REWARD else 0.0  # of what may be 0, 2 % are nothing
+    # Of what may be 0, 2 % are nothing, and what is 0 now and then has no median deviation.
+    noise = 2 * max(jitter(values), float(np.diff(values).std())) if series.meaning.kind is Kind.REWARD else 0.0
     return bool(is_gain or (sign * (level - level[0])).max() > max(IMPROVED * abs(level[0]), noise))
 
 

@@ -25,10 +25,13 @@ _DIVERGENCE = frozenset({"kl", "kld", "loss", "divergence"})
 _GRADIENT = frozenset({"grad", "gradient"})
 _SAME = {"acc": "accuracy", "ac": "accuracy", "ppl": "perplexity", "err": "error"}
 _TAIL = re.compile(r"[./_-]")
+_SET = re.compile(r"validation_(\d+)-")
 CLASSES, MANY_CLASSES = 3, 5
 """Other classes beside one that is called like an error, and like a part of the training."""
 RARELY = 4
 """Times that a bare figure is told for each time of one that says `train`, from which on it is the training's too."""
+LETTERS = 3
+"""Names of a letter each, from which on one may be the sum of the others."""
 TOGETHER = 0.9
 """Share of a figure's rows that another one has too, from which on they are logged at once."""
 
@@ -62,6 +65,7 @@ def _head(name: str) -> tuple[str, str]:
 
 def by_company(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
     """The meanings, where other names or the values decide what a name is."""
+    found = _sets_by_number(columns, _returns(columns, _letters(columns, found)))
     found = _correlations(columns, _lone(columns, found))
     if any(meaning.kind in _OF_POLICIES or _is_of_policy(meaning) for meaning in found):
         found = [_of_policy(meaning) for meaning in found]
@@ -87,6 +91,55 @@ def _lone(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
         else:
             continue
         result[index] = replace(meaning, kind=kind)
+    return result
+
+
+def _letters(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
+    """Of `B: 5.5 | C: 3.7 | M: 6.9 | T: 16.1` the one that is the sum of all others in every row is the total loss."""
+    at = [index for index, one in enumerate(columns) if len(one.name) == 1 and one.name.isupper()]
+    known = {one.kind for one in found}
+    if len(at) < LETTERS or known & _LOSSES or any(found[index].kind is not Kind.OTHER for index in at):
+        return found
+    told = [columns[index] for index in at]
+    if len(told[0].rows) < FEWEST or any(not np.array_equal(one.rows, told[0].rows) for one in told):
+        return found
+    values = np.stack([one.values for one in told])
+    slack = np.sum([one.half_units for one in told], axis=0) + 1e-6 * np.abs(values).max(0)
+    sums = [bool((np.abs(2 * row - values.sum(0)) <= slack).all()) for row in values]
+    if sum(sums) != 1:
+        return found
+    result = list(found)
+    for index, is_sum in zip(at, sums, strict=True):
+        letter = columns[index].name.lower()
+        words = frozenset({"loss"} if is_sum else {"loss", letter})
+        kind, term = (Kind.TOTAL, "") if is_sum else (Kind.TERM, letter)
+        result[index] = replace(found[index], kind=kind, words=words, term=term)
+    return result
+
+
+def _returns(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
+    """`mean` beside `median`, `stdev` and the episodes is what these earned, as evaluations of ChainerRL write it."""
+    names = {column.name for column in columns}
+    if not vocabulary.SUMMARY_OF_RETURNS.issubset(names) or "episodes" not in names:
+        return found
+    return [
+        replace(one, kind=Kind.REWARD, words=frozenset({"reward"})) if column.name == "mean" else one
+        for column, one in zip(columns, found, strict=True)
+    ]
+
+
+def _sets_by_number(columns: Sequence[Column], found: list[Meaning]) -> list[Meaning]:
+    """Of `validation_0-auc` and `validation_1-auc`, as XGBoost calls the sets it is given, the first is the training's,
+    where nothing else is.
+    """
+    sets = [match[1] if (match := _SET.match(column.name)) else "" for column in columns]
+    if not {"0", "1"} <= set(sets) or any(one.split == TRAIN for one in found):
+        return found
+    is_one = set(sets) <= {"", "0", "1"}
+    result: list[Meaning] = []
+    for number, one in zip(sets, found, strict=True):
+        part = "" if number == "0" or (number and is_one) else one.part
+        result.append(replace(one, split=TRAIN if number == "0" else one.split, part=part))
     return result
 
 

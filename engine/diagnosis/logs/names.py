@@ -81,7 +81,7 @@ def meaning_of(name: str, split: str = "") -> Meaning:
         return Meaning(Kind.OTHER, split, frozenset())
     name = name.rpartition(" - ")[2]  # a chart of W&B is exported with the name of the run before
     all_words = words_of(name)
-    at = next((index for index, word in enumerate(all_words) if word in vocabulary.SPLIT_OF), None)
+    at = next((index for index in range(len(all_words)) if _is_split(all_words, index)), None)
     own, part = split, ""
     if at is not None:
         own = vocabulary.SPLIT_OF[all_words[at]]
@@ -89,7 +89,9 @@ def meaning_of(name: str, split: str = "") -> Meaning:
             part = all_words.pop(at + 1)
     if name.count("/") >= vocabulary.DEEP:
         all_words = words_of(name.rpartition("/")[2])
-    words = [word for word in all_words if word not in vocabulary.SPLIT_OF and word not in vocabulary.FILLERS]
+    is_asked = at is None and not vocabulary.ASKED.isdisjoint(all_words)
+    left_out = vocabulary.FILLERS if is_asked else vocabulary.FILLERS | set(vocabulary.SPLIT_OF)
+    words = [word for word in all_words if word not in left_out]
     place = _place(name, words)
     if place is not None:
         return Meaning(place, own, frozenset(words))
@@ -97,9 +99,20 @@ def meaning_of(name: str, split: str = "") -> Meaning:
     if told == ["cost"] and not set(words) & {"batch", "step"}:
         return Meaning(Kind.TOTAL, own, frozenset(told), "", part)
     kind, term = (Kind.RATE, "") if _is_of_class(name) else _kind(told)
+    if all_words in (["char", "train"], ["word", "train"]):  # of Tesseract, as shares that are wrong
+        kind = Kind.ERROR
     if own in (VAL, TEST) and len(told) == 1:  # of training they are settings
         kind = Kind.CORRELATION if told == ["rho"] else Kind.RATE if told[0] in vocabulary.RATES_OF_VALIDATION else kind
     return Meaning(kind, own, frozenset(told), term, part)
+
+
+def _is_split(words: list[str], at: int) -> bool:
+    """Whether a word says the part of the training: not where a reward is given for what is `valid`."""
+    if words[at] not in vocabulary.SPLIT_OF:
+        return False
+    is_within = 0 < at < len(words) - 1 and words[at] in vocabulary.ASKED
+    is_asked = is_within and words[at - 1] in vocabulary.REWARDS
+    return not is_asked or words[at + 1] in vocabulary.AVERAGES | vocabulary.REWARDS | vocabulary.NO_FIGURE
 
 
 @lru_cache(maxsize=MOST_NAMES)
@@ -179,7 +192,7 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
         return Kind.OTHER, ""
     if words[:1] == ["bits"] and words[-1] in vocabulary.UNITS_OF_BITS:
         return Kind.TERM, " ".join(words)
-    if words == ["weight", "decay"]:  # a setting
+    if "weight" in found and found & vocabulary.NO_WEIGHTS and not found & {"loss", "grad", "gradient"}:
         return Kind.OTHER, ""
     if words[:1] == ["weight"] or (words[-1:] == ["weight"] and len(words) > 1):
         return Kind.WEIGHT, _term([word for word in words if word != "weight"])
@@ -204,6 +217,8 @@ def _kind(words: list[str]) -> tuple[Kind, str]:
 def _is_rate(words: list[str]) -> bool:
     found = set(words)
     numbered = [word.rstrip("0123456789") for word in words]
+    if words == ["l", "r"]:  # of Marian
+        return True
     return numbered[:1] in (["lr"], ["lrs"]) or {"learning", "rate"} <= found or numbered[-1:] == ["lr"]
 
 
@@ -215,8 +230,10 @@ def _term(words: list[str]) -> str:
 def _is_share(found: set[str], words: list[str]) -> bool:
     """Whether it is a share by its words together."""
     is_ranked = len(words) == 2 and words[0] in vocabulary.RANKED and words[1] in vocabulary.RANKS
+    if {"hit", "rate"} <= found and all(word in ("hit", "rate") or word.isdecimal() for word in found):
+        return True
     is_recall = "ar" in found and all(word in vocabulary.RECALLED or word.isdecimal() for word in found)
-    return found in vocabulary.RATES_ALONE or is_ranked or is_recall
+    return found - vocabulary.PERCENT in vocabulary.RATES_ALONE or is_ranked or is_recall
 
 
 def _metric(found: set[str], words: list[str]) -> tuple[Kind, str]:
@@ -227,8 +244,11 @@ def _metric(found: set[str], words: list[str]) -> tuple[Kind, str]:
     if "entropy" in found and found <= {"entropy", "posterior", "posteriors", "cluster", "assignment"}:
         return Kind.ENTROPY, ""
     is_detected = bool(found & vocabulary.DETECTED)
-    is_in_seconds = words[-1:] in (["s"], ["ms"]) and not is_detected
-    if found & vocabulary.TIMES or ("per" in found and found & vocabulary.PER_SECOND) or is_in_seconds:
+    is_in_seconds = words[-1:] in (["s"], ["ms"]) and not is_detected and len(words) > 1
+    is_speed = "per" in found and found & vocabulary.PER_SECOND and not found & vocabulary.REWARDS
+    is_cost = "cost" in found and (len(found) == 1 or found & vocabulary.COSTS_OF_TIME)
+    is_timed = found & (vocabulary.TIMES - vocabulary.PER_SECOND if "per" in found else vocabulary.TIMES)
+    if is_timed or is_speed or is_in_seconds or is_cost:
         return Kind.TIME, ""
     if found & vocabulary.CORRELATIONS and not found & vocabulary.NOT_CORRELATIONS:
         return Kind.CORRELATION, ""
@@ -256,7 +276,11 @@ def _of_policies(found: set[str], words: list[str]) -> Kind:
     stems = {word.rstrip("0123456789") for word in words}
     if stems & vocabulary.SCORES or found & vocabulary.SCORES or found in vocabulary.SCORES_ALONE or is_score:
         return Kind.SCORE
-    if {"objective", "function"} <= found or any(re.fullmatch(r"is\d+k", word) for word in words):
+    if (
+        {"objective", "function"} <= found
+        or {"obj", "log"} <= found
+        or any(re.fullmatch(r"is\d+k", word) for word in words)
+    ):
         return Kind.SCORE
     is_error = words == ["per"] or found in vocabulary.ERRORS_ALONE or found & vocabulary.ERRORS
     is_sampled = any(re.fullmatch(r"[fk]id\d+k?", word) for word in words)  # fid50k_full

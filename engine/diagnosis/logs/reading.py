@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from trainctl.engine.diagnosis.logs.labels import told_apart
 from trainctl.engine.diagnosis.logs.names import Kind, meaning_of, words_of
 from trainctl.engine.diagnosis.logs.numbers import parse_number
 from trainctl.engine.diagnosis.logs.places import settle_places
@@ -84,7 +85,7 @@ def parse_log(data: bytes, source: str) -> LogTable:
             f"{source} has no header: {cells} cells in a row, and nothing says what they are",
             "put a line of names above them, e.g. epoch,loss,val_loss",
         )
-    table = settle_places(without_cut_figure(_named_by_file(table, source), text))
+    table = told_apart(settle_places(without_cut_figure(_named_by_file(table, source), text)))
     return one_training(_with_figures(table))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,6 +68,8 @@ class LogTable:
     epoch_name: str = ""
     times: Floats | None = None
     """When each row was written, seconds since 1970, shape (rows,); NaN: unknown. None: the format does not tell."""
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]], repr=False)
+    """What stands in each row under the names that say of which run it is; empty: nothing."""
     notes: tuple[str, ...] = ()
     """What was left out, and why, in words."""
 
@@ -102,6 +105,7 @@ class TableBuilder:
         """Numbers of batches of an epoch that the log names."""
         self.step_unit, self.step_name, self.epoch_name = "step", "", ""
         self._cells: dict[tuple[str, str], _Cells] = {}
+        self._labels: dict[str, dict[int, str]] = {}
         self._steps = array("d")
         self._epochs = array("d")
 
@@ -132,6 +136,10 @@ class TableBuilder:
         cells.half_units.append(half_unit)
         cells.is_percent |= percent
 
+    def label(self, name: str, text: str) -> None:
+        """Say of which run the row is that was begun."""
+        self._labels.setdefault(name, {})[self.num_rows - 1] = text
+
     def take_back(self, split: str, name: str) -> None:
         """Take a name's value out of the row that was begun, if it has one."""
         cells = self._cells.get((split, name))
@@ -152,6 +160,7 @@ class TableBuilder:
             step_unit=self.step_unit,
             step_name=self.step_name,
             epoch_name=self.epoch_name,
+            labels={name: [said.get(row, "") for row in range(self.num_rows)] for name, said in self._labels.items()},
         )
 
 

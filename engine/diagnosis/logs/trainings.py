@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trainctl.engine.diagnosis.logs.labels import runs_of
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind, meaning_of
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
 
@@ -40,9 +41,10 @@ class _Training:
 def one_training(table: LogTable) -> LogTable:
     """The table of the last training that is long enough to be judged, else of the longest; it says so in its notes.
 
-    Another training begins where the epochs, or the steps of a log without epochs, go back to where they began and
-    follow the same course. A training that is resumed goes back less far.
+    Another training begins where a name such as `run_id` says so, and where the epochs, or the steps of a log without
+    epochs, go back to where they began and follow the same course. A training that is resumed goes back less far.
     """
+    table = _of_one_run(table)
     has_epochs = bool(np.isfinite(table.epochs).any())
     places = table.epochs if has_epochs else table.steps
     main = _main(table, places)
@@ -55,13 +57,35 @@ def one_training(table: LogTable) -> LogTable:
     if not starts:
         return table
     rows = main.rows[at]
-    bounds = [0, *(_first_row(places, int(rows[start - 1]), int(rows[start])) for start in starts), table.num_rows]
+    first = _first_row(places, -1, int(rows[0]))  # what has no place before it is the end of one that is not shown
+    bounds = [first, *(_first_row(places, int(rows[start - 1]), int(rows[start])) for start in starts), table.num_rows]
     cuts = [0, *starts, len(at)]
     trainings = [
         _Training(bounds[index], bounds[index + 1], places[rows[cuts[index] : cuts[index + 1]]])
         for index in range(len(cuts) - 1)
     ]
     return _cut(table, trainings, "epochs" if has_epochs else f"{table.step_unit}s")
+
+
+def _of_one_run(table: LogTable) -> LogTable:
+    """The rows of one of the runs that the log names; of runs of a row each there is no course: the last is kept."""
+    starts = runs_of(table.labels, table.epochs, table.steps) if table.labels else []
+    if not starts:
+        return table
+    has_epochs = bool(np.isfinite(table.epochs).any())
+    main = _main(table, table.epochs if has_epochs else table.steps)
+    bounds = [0, *starts, table.num_rows]
+    inner = np.array(starts, np.int64)
+    told = np.bincount(np.searchsorted(inner, main.rows, side="right"), minlength=len(bounds) - 1) if main else None
+    counts = np.diff(bounds) if told is None else told
+    long = np.flatnonzero(counts >= (LEAST_EPOCHS if has_epochs else LEAST_STEPS))
+    index = int(long[-1]) if len(long) else int(len(counts) - 1 - np.argmax(counts[::-1]))
+    judged = "the last" if index == len(counts) - 1 else f"number {index + 1}"
+    names = ", ".join(name for name, said in table.labels.items() if len(set(said)) > 1)
+    note = f"{len(counts)} runs by {names}; {judged}, rows {bounds[index] + 1} to {bounds[index + 1]}, is judged"
+    if len(counts) == table.num_rows:
+        note = f"{len(counts)} runs by {names}, a row each: results, and no course"
+    return replace(_rows_of(table, bounds[index], bounds[index + 1]), notes=(*table.notes, note))
 
 
 def _main(table: LogTable, places: Floats) -> Column | None:
@@ -118,7 +142,6 @@ def _cut(table: LogTable, trainings: Sequence[_Training], unit: str) -> LogTable
     long = [index for index, one in enumerate(trainings) if len(one.places) >= least]
     index = long[-1] if long else max(range(len(trainings)), key=lambda index: len(trainings[index].places))
     chosen = trainings[index]
-    kept = slice(chosen.start, chosen.end)
     low, high = float(np.min(chosen.places)), float(np.max(chosen.places))
     if not long:
         judged = f"the longest, number {index + 1}, {unit} {low:g} to {high:g}, is judged"
@@ -127,15 +150,20 @@ def _cut(table: LogTable, trainings: Sequence[_Training], unit: str) -> LogTable
     else:
         judged = f"number {index + 1}, {unit} {low:g} to {high:g}, is judged, as those after it are too short"
     note = f"{len(trainings)} trainings one after the other; {judged}"
+    return replace(_rows_of(table, chosen.start, chosen.end), notes=(*table.notes, note))
+
+
+def _rows_of(table: LogTable, start: int, end: int) -> LogTable:
+    kept = slice(start, end)
     columns = [_within(one, kept) for one in table.columns]
     return replace(
         table,
-        num_rows=chosen.end - chosen.start,
+        num_rows=end - start,
         columns=tuple(one for one in columns if len(one.values)),
         steps=table.steps[kept],
         epochs=table.epochs[kept],
         times=None if table.times is None else table.times[kept],
-        notes=(*table.notes, note),
+        labels={name: said[kept] for name, said in table.labels.items()},
     )
 
 

@@ -11,14 +11,15 @@ def _words(text: str) -> frozenset[str]:
 
 SPLITS = {
     TRAIN: ("train", "training", "trainings", "tr", "trn", "learn"),
-    VAL: ("val", "valid", "validation", "eval", "evaluation", "dev", "va", "oof", "holdout", "heldout"),
+    VAL: ("val", "valid", "validation", "eval", "evaluation", "dev", "va", "oof", "holdout", "heldout", "verification"),
     TEST: ("test", "testing", "te"),
 }
 DEEP = 3
 """Slashes in a name from which on only the last part of it says what it is."""
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 AVERAGES = _words(
-    "avg avr average mean running epoch step batch iter current cur meter smoothed raw ema final global so far"
+    "avg avr average mean running epoch step batch minibatch iter current cur meter smoothed raw ema final global"
+    " so far"
 )
 FILLERS = _words(
     "the of at is in with on for and after info debug warning finished end ended done result results metrics fold"
@@ -76,7 +77,10 @@ RATES = _words(
 """Shares: of 1 or of 100 %, the more the better."""
 RATES_OF_VALIDATION = _words("delta1 delta2 delta3")
 """Shares where they are of a validation, elsewhere settings or differences."""
-RATES_ALONE = ({"ac"}, {"em"}, {"exact", "match"}, {"pq"}, {"oa"}, {"norm", "ed"}, {"norm", "edit", "dis"})
+RATES_ALONE = (
+    *({"ac"}, {"em"}, {"exact", "match"}, {"pq"}, {"oa"}, {"wa"}, {"norm", "ed"}, {"norm", "edit", "dis"}),
+    *({"reconstruct", "rate"}, {"reconstruction", "rate"}),
+)
 """Shares by words that mean something else among others."""
 RANKED, RANKS = _words("hr hit hits r"), _words("1 3 5 10 20 50 100")
 """Shares among the first k: `HR@10`, `Hits@1`, `R@5`."""
@@ -112,7 +116,9 @@ PERPLEXITY = _words("ppl perplexity")
 OTHER_WAY = _words("neg negative inverse inverted negated")
 """Words that turn a metric about, so that it is not known which way is better."""
 REWARDS = _words("reward rewards rew rewmean eprewmean return returns ret")
-NOT_REWARDS = _words("chosen rejected margins margin accuracies logps logits loss len norm batch running")
+NOT_REWARDS = _words(
+    "chosen rejected margins margin accuracies logps logits loss len norm batch running rate ratio freq frequency count"
+)
 DETERMINATIONS = _words("r2 r2score rsquared rsq")
 """Coefficients of determination: what is left of the variance, 1 less that; below 0 it is worse than a constant."""
 SCORES = DETERMINATIONS | _words(
@@ -124,9 +130,20 @@ SCORED = _words("score scores 100 last episode game test")
 """Words of which a name consists that is a score of its own kind."""
 TIMES = _words(
     "time eta fps ips runtime elapsed seconds sec secs timestamp duration walltime speed throughput mfu mem memory"
-    " cost flos tokens wps ups wpb tps wall"
+    " flos tokens wps ups wpb tps wall"
 )
 PER_SECOND = _words("second sec s")
+COSTS_OF_TIME = _words(
+    "time reader batch step iter iteration data epoch load loading forward backward run reading compute io samples"
+)
+"""What `cost` stands beside where it is a time; elsewhere it may be a loss."""
+PERCENT = _words("pct percent percentage")
+NO_WEIGHTS = _words("age decay norm std version lag staleness update updates count num")
+"""What stands beside `weight` where it is that of the network."""
+SUMMARY_OF_RETURNS = frozenset({"mean", "median", "stdev", "max", "min"})
+"""Names that say only how the returns of episodes are summed up, which they are of."""
+ASKED = _words("valid test")
+"""Parts of the training that are also what a reward is given for: `reward_valid_json`."""
 CORRELATIONS = _words(
     "srcc srocc plcc krcc lcc spearman spearmanr pearson pearsonr kendall mcc matthews cosine cos kappa qwk ccc ari ami"
 )

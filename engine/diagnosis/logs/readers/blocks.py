@@ -47,6 +47,7 @@ class BlockBuilder:
         self._lines: list[Ints] = []
         self._blocks: dict[str, list[_Block]] = {}
         self._percent: set[str] = set()
+        self._labels: dict[str, list[tuple[int, list[str]]]] = {}
 
     def start_rows(self, lines: Ints) -> None:
         """Begin a block of rows, which stand in these lines."""
@@ -63,13 +64,24 @@ class BlockBuilder:
         if is_percent:
             self._percent.add(name)
 
+    def label(self, name: str, texts: list[str]) -> None:
+        """Say of which run each row of the block is."""
+        self._labels.setdefault(name, []).append((self.num_rows - len(texts), texts))
+
     def build(self) -> LogTable:
         """The table of all that was added. Columns without gaps share the arrays of rows and lines."""
         lines = np.concatenate([np.empty(0, np.int64), *self._lines])
         every = np.arange(self.num_rows)
         columns = [self._column(name, every, lines) for name in list(self._blocks)]
         unknown = np.full(self.num_rows, np.nan)
-        return LogTable(self.source, self.format, self.num_rows, tuple(columns), unknown, unknown)
+        labels = {name: self._said(blocks) for name, blocks in self._labels.items()}
+        return LogTable(self.source, self.format, self.num_rows, tuple(columns), unknown, unknown, labels=labels)
+
+    def _said(self, blocks: list[tuple[int, list[str]]]) -> list[str]:
+        said = [""] * self.num_rows
+        for start, texts in blocks:
+            said[start : start + len(texts)] = texts
+        return said
 
     def _column(self, name: str, every: Ints, lines: Ints) -> Column:
         blocks = self._blocks.pop(name)  # so that at most one column is held twice

@@ -24,6 +24,10 @@ _STATES = re.compile(r"[\r\b]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _COMMENT = re.compile(r"\s#\s(?!\d+\s?:).*$")
 _NUMBERED = re.compile(r"(?<=\w )#\s?(?=\d+\s?[:=])")
+_INDEXED = re.compile(r"(?<=loss)\[(?=\d+\] ?[:=])(\d+)\]", re.IGNORECASE)
+"""A loss of which the place is told like that of an entry: `loss[3]: 0.5`."""
+_RANKED = re.compile(r"(?<=\w)\((?:k|top[- ]?k) ?= ?(\d{1,4})\)", re.IGNORECASE)
+"""Among the first so many: `NDCG(k=20)`."""
 _CALLS = re.compile(r"\b(?:tensor|(?:np|numpy)\.float\d+)\(|, ?(?:device|dtype|grad_fn|requires_grad)=[^,)]*")
 _JOINED = re.compile(
     r"(?<![\w./\\-])(step|iter|iteration|epoch)_(?=\d+(?:[\s,:;]|$))"
@@ -34,16 +38,17 @@ _SCRIPTS = re.compile(r"(?<=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])(?=\d)")
 """Between a word of a script without spaces and a number: `第3轮`."""
 _NORMS = re.compile(r"(?<![\w|])\|{1,2}g(?:rad)?\|{1,2}(?=\s?[=:])")
 _SOURCE = re.compile(
-    r"(?<![\w./\\<>-])[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb):\d+"
+    r"(?<![\w./\\<>-])[\w./\\<>-]+\.(?:py|pyx|cc|cpp|cxx|cu|c|h|hpp|go|rs|jl|lua|java|scala|kt|swift|ts|js|ipynb)"
+    r":(?:\d+| {1,6}\d+(?= ?\]))"
     r"|(?<![\w.])[\w.]+:[\w<>.]+:\d+(?=\s+[-|]|\s*\])|\(\w+:\d+\)|\bline \d+\b|\b(?:cuda|mps|xpu|npu):\d+"
 )
 _STAMPS = re.compile(
-    r"\b\d{4}[-/.]\d\d?[-/.]\d\d?(?:T(?=\d))?|(?<![\d/.])\d\d?[-/]\d\d?(?:[-/]\d{2,4})?(?=\s+\d\d?:\d\d)"
+    r"\b(?<!\d\.)\d{4}[-/.]\d\d?[-/.]\d\d?(?:T(?=\d))?|(?<![\d/.])\d\d?[-/]\d\d?(?:[-/]\d{2,4})?(?=\s+\d\d?:\d\d)"
     r"|(?<![\d.:])\d{1,4}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?(?!\d|:\d)"
 )
 _BARS = re.compile(
     r"\d[\d.]*%\s?\|[^|A-Za-z]*\|\s*(?:[\d.?]+[kKMG]?\s?/\s?[\d.?]+[kKMG]?)?"
-    r"|\[[=>.#*\s-]{4,}\]|[━─╸╺█▏▎▍▌▋▊▉#]{4,}"
+    r"|(?:(?<![\d.])\d{1,3}(?:\.\d+)?%\s?)?\[[=>.#*\s-]{4,}\]|[━─╸╺█▏▎▍▌▋▊▉#]{4,}"
 )
 _BAR_SIGNS = re.compile(r"%\s?\||\[[=>.#*]|[━█#]")
 _PLACES = re.compile(r"(@[\d.]+):([\d.]+)(?=\s*[:=|])")
@@ -98,8 +103,10 @@ def _without_decoration(text: str) -> str:
         text = _SCRIPTS.sub(" ", text)
     if "'" in text:
         text = text.replace("'s ", "\u2019s ").replace("'", "")
+    if "loss[" in text or "Loss[" in text:
+        text = _INDEXED.sub(r" \1", text)
     if "(" in text:
-        text = _CALLS.sub("", text)
+        text = _RANKED.sub(r"@\1", _CALLS.sub("", text)) if "=" in text else _CALLS.sub("", text)
     if "|g" in text:
         text = _NORMS.sub("grad_norm", text)
     if _BAR_SIGNS.search(text):

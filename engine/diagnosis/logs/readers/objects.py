@@ -6,10 +6,11 @@ Names of nested objects are joined with slashes. Knows no meaning of a name.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from trainctl.engine.diagnosis.logs.labels import is_label, is_mark
 from trainctl.engine.diagnosis.logs.numbers import half_unit, parse_number
 from trainctl.engine.diagnosis.logs.readers.content import line_blocks
 from trainctl.engine.diagnosis.logs.table import LogTable, TableBuilder
@@ -22,6 +23,8 @@ RUNTIME = "train_runtime"
 SUMMARY = {"train_loss": "train_loss (summary)"}
 MOST_NAMES = 4
 """Of lists that are named."""
+MOST_PARTS = 8
+"""Objects of a list that are each a part of the training, as the players of a game are; of more they are samples."""
 HISTORY = "log_history"
 """Key of a Hugging Face trainer state that holds the log."""
 
@@ -101,6 +104,9 @@ def _notes(lists: Mapping[str, None]) -> tuple[str, ...]:
 
 def _take_row(builder: TableBuilder, entry: Mapping[str, Any], line: int, lists: dict[str, None]) -> None:
     builder.start_row()
+    for name, value in entry.items():
+        if isinstance(value, str | int) and not isinstance(value, bool) and is_label(name):
+            builder.label(name, str(value))
     values = dict(_flat(entry, lists))
     for name, value in values.items():
         _take(builder, SUMMARY.get(name, name) if RUNTIME in values else name, value, line)
@@ -114,14 +120,22 @@ def _flat(entry: Mapping[Any, Any], lists: dict[str, None], above: str = "") -> 
             value = value[0]
         if isinstance(value, Mapping):
             yield from _flat(value, lists, f"{name}/")
+        elif isinstance(value, list) and _are_parts(value):
+            yield from _flat(dict(enumerate(value)), lists, f"{name}/")
         elif isinstance(value, list) and _has_figures(value):
             lists[name] = None
+        elif is_mark(name):
+            continue
         elif isinstance(value, str) and value.strip().lower() in _WORDS:
             yield name, float(_WORDS[value.strip().lower()])
         elif isinstance(value, str) and (found := parse_number(value)) is not None and not found.is_percent:
             yield name, _Printed(found.digits)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield name, value
+
+
+def _are_parts(value: Sequence[Any]) -> bool:
+    return 1 < len(value) <= MOST_PARTS and all(isinstance(one, Mapping) for one in value)
 
 
 def _has_figures(value: Any) -> bool:

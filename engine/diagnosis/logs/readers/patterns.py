@@ -14,7 +14,7 @@ _SCORE = r"(?:[- ]score)?(?: \((?:micro|macro|weighted)(?: avg)?\))?"
 _STEMS = (
     "acc|accuracy|lr|f1|srcc|plcc|auc|miou|dice|iou|map|grad_norm|gnorm|objf|objective|wer|cer|ter|ler|ppl|perplexity"
     "|reward|mse|mae|rmse|error|kl|logloss|psnr|ssim|bleu|elbo|nll|bce|precision|recall|learning rate"
-    "|err|auroc|l1|l2|ap|cost|learningrate|prec|nmse|epe|ndcg|mrr|score|rho|ρ"
+    r"|err|auroc|l\.r|l1|l2|ap|cost|learningrate|prec|nmse|epe|ndcg|mrr|score|rho|ρ"
 )
 _SPOKEN = rf"(?:[\w/@.-]*loss(?:@\d|[_-]\w+|es)?|(?:[\w@./-]*[_./@-])?(?:{_STEMS})(?:@\d|_\w+|\d)?{_SCORE})\.?"
 
@@ -27,10 +27,19 @@ BOTH = re.compile(
     rf" ?[:=] ?(?P<value>{MARK})(?P<percent>) \((?P<beside>{MARK})\)"
 )
 """`Accuracy (Loss): 0.51 (1.37)`: two names with their values."""
+_HELD = r"(?:val|valid|validation|dev|test|eval)"
+PAIRED = re.compile(
+    rf"(?<![\w./{MARK}-])(?:(?P<name>{_WORD}(?: {_WORD}){{0,2}})"
+    rf" ?[(\[](?P<first>train\w*) ?[/,|] ?(?P<second>{_HELD})[)\]]"
+    rf"|(?P<fit>train\w*) ?[/|] ?(?P<held>{_HELD}) (?P<what>{_WORD}))"
+    rf" ?[:=]+ ?\(?(?P<value>{MARK})(?P<percent>\s?%)? ?[/,|] ?(?P<beside>{MARK})(?![\w.])",
+    re.IGNORECASE,
+)
+"""`Loss (train/val): 0.5/0.6`, `train/val loss: 0.5 / 0.6`."""
 IS = re.compile(rf"{_NAME}(?: so far| now| currently)? (?:is|was|are|were|reached)(?: at| now)?:? {_VALUE}")
-_OPEN = r"(?:\[(?![^\[\]]*\] ?[(:=]))?"
+_OPEN = rf"(?:\[(?![^\[\]]*\] ?[(:=])|\((?={MARK} ?%?, ?{MARK}))?"
 """Of a list of values; one before a sign or a legend says where the value is from."""
-PAIR = re.compile(rf"{_NAME} ?[:=]+ ?{_OPEN}{_VALUE}")
+PAIR = re.compile(rf"{_NAME} ?(?:[:=]+|->) ?(?:{BAR} ?)?{_OPEN}{_VALUE}")
 BARE = re.compile(rf"(?<![\w./{MARK}-])(?P<name>(?:{_WORD} ){{0,2}}{_SPOKEN}) (?:of )?{_OPEN}{_VALUE}", re.IGNORECASE)
 """A name of which it is known that a figure follows, without a sign between."""
 _AT = r"[ ,]*[(\[@]?(?: ?(?:at|after|for|in|on|of|over|from))?(?: the| end of)* ?[(\[]?\|{3,}+[)\]]?"
@@ -44,6 +53,9 @@ SCALE = re.compile(rf"(?P<name>(?:loss|grad(?:ient)?) scale)(?: from {MARK})? (?
 """`reducing loss scale to 1024.0`."""
 BETWEEN_BARS = re.compile(rf"(?<=\| )(?P<name>{_WORD}) {_VALUE}(?= \||$)")
 """Any name, in a line whose fields bars separate: `| KLD 0.5 |`."""
+LISTED = re.compile(rf"(?<=\|)(?: ?\w+ ?:)? ?(?P<pairs>(?:[^\W\d]\w* {MARK} ?){{2,}})(?=\|)")
+"""A field of names and values alone: `Avg : g 1.37 d 0.02| step 5976`."""
+EACH = re.compile(rf"(?P<name>[^\W\d]\w*) (?P<value>{MARK})(?P<percent>)")
 ON_SAMPLES = re.compile(
     rf"(?P<name>{_WORD}(?: {_WORD})?) of the (?:model|network|net)"
     rf"(?: on the(?: {MARK})? \w+ (?:images|samples|examples))?"
@@ -57,6 +69,8 @@ OBJECTIVE = re.compile(
     rf"(?P<name>objective function|objf)\b[^|]*? is (?P<value>{MARK})(?P<percent>)(?= over)", re.IGNORECASE
 )
 """Kaldi's `objective function for output for minibatches 0-9 is -0.25 over ...`."""
+SLASHED = re.compile(rf"(?<![\w./{MARK}-])(?P<name>(?:train|val|valid|test|eval)/[\w./@-]+) {_VALUE}")
+"""`val/abs_diff 0.5`: any name, as one with a slash is no word of a sentence."""
 COCO = re.compile(
     rf".*\((?P<name>A[PR])\) @\[ ?IoU={MARK}:{MARK} \| area= ?all \| maxDets= ?(?P<most>{MARK}) ?\] = (?P<value>{MARK})"
     r"(?P<percent>)"
@@ -70,7 +84,7 @@ FIGURE = re.compile(rf"{MARK}(?:[a-zA-Z%]{{0,3}}|/{MARK})")
 """A cell of a table: a number, with a unit, or of how many."""
 
 _UNLESS = r"(?<!best )(?<!total )(?<!max )(?<!num )(?<!per )(?<!final )(?<!best_)(?<![\w/])"
-_COUNT = rf" ?[:=#]* ?[\[(]? ?(?P<count>{MARK})(?: ?(?:/|of) ?(?P<all>{MARK}))?[\])]?(?!\.?\w|%)"
+_COUNT = rf" ?(?:[:=#]*|->) ?[\[(]? ?(?P<count>{MARK})(?: ?(?:/|of) ?(?P<all>{MARK}))?[\])]?(?!\.?\w|%)"
 _WITHIN = rf"(?:[,:]? ?[\[(] ?| ?[:-] )(?P<step>{MARK}) ?/ ?(?P<batches>{MARK})(?P<share> \( ?{MARK} ?%\))? ?[\])]?"
 _EPOCHS = r"epoch|ep\.?|эпоха|епоха|[eé]poca|[eé]poque|epoche|epoka|epok|エポック|에포크|에폭|轮次|轮数|周期"
 """An epoch in other languages, too."""
@@ -118,12 +132,25 @@ OF_VALIDATION = re.compile(
     re.I,
 )
 """Other words that say it of the validation: as PaddleOCR and estimators of TensorFlow have them, and verbs."""
+STARRED = re.compile(r"^\*+ (?:acc|prec)@", re.IGNORECASE)
+"""`* Acc@1 70.1 Acc@5 90.2`, as trainings on ImageNet sum a test up whose batches are above."""
 IS_VALUE = re.compile(rf" ?[:=] ?{MARK}(?!\.?[\w/])")
 """What follows a word that is itself a name with its value."""
-RECAP = re.compile(r"\bbest metrics?[,:]|\bresum(?:e|ed|ing)\b.* from\b|\bsaved checkpoint\b.*\bscore\b", re.I)
+RECAP = re.compile(
+    r"\bbest metrics?[,:]|\boverall average objective\b"
+    r"|\bresum(?:e|ed|ing)\b.* from\b|\bsaved checkpoint\b.*\bscore\b",
+    re.I,
+)
 """Of a line that repeats what the best or the last validation had, or says where a training is taken up."""
-LIST = re.compile(r"(?:^|[: ])(?P<fields>[^\s,:]+(?:,[^\s,:]+){2,})$")
-"""`copypaste: AP,AP50,AP75` and the line of values below it."""
+RECAP_ABOVE = re.compile(r"\bbest (?:iteration|epoch|model|result|step)s?(?: is| are| was)? ?:$", re.IGNORECASE)
+"""Of a line below which another is repeated: `Early stopping, best iteration is:`."""
+LIST = re.compile(
+    r"(?:^|[: ])(?P<fields>[^\s,:]+(?:,[^\s,:]+){2,})$"
+    r"|^(?P<of>\w+): (?P<spaced>[^\s,:]+(?:, [^\s,:]+){2,})$"
+)
+"""`copypaste: AP,AP50,AP75` and the line of values below it; `DEV: loss, acc, f1`, of a part of the training."""
+AWAITED = re.compile(r"(?:\w[\w ]{0,60})?(?:loss|acc|accuracy|f1|perplexity|error|auc)(?: is)? ?[:=]", re.IGNORECASE)
+"""A name whose figure stands alone in the line below."""
 SETTINGS = re.compile(r"\b(?:normali[sz]er|weights?|coeff\w*|lambdas?) ?[:=]? ?\([^()]*\)", re.IGNORECASE)
 """Settings in the middle of a line of figures: `(Normalizer: (iou: 0.07, cls: 1.00) ...`."""
 LABEL = re.compile(r"class(?:es)?|categor(?:y|ies)|label|name|names", re.IGNORECASE)

@@ -85,14 +85,23 @@ class _Reader:
     """Places and figures of the line before."""
     last: tuple[Shape, list[str]] = field(default_factory=lambda: (NOTHING, list[str]()))
     """The line before."""
+    recap_line: int = 0
+    """A line that repeats what another said."""
+    awaited: str = ""
+    """A name whose figure may stand in the next line."""
     lexer: Lexer = field(default_factory=Lexer)
 
     def take(self, raw: str, number: int) -> None:
         """Take in a line."""
         lexed = self.lexer.lex(raw)
+        if self.awaited and lexed.template == MARK:
+            lexed = lexed._replace(template=f"{self.awaited} {MARK}")
         shape = shape_of(lexed.template)
-        if shape is NOTHING:
+        if shape is NOTHING or number == self.recap_line:
             return
+        self.awaited = lexed.template if shape.is_awaited else ""
+        if shape.is_above_recap:
+            self.recap_line = number + 1
         if shape.is_ruler:
             self._rule()
         elif shape.section:

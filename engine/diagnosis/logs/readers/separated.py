@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from trainctl.engine.diagnosis.logs.labels import is_label, is_mark
 from trainctl.engine.diagnosis.logs.names import Kind, meaning_of
 from trainctl.engine.diagnosis.logs.numbers import half_units, parse_number
 from trainctl.engine.diagnosis.logs.readers.aligned import Span, placed, spans_of
@@ -98,9 +99,11 @@ def _take(builder: BlockBuilder, names: Sequence[str], numbers: Ints, rows: list
     builder.start_rows(numbers)
     is_full = min(map(len, rows)) >= len(names)
     for index, name in enumerate(names):
-        if name:
+        if name and not is_mark(name):
             cells = [row[index] if is_full or len(row) > index else "" for row in rows]
             builder.add(name, *_figures(cells))
+            if is_label(name):
+                builder.label(name, [cell.strip() for cell in cells])
 
 
 def _figures(cells: list[str]) -> tuple[Ints | None, Floats, Floats, bool]:

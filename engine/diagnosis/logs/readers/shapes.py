@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from trainctl.engine.diagnosis.logs.names import Kind, meaning_of, step_unit
+from trainctl.engine.diagnosis.logs.names import TEST, Kind, meaning_of, step_unit
 from trainctl.engine.diagnosis.logs.readers import patterns
 from trainctl.engine.diagnosis.logs.readers.lexing import BAR, MARK
-from trainctl.engine.diagnosis.logs.readers.pairs import blank, index_of, markers_in, pairs_in
+from trainctl.engine.diagnosis.logs.readers.pairs import Marker, blank, index_of, markers_in, pairs_in
 from trainctl.engine.diagnosis.logs.readers.scopes import Pair
 
 _BESIDE = (
@@ -59,6 +59,10 @@ class Shape:
     header: tuple[str, ...] = ()
     """Names, if the line can be the header of a table."""
     cells: tuple[Cell, ...] = ()
+    is_awaited: bool = False
+    """Whether it is a name whose figure may stand alone in the line below."""
+    is_above_recap: bool = False
+    """Whether the line below repeats what another said."""
     is_of_node: bool = False
     """Whether the line says which of several processes wrote it."""
 
@@ -102,7 +106,7 @@ def _line(template: str) -> Shape:
         return NOTHING
     text, node = _cut(patterns.NODE, template)
     text, _ = _cut(patterns.BULLET, text)
-    markers = markers_in(text)
+    markers = [Marker(0, TEST)] * bool(patterns.STARRED.match(template)) + markers_in(text)
     text, _ = _cut(patterns.SETTINGS, text)
     text, epoch = _cut(patterns.EPOCH, text)
     if epoch is None:
@@ -117,6 +121,8 @@ def _line(template: str) -> Shape:
         text, step = _cut(patterns.COUNTED, text)
     pairs = pairs_in(template, text, markers)
     places = _places(template, epoch, step or (patterns.ROUND.match(text) if pairs else None))
+    if places.step is None and len(pairs) == 1 and _is_counted(pairs[0]):  # `Validation loss 6312: 0.15`
+        places, pairs = replace(places, step=pairs[0].inner), [replace(pairs[0], name=pairs[0].name.rpartition(" ")[0])]
     if inner is not None and inner is not step:
         places = replace(places, batches=_at(template, inner, "all", "batches"))
     if len(pairs) > 1 and patterns.CONFIGURATION.search(template):
@@ -135,10 +141,19 @@ def _line(template: str) -> Shape:
         has_figures=has_figures,
         header=() if pairs else _header(template),
         cells=() if pairs and not patterns.LIST.search(template) else _cells(template),
+        is_awaited=patterns.AWAITED.fullmatch(template) is not None,
+        is_above_recap=patterns.RECAP_ABOVE.search(template) is not None,
         is_of_node=node is not None,
     )
-    says_nothing = not shape.says_something and not (shape.heading or shape.header or shape.cells)
+    says_nothing = not (shape.says_something or shape.heading or shape.header or shape.cells)
+    says_nothing &= not (shape.is_awaited or shape.is_above_recap)
     return NOTHING if says_nothing else shape
+
+
+def _is_counted(pair: Pair) -> bool:
+    """Whether the number in a name is a step: a loss that names no part has no number."""
+    name, _, number = pair.name.rpartition(" ")
+    return number == MARK and meaning_of(name).kind is Kind.TOTAL
 
 
 def _bar(template: str) -> tuple[int, int] | None:
@@ -222,6 +237,9 @@ def _fields(template: str) -> list[str]:
     if "|" in line:
         return [field.strip() for field in line.split("|")]
     listed = patterns.LIST.search(line)
+    if listed and listed["spaced"]:
+        part = f"{listed['of']} " * bool(meaning_of(listed["of"]).split)
+        return [part + name for name in listed["spaced"].split(", ")]
     return listed["fields"].split(",") if listed else line.split()
 
 

@@ -6,12 +6,13 @@ A sample that is answered wrongly gives its class at most half of the probabilit
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ends
+from trainctl.engine.diagnosis.logs.course import ends, is_by_epoch, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import ACCURACIES, accuracies, is_of_policy
 from trainctl.engine.diagnosis.logs.names import TRAIN, VAL, Kind
@@ -24,6 +25,10 @@ HARDLY_ANY = 0.02
 OF_SEQUENCES = frozenset({"seq", "sequence", "sentence", "word", "words", "line", "exact", "match", "string"})
 ALL_ZERO, FALLEN = 8, 0.8
 """Evaluations of exactly 0, and what of the loss is left meanwhile, that together say it is no figure."""
+OVERLAPS = frozenset({"dice", "miou", "jaccard", "f1", "fscore", "fmeasure"})
+"""Shares that are 0 where nothing is found; not of boxes, which come late."""
+LONG, FINE = 10, 5e-5
+"""Epochs in which nothing was ever found from which on it is no slow beginning, and the rounding of that 0."""
 SURE = 1.4
 """Cross-entropy below which the right class has a quarter of the probability: never to be the first is no accuracy."""
 ENTROPIES, SPELLED_OUT = frozenset({"ce", "crossentropy", "xent", "nll", "mlogloss"}), frozenset({"cross", "entropy"})
@@ -57,6 +62,10 @@ def contradicting_metric(log: LogFacts) -> Answer:
     one of any name (not of sequences, which come late) that is the only figure of its kind; else a plain one beside a
     cross-entropy below 1.4.
 
+    A share of what is to be found, not of boxes (Dice, mean IoU, F1), that is exactly 0 in all of five epochs, and each
+    other one of its split with it, while the loss falls: information; a warning in ten, of four digits, while it falls
+    by a fifth.
+
     The other way round 5 % or more that are answered wrongly cost ln 2 each at least: a loss whose median of the newest
     three values is below a fiftieth of that is hardly of the same samples (information); a cross-entropy below a two
     hundredth is not.
@@ -68,7 +77,7 @@ def contradicting_metric(log: LogFacts) -> Answer:
     judged = [one for one in accuracies(log) if len(one.finite) >= EQUAL and not is_of_rivals(log, one)]
     pairs = [(one, loss) for one in judged if (loss := _loss_beside(log, one)) is not None]
     hits = [_contradiction(log, one, *loss) for one, loss in pairs]
-    hits += [_nothing_at_all(log), *(_never_right(log, one) for one in judged), _too_cheap(log)]
+    hits += [_nothing_at_all(log), *(_never_right(log, one) for one in judged), _finds_nothing(log), _too_cheap(log)]
     hit = next((hit for hit in hits if hit is not None), None)
     if hit is None and not judged:
         return Unchecked(f"needs {EQUAL} values of an accuracy")
@@ -133,6 +142,29 @@ def _never_right(log: LogFacts, accuracy: Series) -> Hit | None:
         if first <= 0 or last > FALLEN * first or newest.min() < 0 or last >= SURE:
             continue
         return _zero(log, accuracy, loss, first, last)
+    return None
+
+
+def _finds_nothing(log: LogFacts) -> Hit | None:
+    """Overlaps and shares of what is to be found that are 0 from the beginning on, while the loss falls."""
+    for split in (VAL, TRAIN, ""):
+        told = [one for one in log.of(Kind.RATE, split=split) if one.meaning.words & OVERLAPS]
+        told = [one for one in told if not is_of_rivals(log, one)]
+        loss = training_loss(log)
+        if not told or loss is None or any(len(one.values) < EQUAL or (one.values != 0).any() for one in told):
+            continue
+        first, last = ends(loss.finite) if len(loss.finite) > 1 else (0.0, 0.0)
+        if not is_by_epoch(log, told[0]) or not 0 <= last < first:
+            continue
+        half_unit = max(float(one.column.half_units.max(initial=0.0)) for one in told)
+        is_long = min(len(one.values) for one in told) >= LONG and half_unit <= FINE and last <= FALLEN * first
+        hit = _zero(log, told[0], loss, first, last)
+        why = f"{loss.name} went from {first:.4g} to {last:.4g} meanwhile, and nothing that is to be found ever was"
+        do = (
+            "look at a few targets beside the answers: empty masks, other class ids or scale of the masks "
+            "(0/255), a threshold never reached; few positives need a weight of their own"
+        )
+        return replace(hit, severity=Severity.WARNING if is_long else Severity.INFO, why=why, fix=Fix(do))
     return None
 
 

@@ -15,18 +15,30 @@ from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import ACCURACIES, is_of_policy
+from trainctl.engine.diagnosis.logs.metrics import ACCURACIES, AREAS, is_of_policy
 from trainctl.engine.diagnosis.logs.names import Kind
 from trainctl.engine.diagnosis.logs.posteriors import Posteriors, balances, find_posteriors, max_posteriors
+from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
 from trainctl.engine.losses.clustering_bounds import largest_entropy, smallest_mean_entropy
 
-NONNEGATIVE = frozenset({"bce", "mse", "mae", "rmse", "supcon", "crossentropy", "huber", "smoothl1", "focal", "ce"})
-"""Losses that are sums of squares, absolute values or −ln of a probability. Not the likelihoods of densities."""
+NONNEGATIVE = frozenset(
+    {"bce", "mse", "mae", "rmse", "supcon", "crossentropy", "huber", "smoothl1", "focal", "ce", "l1", "l2", "hinge"}
+)
+"""Losses that are sums of squares, absolute values or −ln of a probability. Not the likelihoods of densities, and no
+player's: what a generator gets of a hinge may be below 0."""
+BOXES = frozenset({"box", "bbox", "iou", "giou", "ciou", "diou"})
+DETECTED = BOXES | {"dfl", "obj", "cls", "mask"}
+"""Terms of a detector's loss: 1 − IoU, distances, −ln of probabilities. Where a box is named, the others are of it."""
+OVERLAPS, WHOLE_OVERLAP = frozenset({"dice", "tversky"}), -1.0
+"""Losses that are often minus the overlap itself, and so at least −1."""
 POLICIES = frozenset({"policy", "actor", "surrogate", "pg", "pi"})
 DIVERGENCES = frozenset({"kl", "kld", "loss", "div", "divergence", "term"})
 PERCENT_FROM, FRACTION_FLOOR, FEW_CLASSES = 1.5, 0.2, 50
 """A rate above 1.5 is in percent. One just above 1 is a fraction where nine tenths lie in [.2, 1], or where chance
 would be above 2 percent."""
+NEARLY, PLAINLY = 1.05, 0.35
+"""Highest of values that are plainly fractions of 1, and the loss beside them that says so: an accuracy of 1 percent
+has none as low. An area needs none, as chance is a half."""
 MANY_CLUSTERS = 1000
 ENTROPIES = frozenset({"ce", "crossentropy", "xent", "nll"})
 FEW_LOSSES, CLEARLY = 3, 0.1
@@ -72,6 +84,9 @@ def impossible_figures(log: LogFacts) -> Answer:
     [−1, −1/K]. An accuracy above 1 is a percentage, unless its
     cross-entropy L, which leaves at least 1 − L/ln 2 of the samples right, says that this is 10 points too low.
 
+    Of rates just above 1 nine tenths lie in [.2, 1]; or all lie in [.2, 1.05] and are areas under a curve, or stand
+    beside a loss of at most .35.
+
     Costs: a figure that is computed wrongly; what else the log says may be too.
     Do: check how it is computed, averaged and printed before believing any other of the log.
     """
@@ -114,10 +129,21 @@ def _rate_claims(log: LogFacts) -> Iterator[_Claim]:
                 yield from _outside(series, -math.inf, 100.0, "a share of all samples is at most 100 %")
         elif top > 1:
             certain = log.num_classes is not None and log.num_classes <= FEW_CLASSES
-            if certain or (len(values) >= 5 and ((values >= FRACTION_FLOOR) & (values <= 1)).mean() >= 0.9):
+            is_mostly = ((values >= FRACTION_FLOOR) & (values <= 1)).mean() >= 0.9
+            if certain or (len(values) >= 5 and (is_mostly or _is_plainly_fraction(log, series))):
                 yield from _outside(series, -math.inf, 1.0, "a share of all samples is at most 1", certain)
         if (values != -1).all():  # −1: COCO's word for `no such object`
             yield from _outside(series, 0.0, math.inf, "a share of all samples is at least 0")
+
+
+def _is_plainly_fraction(log: LogFacts, series: Series) -> bool:
+    """Whether values of which many are just above 1 can be no percentages."""
+    values = series.finite
+    if values.max() > NEARLY or values.min() < FRACTION_FLOOR:
+        return False
+    losses = [one for one in log.of(Kind.TOTAL, split=series.meaning.split) if len(one.finite) >= FEW_LOSSES]
+    newest = [float(np.median(one.finite[-FEW_LOSSES:])) for one in losses]
+    return bool(series.meaning.words & AREAS) or any(0 <= level <= PLAINLY for level in newest)
 
 
 def _beyond_one(log: LogFacts, series: Series) -> _Claim | None:
@@ -302,25 +328,34 @@ def wrong_sign(log: LogFacts) -> Answer:
     """A value below 0 by more than its rounding, of a loss that by its name is a sum of squares, absolute values or −ln
     of probabilities.
 
+    Of the boxes of a detector and what it logs beside them a warning, as weights that are learned may add a logarithm.
+    A dice loss below −1, the whole overlap, is an information. A rival's hinge may be below 0.
+
     Costs: the training maximises what it should minimise.
     Do: look for a minus too many, and for targets outside [0, 1].
     """
     terms = log.of(Kind.TERM) or log.of(Kind.TOTAL)  # the total of several may be below 0
-    known = [s for s in terms if s.meaning.words & NONNEGATIVE and not s.meaning.words & {"neg", "negative"}]
+    known = [(one, bound) for one in terms if (bound := _least(log, one)) is not None]
     if not known:
         return Unchecked("no loss that cannot be negative is named")
-    claims = [claim for series in known for claim in _outside(series, 0.0, math.inf, "")]
+    claims = [claim for series, bound in known for claim in _outside(series, bound, math.inf, "")]
     if not claims:
         return None
+    claims.sort(key=lambda claim: list(Severity).index(_sign_severity(claim.series)))
     first = claims[0]
     meaning = first.series.meaning
-    term = meaning.term or " ".join(sorted(meaning.words & NONNEGATIVE))
+    term = meaning.term or " ".join(sorted(meaning.words & (NONNEGATIVE | DETECTED | OVERLAPS)))
+    why = f"{term}: a sum of squares, absolute values or −ln of probabilities is never below 0"
+    if meaning.words & OVERLAPS:
+        why = f"{term}: minus an overlap is at least −1, unless those of several classes are added"
+    elif not meaning.words & NONNEGATIVE:
+        why = f"{term}: 1 − IoU, a distance or −ln of a probability is never below 0"
     return Hit(
-        severity=Severity.ERROR,
+        severity=_sign_severity(first.series),
         confidence=Confidence.LIKELY,
         summary=f"{first.series.name} {first.series.say(first.index)} is negative",
         where=f"{log.where(first.series, first.index)}: {first.count:,} of {len(first.series.values):,} values",
-        why=f"{term}: a sum of squares, absolute values or −ln of probabilities is never below 0",
+        why=why,
         fix=Fix("look for a minus too many, and for targets outside [0, 1]"),
         figures={
             "value": float(first.series.values[first.index]),
@@ -328,3 +363,21 @@ def wrong_sign(log: LogFacts) -> Answer:
             **log.step_of(first.series, first.index),
         },
     )
+
+
+def _least(log: LogFacts, series: Series) -> float | None:
+    """The least that a loss can be by its name; None: that is not told."""
+    words = series.meaning.words
+    if words & {"neg", "negative"} or ("hinge" in words and words & ADVERSARIAL):
+        return None
+    if words & OVERLAPS:
+        return WHOLE_OVERLAP
+    is_detector = any(one.meaning.words & BOXES for one in log.of(Kind.TERM))
+    return 0.0 if words & NONNEGATIVE or (is_detector and words & DETECTED) else None
+
+
+def _sign_severity(series: Series) -> Severity:
+    words = series.meaning.words
+    if words & OVERLAPS:
+        return Severity.INFO
+    return Severity.ERROR if words & NONNEGATIVE else Severity.WARNING

@@ -1,4 +1,4 @@
-"""Which metrics are measured on data that is not trained on, and which are of rivals. No rule."""
+"""Which metrics are measured on data that is not trained on, which are of rivals, and what swings. No rule."""
 
 from __future__ import annotations
 
@@ -7,15 +7,47 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from trainctl.engine.diagnosis.logs.course import is_by_epoch
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
-from trainctl.engine.diagnosis.logs.metrics import is_of_batches
+from trainctl.engine.diagnosis.logs.metrics import is_of_batches, jitter
 from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.logs.table import Floats
 from trainctl.engine.diagnosis.logs.vocabulary import F_MEASURED
 
 Bools = NDArray[np.bool_]
 _PLAYERS = frozenset({"gan", "generator", "discriminator", "disc", "critic", "adversary", "g", "d"})
 _RIVALRY = _PLAYERS | {"adv", "adversarial"}
 """Words of a loss that is of a play; of a metric the last two may as well say what is tried on one network alone."""
+
+
+SWINGS, OF_GAIN = 0.1, 0.5
+"""Deviation of single values from which on they swing: as a share of their level, and of what the level ever gained."""
+LOSS_SWINGS, LOSS_VALUES = 0.25, 8
+"""That share of a loss, which moves by more than a metric does, and values of it."""
+
+
+def moved(values: Floats) -> float:
+    """How far a course went in all: between the medians of its thirds, which noise hardly moves."""
+    return float(np.ptp([np.median(part) for part in np.array_split(values, 3)]))
+
+
+def swings(values: Floats, share: float = SWINGS, least: float = 0.0) -> bool:
+    """Whether the newer half deviates from its course by a share of its level, by `least`, and by half of all that the
+    level ever moved."""
+    late = values[len(values) // 2 :]
+    deviation, usual = jitter(late), float(np.median(np.abs(late)))
+    return bool(usual > 0 and deviation > max(share * usual, least, OF_GAIN * moved(values)))
+
+
+def loss_swings(log: LogFacts, loss: Series | None) -> bool:
+    """Whether a loss of eight epochs or more swings by a quarter of its level, so that no value says where it stands.
+
+    What has come down already, before the log begins, may only be the noise that is left.
+    """
+    if loss is None or len(loss.finite) < LOSS_VALUES or not is_by_epoch(log, loss):
+        return False
+    is_whole = float(log.table.epochs[loss.rows[0]]) <= 1
+    return is_whole and bool(loss.finite.min() > 0) and swings(loss.finite, LOSS_SWINGS)
 
 
 def is_evaluated(log: LogFacts, one: Series) -> bool:

@@ -42,10 +42,11 @@ def overfitting(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """Validation loss 20 % and 4 deviations of its noise above its best, while training loss fell by 20 % since.
 
     Medians over a tenth of the validations, at least three: the luckiest of many is no level to compare with. From a
-    rise by half on, the noise of the newer half counts. Or the last value is the highest since the best, three
-    validations ago or more, by 30 % and three times of what ever went the other way. Of four or five each of the last
-    three must be above the one before, and the last 30 % above the best. Where a log has no total but terms, those that
-    both splits have are judged pair by pair, and half of them must say so.
+    rise by half on, the noise of the newer half counts; of fewer than twelve values the rise must be above all that
+    went the other way. Or the last value is the highest since the best, three validations ago or more, by 30 % and
+    three times of what ever went the other way (of fewer than twelve four times). Of four or five each of the last
+    three must be above the one before, and the last 60 % above a best before them, or twice the best. Where a log has
+    no total but terms, those that both splits have are judged pair by pair, and half of them must say so.
 
     Where the training loss fell by a tenth only, the last loss of the validation is the highest of four or more since
     the best, and half of its metrics fell by 2 % and their noise along: by 30 % and twice what went the other way, or

@@ -18,6 +18,8 @@ from trainctl.engine.diagnosis.logs.table import Floats
 UPDATES = 10
 NO_CHANGE = 1e-5
 """A divergence of the policy by an update that is nothing; PPO aims at .01 to .03."""
+UNTOLD = 3
+"""Newest rewards that are NaN."""
 MOST_OF_THEM, NEARLY_ALL = 0.5, 0.8
 
 
@@ -106,6 +108,8 @@ def _unexplained(log: LogFacts) -> str:
 def untold_rewards(log: LogFacts) -> Answer:
     """Every value of the reward is NaN, after ten updates or more by the log's own count, or in three values or more.
 
+    Or the newest three values or more are, a third of all, and none before them.
+
     Costs: nothing says whether the policy learns, and no best one can be kept.
     Do: wrap the environment so that it counts its episodes (Monitor), and let episodes end within what is logged.
     """
@@ -114,9 +118,12 @@ def untold_rewards(log: LogFacts) -> Answer:
         return Unchecked("no reward is named")
     updates = [float(one.finite.max()) for one in log.series if _counts_updates(one) and len(one.finite)]
     is_late = len(reward.values) >= 3 or max(updates, default=0.0) >= UPDATES
-    if not len(reward.values) or not np.isnan(reward.values).all() or not is_late:
+    count = _last_untold(reward.values)
+    if not count or not is_late:
         return None
     told = f" after {max(updates):,.0f} updates" if updates else ""
+    if count < len(reward.values):
+        return _no_longer_told(log, reward, count)
     return Hit(
         severity=Severity.WARNING,
         confidence=Confidence.LIKELY,
@@ -125,6 +132,28 @@ def untold_rewards(log: LogFacts) -> Answer:
         why="a mean over no episode: none has ended, or none is counted",
         fix=Fix("wrap the environment in Monitor (it counts episodes), and check that episodes end: a time limit"),
         figures={"values": len(reward.values)},
+    )
+
+
+def _last_untold(values: Floats) -> int:
+    """How many values at the end are NaN, if none is before and they are all, or three and a third of all; else 0."""
+    missing = np.isnan(values)
+    count = int(missing.sum())
+    is_at_end = bool(missing[len(values) - count :].all())
+    return count if is_at_end and (count == len(values) or (count >= UNTOLD and 3 * count >= len(values))) else 0
+
+
+def _no_longer_told(log: LogFacts, reward: Series, count: int) -> Hit:
+    start = len(reward.values) - count
+    return Hit(
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+        summary=f"{reward.name} is NaN in the newest {count:,} of {len(reward.values):,} values",
+        where=f"from {log.where(reward, start)} to the end; {reward.say(start - 1)} before",
+        why="a mean over no episode: none ends any more within what is logged, or one reward was NaN",
+        fix=Fix("a time limit for the episodes, longer intervals between the reports; look for NaN in the rewards"),
+        figures={"values": count},
+        because=("N901",),
     )
 
 

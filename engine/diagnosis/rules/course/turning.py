@@ -19,9 +19,11 @@ MOST_STRETCHES = 100
 OVERFIT, SINCE_BEST, NOISES = 0.2, 3, 4.0
 HALF_AGAIN = 0.5
 """Rise from which on the noise of the newer half counts alone: what was learned before may have come in leaps."""
-FEWEST, CLEARLY, USUALLY = 4, 0.3, 0.15
-"""Validations from which on a turn can be told, how far above its best the last of a few must be, and the median of the
-last three."""
+FEWEST, CLEARLY = 4, 0.3
+"""Validations from which on a turn can be told, and how far above its best the last of a few must be."""
+OF_FIVE, TWICE, MANY = 0.6, 2.0, 12
+"""The same of four or five, of which a few high ones in turn are no rarity, and by two of them; and values from which
+on levels need no witness in the single ones."""
 WAVERS, WAVERS_ALONG, STEADILY = 3.0, 2.0, 4.0
 """How much larger than whatever went the other way a rise is that single values show: alone, where a metric of the
 validation fell along, and where one did but the rise is small."""
@@ -59,7 +61,8 @@ def turn(log: LogFacts, train: Series, val: Series) -> Turn | None:
     if len(values) < 2 * SINCE_BEST:
         found = _of_five(values)
     else:
-        found = _of_values(values, CLEARLY, SINCE_BEST, WAVERS) or _of_levels(values)
+        wavers = WAVERS if len(values) >= MANY else STEADILY
+        found = _of_values(values, CLEARLY, SINCE_BEST, wavers) or _of_levels(values)
     turned = None if found is None else _placed(train, val, found, OVERFIT)
     if turned is not None:
         return turned
@@ -95,17 +98,23 @@ def _row(series: Series, index: int) -> int:
 
 
 def _of_five(values: Floats) -> _Found | None:
-    """Of four or five: each of the last three above the one before, by more than they ever wavered."""
+    """Of four or five: each of the last three above the one before, by more than they ever wavered.
+
+    The best is among the last three where they double.
+    """
     best, lowest, late = int(values.argmin()), float(values.min()), float(values[-1])
-    is_risen = bool((np.diff(values[-SINCE_BEST:]) > 0).all()) and late >= (1 + CLEARLY) * lowest
+    is_risen = bool((np.diff(values[-SINCE_BEST:]) > 0).all()) and late >= (1 + OF_FIVE) * lowest
     is_risen = is_risen and late - lowest >= WAVERS_ALONG * _wavering(values, best)
-    return (best, lowest, late, 0.0, 1) if is_risen and len(values) - 1 - best >= SINCE_BEST - 1 else None
+    since = SINCE_BEST if late < TWICE * lowest else SINCE_BEST - 1
+    return (best, lowest, late, 0.0, 1) if is_risen and len(values) - 1 - best >= since else None
 
 
 def _of_levels(values: Floats) -> _Found | None:
     best, lowest, late, noise, width = _turning(values)
     rise, newer = late - lowest, jitter(values[len(values) // 2 :])
     is_clear = rise > NOISES * noise or (rise >= HALF_AGAIN * lowest and rise > NOISES * newer)
+    if len(values) < MANY:  # the deviation of so few is not well known
+        is_clear = is_clear and rise > WAVERS_ALONG / 2 * _wavering(values, best)
     is_over = len(values) - 1 - best >= SINCE_BEST
     return (best, lowest, late, noise, width) if is_over and is_clear and rise >= OVERFIT * lowest else None
 

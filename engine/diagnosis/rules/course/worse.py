@@ -32,6 +32,7 @@ from trainctl.engine.diagnosis.rules.course.turning import times_elsewhere
 FEWEST, FEW, SOME = 3, 5, 20
 """Values of a metric and of a reward from which on a large fall is worth knowing, and of a reward to tell a steady one.
 """
+NOISES = 6.0
 SLOWER = 3.0
 """By how much the learning rate is lowered."""
 WORSE, FAR_WORSE, TWICE = 1.1, 1.5, 2.0
@@ -39,8 +40,13 @@ FALLING, STEADILY = 0.9, 0.95
 """Rank correlation of a reward with time, over 50 values and over 20."""
 WHOLE = 100.0
 """All of a reference, in percent: a rate of errors above says that more is wrong than there is."""
+OF_A_REFERENCE = frozenset({"error", "err", "errors", "wer", "cer", "ter", "ler", "per", "mer", "wil", "der", "jer"})
+"""Errors that are counted beside a reference; distances and the like have no bound that says the same."""
 LEFT, SPREAD = 0.7, 3.0
 """What a metric of few values has left of its best, and over how many spreads of the earlier ones a reward fell."""
+RISEN, LOST_FOR, THIRD = 12, 4, 1 / 3
+"""Values of a reward from which on the loss of a gain can be told, levels that it must last, and what is left of it."""
+HARDER = frozenset({"lesson", "curriculum", "difficulty", "stage", "level"})
 MANY = 10
 """Values of a metric from which on its level is judged instead."""
 QUALITIES = frozenset({"psnr", "ssim", "bleu", "rouge", "rouge1", "rouge2", "rougel", "meteor", "cider"})
@@ -65,6 +71,10 @@ def worse_than_it_was(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     lost 30 % of its best level and six deviations for good, over ten values; of several of a kind at least half must
     agree. A reward that falls with a rank correlation of −.9 over 50 values, or −.95 over 20, by more than three
     deviations. Metrics of rivals are not judged.
+
+    A reward that had risen, and of whose gain less than a third is left for good: in the last four levels or a fifth of
+    all, over twelve values, by six deviations; an information of fewer than 20 values. Of few values only errors that
+    are counted beside a reference (WER, CER) are judged: distances have no 100 %.
 
     An information with fewer values: a metric or score of the validation whose last two, of three or more, lie 30 %
     below its best and below the median of those before; a reward whose last two, of five or more, are each lower than
@@ -127,7 +137,7 @@ def _of_errors(log: LogFacts, series: Series) -> Hit | None:
     why = f"{last / best:.3g} times its best" if best > 0 else "it was 0"
     are_levels = len(values) >= FEW
     if not are_levels:
-        if last < TWICE * best or last < whole or "perplexity" in series.meaning.words or "ppl" in series.meaning.words:
+        if last < TWICE * best or last < whole or not series.meaning.words & OF_A_REFERENCE:
             return None
         why += ": more is wrong than there is to be right, so the network adds what is not there"
     else:
@@ -177,8 +187,8 @@ def _of_validation(log: LogFacts, series: Series) -> Hit | None:
 
 def _of_reward(log: LogFacts, series: Series) -> Hit | None:
     values = series.finite
-    if len(values) < SOME:
-        return None
+    if (lost := _lost_reward(log, series)) is not None or len(values) < SOME:
+        return lost
     falls = -rank_correlation(values)
     first, last = ends(values)
     if falls < (FALLING if len(values) >= 50 else STEADILY) or first - last <= 3 * jitter(values):
@@ -188,6 +198,30 @@ def _of_reward(log: LogFacts, series: Series) -> Hit | None:
     )
     why = f"it falls steadily: rank correlation with time {-falls:.2f}"
     return _hit(log, series, (first, last), why, do, are_levels=True)
+
+
+def _lost_reward(log: LogFacts, series: Series) -> Hit | None:
+    """A policy that had learned something and has forgotten it, whatever single episodes earn."""
+    values = series.finite
+    if len(values) < RISEN or any(_rises(one) for one in log.series if one.meaning.words & HARDER):
+        return None
+    level = levels(values)
+    at = int(level.argmax())
+    before, best = float(level[: at + 1].min()), float(level[at])
+    late = level[-max(len(level) // 5, LOST_FOR) :]
+    gain, noise = best - before, jitter(values)
+    if at >= len(level) - len(late) or gain <= NOISES * noise or best - late.max() <= NOISES * noise:
+        return None
+    if late.max() >= before + THIRD * gain or gain < THIRD * max(abs(best), abs(before)):
+        return None
+    do = "go back to the best weights; a smaller learning rate or clip range, larger batches, more exploration"
+    why = f"of what it had gained from {before:.4g} on {max((late.max() - before) / gain, 0):.0%} is left"
+    severity = Severity.INFO if len(values) < SOME else Severity.WARNING
+    return _hit(log, series, (best, float(late[-1])), why, do, are_levels=True, severity=severity)
+
+
+def _rises(series: Series) -> bool:
+    return len(series.finite) > 1 and bool(series.finite[-1] > series.finite[0])
 
 
 def _of_few(log: LogFacts, series: Series) -> Hit | None:

@@ -1,1 +1,1 @@
-"""Rules on how steadily a training goes: its rate, its metrics, its gradients. Pure functions of a log."""
+"""Rules on how steadily a training goes: rate, metrics, gradients, evaluations. Pure functions of a log."""

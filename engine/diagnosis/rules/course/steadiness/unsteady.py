@@ -30,13 +30,12 @@ from trainctl.engine.diagnosis.logs.metrics import (
 )
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
-from trainctl.engine.diagnosis.rules.course.measured import is_evaluated
+from trainctl.engine.diagnosis.rules.course.measured import SWINGS, is_evaluated, loss_swings, moved, swings
 
 EVALUATIONS, SOME = 12, 8
 """Evaluations from which on swings can be told, and from which on twice as large ones are worth knowing."""
-SWINGS, OF_WHOLE, OF_GAIN = 0.1, 0.03, 0.5
-"""Deviation of single evaluations from which on they swing: as a share of their level, of all there is (of shares and
-correlations), and of what the level ever gained."""
+OF_WHOLE = 0.03
+"""Deviation of single evaluations from which on they swing, as a share of all there is (of shares and correlations)."""
 BEFORE, OUT, OVER, LOST = 5, 1.2, 3.0, 0.15
 """Evaluations that the last one is compared with; by how much a loss lies above the worst of them and above their
 median, and a share, of all there is, below it."""
@@ -69,6 +68,9 @@ def swinging(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     An information as well: a last evaluation worse than each of the five before, a loss three times their median, or
     a share .15 of all there is below it. Not of a run that is judged unasked: it may go on.
 
+    One more: a loss of training or validation that deviates by a quarter of its level from epoch to epoch, and by half
+    of all that it moved, in eight or more from the first on.
+
     Metrics of training samples, of single batches and of rivals are not judged.
 
     Costs: which epoch is the best is chance, and so is what a plateau schedule or early stopping makes of it.
@@ -79,9 +81,10 @@ def swinging(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     judged = [one for one in metrics if len(one.finite) >= EVALUATIONS]
     some = [one for one in metrics if SOME <= len(one.finite) < EVALUATIONS]
     terms = [one for one in log.of(Kind.TERM) if _is_epoch_mean(log, one)]
-    loss = validation_loss(log)
+    loss, train = validation_loss(log), training_loss(log)
+    losses = [one for one in (train, loss) if one is not None and is_by_epoch(log, one) and not log.is_run]
     lasting = [one for one in (loss, *metrics) if one is not None and len(one.finite) > BEFORE and not log.is_run]
-    if is_of_policy(log) or not (judged or terms or lasting):
+    if is_of_policy(log) or not (judged or terms or losses or lasting):
         return Unchecked(f"needs {EVALUATIONS} evaluations of a metric, or epochs of a loss term")
     found = [one for one in judged if _swings(one, has_bounds=True)]
     if found and 2 * len(found) >= len(judged):
@@ -90,6 +93,7 @@ def swinging(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     if 2 * len(swaying) < len(some):
         swaying = []
     swaying += [one for one in terms if _swings(one, has_bounds=False)]
+    swaying += [one for one in losses if loss_swings(log, one)]
     if swaying:
         return _swing(log, swaying[0], Severity.INFO, plan)
     return next((_last_evaluation(log, one) for one in lasting if _is_thrown_back(one, is_loss=one is loss)), None)
@@ -105,10 +109,8 @@ def _newer(values: Floats) -> Floats:
 
 
 def _swings(one: Series, *, has_bounds: bool, times: float = 1.0) -> bool:
-    values, late = one.finite, _newer(one.finite)
-    deviation, usual = jitter(late), float(np.median(np.abs(late)))
     least = OF_WHOLE * _whole(one) if has_bounds else 0.0
-    return bool(usual > 0 and deviation > max(times * SWINGS * usual, times * least, OF_GAIN * _moved(values)))
+    return swings(one.finite, times * SWINGS, times * least)
 
 
 def _whole(one: Series) -> float:
@@ -142,11 +144,6 @@ def _last_evaluation(log: LogFacts, one: Series) -> Hit:
     )
 
 
-def _moved(values: Floats) -> float:
-    """How far a course went in all: between the medians of its thirds, which noise hardly moves."""
-    return float(np.ptp([np.median(part) for part in np.array_split(values, 3)]))
-
-
 def _swing(log: LogFacts, one: Series, severity: Severity, plan: PlanFacts | None) -> Hit:
     late = _newer(one.finite)
     deviation = jitter(late)
@@ -156,7 +153,7 @@ def _swing(log: LogFacts, one: Series, severity: Severity, plan: PlanFacts | Non
         confidence=Confidence.LIKELY,
         summary=f"{one.name} swings between {late.min():.4g} and {late.max():.4g}",
         where=f"newer half of {len(one.finite):,} values to {log.where(one, len(one.values) - 1)}",
-        why=f"single values deviate by {deviation:.3g} from their course, which moved by {_moved(one.finite):.3g}",
+        why=f"single values deviate by {deviation:.3g} from their course, which moved by {moved(one.finite):.3g}",
         fix=Fix(
             "more validation samples; a lower learning rate, averaged weights (ema.decay), larger batches",
             remedies.slower(plan, 3.0) if has_average else {"ema.decay": 0.999},
@@ -278,7 +275,7 @@ def standstill(log: LogFacts) -> Answer:
 
     Costs: time, if nothing follows; a cut of the rate, where it is still high, may get it going again.
     Do: look at the rate there; if it is as high as ever, lower it; if it is spent, raise it; else stop.
-    Follows from: N901, N902, O601, O602, O606, G705, E1015.
+    Follows from: N901, N902, O601, O602, O606, G705, E1015, E1018.
     """
     loss = training_loss(log)
     if loss is None:
@@ -303,7 +300,7 @@ def standstill(log: LogFacts) -> Answer:
         why=_rate_there(log, int(loss.rows[index])),
         fix=Fix("where the rate is as high as ever, lower it; where it is spent, raise it; else stop"),
         figures={"level": float(level[-1]), "share": share, **log.step_of(loss, index)},
-        because=("N901", "N902", "O601", "O602", "O606", "G705", "E1015"),
+        because=("N901", "N902", "O601", "O602", "O606", "G705", "E1015", "E1018"),
     )
 
 

@@ -35,6 +35,7 @@ from trainctl.engine.diagnosis.rules.course.training.growth import (
     DIVERGED,
     FAR,
     FEWEST,
+    beyond_measure,
     blown,
     highest_rate,
     lower_rate,
@@ -43,6 +44,8 @@ from trainctl.engine.diagnosis.rules.course.training.growth import (
 
 UNDERFLOWN, UNDERFLOWN_BY = 87.3365, 1e-3
 """−ln of the smallest normal number of single precision."""
+FEWEST_OF_ALL, TWICE, FALLEN_BY = 5, 2.0, 0.05
+"""Values of which the last two at twice the first two are worth a word, with a metric that fell by so much of all."""
 FIRST_UPDATES = 50
 FIRST, REPLACING = 10, 0.3
 """First steps in which a rate that is too high does its damage, and the size of an update, relative to the weights,
@@ -85,6 +88,9 @@ def divergence(
     training; and of a metric that lost 30 % of its best level for good while
     the training loss did not fall either.
 
+    Of three to ten values two, or the last, that are above 1e10 or below −1e10 and a million times the others: an
+    error. An information: of five to nine the last two are twice the first two, and a metric lost .05 of all there is.
+
     Costs: the weights are driven away from any answer.
     Do: a tenth of the learning rate, a warmup, and clip the gradient.
     Follows from: N901, N902, C313, D106, G712.
@@ -97,7 +103,8 @@ def divergence(
     hits = [_of_updates(log, plan, beginning), _of_metrics(log, series, plan), *sunk]
     if series is not None:
         risen = _risen(log, series, plan) or risen_again(log, series, plan)
-        grown = blown(log, series, series.finite, plan)
+        risen = risen or _risen_in_few(log, series)
+        grown = blown(log, series, series.finite, plan) or beyond_measure(log, series, plan)
         hits = [_before_the_end(log, series, plan), _underflown(log, series, plan), grown, risen, *hits]
         hits.append(_worse_than_nothing(log, series, plan, beginning, foreign))
     hit = next((hit for hit in hits if hit is not None), None)
@@ -125,6 +132,35 @@ def _risen(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
         figures={"first": first, "last": last, "lowest": float(values.min()), **log.step_of(series, index)},
         because=("N901", "N902", "C313"),
     )
+
+
+def _risen_in_few(log: LogFacts, series: Series) -> Hit | None:
+    """A loss of few values that doubled while fewer answers are right, as where one goes on without its state."""
+    values = series.finite
+    if not FEWEST_OF_ALL <= len(values) < FEWEST or values.min() <= 0 or is_of_policy(log):
+        return None
+    first, last = float(values[:2].max()), float(values[-2:].min())
+    if last < TWICE * first:
+        return None
+    for one in qualities(log):
+        top = 100.0 if one.column.is_percent or one.finite.max(initial=0.0) > DIVERGED else 1.0
+        if one.meaning.split == VAL or len(one.finite) < FEWEST_OF_ALL:
+            continue
+        then, now = float(one.finite[:2].min()), float(one.finite[-2:].max())
+        if then - now >= FALLEN_BY * top:
+            return Hit(
+                severity=Severity.INFO,
+                confidence=Confidence.LIKELY,
+                summary=f"{series.name} rose from {series.finite[0]:.4g} to {series.finite[-1]:.4g}",
+                where=f"{log.where(series, 0)} to {log.where(series, len(series.values) - 1)}; {len(values)} values",
+                why=f"{one.name} went from {then:.4g} to {now:.4g}; so few values show no more: a training that was "
+                "resumed without the optimiser's state or at another rate looks like this, and so do other data"
+                + highest_rate(log),
+                fix=lower_rate(log, None, int(series.rows[0])),
+                figures={"first": first, "last": last, **log.step_of(series, 0)},
+                because=("N901", "N902", "C313"),
+            )
+    return None
 
 
 def _falling_term(log: LogFacts) -> bool:

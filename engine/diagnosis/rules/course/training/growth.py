@@ -25,6 +25,9 @@ FEWEST = 10
 DIVERGED, FAR = 1.5, 10.0
 FEW, BLOWN, BLOWN_AT_ONCE = 3, 1e3, 1e6
 """Values from which on a growth of so much is seen: of the last two, and of the last alone."""
+BEYOND, FEW_VALUES = 1e10, 10
+"""A value of either sign that is beyond all measure beside others a millionth of it, and values of which two or the
+last say so: in more, single ones are spikes."""
 TREBLED, STEADY, RISING = 3.0, 0.9, 5
 """How far above its lowest level a loss lies that comes apart after it had learned, how steadily it rose (a rank
 correlation with time), and over how many levels."""
@@ -59,6 +62,31 @@ def blown(log: LogFacts, series: Series, values: Floats, plan: PlanFacts | None)
         fix=lower_rate(log, plan, int(series.rows[0])),
         figures={"first": float(series.finite[0]), "last": float(series.finite[-1]), **log.step_of(series, index)},
         because=("N901", "N902", "C313"),
+    )
+
+
+def beyond_measure(log: LogFacts, series: Series, plan: PlanFacts | None) -> Hit | None:
+    """A loss of few values that is beyond all measure in some of them, above or below 0, and no number one can learn by
+    in between."""
+    sizes = np.abs(series.finite)
+    if not FEW <= len(sizes) <= FEW_VALUES or is_of_policy(log):
+        return None
+    usual = float(np.median(sizes[sizes < BEYOND])) if (sizes < BEYOND).any() else 0.0
+    is_beyond = sizes >= max(BEYOND, BLOWN_AT_ONCE * usual)
+    if usual <= 0 or not (is_beyond.sum() > 1 or is_beyond[-1]):
+        return None
+    index = int(np.flatnonzero(np.isfinite(series.values))[int(is_beyond.argmax())])
+    signs = "; a loss that falls without end has no floor: look at its sign and at targets outside [0, 1]"
+    return Hit(
+        severity=Severity.ERROR,
+        confidence=Confidence.LIKELY,
+        summary=f"{series.name} is {series.values[index]:.4g}",
+        where=f"{log.where(series, index)}; {int(is_beyond.sum()):,} of {len(sizes):,} values",
+        why=f"beyond all measure: the others are about {usual:.4g}{highest_rate(log)}"
+        + (signs if series.values[index] < 0 else ""),
+        fix=lower_rate(log, plan, int(series.rows[0])),
+        figures={"usual": usual, "last": float(series.finite[-1]), **log.step_of(series, index)},
+        because=("N901", "N902", "C305", "C313"),
     )
 
 

@@ -201,12 +201,18 @@ def _of_validation(first: Series, index: int, trained: list[Series]) -> _Case:
 
 
 def _culprits(first: Series, bad: list[Series], log: LogFacts) -> str:
-    """Which terms of a total were not finite where it first was not, if it was not all of them."""
+    """Which terms of a total were not finite where it first was not, if it was not all of them; or that none was."""
     row, split = _row(first), first.meaning.split
     terms = [one for one in log.of(Kind.TERM, split=split) if row in one.rows]
     broken = [one for one in terms if one in bad and _row(one) <= row]
-    if first.meaning.kind is not Kind.TOTAL or not broken or len(broken) == len(terms):
+    if first.meaning.kind is not Kind.TOTAL or not terms or len(broken) == len(terms):
         return ""
+    if not broken:
+        at = [one.values[one.rows == row] for one in terms]
+        if not all(np.isfinite(values).all() for values in at):
+            return ""
+        named = f"{', '.join(one.name for one in terms[:4])}{' ...' if len(terms) > 4 else ''}"
+        return f"{named} {'are' if len(terms) > 1 else 'is'} finite there: a term that is not logged, or a weight; "
     return f"of its {len(terms)} terms {', '.join(one.name for one in broken)} alone was not finite at first; "
 
 

@@ -13,7 +13,14 @@ from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ends, first_bad, is_long, stands_still, training_loss
+from trainctl.engine.diagnosis.logs.course import (
+    ends,
+    first_bad,
+    is_long,
+    stands_still,
+    training_loss,
+    validation_loss,
+)
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import is_of_policy
 from trainctl.engine.diagnosis.logs.names import Kind
@@ -24,6 +31,11 @@ MOST_SKIPPED = 20
 """Steps that are skipped at the start while a scale is found."""
 FALLEN, LEAST_SCALE = 256.0, 1.0
 """A loss scale that came down by so much to at most so much; healthy ones stay above 100."""
+SPENT_SCALE = 0.1
+"""A scale that no healthy gradient needs."""
+HALVED, LOW_SCALE, SKIPPED_FOR = 64.0, 8.0, 1.5
+"""Of a scale that only ever came down in the log: by how much, to at most what, and by how much a loss rose meanwhile.
+"""
 HUGE_NORM = 100.0
 """Gradient norm beside a loss that prints as 0 that no loss near 0 gives."""
 STILL, FEWEST = 10, 3
@@ -46,6 +58,9 @@ FIXED = (
 def overflow(log: LogFacts, plan: PlanFacts | None = None) -> Answer:
     """The five newest gradient norms are not finite while the loss is; or the loss is exactly 0 in the five newest
     values beside norms above 100; or the loss scale came down by 256 or more, to 1 or less.
+
+    Of a scale below .1, and lower than the one before, two values are enough. A warning is one that only ever came
+    down, by 64 to at most 8, while the loss of the validation or the training rose by half.
 
     Of one to four norms NaN is a warning where no loss is printed beside it any more, or where all of three or more
     are, past the first 20 steps or beside a loss of exactly 0; not while a loss scale above 1 is in use, which skips
@@ -134,9 +149,10 @@ def _of_norm(log: LogFacts, norm: Series) -> Hit | None:
 
 def _of_scale(log: LogFacts, scale: Series) -> Hit | None:
     values = scale.finite
-    if len(values) < LATELY or values[-1] > LEAST_SCALE or values.max() < FALLEN * abs(values[-1]):
-        return None
-    if (np.diff(values[-LATELY:]) > 0).any():
+    is_spent = len(values) > 1 and values[-1] < min(values[-2], SPENT_SCALE)
+    is_low = len(values) >= LATELY and values[-1] <= LEAST_SCALE and values.max() >= FALLEN * abs(values[-1])
+    harmed = "" if is_spent or is_low else _harmed(log, scale)
+    if not (is_spent or is_low or harmed) or (np.diff(values[-LATELY:]) > 0).any():
         return None
     top = int(np.flatnonzero(scale.values == values.max())[-1])
     halvings = np.log2(values.max() / values[-1]) if values[-1] > 0 else np.inf
@@ -144,17 +160,39 @@ def _of_scale(log: LogFacts, scale: Series) -> Hit | None:
     at = None if loss is None else first_bad(loss)
     fell_first = loss is None or at is None or scale.rows[top] < loss.rows[at]
     return Hit(
-        severity=Severity.ERROR,
+        severity=Severity.WARNING if harmed else Severity.ERROR,
         confidence=Confidence.LIKELY,
-        summary=f"{scale.name} fell from {values.max():g} to {values[-1]:.4g}",
+        summary=f"{scale.name} fell from {values.max():.4g} to {values[-1]:.4g}",
         where=f"from {log.where(scale, top)} to the end",
         why=f"each of {halvings:.0f} halvings is a step whose gradient was not finite, and was skipped"
-        + ("" if loss is None or at is None else f"; {loss.name} is not finite from {log.where(loss, at)}")
+        + (harmed or ("" if loss is None or at is None else f"; {loss.name} is not finite from {log.where(loss, at)}"))
         + _rate(log),
         fix=Fix(FIXED),
         figures={"highest": float(values.max()), "last": float(values[-1]), **log.step_of(scale, top)},
         because=() if fell_first else ("N901",),
     )
+
+
+def _harmed(log: LogFacts, scale: Series) -> str:
+    """Which loss rose by half while a scale came down and down; empty: none did, or the scale rose in between."""
+    values = scale.finite
+    if len(values) < LATELY or (np.diff(values) >= 0).any() or not 0 < HALVED * values[-1] <= values[0]:
+        return ""
+    if values[-1] > LOW_SCALE:
+        return ""
+    start = int(scale.rows[0])
+    for loss in (validation_loss(log), training_loss(log)):
+        if loss is None or len(loss.finite) <= FEWEST:
+            continue
+        rows, known = loss.rows[np.isfinite(loss.values)], loss.finite
+        before, after = known[rows < start], known[rows >= start]
+        count = max(len(known) // 10, 1)
+        if len(before) < FEWEST or not len(after) or before.min() <= 0:
+            continue
+        late = float(np.median(after[-count:]))
+        if late >= SKIPPED_FOR * float(before.max()):
+            return f"; {loss.name} went from {float(np.median(before)):.4g} to {late:.4g} meanwhile"
+    return ""
 
 
 def _rate(log: LogFacts) -> str:

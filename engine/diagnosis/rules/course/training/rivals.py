@@ -19,6 +19,11 @@ OF_ONE_SIDE = frozenset({"real", "fake", "acc", "accuracy", "demo", "agent", "pe
 FEWEST, MOSTLY = 5, 0.75
 ALIKE, LONG = 0.02, 10
 """Share of a score by which real and made samples differ, to a critic that is of no use; and values that all say so."""
+HELPLESS = 5.0
+"""A loss of a discriminator that takes made samples for real with a probability of .99."""
+MODERATE, ROWS = 20.0, 10
+"""A generator's loss that it can still learn from, and values below which a judge that is certain may be ahead for a
+while: some losses are so by design."""
 CERTAIN = 1e-3
 """A logarithmic loss of a discriminator that is right with a probability of .999."""
 CLAMPS = (*(-math.log(10.0**-power) for power in range(5, 13)), 100.0)
@@ -43,6 +48,10 @@ def rival_has_won(log: LogFacts) -> Answer:
     """A discriminator's loss is below .001 in three quarters of the newest half of its values, five or more, while a
     generator's is named beside it and no total loss falls. Losses that are ever negative are no logarithm of a
     probability and are not judged so.
+
+    The other way round a generator's loss is below .001 in as many, of ten values or more, while the discriminator's is
+    above 5. Of fewer than ten values a discriminator that is certain is an information, while the generator's loss is
+    below 20.
 
     Or a loss of either is the same in its five newest values and half of all, at −ln ε, where ε = 1e-5 to 1e-12, or at
     100: what a program keeps the logarithm of 0 from. Or a critic's scores of real and of made samples, named `real`
@@ -69,16 +78,34 @@ def rival_has_won(log: LogFacts) -> Answer:
             "a probability of 0, kept from its logarithm: no gradient passes there",
         )
     whole = [one for one in judges if not one.meaning.words & OF_ONE_SIDE]
-    if not whole or not makers or not all(_is_certain(one) for one in whole) or makers[0].finite.min() < 0:
+    if not whole or not makers or makers[0].finite.min() < 0:
+        return None
+    return _certain(log, whole, makers[0])
+
+
+def _certain(log: LogFacts, whole: list[Series], maker: Series) -> Hit | None:
+    """A discriminator that is certain of every sample, or of none that a generator makes."""
+    is_long = len(maker.finite) >= ROWS
+    if is_long and _is_certain(maker) and all(float(np.median(one.finite)) > HELPLESS for one in whole):
+        return _hit(
+            log,
+            maker,
+            f"{maker.name} is {maker.say(len(maker.values) - 1)} while {whole[0].name} is "
+            f"{whole[0].say(len(whole[0].values) - 1)}",
+            "the discriminator takes every made sample for a real one: it tells the generator nothing",
+        )
+    if not all(_is_certain(one) for one in whole):
         return None
     if any(_falls(one) for one in log.of(Kind.TOTAL) if len(one.finite) >= FEWEST):
         return None
-    first, last = ends(makers[0].finite)
+    first, last = ends(maker.finite)
+    may_recover = len(whole[0].finite) < ROWS and float(np.median(maker.finite)) < MODERATE
     return _hit(
         log,
         whole[0],
         f"{whole[0].name} is {whole[0].say(len(whole[0].values) - 1)}: below {CERTAIN:g} in most of the newest values",
-        f"it tells every sample apart with a probability of .999; {makers[0].name} {first:.4g} to {last:.4g}",
+        f"it tells every sample apart with a probability of .999; {maker.name} {first:.4g} to {last:.4g}",
+        severity=Severity.INFO if may_recover else Severity.WARNING,
     )
 
 
@@ -99,9 +126,17 @@ def _alike(log: LogFacts) -> Hit | None:
     return None
 
 
-def _hit(log: LogFacts, series: Series, summary: str, why: str, do: str = LEVEL_UP) -> Hit:
+def _hit(
+    log: LogFacts,
+    series: Series,
+    summary: str,
+    why: str,
+    do: str = LEVEL_UP,
+    *,
+    severity: Severity = Severity.WARNING,
+) -> Hit:
     return Hit(
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=Confidence.LIKELY,
         summary=summary,
         where=f"to {log.where(series, len(series.values) - 1)}; {len(series.values):,} values",

@@ -24,7 +24,7 @@ from trainctl.engine.diagnosis.logs.course import (
 )
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import accuracies, is_of_policy, jitter, levels, qualities
-from trainctl.engine.diagnosis.logs.names import TRAIN, Kind, words_of
+from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind, words_of
 from trainctl.engine.diagnosis.logs.table import Floats
 from trainctl.engine.diagnosis.rules.course.terms import CONTRASTIVE
 
@@ -46,6 +46,9 @@ CONSTANT, CONSTANT_EPOCHS = 10, 5
 """Equal values that are no accident: with three digits, and of whole epochs with four."""
 DIGITS, MORE_DIGITS = 100, 1000
 """Last digits that a value is at least made of: fewer may be anything small."""
+FIRST_STEPS = 10
+"""The first value logged is of a step up to this, at the beginning of a training."""
+FINE = 5e-4
 ZEROS, WRONG = 5, 0.5
 """Newest values of exactly 0, and a share of right answers below which no loss of them is 0."""
 LEARNED, FINE_TUNING = 0.9, 1e-5
@@ -53,6 +56,11 @@ LEARNED, FINE_TUNING = 0.9, 1e-5
 network, whose loss need not fall."""
 VANISHED = 0.01
 """Of the first gradient norms, the share that is left where the loss no longer depends on the weights."""
+AT_CHANCE, NEARBY, MOST_CLASSES = 4, 0.05, 100
+"""Epochs that are at ln C to three digits with an accuracy within a twentieth of 1/C: two witnesses need no more."""
+LATE, HARDLY_BETTER, UNSURE = 20, 1.5, 0.6
+"""Epoch from which on it is late to know nothing, how much more right answers may be than a loss leaves to chance, and
+a loss that is something."""
 CHECK = "check that the loss depends on the weights, that they are in the optimiser, and the labels' order"
 MAY_BE_GOOD = (
     "nothing, where it went on from trained weights; else look at the rate, at the labels' order, and whether the loss "
@@ -96,16 +104,24 @@ def stalled(log: LogFacts) -> Answer:
     all is a warning beside an accuracy below .5, and information where it came there at once, from a thousand times its
     last digit.
 
+    Four epochs are enough where all but the first are at ln C, by three digits, beside an accuracy within 5 % of 1/C.
+    Every loss exactly 0 in five values or more, and every accuracy all there is: an information, and a warning from the
+    beginning of the training on. From the 20th epoch on, five values or more beside an accuracy of at most 1.5 times
+    what the loss L leaves to chance, exp(−L): an information.
+
     Costs: nothing is learned.
     Do: check that the loss depends on the weights, that the optimiser has them, and the labels' order.
     Follows from: N901, N902, O601, O602, G701, K401, C303, C305, C318, L201, G702, G706, G711, O612, O613.
     """
     series = training_loss(log)
+    if (known := _known_at_once(log)) is not None:
+        return known
     if series is None:
         return Unchecked(log.without_loss)
-    still = _constant(log, series) or _zero(log, series)
+    still = _constant(log, series) or _zero(log, series) or _few_at_chance(log, series)
     if still is None and log.early:
         return Unchecked(log.early)
+    still = still or _late_at_nothing(log, series)
     if still is None and not _is_long(log, series):
         return Unchecked(f"too few values of {series.name} to say that it stands still ({len(series.finite)})")
     still = still or _standing(log, series) or _at_chance(log, series)
@@ -180,6 +196,69 @@ def _zero(log: LogFacts, series: Series) -> _Still | None:
     return _Still(Severity.INFO, 0.0, "every sample is beyond its margin, or none counts", said, COUNTED)
 
 
+def _known_at_once(log: LogFacts) -> Hit | None:
+    """Losses of exactly 0 beside accuracies that are all there is, in every value."""
+    losses = [one for one in log.of(Kind.TOTAL, Kind.TERM) if one.meaning.split not in (VAL, TEST)]
+    rates = [one for one in accuracies(log) if one.meaning.split in ("", TRAIN) and len(one.values) >= ZEROS]
+    longest = max(losses, key=lambda one: len(one.values), default=None)
+    if longest is None or len(longest.values) < ZEROS or not rates or is_of_policy(log):
+        return None
+    if any(one.values.any() for one in losses) or any(_share(one, float(one.values.min())) < 1 for one in rates):
+        return None
+    is_first = _begins(log, longest)
+    told = "from the beginning on" if is_first else "in all that is logged"
+    return Hit(
+        severity=Severity.WARNING if is_first else Severity.INFO,
+        confidence=Confidence.LIKELY,
+        summary=f"{longest.name} is exactly 0, {rates[0].name} {rates[0].say(0)} in all {len(longest.values):,} values",
+        where=f"{log.where(longest, 0)} to {log.where(longest, len(longest.values) - 1)}",
+        why=f"every answer is right {told}: all labels are of one class or empty, or the answer is among the inputs",
+        fix=Fix(LABELS),
+        figures={"values": len(longest.values)},
+        because=("N901", "N902"),
+    )
+
+
+def _begins(log: LogFacts, series: Series) -> bool:
+    """Whether the first value of a series is of the first steps of a training."""
+    epoch, step = (float(told[series.rows[0]]) for told in (log.table.epochs, log.table.steps))
+    return bool(step <= FIRST_STEPS and not epoch > 1)
+
+
+def _few_at_chance(log: LogFacts, series: Series) -> _Still | None:
+    """Few epochs at ln C, with as many right answers as guesses."""
+    values, half_unit = series.finite, float(series.column.half_units.max(initial=0.0))
+    if len(values) < AT_CHANCE or not is_by_epoch(log, series) or half_unit > FINE or is_of_policy(log):
+        return None
+    rest, weight = values[1:], log.weight_of(series)
+    form = _form(log, series, float(np.median(rest)), 0.002)
+    count = log.num_classes or round(np.exp(min(float(np.median(rest)) / weight, 20.0)))
+    if not form or not 2 <= count <= MOST_CLASSES or float(np.abs(rest / weight - np.log(count)).max()) > 0.003:
+        return None
+    for one in accuracies(log):
+        newest = [_share(one, float(value)) for value in one.finite[1:]]
+        if len(newest) + 1 >= AT_CHANCE and max(abs(value * count - 1) for value in newest) <= NEARBY:
+            return _Still(Severity.WARNING, float(np.median(rest)), f"{_reasons(form, '')}; {one.name} is 1/{count}")
+    return None
+
+
+def _late_at_nothing(log: LogFacts, series: Series) -> _Still | None:
+    """Answers that are hardly better than guesses, though epochs have passed."""
+    values, epochs = series.finite, log.table.epochs[series.rows]
+    if len(values) < ZEROS or _is_long(log, series) or not bool((epochs >= LATE).all()) or is_of_policy(log):
+        return None
+    level = float(np.median(values))
+    rates = [one for one in accuracies(log) if one.meaning.split == series.meaning.split and len(one.finite) >= ZEROS]
+    if level < UNSURE or not rates or _words_of_loss(log, series) & NOT_OVER_CLASSES:
+        return None
+    right = float(np.median([_share(rates[0], float(value)) for value in rates[0].finite]))
+    if right > HARDLY_BETTER * np.exp(-level) or _knows(log, level):
+        return None
+    chance = f"exp(−{level:.4g}) = {np.exp(-level):.3g}"
+    why = f"{rates[0].name} is {right:.3g} in the median: no more than a loss of that height leaves to chance, {chance}"
+    return _Still(Severity.INFO, level, why, do=CHECK)
+
+
 def _standing(log: LogFacts, series: Series) -> _Still | None:
     """A loss whose last tenth is what its first was."""
     values = series.finite
@@ -211,8 +290,8 @@ def _knows(log: LogFacts, level: float) -> bool:
 
 
 def _form(log: LogFacts, series: Series, level: float, tolerance: float) -> str:
-    if _words_of_loss(log, series) & NOT_OVER_CLASSES:
-        return ""
+    if _words_of_loss(log, series) & NOT_OVER_CLASSES or all(one is not series for one in log.series):
+        return ""  # a sum of terms that stands for a total is of no classes
     # What knowing nothing gives is known of a term; the total is its multiple.
     weight, half_unit = log.weight_of(series), float(np.median(series.column.half_units))
     form = closed_form(level / weight, tolerance + half_unit / weight, log.num_classes)
