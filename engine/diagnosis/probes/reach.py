@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -37,9 +37,10 @@ HALF, FELL = 0.5, 0.9
 MOST_OTHERS = 4
 """Terms beside the main one that are left out one by one."""
 BUDGET_S, KEPT_BYTES = 3.0, 256 * 2**20
-"""Processor time of this thread for all steps, and memory for the batches."""
-BACKWARD, RUNS = 3.0, 4
-"""Time of a step in terms of its forward pass, and runs that are to fit into the budget."""
+"""Processor time of this thread for all walks, with what it takes to build the network anew for each, and memory for
+the batches."""
+BACKWARD, WALKS = 3.0, 4
+"""Time of a step in terms of its forward pass, and walks that are to fit into the budget."""
 Terms = Mapping[str, float]
 """Means of the raw terms over the batches that are asked."""
 
@@ -71,15 +72,15 @@ def measure_reach(
         first = _total(terms, trial.bench.weights)
         if not (math.isfinite(first) and first > 0):
             raise UserError(f"the loss of the untrained network is {first:.3g}: shares of it say nothing", "")
-        count = int(min(STEPS, BUDGET_S / RUNS / max(forward_s * BACKWARD, 1e-9)))
+        count = int(min(STEPS, BUDGET_S / WALKS / max(forward_s * BACKWARD, 1e-9)))
         if count < FEWEST:
             raise UserError("a step takes too long for the plan to be taken in a few", "")
-        walk = _Walk(lambda: Trial(open_bench(task, splits, device)), batches, count, schedule)
-        left = _left(walk, first, deadline)
-        return ReachFacts(count, first, left, _main(walk, terms, left, deadline))
+        walk = _Walk(lambda: Trial(open_bench(task, splits, device)), batches, count, schedule, deadline)
+        left = _left(walk, first)
+        return ReachFacts(count, first, left, _main(walk, trial.bench.weights, terms, left))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Walk:
     """Large steps over the same batches, each time from the untrained network."""
 
@@ -87,10 +88,20 @@ class _Walk:
     batches: Sequence[Batch]
     count: int
     schedule: ScheduleFacts
+    deadline: Deadline
+    own: Deadline = field(default_factory=lambda: Deadline(BUDGET_S, time.thread_time))
+    longest_s: float = 0.0
+    """Processor time of the longest walk so far."""
+
+    @property
+    def has_time(self) -> bool:
+        """Whether another walk fits into what is left."""
+        return not self.deadline.has_passed and self.own.spent_s + self.longest_s <= self.own.budget_s
 
     def behind(self, multiple: float, weights: Mapping[str, float] | None = None) -> tuple[Terms, float]:
         """The terms behind a multiple of the plan, with other weights where they are named, and the loss; infinite
         where it is not finite."""
+        started = self.own.spent_s
         trial = self.fresh()
         own_weights = trial.bench.weights
         trial.bench = replace(trial.bench, weights={**own_weights, **(weights or {})})
@@ -107,24 +118,25 @@ class _Walk:
             step_of(trial.optimizer)()
         terms = _terms(trial, self.batches)
         loss = _total(terms, own_weights)
+        self.longest_s = max(self.longest_s, self.own.spent_s - started)
         return terms, loss if math.isfinite(loss) else math.inf
 
 
-def _left(walk: _Walk, first: float, deadline: Deadline) -> dict[float, float]:
+def _left(walk: _Walk, first: float) -> dict[float, float]:
     """Shares of the loss behind the plan, and behind multiples while these could say something: it took little away and
     did not overshoot, and they have not begun to do worse."""
     left = {1.0: walk.behind(1.0)[1] / first}
     for multiple in MULTIPLES:
         *before, last = left.values()
-        if not HALF < left[1.0] < 1 or last > min(before, default=last) or deadline.has_passed:
+        if not HALF < left[1.0] < 1 or last > min(before, default=last) or not walk.has_time:
             break
         left[multiple] = walk.behind(multiple)[1] / first
     return left
 
 
-def _main(walk: _Walk, terms: Terms, left: Mapping[float, float], deadline: Deadline) -> AloneFacts | None:
-    """What becomes of the main term without the others, where it hardly falls beside them."""
-    weights = walk.fresh().bench.weights
+def _main(walk: _Walk, weights: Terms, terms: Terms, left: Mapping[float, float]) -> AloneFacts | None:
+    """What becomes of the main term without the others, where it hardly falls beside them; None: there is one, or no
+    time."""
     main, *others = [name for name in terms if weights.get(name, 1.0) > 0] or [""]
     if not others or not terms[main] > 0:
         return None
@@ -133,17 +145,26 @@ def _main(walk: _Walk, terms: Terms, left: Mapping[float, float], deadline: Dead
         return walk.behind(multiple, dict.fromkeys(left_out, 0.0))[0].get(main, math.inf) / terms[main]
 
     multiple = min(left, key=lambda one: left[one])
+    if not walk.has_time:
+        return None
     together = share(multiple)
-    if together < HALF or deadline.has_passed:
+    if together < HALF:
         return AloneFacts(main, multiple, together, math.nan, {})
     alone = math.inf
     for part in (multiple, *PARTS):
-        if alone < FELL or deadline.has_passed:
+        if alone < FELL or not walk.has_time:
             break
         multiple, alone = part, share(part, others)
     # Beside a stiff term only smaller steps may be stable: it is not to be blamed for that.
-    together = min(together, *(share(multiple * part) for part in (1.0, *PARTS[:2])))
-    without = {name: share(multiple, [name]) for name in others[:MOST_OTHERS]} if others[1:] else {others[0]: alone}
+    for part in (1.0, *PARTS[:2]):
+        if not walk.has_time:
+            return None
+        together = min(together, share(multiple * part))
+    without = {others[0]: alone}
+    for name in others[:MOST_OTHERS] if others[1:] else ():
+        if not walk.has_time:
+            return None
+        without[name] = share(multiple, [name])
     return AloneFacts(main, multiple, together, alone, without)
 
 
