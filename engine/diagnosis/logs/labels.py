@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainctl.engine.diagnosis.logs.names import MOST_NAMES, TEST, TRAIN, VAL, Kind, meaning_of, words_of
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
@@ -105,7 +104,7 @@ def _each(columns: Sequence[Column], said: Sequence[str]) -> Iterator[Column]:
             continue
         told = np.array([said[row] for row in column.rows], np.str_)
         for text in dict.fromkeys(told.tolist()):
-            yield replace(_where(column, told == text), name=text or column.name)
+            yield replace(column.only(told == text), name=text or column.name)
 
 
 def _of_parts(columns: Sequence[Column], splits: Sequence[str]) -> Iterator[Column]:
@@ -116,17 +115,7 @@ def _of_parts(columns: Sequence[Column], splits: Sequence[str]) -> Iterator[Colu
             continue
         told = np.array([splits[row] for row in column.rows], np.str_)
         for split in dict.fromkeys(told.tolist()):
-            yield replace(_where(column, told == split), split=split)
-
-
-def _where(column: Column, kept: NDArray[np.bool_]) -> Column:
-    return replace(
-        column,
-        rows=column.rows[kept],
-        values=column.values[kept],
-        lines=column.lines[kept],
-        half_units=column.half_units[kept],
-    )
+            yield replace(column.only(told == split), split=split)
 
 
 def _are_parts(said: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,16 @@ class Column:
     def full_name(self) -> str:
         """As the log has it, with the split of the heading above it."""
         return f"{self.name} ({self.split})" if self.split else self.name
+
+    def only(self, kept: slice | NDArray[np.bool_]) -> Column:
+        """The column with some of its values."""
+        return replace(
+            self,
+            rows=self.rows[kept],
+            values=self.values[kept],
+            lines=self.lines[kept],
+            half_units=self.half_units[kept],
+        )
 
     def at_rows(self, num_rows: int) -> Floats:
         """The values at their rows, shape (rows,); NaN: none."""

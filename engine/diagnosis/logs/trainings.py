@@ -170,11 +170,5 @@ def _rows_of(table: LogTable, start: int, end: int) -> LogTable:
 def _within(column: Column, kept: slice) -> Column:
     bounds: Ints = np.array([kept.start, kept.stop], np.int64)
     first, last = np.searchsorted(column.rows, bounds)
-    part = slice(int(first), int(last))
-    return replace(
-        column,
-        rows=column.rows[part] - kept.start,
-        values=column.values[part],
-        lines=column.lines[part],
-        half_units=column.half_units[part],
-    )
+    part = column.only(slice(int(first), int(last)))
+    return replace(part, rows=part.rows - kept.start)

@@ -85,14 +85,7 @@ class Bars:
 def _without(column: Column, rows: Sequence[int]) -> Column:
     if not rows:
         return column
-    kept = ~np.isin(column.rows, np.array(rows, np.int64))
-    return replace(
-        column,
-        rows=column.rows[kept],
-        values=column.values[kept],
-        lines=column.lines[kept],
-        half_units=column.half_units[kept],
-    )
+    return column.only(~np.isin(column.rows, np.array(rows, np.int64)))
 
 
 def _are_validated(keys: Keys) -> bool:

@@ -24,7 +24,7 @@ def without_cut_figure(table: LogTable, text: str) -> LogTable:
     if found is None:
         return table
     last_line = text.count("\n") + 1
-    columns = [_without_last(one) if _is_cut(one, last_line, float(found[1])) else one for one in table.columns]
+    columns = [one.only(slice(-1)) if _is_cut(one, last_line, float(found[1])) else one for one in table.columns]
     return replace(table, columns=tuple(columns))
 
 
@@ -35,13 +35,3 @@ def _is_cut(column: Column, last_line: int, value: float) -> bool:
     has_fewer_decimals = units[-1] > units[:-1].max()
     counts = (units == 0.5).all() and (np.diff(column.values[:-1]) >= 0).all()
     return bool(has_fewer_decimals) or bool(counts and value < column.values[-2])
-
-
-def _without_last(column: Column) -> Column:
-    return replace(
-        column,
-        rows=column.rows[:-1],
-        values=column.values[:-1],
-        lines=column.lines[:-1],
-        half_units=column.half_units[:-1],
-    )
