@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.experiments.tables import markdown
+from benchmarks.trainfault.by_rule import by_rule
 from benchmarks.trainfault.cases import Case, all_cases
 from benchmarks.trainfault.damage import SPREAD
 from benchmarks.trainfault.hosts import HOSTS
@@ -35,6 +36,7 @@ def page(found: Collection, selection: Selection) -> str:
         *_alarms(found),
         *_hosts(found),
         *_by_fault(found),
+        *by_rule(found),
         *_cases_table(),
     ]
     return "\n".join(parts) + "\n"
