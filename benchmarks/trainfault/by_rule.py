@@ -37,9 +37,9 @@ def by_rule(found: Collection) -> Iterator[str]:
     yield "## By rule"
     yield ""
     yield (
-        f"Rules that said anything, of {len(rules)}: parts of the evidence that each needs (or takes one of), the healthy "
-        "trainings that it accused on any path, how often it was the first of all causes and the true one, and of which faults. The "
-        "others accused no healthy training."
+        f"Rules that said anything, of {len(rules)}: parts of the evidence that each needs (or takes one of), the "
+        "healthy trainings that it accused on any path, how often it was the first of all causes and the true one, and "
+        "of which faults. The others accused no healthy training."
     )
     yield ""
     yield markdown(["code", "rule", "needs", "healthy accused", "first: rightly", "faults, the commonest"], rows)
