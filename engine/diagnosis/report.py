@@ -69,7 +69,7 @@ def finding_lines(finding: Finding, follows: Sequence[Finding] = ()) -> list[Lin
     style = str(finding.severity)
     head = f"{MARKS[finding.severity]} {finding.code} {finding.name}"
     lines: list[Line] = [
-        ((f"{head:<44}", style), (f"{finding.severity}, {finding.confidence} · ", "dim"), (finding.summary, "bold")),
+        ((f"{head:<43} ", style), (f"{finding.severity}, {finding.confidence} · ", "dim"), (finding.summary, "bold")),
         _labelled("where", finding.where),
         _labelled("why", finding.why),
     ]

@@ -8,35 +8,15 @@ import numpy as np
 
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import is_of_batches, jitter
-from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind
+from trainctl.engine.diagnosis.logs.names import TEST, TRAIN, VAL, Kind, some_of
 from trainctl.engine.diagnosis.logs.roles import VALIDATIONS
 from trainctl.engine.diagnosis.logs.sums import loss_of_perplexity, sum_of_terms
 from trainctl.engine.diagnosis.logs.table import Floats
-from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
-
-__all__ = [
-    "ADVERSARIAL",
-    "IMPROVED",
-    "closed_form",
-    "ends",
-    "first_bad",
-    "is_by_epoch",
-    "is_long",
-    "lacks_metric",
-    "lacks_validation",
-    "rise_before_end",
-    "stands_still",
-    "training_loss",
-    "trend",
-    "validation_loss",
-]
 
 LEAST_STEPS, LEAST_EPOCHS = 60, 10
 """Values from which on standing still can be told: of single steps, and of means over epochs."""
 IMPROVED = 0.02
 """Share of the first tenth's median by which the last tenth's must be lower for it not to stand still."""
-MOST_NAMES = 4
-"""Names that are said, of several."""
 BLOWN_UP, RISEN, LEVEL = 10.0, 2.0, 5
 """How often the last value, and how often the last level, lies above what was before where a loss was rising; and the
 values of a level."""
@@ -79,7 +59,8 @@ def lacks_validation(log: LogFacts) -> str:
         return ""
     several = log.of(Kind.TOTAL, Kind.TERM, split=VAL)
     if several:
-        return f"{_names(several)} are several losses of validation data, and none is their sum; log it once an epoch"
+        names = some_of([one.name for one in several])
+        return f"{names} are several losses of validation data, and none is their sum; log it once an epoch"
     tested = _longest(log.of(Kind.TOTAL, Kind.TERM, split=TEST))
     return "" if tested is None else f"{len(tested.finite)} values of {tested.name} of {VALIDATIONS} that are needed"
 
@@ -87,11 +68,8 @@ def lacks_validation(log: LogFacts) -> str:
 def lacks_metric(log: LogFacts) -> str:
     """Which figures of the validation are taken as losses where no metric is named, in words; empty: none are."""
     losses = [one for one in log.of(Kind.TERM, split=VAL) if not one.meaning.words & {"loss", "losses"}]
-    return f"{_names(losses)}: counted as a loss, and no other metric is named; log one once an epoch" if losses else ""
-
-
-def _names(series: list[Series]) -> str:
-    return ", ".join(one.name for one in series[:MOST_NAMES]) + (", ..." if len(series) > MOST_NAMES else "")
+    names = some_of([one.name for one in losses])
+    return f"{names}: counted as a loss, and no other metric is named; log one once an epoch" if names else ""
 
 
 def _losses(log: LogFacts, split: str) -> list[Series]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainctl.engine.diagnosis.logs.batches import told_batch_size
 from trainctl.engine.diagnosis.logs.beside import with_counted_epochs
-from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind, Meaning
+from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind, Meaning, some_of
 from trainctl.engine.diagnosis.logs.roles import Roles, meanings, with_roles
 from trainctl.engine.diagnosis.logs.table import Column, Floats, Ints, LogTable
 from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
@@ -19,8 +19,6 @@ from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
 T = TypeVar("T")
 RELATIVE = 1e-5
 """Rounding of single precision and of a mean over batches, relative to the value."""
-MOST_SAID = 4
-"""Names that are said, of several."""
 MOST_OF_A_KIND = 256
 """Names of one kind and part of the training that are judged: the time grows with their square."""
 
@@ -103,7 +101,7 @@ class LogFacts:
         losses = [one.name for one in self.of(Kind.TOTAL, Kind.TERM) if one.meaning.split not in (VAL, TEST)]
         if not losses:
             return "no training loss is named"
-        names = ", ".join(losses[:MOST_SAID]) + (", ..." if len(losses) > MOST_SAID else "")
+        names = some_of(losses)
         if self.has_rivals:
             return f"{names}: losses of networks that are judged by each other say nothing of their progress"
         return f"{names} are several losses, and none is their sum"

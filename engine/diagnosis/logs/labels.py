@@ -25,7 +25,7 @@ _FIGURES, _VALUE = frozenset({"metric", "tag", "name", "key", "variable", "metri
 """Names under which that of the figure stands whose value is in a column of its own."""
 _OF_NO_PART = frozenset({Kind.LR, Kind.GRAD_NORM, Kind.WEIGHT, Kind.TIME, Kind.STEP, Kind.EPOCH, Kind.LOSS_SCALE})
 """Kinds that are of the training as a whole."""
-_COUNTING = frozenset({"run", "trial", "experiment", "exp", "job", "expt", "fold", "stage"})
+_COUNTING = _RUN | {"fold", "stage"}
 """Words of names under which numbers may count what is otherwise called an episode or an epoch."""
 _MARKS = frozenset(
     {"hash", "sha", "sha1", "sha256", "commit", "uuid", "guid", "md5", "checksum", "digest", "fingerprint"}

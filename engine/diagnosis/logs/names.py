@@ -6,6 +6,7 @@ Goes by words only; a name it does not understand has the kind `OTHER` and is ju
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -13,10 +14,23 @@ from functools import lru_cache
 from trainctl.engine.diagnosis.logs import vocabulary
 from trainctl.engine.diagnosis.logs.vocabulary import SPLITS, TEST, TRAIN, VAL
 
-__all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Kind", "Meaning", "is_plain_place", "meaning_of", "step_unit", "words_of"]
+__all__ = [
+    "SPLITS",
+    "TEST",
+    "TRAIN",
+    "VAL",
+    "Kind",
+    "Meaning",
+    "is_plain_place",
+    "meaning_of",
+    "some_of",
+    "step_unit",
+    "words_of",
+]
 
 MOST_NAMES = 1 << 16
 """Names that are remembered."""
+MOST_SAID = 4
 
 
 class Kind(StrEnum):
@@ -285,3 +299,8 @@ def _of_policies(found: set[str], words: list[str]) -> Kind:
     is_error = words == ["per"] or found in vocabulary.ERRORS_ALONE or found & vocabulary.ERRORS
     is_sampled = any(re.fullmatch(r"[fk]id\d+k?", word) for word in words)  # fid50k_full
     return Kind.ERROR if is_sampled or (is_error and not found & vocabulary.NOT_ERRORS) else Kind.OTHER
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first names of a list, in words."""
+    return ", ".join(names[:MOST_SAID]) + (", ..." if len(names) > MOST_SAID else "")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainctl.engine.config.yamlfile import read_document
 from trainctl.engine.diagnosis.logs.places import settle_places
-from trainctl.engine.diagnosis.logs.readers.content import MOST_BYTES
+from trainctl.engine.diagnosis.logs.readers.mlflow import FORMAT, METRICS, content_of, values_of
 from trainctl.engine.diagnosis.logs.readers.tagged import Tagged
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import read_limited
@@ -19,7 +18,7 @@ from trainctl.engine.importing.sources.walking import files_below, folders_in
 from trainctl.engine.runs.states import RunState
 
 TOOL = "mlflow"
-META, METRICS, PARAMS = "meta.yaml", "metrics", "params"
+META, PARAMS = "meta.yaml", "params"
 STATES = {1: RunState.RUNNING, 2: RunState.RUNNING, 3: RunState.FINISHED, 4: RunState.FAILED, 5: RunState.KILLED}
 """Of `meta.yaml` by number (mlflow.entities.RunStatus)."""
 SYSTEM = "system/"
@@ -75,36 +74,19 @@ def _read(run: Path, name: str) -> Foreign:
     for path in files_below(run / METRICS, lambda _: True):
         tag = str(path.relative_to(run / METRICS))
         if not tag.startswith(SYSTEM):
-            for step, value, time in _values(path):
-                metrics.add(tag, step, value, time)
+            for step, value, time in values_of(content_of(path)):
+                metrics.add(tag, step or 0, value, time)
     meta = _meta(run)
     return Foreign(
         name,
         TOOL,
         run,
-        settle_places(metrics.table(run, "MLflow metrics")),
+        settle_places(metrics.table(run, FORMAT)),
         typed(_params(run / PARAMS)),
         state=STATES.get(meta.get("status", 3), RunState.FINISHED),
         started=_seconds(meta.get("start_time")),
         ended=_seconds(meta.get("end_time")),
     )
-
-
-def _values(path: Path) -> Iterator[tuple[int, float, float]]:
-    """Step, value and time of each line `TIMESTAMP VALUE STEP`; others, and one that is not whole, are passed over.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    try:
-        content = read_limited(path, MOST_BYTES)
-    except (OSError, ValueError) as err:
-        raise UserError(f"{path} cannot be read: {getattr(err, 'strerror', None) or err}") from err
-    for line in content[: content.rfind(b"\n") + 1 or len(content)].split(b"\n"):
-        words = line.split()
-        with contextlib.suppress(ValueError, OverflowError):
-            if len(words) in (2, 3):
-                yield int(words[2]) if len(words) == 3 else 0, float(words[1]), int(words[0]) / 1000
 
 
 def _params(folder: Path) -> dict[str, str]:

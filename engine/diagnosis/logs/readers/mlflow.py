@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from trainctl.engine.diagnosis.logs.numbers import parse_number
-from trainctl.engine.diagnosis.logs.readers.content import BEGINNING
+from trainctl.engine.diagnosis.logs.readers.content import BEGINNING, MOST_BYTES
 from trainctl.engine.diagnosis.logs.readers.tagged import Tagged
 from trainctl.engine.diagnosis.logs.table import LogTable
 from trainctl.engine.errors import UserError
+from trainctl.engine.files import read_limited
 
 FORMAT = "MLflow metrics"
 METRICS = "metrics"
@@ -33,10 +34,19 @@ def is_metric_folder(folder: Path) -> bool:
     return next(_metric_files(folder), None) is not None
 
 
+def values_of(content: bytes) -> Iterator[tuple[int | None, float, float]]:
+    """Step (None: not told), value and time of each line; others, and one that is not whole, are passed over."""
+    for line in content[: content.rfind(b"\n") + 1 or len(content)].split(b"\n"):
+        words = line.split()
+        with contextlib.suppress(ValueError, OverflowError):
+            if len(words) in (2, 3):
+                yield int(words[2]) if len(words) == 3 else None, float(words[1]), int(words[0]) / 1000
+
+
 def read_metric(text: str, source: str) -> LogTable:
     """The table of a single metric, which is called as its file."""
     tagged = Tagged()
-    _take(tagged, Path(source).name, text)
+    _take(tagged, Path(source).name, text.encode())
     return tagged.table(source, FORMAT)
 
 
@@ -48,11 +58,20 @@ def read_metric_folder(folder: Path) -> LogTable:
     """
     tagged = Tagged()
     for name, path in _metric_files(folder):
-        try:
-            _take(tagged, name, path.read_text(encoding="utf-8", errors="replace"))
-        except OSError as err:
-            raise UserError(f"{path} cannot be read: {err.strerror or err}") from err
+        _take(tagged, name, content_of(path))
     return tagged.table(folder, FORMAT)
+
+
+def content_of(path: Path) -> bytes:
+    """What is in the file of a metric.
+
+    Raises:
+        UserError: it cannot be read, or is too large.
+    """
+    try:
+        return read_limited(path, MOST_BYTES)
+    except (OSError, ValueError) as err:
+        raise UserError(f"{path} cannot be read: {getattr(err, 'strerror', None) or err}") from err
 
 
 def _metric_files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -69,11 +88,6 @@ def _metric_files(folder: Path) -> Iterator[tuple[str, Path]]:
             yield str(path.relative_to(within)), path
 
 
-def _take(tagged: Tagged, name: str, text: str) -> None:
-    for number, line in enumerate(text.splitlines()):
-        fields = line.split()
-        value = parse_number(fields[1]) if len(fields) > 1 else None
-        if value is None or not fields[0].isdecimal():
-            continue
-        is_told = len(fields) > 2 and fields[2].lstrip("-").isdecimal()
-        tagged.add(name, int(fields[2]) if is_told else number, value.value, int(fields[0]) / 1000)
+def _take(tagged: Tagged, name: str, content: bytes) -> None:
+    for number, (step, value, time) in enumerate(values_of(content)):
+        tagged.add(name, number if step is None else step, value, time)

@@ -13,11 +13,12 @@ from trainctl.engine.diagnosis import remedies
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ADVERSARIAL, ends, is_long, stands_still, training_loss
+from trainctl.engine.diagnosis.logs.course import ends, is_long, stands_still, training_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.metrics import accuracies, is_of_batches, is_of_policy, levels
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 from trainctl.engine.diagnosis.logs.sums import find_weight
+from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
 
 RECONSTRUCTIONS = frozenset(
     {"recon", "reconstruction", "rec", "r", "recons", "nll", "mse", "bce", "decoder", "reconst"}

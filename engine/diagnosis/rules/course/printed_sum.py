@@ -11,10 +11,11 @@ import numpy as np
 
 from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
-from trainctl.engine.diagnosis.logs.course import ADVERSARIAL, is_by_epoch
+from trainctl.engine.diagnosis.logs.course import is_by_epoch
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series
 from trainctl.engine.diagnosis.logs.names import VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
+from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
 from trainctl.engine.diagnosis.rules.course.training.stalled import NOT_OVER_CLASSES
 
 LEAST_BATCHES = 3

@@ -12,7 +12,6 @@ from trainctl.engine.diagnosis.catalogue import Answer, Cost, Precedence, rule
 from trainctl.engine.diagnosis.facts.plan import PlanFacts
 from trainctl.engine.diagnosis.finding import Confidence, Fix, Hit, Severity, Unchecked
 from trainctl.engine.diagnosis.logs.course import (
-    ADVERSARIAL,
     ends,
     is_by_epoch,
     is_long,
@@ -30,6 +29,7 @@ from trainctl.engine.diagnosis.logs.metrics import (
 )
 from trainctl.engine.diagnosis.logs.names import TEST, VAL, Kind
 from trainctl.engine.diagnosis.logs.table import Floats
+from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
 from trainctl.engine.diagnosis.rules.course.measured import SWINGS, is_evaluated, loss_swings, moved, swings
 
 EVALUATIONS, SOME = 12, 8
