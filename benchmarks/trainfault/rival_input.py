@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainctl.engine.diagnosis.logs.course import ADVERSARIAL, training_loss, validation_loss
+from trainctl.engine.diagnosis.logs.course import training_loss, validation_loss
 from trainctl.engine.diagnosis.logs.facts import LogFacts, Series, read_facts
 from trainctl.engine.diagnosis.logs.names import TRAIN, Kind
 from trainctl.engine.diagnosis.logs.reading import read_log
 from trainctl.engine.diagnosis.logs.table import Floats, LogTable
+from trainctl.engine.diagnosis.logs.vocabulary import ADVERSARIAL
 
 Flags = NDArray[np.bool_]
 
