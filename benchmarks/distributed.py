@@ -35,7 +35,7 @@ from trainctl.engine.training.session import Order, train
 
 STEPS = 200
 QUIET = ("train.eval_every=1000", "train.epochs=1000", "runtime.device=cpu", "checkpoint.every_s=0")
-PASSES = 30
+PASSES, TURNS = 30, 3
 RATE = "optimizer.lr=1e-4"
 """Without BatchNorm a network is unstable at its preset's rate: what rounding alone makes grows."""
 SAME = {
@@ -72,7 +72,7 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
     return module
 
 
-def run(root: Path, resolved: Resolved, size: int, threads: int, *, is_still: bool) -> float:
+def run(root: Path, resolved: Resolved, size: int, threads: int, *, is_still: bool, meets: bool = True) -> float:
     """Train with `size` processes; seconds of the whole."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -80,7 +80,7 @@ def run(root: Path, resolved: Resolved, size: int, threads: int, *, is_still: bo
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     began, context = time.perf_counter(), multiprocessing.get_context("spawn")
-    given = (size, port, str(root), resolved, threads, is_still)
+    given = (size, port, str(root), resolved, threads, is_still, meets)
     ranks = [context.Process(target=_rank, args=(rank, *given)) for rank in range(size)]
     for process in ranks:
         process.start()
@@ -91,11 +91,13 @@ def run(root: Path, resolved: Resolved, size: int, threads: int, *, is_still: bo
     return time.perf_counter() - began
 
 
-def _rank(rank: int, size: int, port: int, root: str, resolved: Resolved, threads: int, is_still: bool) -> None:
+def _rank(
+    rank: int, size: int, port: int, root: str, resolved: Resolved, threads: int, is_still: bool, meets: bool
+) -> None:
     torch.set_num_threads(threads)
     paths, kind = RunPaths(Path(root)), task_type(resolved.config.task)
     environ = {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    met = _measured(Meeting) if size > 1 else []
+    met = _measured(Meeting, meets=meets) if size > 1 else []
     order = Order(
         resolved,
         still(kind) if is_still else kind,
@@ -109,14 +111,15 @@ def _rank(rank: int, size: int, port: int, root: str, resolved: Resolved, thread
         np.save(paths.root / "met.npy", np.array(met))
 
 
-def _measured(kind: type[Meeting]) -> list[float]:
-    """Seconds that each look for a meeting takes, from now on."""
+def _measured(kind: type[Meeting], *, meets: bool) -> list[float]:
+    """Seconds that each look for a meeting takes, from now on; where nobody meets, a run ends by its number of steps."""
     seconds: list[float] = []
     original = kind.meet_after
 
     def measured(self: Meeting, step: int) -> None:
         began = time.perf_counter()
-        original(self, step)
+        if meets:
+            original(self, step)
         seconds.append(time.perf_counter() - began)
 
     kind.meet_after = measured
@@ -149,22 +152,35 @@ def same(folder: Path, only: str | None = None) -> None:
 
 
 def cost(folder: Path) -> None:
-    """Of the exchange between two steps, in percent of a step."""
+    """Of the exchange between two steps, in percent of a step; and what a run takes without it."""
     for preset in ("eyes/balanced", "weld/repaired"):
         resolved = resolve(preset, scale="small", overrides=[*QUIET, "train.max_steps=300"])
+        step_s: dict[bool, list[float]] = {True: [], False: []}
         root = folder / f"cost-{preset.replace('/', '-')}"
-        run(root, resolved, 2, 1, is_still=False)
-        met, step_s = np.load(root / "met.npy")[50:], records_of(root)["step_s"][50:]
-        share = met.sum() / (step_s.sum() + met.sum())
-        print(
-            f"{preset}: step {1e3 * np.median(step_s):.1f} ms, exchange {1e6 * met.mean():.0f} us a step "
-            f"(waiting for the other rank included): {100 * share:.2f} %; median {1e6 * np.median(met):.0f} us",
-            flush=True,
-        )
-        parts = read_ranks(RunPaths(root))
-        assert parts is not None
-        busy = np.median(parts.column(f"scalar.{BUSY}")[:, 50:], axis=1)
-        print(f"  until a rank first waits for others: {', '.join(f'{1e3 * one:.1f} ms' for one in busy)}", flush=True)
+        for turn in range(2 * TURNS):
+            meets = turn % 4 in (0, 3)  # with, without, without, with
+            run(root, resolved, 2, 1, is_still=False, meets=meets)
+            times = records_of(root)["time"][50:]
+            step_s[meets].append(float((times[-1] - times[0]) / (len(times) - 1)))
+            if meets:
+                _print_exchange(preset, root)
+        with_s, without_s = (float(np.median(step_s[meets])) for meets in (True, False))
+        spread = ", ".join(f"{1e3 * min(found):.1f} to {1e3 * max(found):.1f} ms" for found in step_s.values())
+        print(f"  {preset}: a step {100 * (with_s / without_s - 1):+.1f} % over one without ({spread})", flush=True)
+
+
+def _print_exchange(preset: str, root: Path) -> None:
+    met, step_s = np.load(root / "met.npy")[50:], records_of(root)["step_s"][50:]
+    share = met.sum() / (step_s.sum() + met.sum())
+    print(
+        f"{preset}: step {1e3 * np.median(step_s):.1f} ms, exchange {1e6 * met.mean():.0f} us a step "
+        f"(waiting for the other rank included): {100 * share:.2f} %; median {1e6 * np.median(met):.0f} us",
+        flush=True,
+    )
+    parts = read_ranks(RunPaths(root))
+    assert parts is not None
+    busy = np.median(parts.column(f"scalar.{BUSY}")[:, 50:], axis=1)
+    print(f"  until a rank first waits for others: {', '.join(f'{1e3 * one:.1f} ms' for one in busy)}", flush=True)
 
 
 def scaling(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -9,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COCKPIT = (sys.executable, "-c", "import sys; from trainctl.tui.cli.main import main; sys.exit(main())", "ui")
+OTHER = "TRAINCTL_BENCH_TREE"
+"""Environment: folder that has another version's package `trainctl` in it, whose cockpit is measured instead."""
+PYTHON = ("env", f"PYTHONPATH={os.environ[OTHER]}", sys.executable) if OTHER in os.environ else (sys.executable,)
+COCKPIT = (*PYTHON, "-c", "import sys; from trainctl.tui.cli.main import main; sys.exit(main())", "ui")
 MINIMAL = (sys.executable, str(Path(__file__).with_name("minimal.py")))
 WRITER = (sys.executable, "-m", "benchmarks.cockpit.writer")
 
