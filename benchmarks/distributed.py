@@ -112,7 +112,7 @@ def _rank(
 
 
 def _measured(kind: type[Meeting], *, meets: bool) -> list[float]:
-    """Seconds that each look for a meeting takes, from now on; where nobody meets, a run ends by its number of steps."""
+    """Seconds that each look for a meeting takes, from now on; without, a run ends by its number of steps."""
     seconds: list[float] = []
     original = kind.meet_after
 

@@ -2,9 +2,9 @@
 
 Usage: python -m benchmarks.cockpit.beside TREE [--only NAME] [--rounds N] [--quick]
 
-`TREE` is a folder with the other version's package in it: in a checkout of that version, `make .cache/types/trainctl/__init__.py`
-makes `.cache/types`. Each turn is one of the other scripts as it is; figures of all rounds of a version are shown by
-their median, and the two medians by their ratio.
+`TREE` is a folder with the other version's package in it: `.cache/types` of a checkout of that version, once its
+`make setup` has been there. Each turn is one of the other scripts as it is; figures of all rounds of a version are
+shown by their median, and the two medians by their ratio.
 """
 
 from __future__ import annotations
