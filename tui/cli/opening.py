@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 READONLY, GLYPH_FLAGS = "--readonly", {"--ascii": "ascii", "--blocks": "block"}
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+PAINTS = "TEXTUAL_FPS"
+PAINTS_PER_S = "120"
+"""Textual paints at most so often. After a pause its first paint comes at once and the next up to two periods later,
+which is what a key waits for that comes in between: 33 ms at Textual's own 60."""
 SETTLED_S = 3.0
 """After this the first screen stands, with the run in it."""
 
@@ -126,6 +130,8 @@ def open_cockpit(
     Raises:
         UserError: this is no terminal, or there is a mistake in a file of the user's.
     """
+    with _environ(PAINTS, os.environ.get(PAINTS, PAINTS_PER_S)):
+        importlib.import_module("textual.constants")
     from trainctl.tui.alerts.wishes import wished
     from trainctl.tui.keys import keys_path, load_keymap
 
@@ -224,12 +230,21 @@ def short_collections() -> Generator[None]:
 
 def import_numpy() -> None:
     """Import it without the threads its linear algebra starts, one for each core: the cockpit multiplies nothing."""
-    before = os.environ.get(BLAS_THREADS)
-    os.environ[BLAS_THREADS] = "1"
-    importlib.import_module("numpy")
-    del os.environ[BLAS_THREADS]  # programs started from the cockpit may multiply
-    if before is not None:
-        os.environ[BLAS_THREADS] = before
+    with _environ(BLAS_THREADS, "1"):  # programs started from the cockpit may multiply
+        importlib.import_module("numpy")
+
+
+@contextmanager
+def _environ(name: str, value: str) -> Generator[None]:
+    """Within, a variable of the environment has this value: some packages read theirs when they are imported."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _parse(words: Sequence[str]) -> tuple[str, Path | None, set[str]] | None:

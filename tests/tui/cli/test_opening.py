@@ -151,6 +151,26 @@ def test_numpy_comes_without_threads_and_the_environment_stays(monkeypatch: pyte
     assert opening.BLAS_THREADS not in os.environ
 
 
+@pytest.mark.parametrize("words", [[], ["--bell"]], ids=["short way", "other options"])
+@pytest.mark.parametrize(("wished", "paints"), [(None, 120), ("30", 30)])
+def test_a_key_is_painted_soon_unless_the_user_wants_fewer_paints(
+    tmp_path: Path, words: list[str], wished: str | None, paints: int
+):
+    run = create_run(tmp_path, "eyes/balanced")
+    code = (
+        "import os, sys; from trainctl.tui.cli import opening; opening.check_terminal = lambda: None\n"
+        "def look(app, left):\n"
+        "    from textual import constants; print(constants.MAX_FPS, os.environ.get('TEXTUAL_FPS')); return 0\n"
+        "opening._take_screen = look\n"
+        "from trainctl.tui.cli.main import run_command_line; sys.exit(run_command_line(['ui', *sys.argv[1:]]))"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != opening.PAINTS}
+    environ |= {opening.PAINTS: wished} if wished else {}
+    argv = [sys.executable, "-c", code, str(run.root), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, env=environ)
+    assert done.stdout.split() == [str(paints), str(wished)]
+
+
 class Alarm:
     """In place of a timer: goes off when told to."""
 
