@@ -22,7 +22,13 @@ LADDER = (None, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, si
 EVERY_S = 0.02
 """Steps that are shorter agree less often: no more than about fifty times a second."""
 MOST_STEPS = 64
-"""Between two meetings, however short the steps are."""
+"""Between two meetings, however short the steps are; as many times more as they are further apart than `EVERY_S`."""
+COST = 50.0
+"""Meetings are so many times further apart than they take: the exchange of a thousand ranks is no .25 ms."""
+LONGEST_S = 5.0
+"""Between two meetings: a signal is obeyed in time, whatever they take."""
+REMEMBERED = 8
+"""Meetings of which the quickest counts: the others waited for a rank that was late."""
 
 
 class BrokenOffError(Exception):
@@ -117,6 +123,7 @@ class Meeting:
         self.team, self._signals, self._inbox = team, signals, inbox
         self._next_step = 0
         self._met_at, self._met_step = time.perf_counter(), 0
+        self._took_s: deque[float] = deque(maxlen=REMEMBERED)
         self.bring: Callable[[], Word] = Word
         """What this rank has to say, asked for at each meeting."""
         self.take: Callable[[Word], object] = _nobody
@@ -144,7 +151,9 @@ class Meeting:
         """
         word, leads, unshared = self.bring(), self.team.leads, self._inbox.unshared()
         led = (float(word.is_save_due), word.elapsed_s, float(every), float(len(unshared))) if leads else (0.0,) * 4
+        began = time.perf_counter()
         agreed = self.team.most((float(self._signals.rung), float(word.alarm), *led))
+        self._took_s.append(time.perf_counter() - began)
         self._signals.agree(int(agreed[0]))
         if agreed[5]:
             self._inbox.share(self.team.lead(unshared))
@@ -163,9 +172,20 @@ class Meeting:
             raise BrokenOffError
 
     def _num_steps(self, step: int) -> int:
-        """Steps that take about `EVERY_S`, by those since the last meeting."""
-        steps = max(step - self._met_step, 1)
-        return max(1, min(MOST_STEPS, int(EVERY_S * steps / max(time.perf_counter() - self._met_at, 1e-9))))
+        """Until the next meeting, by those since the last one."""
+        step_s = (time.perf_counter() - self._met_at) / max(step - self._met_step, 1)
+        return steps_between(step_s, min(self._took_s, default=0.0))
+
+
+def steps_between(step_s: float, meeting_s: float) -> int:
+    """Steps from one meeting to the next, at least 1.
+
+    Args:
+        step_s: what a step takes.
+        meeting_s: what an exchange takes when nobody is late.
+    """
+    apart_s = min(max(EVERY_S, COST * meeting_s), LONGEST_S)
+    return max(1, int(min(apart_s / max(step_s, 1e-9), MOST_STEPS * apart_s / EVERY_S)))
 
 
 def _nobody(word: Word) -> None:
