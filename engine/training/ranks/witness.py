@@ -6,6 +6,7 @@ himself says why. Knows a store and ranks, no run.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -41,13 +42,18 @@ class StoreWitness:
         self._ranks, self._store, self._is_hosted = ranks, store, is_hosted
         self._store.set_timeout(timedelta(seconds=ANSWER_S))
         self._ended, self._lock = threading.Event(), threading.Lock()
+        self._heard = dict[int, str]()
+        self._num_heard = 0
+        with suppress(RuntimeError):
+            self._store.set(f"life/{ranks.rank}", "0")
         self._thread = threading.Thread(target=self._beat, name="trainctl-witness", daemon=True)
         self._thread.start()
 
     def say(self, reason: str) -> None:
         """Leave word why this rank ends; empty: because another does not answer."""
         with suppress(RuntimeError), self._lock:
-            self._store.set(f"end/{self._ranks.rank}", f"!{reason}")
+            number = self._store.add("ends", 1)
+            self._store.set(f"end/{number}", json.dumps([self._ranks.rank, reason]))
 
     def reasons(self) -> str:
         """Who is gone and why, in words: the first that says so, else those that give no sign of life."""
@@ -55,12 +61,11 @@ class StoreWitness:
         try:
             before, until = self._counts(others), time.monotonic() + PATIENCE_S
             while time.monotonic() < until:
-                said = self._said(others)
-                told = [f"rank {rank}: {reason}" for rank, reason in said.items() if reason]
+                told = [f"rank {rank}: {reason}" for rank, reason in self._said().items() if reason]
                 if told:
                     return told[0]
                 time.sleep(LOOK_S)
-            after, said = self._counts(others), self._said(others)
+            after, said = self._counts(others), self._said()
         except RuntimeError:
             return "rank 0 is gone, or the machine where the processes met"
         # Who has said that another is gone may be gone himself by now.
@@ -110,12 +115,23 @@ class StoreWitness:
                 self._store.set(f"life/{self._ranks.rank}", str(number))
 
     def _counts(self, others: list[int]) -> Mapping[int, bytes]:
-        return {rank: self._get(f"life/{rank}") for rank in others}
+        """In one question: a thousand ranks ask at the same time, each after a thousand."""
+        keys = [f"life/{rank}" for rank in others]
+        with self._lock:
+            if self._store.check(keys):
+                return dict(zip(others, self._store.multi_get(keys), strict=True))
+        return {rank: self._get(key) for rank, key in zip(others, keys, strict=True)}
 
-    def _said(self, others: list[int]) -> Mapping[int, str]:
-        """Last words of those that have left any; empty ones speak of somebody else."""
-        found = {rank: self._get(f"end/{rank}").decode(errors="replace") for rank in others}
-        return {rank: words[1:] for rank, words in found.items() if words}
+    def _said(self) -> Mapping[int, str]:
+        """Last words of those that have left any, in the order in which they did; empty ones speak of somebody else."""
+        with self._lock:
+            number = self._store.add("ends", 0)
+            keys = [f"end/{k}" for k in range(self._num_heard + 1, number + 1)]
+            if keys and self._store.check(keys):
+                for rank, words in map(json.loads, self._store.multi_get(keys)):
+                    self._heard.setdefault(rank, words)
+                self._num_heard = number
+        return {rank: words for rank, words in self._heard.items() if rank != self._ranks.rank}
 
     def _get(self, key: str) -> bytes:
         with self._lock:
