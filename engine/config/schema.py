@@ -251,7 +251,10 @@ class RanksConfig(Section):
     all on GPUs; torch has none for a CPU."""
     shard: bool = False
     """Whether each rank keeps a part of weights, gradients and optimiser state (torch's FSDP2) in place of a copy of
-    all, for networks that do not fit. Checkpoints are whole either way."""
+    all, for networks that do not fit."""
+    checkpoint: Literal["whole", "parts"] = "whole"
+    """Where each rank keeps a part: whether a checkpoint is one file, which the first rank gathers in its memory, or
+    each writes its part into a folder on a disk that all see, for a state that no machine can hold."""
     timeout_s: PositiveFloat = 600.0
     """Seconds after which a rank that does not come, or does not answer, is given up, and with it the run."""
 

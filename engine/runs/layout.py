@@ -73,7 +73,7 @@ class RunPaths:
 
     @property
     def latest(self) -> Path:
-        """Newest checkpoint."""
+        """Newest checkpoint; what lies in parts stands in a folder beside it (`ranks.checkpoint`)."""
         return self.root / "latest_model.pth"
 
     @property

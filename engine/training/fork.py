@@ -26,12 +26,13 @@ from trainctl.engine.config.resolve import Resolved, diff
 from trainctl.engine.config.schema import RunConfig
 from trainctl.engine.errors import UserError
 from trainctl.engine.optim.schedules import PlateauState
+from trainctl.engine.ranks import present_ranks
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.meta import read_meta
 from trainctl.engine.training.loop.orders import limit_reached
 from trainctl.engine.training.setup import Assembly
-from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.engine.training.state.moments import load_moments
+from trainctl.engine.training.state.reading_in_parts import reading_alone
 from trainctl.engine.training.state.state import Best, Progress, restore_random_state
 from trainctl.engine.training.state.weighting import saved_weighting
 
@@ -93,7 +94,9 @@ class _Heir:
     def __init__(self, origin: Origin, assembly: Assembly, resolved: Resolved, data_path: Path | None) -> None:
         self.origin, self.assembly, self.state = origin, assembly, assembly.state
         self.config, self.parent = resolved.config, origin.resolved.config
-        content = load_checkpoint(origin.checkpoint)
+        shards = assembly.state.shards if self.config.ranks.checkpoint == "parts" else None
+        self.read = reading_alone(shards, present_ranks())
+        content = self.read(origin.checkpoint)
         self.source, self.classes = content["state"], tuple(content["about"]["classes"])
         self.changes = {path: [old, new] for path, old, new in diff(origin.resolved, resolved)}
         own = {path.partition(".")[0] for path in self.changes} - RunConfig.model_fields.keys()
@@ -246,7 +249,7 @@ class _Heir:
         """Whether the parent still has the checkpoint that `best` means."""
         if not self.origin.paths.best.is_file():
             return False
-        content = load_checkpoint(self.origin.paths.best)
+        content = self.read(self.origin.paths.best)
         if content["about"]["step"] != best.step:
             return False
         self.result.best = content

@@ -16,7 +16,7 @@ from trainctl.engine.errors import UserError
 from trainctl.engine.tasks.task import Row, Task
 from trainctl.engine.training.device import choose_device, prepare_process, seed_everything
 from trainctl.engine.training.loop.precision import place
-from trainctl.engine.training.state.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import load_checkpoint, load_rest
 from trainctl.engine.training.state.weighting import saved_weighting
 
 
@@ -57,7 +57,7 @@ def restore(
     Raises:
         UserError: no such checkpoint, not ours, or of another network.
     """
-    content = load_checkpoint(checkpoint)
+    content = load_checkpoint(checkpoint, only=("model", "ema"))
     about, state = content["about"], content["state"]
     device = choose_device(resolved.config.runtime.device)
     prepare_process(resolved.config.runtime, device)
@@ -80,14 +80,14 @@ def restore(
 
 
 def saved_task_state(task_type: type[Task], checkpoint: Path) -> Mapping[str, Any]:
-    """What a task kept in a checkpoint; a task that keeps nothing is not looked for, a checkpoint may be large.
+    """What a task kept in a checkpoint; where it keeps nothing the file is left alone, which may be large.
 
     Raises:
         UserError: no such checkpoint, or not ours.
     """
     if task_type.state is Task.state:
         return {}
-    return load_checkpoint(checkpoint)["about"].get("task_state") or {}
+    return load_rest(checkpoint)["about"].get("task_state") or {}
 
 
 def _built(task: Task, splits: Splits, *, has_data: bool) -> nn.Module:

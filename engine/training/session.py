@@ -30,7 +30,7 @@ from trainctl.engine.runs.states import RunState
 from trainctl.engine.runs.store import count_after, drop_after
 from trainctl.engine.runs.summary import Judgement, read_summary
 from trainctl.engine.tasks.task import Task
-from trainctl.engine.training.along import first_state, share_state, train_along
+from trainctl.engine.training.along import first_state, keep_first, share_state, train_along
 from trainctl.engine.training.desk.control import POLL_S, WARNINGS, Signals, requeue_slurm_job
 from trainctl.engine.training.desk.desk import desk_of
 from trainctl.engine.training.desk.meeting import SharedSignals
@@ -39,7 +39,6 @@ from trainctl.engine.training.desk.pulse import BEAT_S
 from trainctl.engine.training.desk.run_writer import LAST_S, Ending, RunWriter
 from trainctl.engine.training.device import card_ids, choose_device, describe_device
 from trainctl.engine.training.fork import Inheritance, Origin, inherit, network_difference, refuse_finished
-from trainctl.engine.training.loop.keeping import checkpoint_about
 from trainctl.engine.training.loop.orders import limit_reached
 from trainctl.engine.training.loop.step import Observer
 from trainctl.engine.training.loop.trainer import Trainer
@@ -48,7 +47,8 @@ from trainctl.engine.training.ranks.meeting import meet, part
 from trainctl.engine.training.ranks.team import ALONE_TEAM, LostRankError, Team
 from trainctl.engine.training.restore import saved_task_state
 from trainctl.engine.training.setup import Assembly, assemble_run
-from trainctl.engine.training.state.checkpoint import DamagedCheckpointError, load_checkpoint, save_checkpoint
+from trainctl.engine.training.state.checkpoint import DamagedCheckpointError
+from trainctl.engine.training.state.reading_in_parts import Reading, reading_ahead
 from trainctl.engine.training.told import about_run, summarize
 
 JUDGE_WAIT_S = 1.0
@@ -111,7 +111,7 @@ def _train_together(order: Order, found: Launched) -> Ending:
                 refuse_unlike(team, {**same, "a run to go on with": begun})
                 opened = all_or_none(team, lambda: order.open_run() if team.leads else None)
             if opened is None:
-                ending = train_along(order, assembly, team.lead(Path()), signals, team)
+                ending = train_along(order, assembly, team.lead(Path()), signals, team, inheritance)
             else:
                 team.lead(opened.root.resolve())
                 with RunLock(opened):
@@ -162,7 +162,7 @@ class _Sitting:
     ) -> None:
         self.order, self.assembly, self.paths, self.inheritance = order, assembly, paths, inheritance
         self.writer = RunWriter(paths)
-        self.team, self.restored, self.first = team, None, None
+        self.team, self.restored, self.parted, self.first = team, None, None, None
         self.fallback = ""
         """Why a resume does not go on from the latest checkpoint, in words."""
         device = describe_device(assembly.device)
@@ -175,9 +175,10 @@ class _Sitting:
         if self.order.is_resumed:
             self._restore()  # what it refuses leaves the run as it was
         seed, is_resumed = self.order.resolved.config.seed, self.order.is_resumed
-        share_state(self.team, self.assembly, seed, self.restored, is_resumed=is_resumed)
+        share_state(self.team, self.assembly, seed, self.restored, self.parted, is_resumed=is_resumed)
         self.restored = None  # it may be large
-        self.first = first_state(self.team, self.assembly, is_fork=self.inheritance is not None)
+        if self.inheritance is not None:
+            self.first = first_state(self.team, self.assembly, self.order.resolved.config)
         trainer: Trainer | None = None
         try:
             self._begin()
@@ -236,11 +237,16 @@ class _Sitting:
         """
         state = self.assembly.state
         is_fork = "forked_from" in (read_meta(self.paths) or {})  # its best may be of before it began
-        if is_there(self.paths.latest) or (is_there(self.paths.best) and not is_fork):
-            path, content = self._newest_whole()
+        with reading_ahead(self.team, state.shards) as read:
+            has_any = is_there(self.paths.latest) or (is_there(self.paths.best) and not is_fork)
+            found = self._newest_whole(read) if has_any else None
+        if found is not None:
+            path, content = found
             try:
                 state.load_state_dict(content["state"])
                 self.restored = content["state"]
+                is_parted = state.shards is not None and "parts" in content
+                self.parted = path.resolve() if is_parted else None
             except (KeyError, RuntimeError, ValueError, TypeError) as err:
                 other = network_difference(state.model.state_dict(), content["state"]["model"])
                 if other is not None:
@@ -276,7 +282,7 @@ class _Sitting:
                 f"to go on, raise them: {limit.option}={taken * 2}",
             )
 
-    def _newest_whole(self) -> tuple[Path, dict[str, Any]]:
+    def _newest_whole(self, read: Reading) -> tuple[Path, dict[str, Any]]:
         """The newest checkpoint that is what was written: the best one is a whole state too, only older.
 
         Raises:
@@ -284,11 +290,11 @@ class _Sitting:
         """
         latest, best = self.paths.latest, self.paths.best
         try:
-            return latest, load_checkpoint(latest)
+            return latest, read(latest)
         except DamagedCheckpointError as damage:
             if not is_there(best):
                 raise
-            content = load_checkpoint(best)
+            content = read(best)
             self.fallback = f"{damage.message}: the run goes on from {best.name}, step {content['about']['step']}"
             return best, content
 
@@ -339,14 +345,10 @@ class _Sitting:
 
     def _write_inheritance(self, inheritance: Inheritance) -> None:
         """Say what was taken over, and keep it: from here on the fork needs its parent no more."""
-        state, config = self.assembly.state, self.order.resolved.config
-        step = state.progress.step
+        step, config = self.assembly.state.progress.step, self.order.resolved.config
         self.writer.notes(EventKind.NOTE, step, inheritance.notes)
         self.writer.notes(EventKind.WARNING, step, inheritance.warnings)
-        if inheritance.best is not None:
-            save_checkpoint(self.paths.best, inheritance.best["state"], inheritance.best["about"])
-        about = checkpoint_about(config, self.assembly.splits, state, self.assembly.task.state())
-        self.writer.checkpoint("latest", step, state.state_dict() if self.first is None else self.first, about)
+        keep_first(self.writer, self.team, self.assembly, config, inheritance, self.first)
         self.first = None
 
     def _requeue(self) -> None:

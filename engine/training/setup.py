@@ -31,7 +31,7 @@ from trainctl.engine.training.loop.precision import Precision, compile_network, 
 from trainctl.engine.training.loop.trainer import steps_per_epoch
 from trainctl.engine.training.ranks.fitting import refuse_unshareable, shared_norms
 from trainctl.engine.training.ranks.meeting import local_device
-from trainctl.engine.training.ranks.units import refuse_unsharded
+from trainctl.engine.training.ranks.units import refuse_unparted, refuse_unsharded
 from trainctl.engine.training.state.checkpoint import refuse_unloadable
 from trainctl.engine.training.state.state import TrainState
 from trainctl.engine.training.state.weighting import Weighting
@@ -74,6 +74,7 @@ def assemble_run(
     Raises:
         UserError: the data, the shape of the network, the device or the options cannot work.
     """
+    refuse_unparted(config)
     device = _prepared(config, launched)
     precision = Precision(config.precision, device)
     optimizer_type(config.optimizer.name)  # before the data: they may take a minute to read

@@ -1,4 +1,4 @@
-"""Writes the weights of a checkpoint alone, for use elsewhere: a state dict of torch, or safetensors. Runs no task."""
+"""Writes what is in a checkpoint for use elsewhere: the weights alone, or all of it in one file. Runs no task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from trainctl.engine.errors import UserError
 from trainctl.engine.files import is_there
 from trainctl.engine.runs.atomic import write_atomic
-from trainctl.engine.training.state.checkpoint import load_checkpoint
+from trainctl.engine.training.state.checkpoint import load_checkpoint, save_checkpoint
 
 WeightsFormat = Literal["state_dict", "safetensors"]
 
@@ -39,7 +39,7 @@ def export_weights(
     """
     if is_there(path) and not overwrite:
         raise UserError(f"{path} exists", "choose another --out, or --force to replace it")
-    content = load_checkpoint(checkpoint)
+    content = load_checkpoint(checkpoint, only=("model", "ema"))
     about, state = content["about"], content["state"]
     weights = weights or about["weights"]
     source = state["model"] if weights == "raw" else (state["ema"] or {}).get("module")
@@ -62,6 +62,27 @@ def export_weights(
         "epoch": about["epoch"],
         "left_out": left_out,
     }
+
+
+def export_checkpoint(checkpoint: Path, path: Path, *, overwrite: bool = False) -> dict[str, Any]:
+    """Write a checkpoint as one file that has all of it, whatever it lies in.
+
+    Args:
+        checkpoint: of a run.
+        path: file to write, in one move.
+        overwrite: replace an existing file.
+
+    Returns:
+        What it says of itself: `step`, `epoch` and others.
+
+    Raises:
+        UserError: the checkpoint cannot be used, or does not fit into memory; or the file exists.
+    """
+    if is_there(path) and not overwrite:
+        raise UserError(f"{path} exists", "choose another --out, or --force to replace it")
+    content = load_checkpoint(checkpoint)
+    save_checkpoint(path, content["state"], content["about"])
+    return content["about"]
 
 
 def _metadata(about: dict[str, Any], weights: str) -> dict[str, str]:

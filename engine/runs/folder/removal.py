@@ -160,8 +160,9 @@ def _own_files(paths: RunPaths) -> tuple[str, ...]:
 
 
 def _is_known(entry: str, own: tuple[str, ...]) -> bool:
-    """Whether a file's name is one of a run's, a checkpoint's or that of a file that was about to replace one."""
-    return entry in own or entry.endswith((".pth", ".safetensors")) or (entry[0] == "." and entry.endswith(".tmp"))
+    """Whether a name is one of a run's, of a checkpoint or its parts, or of a file that was about to replace one."""
+    is_begun = entry.startswith(".") and entry.endswith(".tmp")
+    return entry in own or is_begun or entry.endswith((".pth", ".parts", ".safetensors"))
 
 
 def _sizes(folder: Path) -> Iterator[int]:

@@ -33,7 +33,8 @@ from trainctl.engine.runs.validated.kept import KeptFiles
 from trainctl.engine.runs.validated.samples import WorstSamples, packed_samples, write_samples
 from trainctl.engine.training.desk.outbox import Outbox
 from trainctl.engine.training.desk.scribe import Scribe
-from trainctl.engine.training.state.checkpoint import save_checkpoint
+from trainctl.engine.training.ranks.team import ALONE_TEAM, Team
+from trainctl.engine.training.state.checkpoint import forget_parts, save_checkpoint
 
 
 @dataclass(frozen=True)
@@ -152,19 +153,40 @@ class RunWriter:
         for first in range(records.find("epoch", epoch), stop, READ_BLOCK):
             yield records[first : min(first + READ_BLOCK, stop)]
 
-    def checkpoint(self, which: str, step: int, state: dict[str, Any], about: dict[str, Any]) -> None:
-        """`latest` or `best`, and the event that says so. The one thing the caller waits for."""
+    def checkpoint(
+        self, which: str, step: int, state: dict[str, Any], about: dict[str, Any], team: Team = ALONE_TEAM
+    ) -> None:
+        """`latest` or `best`, and the event that says so. The one thing the caller waits for.
+
+        Args:
+            which, step, state, about: of the checkpoint.
+            team: ranks that write it together, each its part of the state; alone: it is whole.
+        """
+        self.keep(which, state, about, team)
+        self.event(EventKind.CHECKPOINT, step, which=which)
+
+    def keep(self, which: str, state: dict[str, Any], about: dict[str, Any], team: Team = ALONE_TEAM) -> None:
+        """The same without the event.
+
+        Raises:
+            DiskError: the disk does not take it, after some tries.
+        """
         path = self.paths.best if which == "best" else self.paths.latest
         for pause_s in (*CHECKPOINT_PAUSES_S, None):
             try:
-                save_checkpoint(path, state, about)
-                break
+                if team.is_alone:
+                    save_checkpoint(path, state, about)
+                    forget_parts(path)
+                else:
+                    from trainctl.engine.training.state.saving_in_parts import save_in_parts  # a second to import
+
+                    save_in_parts(path, state, about, team)
+                return
             except DiskError as err:
-                is_lasting = self._is_lasting(err)
+                is_lasting = team.lead(self._is_lasting(err))
                 if is_lasting or pause_s is None:
                     raise DiskError(err.message, err.hint, is_lasting=is_lasting) from err
                 time.sleep(pause_s)
-        self.event(EventKind.CHECKPOINT, step, which=which)
 
     def _is_lasting(self, err: DiskError) -> bool:
         """Whether to try again is of no use.
@@ -276,8 +298,10 @@ class SilentWriter(RunWriter):
         """Nowhere."""
         return _Nowhere()
 
-    def checkpoint(self, which: str, step: int, state: dict[str, Any], about: dict[str, Any]) -> None:
-        """Nothing."""
+    def keep(self, which: str, state: dict[str, Any], about: dict[str, Any], team: Team = ALONE_TEAM) -> None:
+        """Nothing, but this rank's part of what is written together."""
+        if not team.is_alone:
+            super().keep(which, state, about, team)
 
     def samples(self, worst: WorstSamples, best: int) -> None:
         """Nothing."""

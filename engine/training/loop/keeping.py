@@ -24,6 +24,7 @@ from trainctl.engine.training.desk.desk import Desk
 from trainctl.engine.training.loop.epoch_sums import EpochSums
 from trainctl.engine.training.loop.save_times import SaveTimes
 from trainctl.engine.training.loop.step import check_terms, initial_weights
+from trainctl.engine.training.ranks.team import ALONE_TEAM, Team
 from trainctl.engine.training.record.assemble import Array, HostRow, RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.record.own import OwnRecords, widened
@@ -49,7 +50,7 @@ class Keeping:
         self, task: Task, splits: Splits, state: TrainState, config: RunConfig, device: torch.device, desk: Desk
     ) -> None:
         self._task, self._splits, self._state, self._config, self._desk = task, splits, state, config, desk
-        self._device = device
+        self._device, self._saving = device, saving_team(desk.team, state, config)
         self._recorder: Recorder | None = None
         self._own: OwnRecords | None = None
         self._epoch = EpochSums()
@@ -113,7 +114,7 @@ class Keeping:
         if self.alarm is not None:
             return False
         task_state = dict(self._task.state()) if task_state is None else task_state
-        state = self._whole_state()
+        state = self._state_to_save()
         about = checkpoint_about(self._config, self._splits, self._state, task_state)
         if which == "best":
             about["weights"] = self._state.best.weights
@@ -122,7 +123,7 @@ class Keeping:
             saving = self.times.saving() if which == "latest" else contextlib.nullcontext()
             with saving, self._desk.phases.timing("checkpoint"):
                 self._desk.writer.deliver(DELIVERY_S)
-                self._desk.writer.checkpoint(which, step, state, about)
+                self._desk.writer.checkpoint(which, step, state, about, self._saving)
         except DiskError as err:
             if must or err.is_lasting:
                 raise
@@ -133,8 +134,11 @@ class Keeping:
             self.saved_step, self._task_state = step, task_state
         return True
 
-    def _whole_state(self) -> dict[str, Any]:
-        """Of the run; of several ranks the leading one's, with the random numbers of each, as far as it answers."""
+    def _state_to_save(self) -> dict[str, Any]:
+        """Of the run; of several ranks the leading one's, with the random numbers of each, as far as it answers.
+
+        Where each rank writes its own part, what lies in parts stays so.
+        """
         team = self._desk.team
         if team.is_alone or team.is_broken:
             return self._state.state_dict()
@@ -142,7 +146,8 @@ class Keeping:
         state = self._state.state_dict()
         if self._state.shards is not None:
             with team.calling():
-                state = self._state.shards.gathered(state, self._state.optimizer)
+                shards, optimizer = self._state.shards, self._state.optimizer
+                state = (shards.gathered if self._saving.is_alone else shards.parted)(state, optimizer)
         return {**state, RANKS: team.collected(self._state.random_numbers())}
 
     def save_the_rest(self) -> None:
@@ -234,6 +239,11 @@ class Keeping:
                 bad |= records["nonfinite"] > 0
             if bad.any():
                 self.heard = int(records["step"][bad.argmax()])
+
+
+def saving_team(team: Team, state: TrainState, config: RunConfig) -> Team:
+    """Who writes a checkpoint together, each its part; alone: the leading rank writes it whole."""
+    return team if state.shards is not None and config.ranks.checkpoint == "parts" else ALONE_TEAM
 
 
 def checkpoint_about(

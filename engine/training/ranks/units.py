@@ -50,6 +50,19 @@ def units_of(network: nn.Module) -> list[nn.Module]:
     return units
 
 
+def refuse_unparted(config: RunConfig) -> None:
+    """Refuse to write in parts what does not lie in parts.
+
+    Raises:
+        UserError: says what is lacking.
+    """
+    if config.ranks.checkpoint == "parts" and not config.ranks.shard:
+        raise UserError(
+            "ranks.checkpoint=parts: each process has a copy of all, of which there are no parts to write",
+            "add ranks.shard=true, or take ranks.checkpoint=whole",
+        )
+
+
 def refuse_unsharded(network: nn.Module, task: Task, config: RunConfig) -> None:
     """Refuse what cannot be trained in parts.
 

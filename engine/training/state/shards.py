@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Shard
 from torch.optim import Optimizer
 
 from trainctl.engine.data.batch import Batch
@@ -61,6 +61,7 @@ class Shards:
         assert group is not None
         # Of the group that there is: making one would be waiting for ranks that may have something to refuse.
         self._mesh = DeviceMesh.from_group(group, device.type)
+        self._host_mesh = self._mesh if device.type == "cpu" else DeviceMesh.from_group(group, "cpu")
         self._task, self._ranks = task, present_ranks()
         self._wholes = dict[int, _Whole]()
         self._parts = dict[int, tuple[DTensor, nn.Parameter]]()
@@ -137,16 +138,35 @@ class Shards:
             state: of the run, as `TrainState.state_dict` gave it here.
             optimizer: of the run.
         """
-        self._gather(state["model"])
-        if state["ema"]:
-            self._gather(state["ema"]["module"])
+        self.parted(state, optimizer)
+        averaged = (state["ema"] or {}).get("module", {})
+        for tensors in (state["model"], averaged, *state["optimizer"]["state"].values()):
+            self._gather(tensors)
+        return state
+
+    def parted(self, state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+        """A state as it lies here, each rank's rows said to be part of a whole; for checkpoints in parts. Local.
+
+        Args:
+            state, optimizer: as for `gathered`.
+        """
         moments, wholes = state["optimizer"]["state"], self._numbered(optimizer)
         for number, held in moments.items():
             whole, part = wholes[number]
             moments[number] = {
-                key: self._full(whole, value) if _is_like(value, part) else value for key, value in held.items()
+                key: self._spread(value, whole) if _is_like(value, part) else value for key, value in held.items()
             }
         return state
+
+    def blank(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """In host memory, what this rank's rows of a saved tensor are loaded into. Local."""
+        rows = len(self._rows(torch.empty(shape[0], 0)))
+        part = torch.empty((rows, *shape[1:]), dtype=dtype)
+        whole = torch.empty(tuple(shape), dtype=dtype, device="meta")
+        places = (Shard(0),)
+        return DTensor.from_local(
+            part, self._host_mesh, places, run_check=False, shape=whole.shape, stride=whole.stride()
+        )
 
     def kept(self, networks: Mapping[Path, nn.Module], optimizer: Optimizer) -> Callable[[Path, Tensor], Any]:
         """What a rank keeps of a whole tensor at a place in a state: its rows of a parameter, or of a moment. Local.
@@ -195,17 +215,23 @@ class Shards:
         )
 
     def _rows(self, value: Tensor) -> Tensor:
-        """This rank's, as `fully_shard` divides them."""
+        """This rank's, as `fully_shard` divides them; of a tensor that is in parts already those that are here."""
+        if isinstance(value, DTensor):
+            return value.to_local()
         each = -(-len(value) // self._ranks.size)
         begin = min(self._ranks.rank * each, len(value))
         return value[begin : begin + each]
 
+    def _kept_rows(self, value: Tensor) -> Tensor:
+        """The same, without the rest in memory."""
+        return self._rows(value) if isinstance(value, DTensor) else self._rows(value).clone()
+
     def _take_rows(self, network: nn.Module, state: dict[str, Any], *_: object) -> None:
-        """Before a network loads a state: put its rows in place of what is whole in it."""
+        """Before a network loads a state: put its rows in place of what is whole in it, or in host memory."""
         for name, p in network.named_parameters(remove_duplicate=False):
             value = state.get(name)
-            if isinstance(value, Tensor) and not isinstance(value, DTensor) and _is_like(value, p):
-                state[name] = self._spread(self._rows(value.contiguous()), p)
+            if isinstance(value, Tensor) and _is_like(value, p):
+                state[name] = self._spread(self._rows(value).contiguous(), p)
 
     def _take_moments(self, optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
         """Before an optimiser loads a state: the same of its moments."""
@@ -213,7 +239,7 @@ class Shards:
         for number, held in state["state"].items():
             whole = wholes[number][0] if number in wholes else None
             moments[number] = {
-                key: value if whole is None or not _is_like(value, whole) else self._rows(value).clone()
+                key: value if whole is None or not _is_like(value, whole) else self._kept_rows(value)
                 for key, value in held.items()
             }
         return {**state, "state": moments}

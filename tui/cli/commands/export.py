@@ -36,9 +36,10 @@ class Format(StrEnum):
     ONNX = "onnx"
     STATE_DICT = "state_dict"
     SAFETENSORS = "safetensors"
+    CHECKPOINT = "checkpoint"
 
 
-SUFFIXES = {Format.STATE_DICT: "pt", Format.TRACKIO: "db"}
+SUFFIXES = {Format.STATE_DICT: "pt", Format.TRACKIO: "db", Format.CHECKPOINT: "pth"}
 """Endings of files that are not called as their format is."""
 
 
@@ -47,7 +48,7 @@ def command(
         str, typer.Argument(metavar="[RUN]", help="Name or part of it, path, `latest`, or a log of another tool.")
     ] = "latest",
     to: Annotated[
-        Format, typer.Option("--to", help="onnx, state_dict, safetensors: the network; else the records.")
+        Format, typer.Option("--to", help="onnx, state_dict, safetensors, checkpoint: the network; else the records.")
     ] = Format.CSV,
     out: Annotated[
         Path | None,
@@ -63,7 +64,7 @@ def command(
     """Write every step of a run, its validations and hardware as CSV, JSON lines, Parquet, TensorBoard or for trackio.
 
     With --to onnx write the trained network instead, checked against torch; with --to state_dict or safetensors its
-    weights alone.
+    weights alone; with --to checkpoint a checkpoint as one file, also where several processes wrote it in parts.
     """
     if to is not Format.TENSORBOARD and out is not None and is_there(out) and not is_file(out):
         raise UserError(f"{out} is no file", "name one with --out")  # --force would replace a device as well
@@ -71,6 +72,8 @@ def command(
         done = _export_network(run, runs_dir, checkpoint, weights, out, overwrite=force, trust=trust)
     elif to in (Format.STATE_DICT, Format.SAFETENSORS):
         done = _export_weights(run, runs_dir, checkpoint, weights, out, to, overwrite=force)
+    elif to is Format.CHECKPOINT:
+        done = _export_checkpoint(run, runs_dir, checkpoint, weights, out, overwrite=force)
     else:
         _refuse_network_options(to, checkpoint, weights)
         done = _export_records(run, runs_dir, out, to, overwrite=force)
@@ -101,7 +104,7 @@ def _refuse_network_options(to: Format, checkpoint: str, weights: str) -> None:
     if checkpoint != "best" or weights:
         raise UserError(
             f"--checkpoint and --weights choose a network, not records to write as {to}",
-            "use --to onnx, state_dict or safetensors",
+            "use --to onnx, state_dict, safetensors or checkpoint",
         )
 
 
@@ -160,6 +163,23 @@ def _export_weights(
     left = f"; left out, being no tensors: {', '.join(done['left_out'])}" if done["left_out"] else ""
     line = f"{text}  ({done['weights']} weights of epoch {done['epoch']}, {source.name}){left}"
     network = {"checkpoint": str(source.absolute()), "weights": done["weights"], "epoch": done["epoch"]}
+    return Exported(paths.root.name, [path], [line], network)
+
+
+def _export_checkpoint(
+    run: str, runs_dir: Path, checkpoint: str, weights: str, out: Path | None, *, overwrite: bool
+) -> Exported:
+    """Write all of a checkpoint as one file; for what lies in parts."""
+    if weights:
+        raise UserError(f"--weights {weights}: a checkpoint has all weights that there are", "leave it out")
+    paths, source = checkpoint_of_run(run, runs_dir, checkpoint, weights)
+
+    from trainctl.engine.training.weights_file import export_checkpoint
+
+    path = out or default_out(paths.root.name, Format.CHECKPOINT)
+    about = export_checkpoint(source, path, overwrite=overwrite)
+    line = f"wrote {path}  (all of {source.name}: step {about['step']}, epoch {about['epoch']})"
+    network = {"checkpoint": str(source.absolute()), "step": about["step"], "epoch": about["epoch"]}
     return Exported(paths.root.name, [path], [line], network)
 
 

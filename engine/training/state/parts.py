@@ -1,0 +1,285 @@
+"""Tensors that lie in parts with several ranks, in a folder: each rank writes its own rows, and reads those it needs.
+
+By torch.distributed.checkpoint, which plans who writes and who reads what, also where there are now more or fewer
+ranks. Knows a team, files and tensors; not what the tensors are, nor what else a checkpoint has.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import pickle
+import warnings
+import zlib
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner, DefaultSavePlanner
+from torch.distributed.checkpoint.filesystem import FileSystem, FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+
+from trainctl.engine.errors import first_line, kind_and_words
+from trainctl.engine.files import open_regular
+from trainctl.engine.training.ranks.team import Team
+from trainctl.engine.training.state.parts_table import (
+    FILE,
+    Files,
+    Table,
+    TableError,
+    check_table,
+    dtype_of,
+    metadata_of,
+    table_of,
+)
+
+BLOCK = 1 << 20
+"""Bytes that are written or looked at together."""
+
+
+class PartsError(Exception):
+    """Parts that cannot be read.
+
+    Args:
+        reason: in words.
+        is_damage: they may have been ours.
+    """
+
+    def __init__(self, reason: str, *, is_damage: bool = True) -> None:
+        super().__init__(reason)
+        self.is_damage = is_damage
+
+
+def write_parts(folder: Path, tensors: Mapping[str, Tensor], team: Team) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """Write the rows that this rank has of each tensor. All ranks call it, with the same keys.
+
+    Args:
+        folder: empty, and the same for all ranks.
+        tensors: by their keys; DTensors, of whose parts nobody has a copy.
+        team: the ranks.
+
+    Returns:
+        The table of all ranks' pieces, and the files of this rank: they lie on the disk and have been read back.
+
+    Raises:
+        OSError: the disk of a rank refuses; the same on every rank.
+        RuntimeError: what else a rank could not do; the same on every rank.
+        LostRankError: one of them is gone.
+    """
+    files, writer = _Files(), FileSystemWriter(folder, sync_files=False, overwrite=False)
+    writer.fs = files
+    try:
+        with team.calling():
+            planner = DefaultSavePlanner(flatten_state_dict=False)
+            metadata = save(dict(tensors), storage_writer=writer, planner=planner)
+    except CheckpointException as err:
+        raise _first_failure(err) from err
+    return table_of(metadata), {name: said for name, said in files.written.items() if FILE.fullmatch(name)}
+
+
+def read_parts(folder: Path, table: Table, tensors: dict[str, Tensor]) -> None:
+    """Fill tensors with what was saved under their keys; of a DTensor this rank's rows. Local.
+
+    Args:
+        folder: where the files lie.
+        table: of all pieces, already checked.
+        tensors: some or all of them.
+
+    Raises:
+        PartsError: a file is gone, or is not what was written.
+    """
+    reader = _Reader(folder, table)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it reads alone, which is what is asked for
+            planner = DefaultLoadPlanner(flatten_state_dict=False, flatten_sharded_tensors=False)
+            load(tensors, storage_reader=reader, planner=planner, no_dist=True)
+    except CheckpointException as err:
+        failure = next(iter(err.failures.values()))[0]
+        if isinstance(failure, pickle.UnpicklingError):
+            raise PartsError("its parts hold more than tensors", is_damage=False) from err
+        raise PartsError(f"its parts are damaged ({_said(failure)})") from err
+
+
+def fill_parts(
+    folder: Path,
+    state: dict[str, Any],
+    parts: Mapping[str, Any],
+    *,
+    blank: Callable[[Sequence[int], torch.dtype], Tensor] | None = None,
+    check: Callable[[Path, Files], str] | None = None,
+    only: Collection[str] = (),
+) -> None:
+    """Put tensors that lie in parts to their places in a state, where None stands. Local.
+
+    Args:
+        folder: where the files lie.
+        state: from anybody, as `parts` is.
+        parts: `files`, `tensors` (their table) and `places` (keys that lead to each).
+        blank: makes what a tensor is loaded into, by its whole shape and type; none: whole ones.
+        check: says what is wrong with the files; none: all are looked at here.
+        only: first keys of the places that are wanted; empty: all.
+
+    Raises:
+        PartsError: they are not what was written, or were never ours.
+        MemoryError: they do not fit in.
+    """
+    try:
+        check_table(parts["tensors"], parts["files"])
+        places = {key: _place_in(state, place) for key, place in parts["places"].items()}
+        if places.keys() != parts["tensors"].keys():
+            raise TableError("it has other tensors than places for them")
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as err:
+        words = str(err) if isinstance(err, TableError) else "its table of parts is no table"
+        raise PartsError(words, is_damage=False) from err
+    damage = (check or first_damage)(folder, parts["files"])
+    if damage:
+        raise PartsError(f"it is damaged ({damage})")
+    wanted = {key: one for key, one in parts["tensors"].items() if not only or parts["places"][key][0] in only}
+    try:
+        tensors = {key: (blank or _whole)(one["shape"], dtype_of(one)) for key, one in wanted.items()}
+    except RuntimeError as err:  # torch's word for it
+        raise MemoryError(first_line(err)) from err
+    read_parts(folder, wanted, tensors)
+    for key, tensor in tensors.items():
+        held, last = places[key]
+        held[last] = tensor
+
+
+def _whole(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    return torch.empty(tuple(shape), dtype=dtype)
+
+
+def _place_in(state: Any, place: Sequence[Any]) -> tuple[Any, Any]:
+    """What holds the place of a tensor in a state, and the key under which: None stands there."""
+    *above, last = place
+    for key in above:
+        state = state[key]
+    if state[last] is not None:
+        raise KeyError(last)
+    return state, last
+
+
+def first_damage(folder: Path, files: Files) -> str:
+    """What is wrong with the first file that is not what was written; empty: all are."""
+    for name, (size, checksum) in files.items():
+        try:
+            found = _looked_at(folder / name)
+        except OSError as err:
+            return f"{folder.name}/{name}: {_said(err)}"
+        if found != (size, checksum):
+            return f"{folder.name}/{name} does not fit its checksum"
+    return ""
+
+
+class _Reader(FileSystemReader):
+    """Reads by a table, never by the pickle that lies beside the files."""
+
+    def __init__(self, folder: Path, table: Table) -> None:
+        super().__init__(folder)
+        self.fs = _Files()
+        self._found = metadata_of(table)
+
+    def read_metadata(self) -> Metadata:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Asked for by torch; without further arguments it looks for no other file."""
+        return self._found
+
+
+class _Written(io.FileIO):
+    """A new file that notes the checksum of what went into it, and what the disk said: torch makes errors of its own
+    of that. Closed, it lies on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "xb")
+        self.size = self.checksum = 0
+        self.refusal: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """As any file."""
+        with self._noting():
+            count = super().write(data) or 0
+        self.checksum = zlib.crc32(memoryview(data).cast("B")[:count], self.checksum)
+        self.size += count
+        return count
+
+    def close(self) -> None:
+        """Once the disk has it."""
+        try:
+            if not self.closed and self.refusal is None:
+                with self._noting():
+                    os.fsync(self.fileno())
+        finally:
+            super().close()
+
+    @contextmanager
+    def _noting(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as err:
+            self.refusal = self.refusal or err
+            raise
+
+
+class _Files(FileSystem):
+    """The files as torch sees them: regular ones, no links; folders are there already, or they are not ours.
+
+    Attributes:
+        written: size and checksum of each new file.
+    """
+
+    def __init__(self) -> None:
+        self.written: dict[str, list[int]] = {}
+
+    @contextmanager
+    def create_stream(self, path: str | os.PathLike[str], mode: str) -> Generator[Any]:
+        """A file to read, or a new one that is on the disk afterwards."""
+        where = Path(path)
+        if mode == "rb":
+            with open_regular(where, follow=False) as stream:
+                yield stream
+            return
+        raw = _Written(where)
+        try:
+            with io.BufferedWriter(raw, BLOCK) as stream:
+                yield stream
+        except Exception as err:
+            if raw.refusal is not None and err is not raw.refusal:
+                raise raw.refusal from err
+            raise
+        if _looked_at(where) != (raw.size, raw.checksum):
+            raise OSError(errno.EIO, "it reads back otherwise than it was written", str(where))
+        self.written[where.name] = [raw.size, raw.checksum]
+
+    def mkdir(self, path: str | os.PathLike[str]) -> None:
+        """Nothing: where the folder is missing this rank sees another disk than the one that leads, or it is gone."""
+        if not Path(path).is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def _looked_at(path: Path) -> tuple[int, int]:
+    """Bytes and checksum of a file."""
+    size = checksum = 0
+    with open_regular(path, follow=False) as file:
+        while block := file.read(BLOCK):
+            size, checksum = size + len(block), zlib.crc32(block, checksum)
+    return size, checksum
+
+
+def _first_failure(err: CheckpointException) -> Exception:
+    """Of all ranks; one that the disk refused only where there is nothing worse."""
+    failures = [(rank, failure) for rank, (failure, _) in sorted(err.failures.items())]
+    rank, failure = next((one for one in failures if not isinstance(one[1], OSError)), failures[0])
+    if isinstance(failure, OSError):
+        return failure
+    return RuntimeError(f"rank {rank}: {kind_and_words(failure)}")
+
+
+def _said(err: BaseException) -> str:
+    return (err.strerror if isinstance(err, OSError) else None) or first_line(err)
