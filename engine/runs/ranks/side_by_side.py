@@ -72,8 +72,11 @@ def read_ranks(paths: RunPaths, last: int | None = None) -> RankRecords | None:
         found = present or found
     steps = found[min(found)]["step"].astype(np.int64)
     for part in found.values():
-        steps = np.intersect1d(steps, part["step"].astype(np.int64))
-    chosen = tuple(part[np.isin(part["step"], steps)] for part in found.values())
+        if not np.array_equal(part["step"], steps):
+            steps = np.intersect1d(steps, part["step"].astype(np.int64))
+    chosen = tuple(
+        part if np.array_equal(part["step"], steps) else part[np.isin(part["step"], steps)] for part in found.values()
+    )
     return RankRecords(tuple(found), steps, chosen)
 
 

@@ -93,6 +93,22 @@ def test_ranks_are_looked_at_once_a_second(new_run: NewRun):
     assert [pace.rank for pace in reader.found] == [0, 1]
 
 
+def test_what_takes_long_to_look_at_is_looked_at_less_often(new_run: NewRun, monkeypatch: pytest.MonkeyPatch):
+    run, now, looks = new_run().begin(), [0.0], list[float]()
+
+    def slowly(paths: RunPaths) -> tuple[RankPace, ...]:
+        looks.append(now[0])
+        now[0] += 0.5
+        return ()
+
+    monkeypatch.setattr("trainctl.engine.runs.ranks.pace.newest_paces", slowly)
+    reader = PaceReader(run.paths, lambda: now[0])
+    for _ in range(100):
+        reader.poll()
+        now[0] += 0.25
+    assert len(looks) == 3 and looks[1] - looks[0] == pytest.approx(10.5, abs=0.25)
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 100])
 def test_ranks_that_cannot_be_read_are_none(new_run: NewRun, content: bytes):
     run = new_run().begin()
