@@ -6,6 +6,7 @@ Appended by the clerk, so that no step waits for the disk. A disk that refuses c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,6 +22,9 @@ from trainctl.engine.runs.store import StepWriter
 from trainctl.engine.training.desk.pile import Pile
 from trainctl.engine.training.desk.scribe import Scribe
 from trainctl.engine.training.record.assemble import Array, HostRow, RowPlan, assemble
+
+APPENDS_PER_S = 200.0
+"""Of all ranks together, where they are many: the folder they share may be at the other end of a network."""
 
 
 class OwnRecords:
@@ -51,6 +55,7 @@ class OwnRecords:
         self._plan = RowPlan(layout, (), has_amp_scale=False, labels=plan.labels)
         self._first, self._ranks, self._clerk = plan.width - plan.num_own, ranks, clerk
         self.problem, self._is_called = "", False
+        self._next_s = 0.0
         self._pile: Pile | None = None
         paths = run.of_rank(ranks.rank)
         try:
@@ -71,8 +76,9 @@ class OwnRecords:
         for name in UNMEASURED:
             records[name] = np.nan
         self._pile.append(records)
-        if not self._is_called:
-            self._is_called = True
+        now = time.monotonic()
+        if not self._is_called and now >= self._next_s:
+            self._is_called, self._next_s = True, now + self._ranks.size / APPENDS_PER_S
             self._clerk.submit(self._write)
 
     def close(self) -> None:
