@@ -2,7 +2,9 @@
 
 Workers are processes as a user starts them, each with the same command; the trials train `docs/examples/digits.py`. The
 one that works on the trial in the middle is killed as soon as that has written a checkpoint: alone, so that its
-training goes on without it, or together with its training (`--with-training`).
+training goes on without it, or together with its training (`--with-training`). With `--other-host` it is one that
+calls its machine by another name, so that nobody can ask for its process: its trial stays open until its run has been
+silent for 300 s, and is gone on with by the same command, given again.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from trainctl.engine.runs.events import EventKind
+from trainctl.engine.runs.index import run_info
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.runs.reader import RunReader
 
@@ -32,6 +35,12 @@ hidden: {choices: [32, 64, 128]}
 optimizer.name: {choices: [adamw, sgd]}
 """
 LIMIT_S = 3600.0
+ELSEWHERE = "elsewhere"
+RENAMING = """import os, socket
+if name := os.environ.get("HOST_NAME"):
+    socket.gethostname = lambda: name
+"""
+"""What Python reads before all else: a machine of another name."""
 
 
 def main() -> None:
@@ -41,6 +50,7 @@ def main() -> None:
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--epochs", type=int, default=12)
     options.add_argument("--with-training", action="store_true", help="kill the training as well")
+    options.add_argument("--other-host", action="store_true", help="the killed one is on a machine of another name")
     options.add_argument("--keep", type=Path, help="work in this folder and leave it there")
     args = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -48,8 +58,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "space.yaml").write_text(SPACE)
         started = time.monotonic()
-        victim, hit = swept(folder, args.trials, args.workers, args.epochs, with_training=args.with_training)
+        how = {"with_training": args.with_training or args.other_host, "is_elsewhere": args.other_host}
+        victim, hit = swept(folder, args.trials, args.workers, args.epochs, **how)
         seconds = time.monotonic() - started
+        if args.other_host:
+            print("\n".join(taken_up_later(folder, args.trials, args.epochs, hit)), flush=True)
         document = status_of(folder)
         doubts = list(doubts_of(document, args.trials))
     print("\n".join(_report(document, victim, hit, args, seconds)))
@@ -57,11 +70,14 @@ def main() -> None:
     sys.exit(1 if doubts else 0)
 
 
-def swept(folder: Path, trials: int, workers: int, epochs: int, *, with_training: bool) -> tuple[int, int]:
-    """Have it done; which worker was killed, and at which trial."""
-    started = [_worker(folder, trials, epochs, k) for k in range(workers)]
+def swept(
+    folder: Path, trials: int, workers: int, epochs: int, *, with_training: bool, is_elsewhere: bool = False
+) -> tuple[int, int]:
+    """Have it done; which worker was killed, and at which trial. `is_elsewhere`: the first one, on another machine."""
+    hosts = [ELSEWHERE if is_elsewhere and not k else "" for k in range(workers)]
+    started = [_worker(folder, trials, epochs, k, host) for k, host in enumerate(hosts)]
     by_pid = {worker.pid: k for k, worker in enumerate(started)}
-    number, run, pid = _in_the_middle(folder, trials // 2)
+    number, run, pid = _in_the_middle(folder, trials // 2, {started[0].pid} if is_elsewhere else set(by_pid))
     os.kill(pid, signal.SIGKILL)
     if with_training:
         os.kill(json.loads((run / "status.json").read_text())["pid"], signal.SIGKILL)
@@ -70,17 +86,38 @@ def swept(folder: Path, trials: int, workers: int, epochs: int, *, with_training
     return by_pid[pid], number
 
 
-def _worker(folder: Path, trials: int, epochs: int, k: int) -> subprocess.Popen[bytes]:
+def taken_up_later(folder: Path, trials: int, epochs: int, hit: int) -> list[str]:
+    """What becomes of a trial that was left on another machine, when the workers here have nothing else to do."""
+    document, began = status_of(folder), time.monotonic()
+    before = document["trials"][hit]["state"], document["left"]
+    while status_of(folder)["left"] != [hit]:
+        if time.monotonic() - began > LIMIT_S:
+            raise TimeoutError(f"trial {hit} is never left")
+        time.sleep(1)
+    silent_s = run_info(_paths(document, document["trials"][hit]), time.time()).age_s
+    code = _worker(folder, trials, epochs, trials).wait(LIMIT_S)
+    return [
+        f"elsewhere     trial {hit} was {before[0]}, left: {before[1]}, when the worker here had ended",
+        f"left          after {silent_s:.0f} s of silence; the same command again ended with {code}",
+    ]
+
+
+def _worker(folder: Path, trials: int, epochs: int, k: int, host: str = "") -> subprocess.Popen[bytes]:
     words = ["sweep", "--task", f"{TASK}:Digits", "--space", "space.yaml", "--trials", str(trials), "--name", "digits"]
     words += ["--device", "cpu", "runtime.threads=1", f"train.epochs={epochs}", "checkpoint.every_s=0.1"]
+    names = folder / "names"
+    names.mkdir(exist_ok=True)
+    (names / "sitecustomize.py").write_text(RENAMING)
+    environ = {**os.environ, "PYTHONPATH": str(names), "HOST_NAME": host} if host else None
     with (folder / f"worker-{k}.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "trainctl.tui.cli.main", *words], cwd=folder, stdout=log, stderr=log
+            [sys.executable, "-m", "trainctl.tui.cli.main", *words], cwd=folder, stdout=log, stderr=log, env=environ
         )
 
 
-def _in_the_middle(folder: Path, number: int) -> tuple[int, Path, int]:
-    """The first trial from `number` on that has a checkpoint and still runs: number, run, its worker's process."""
+def _in_the_middle(folder: Path, number: int, pids: set[int]) -> tuple[int, Path, int]:
+    """The first trial from `number` on of some workers that has a checkpoint and still runs: number, run, its
+    worker's process."""
     deadline = time.monotonic() + LIMIT_S
     while time.monotonic() < deadline:
         for file in sorted((folder / "runs").glob("2*/trial.json")):
@@ -89,7 +126,8 @@ def _in_the_middle(folder: Path, number: int) -> tuple[int, Path, int]:
                 continue
             if not (file.parent / "latest_model.pth").exists() or (file.parent / "summary.json").exists():
                 continue
-            return trial["number"], file.parent, _owner(folder, trial["number"])
+            if (pid := _owner(folder, trial["number"])) in pids:
+                return trial["number"], file.parent, pid
         time.sleep(0.01)
     raise TimeoutError(f"no trial from {number} on has run")
 
@@ -126,8 +164,12 @@ def doubts_of(document: Mapping[str, Any], trials: int) -> Iterator[str]:
     yield from (f"trial {number} has {count} runs" for number, count in often.items() if count > 1)
 
 
+def _paths(document: Mapping[str, Any], trial: Mapping[str, Any]) -> RunPaths:
+    return RunPaths(Path(document["path"]).parents[1] / trial["run"])
+
+
 def _reader(document: Mapping[str, Any], trial: Mapping[str, Any]) -> RunReader:
-    return RunReader(RunPaths(Path(document["path"]).parents[1] / trial["run"]))
+    return RunReader(_paths(document, trial))
 
 
 def _repeats(document: Mapping[str, Any], trial: Mapping[str, Any]) -> Iterator[str]:
@@ -145,7 +187,8 @@ def _report(document: Mapping[str, Any], victim: int, hit: int, args: Any, secon
     reader = _reader(document, one)
     reader.poll()
     resumes = sum(event.kind is EventKind.RESUME for event in reader.events)
-    how = "with its training" if args.with_training else "alone: its training went on"
+    is_whole = args.with_training or args.other_host
+    how = "with its training" if is_whole else "alone: its training went on"
     return [
         f"trials        {len(trials)} by {args.workers} workers in {seconds:.0f} s, {args.epochs} epochs each",
         f"ended         {', '.join(f'{count} {state}' for state, count in states.items())}",

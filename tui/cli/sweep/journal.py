@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainctl.engine.errors import UserError, first_line
+from trainctl.engine.files import parse_json
 from trainctl.engine.runs.atomic import DamagedFileError, disk_errors
 from trainctl.tui.cli.sweep.choosing import decoded, distributions_of, pruner_of, sampler_of
 from trainctl.tui.cli.sweep.study import Study
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_TAKEN = 3
 """Workers that may be lost over one trial."""
+NUM_OPERATIONS = 11
+"""That Optuna's journal knows, counted from 0."""
 FEWEST_FOR_IMPORTANCE = 10
 """Complete trials from which on a parameter's importance says something."""
 IsGone = Callable[[Mapping[str, Any] | None, str, float], bool]
@@ -246,8 +249,9 @@ class Journal:
             try:
                 yield
             except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as err:
+                line = _damaged_line(path)
                 raise DamagedFileError(
-                    f"{path} is damaged: {first_line(err)}",
+                    f"{path} is damaged: {f'line {line} is none of ours' if line else first_line(err)}",
                     "mend the line, or begin another study with --name; the runs of its trials are whole",
                 ) from err
 
@@ -297,6 +301,20 @@ def _mending_lock(path: str) -> Any:
             return is_ours
 
     return MendingLock(path)
+
+
+def _damaged_line(path: Path) -> int:
+    """Number of the first line that no worker can have written; 0: each may be one, they do not fit together."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                told: Any = parse_json(line)
+                is_ours = told["op_code"] in range(NUM_OPERATIONS) and isinstance(told["worker_id"], str)
+            except (ValueError, KeyError, TypeError):
+                is_ours = False
+            if not is_ours:
+                return number
+    return 0
 
 
 def _end_torn_line(path: Path) -> None:

@@ -195,7 +195,10 @@ def test_a_damaged_journal_is_one_line_and_stays_as_it_is(tmp_path: Path, damage
     path = a_study(tmp_path).journal
     content = path.read_bytes() + damage + path.read_bytes()
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"journal\.log is damaged: .*begin another study with --name"):
+    line = content[: content.index(damage)].count(b"\n") + 1
+    with pytest.raises(
+        UserError, match=rf"journal\.log is damaged: line {line} is none of ours; .*begin another study with --name"
+    ):
         Journal(a_study(tmp_path))
     assert path.read_bytes() == content
 
