@@ -8,16 +8,34 @@ from __future__ import annotations
 from enum import IntEnum
 
 
+class ExitCode(IntEnum):
+    """How the process ended, for scripts and schedulers."""
+
+    OK = 0
+    RUN_FAILED = 1
+    USAGE = 2
+    FINDINGS = 3
+    """`diagnose` found errors."""
+    STOPPED = 75
+    """Stopped early on request and resumable (EX_TEMPFAIL of sysexits.h)."""
+    INTERRUPTED = 130
+    """SIGINT (128 + 2)."""
+    TERMINATED = 143
+    """SIGTERM (128 + 15)."""
+
+
 class UserError(Exception):
-    """A mistake in the input: one line that says what, where and what to do. Ends the process with code 2.
+    """A mistake in the input: one line that says what, where and what to do.
 
     Args:
         message: what is wrong, and where (file, line, key).
         hint: what to do about it; printed on the same line.
+        code: with which it ends the process.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, code: ExitCode = ExitCode.USAGE) -> None:
         super().__init__(message)
+        self.code = code
         # What is quoted can be anything: a name of a file, a cell of a table.
         self.message = " ".join(message.splitlines())
         self.hint = hint
@@ -41,19 +59,3 @@ def _said(err: BaseException) -> str:
         return str(err).encode("utf-8", "replace").decode()  # halves of surrogate pairs fit into no file
     except Exception:
         return ""
-
-
-class ExitCode(IntEnum):
-    """How the process ended, for scripts and schedulers."""
-
-    OK = 0
-    RUN_FAILED = 1
-    USAGE = 2
-    FINDINGS = 3
-    """`diagnose` found errors."""
-    STOPPED = 75
-    """Stopped early on request and resumable (EX_TEMPFAIL of sysexits.h)."""
-    INTERRUPTED = 130
-    """SIGINT (128 + 2)."""
-    TERMINATED = 143
-    """SIGTERM (128 + 15)."""

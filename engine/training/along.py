@@ -22,40 +22,28 @@ from trainctl.engine.training.loop.trainer import Trainer
 from trainctl.engine.training.ranks.team import ALONE_TEAM, LostRankError, Team
 from trainctl.engine.training.setup import Assembly
 from trainctl.engine.training.state.handing import handed_over
-from trainctl.engine.training.state.ranks import draw_apart, restore_drawing
 from trainctl.engine.training.state.reading_in_parts import each_its_own, look_along
 from trainctl.engine.training.state.state import TrainState
 
 
 def share_state(
-    team: Team,
-    assembly: Assembly,
-    seed: int,
-    saved: dict[str, Any] | None,
-    parted: Path | None = None,
-    *,
-    is_resumed: bool,
+    team: Team, assembly: Assembly, saved: dict[str, Any] | None, parted: Path | None = None, *, is_resumed: bool
 ) -> None:
-    """Let every rank have the state of a checkpoint that the leading one has loaded, and random numbers of its own.
+    """Let every rank have the state of a checkpoint that the leading one has loaded.
 
     Args:
         team: the ranks.
         assembly: of this one; that of the leading rank is restored already.
-        seed: of the run.
         saved: what the leading rank has restored; none: the run starts, or starts over.
         parted: on the leading rank, the checkpoint of which it has read its own rows; none: it has all.
         is_resumed: whether there may be something.
     """
-    if team.is_alone:
+    if team.is_alone or not is_resumed:
         return
     state = assembly.state
-    saved = _led(team, state, saved, parted) if is_resumed else None
-    if saved is None:
-        draw_apart(state, seed, team.ranks)
-        return
-    if not team.leads:
+    saved = _led(team, state, saved, parted)
+    if saved is not None and not team.leads:
         state.load_state_dict(saved)
-    restore_drawing(state, saved, seed, team.ranks)
 
 
 def _led(team: Team, state: TrainState, saved: dict[str, Any] | None, parted: Path | None) -> dict[str, Any] | None:
@@ -165,7 +153,7 @@ def train_along(
     config = order.resolved.config
     if order.is_resumed and assembly.state.shards is not None:
         look_along(team)
-    share_state(team, assembly, config.seed, None, is_resumed=order.is_resumed)
+    share_state(team, assembly, None, is_resumed=order.is_resumed)
     first = None if inherited is None else first_state(team, assembly, config)
     desk = silent_desk(RunPaths(root), signals, is_resumed=order.is_resumed, team=team)
     desk.writer.begin_posting()

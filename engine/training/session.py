@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from trainctl.engine.training.fork import Inheritance, Origin, inherit, network_
 from trainctl.engine.training.loop.orders import limit_reached
 from trainctl.engine.training.loop.step import Observer
 from trainctl.engine.training.loop.trainer import Trainer
-from trainctl.engine.training.ranks.agreeing import all_or_none, refuse_unlike
+from trainctl.engine.training.ranks.agreeing import all_or_none, parted, refuse_unlike
 from trainctl.engine.training.ranks.meeting import meet, part
 from trainctl.engine.training.ranks.team import ALONE_TEAM, LostRankError, Team
 from trainctl.engine.training.restore import saved_task_state
@@ -77,6 +78,9 @@ class Order:
     judge: Callable[[RunPaths, RunState], Judgement] | None = None
     """Says at the end what the rules find in the records; told the state in which the run ends. None: not judged."""
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    led: Callable[[Path | None], Order] | None = None
+    """Gives the order of a rank that is told by the leading one which run to go on with; none: a new one is begun. One
+    alone looks for it: two machines may see a shared folder otherwise."""
 
 
 def train(order: Order) -> Ending:
@@ -105,7 +109,8 @@ def _train_together(order: Order, found: Launched) -> Ending:
             with signals.setting_up():
                 team = meet(found, config.ranks.timeout_s, choose_device(config.runtime.device).type)
                 all_or_none(team, lambda: None)  # here one says what it could not even read
-                assembly, inheritance = all_or_none(team, lambda: _prepare(order, found, team))
+                order = all_or_none(team, partial(_as_led, order, team))
+                assembly, inheritance = all_or_none(team, partial(_prepare, order, found, team))
                 same = {"a configuration": order.resolved.to_yaml(), "data": fingerprints(assembly.splits)}
                 begun = order.open_run().root.name if order.is_resumed else ""
                 refuse_unlike(team, {**same, "a run to go on with": begun})
@@ -117,8 +122,20 @@ def _train_together(order: Order, found: Launched) -> Ending:
                 with RunLock(opened):
                     ending = _Sitting(order, assembly, opened, signals, inheritance, team).train()
             return ending
+        except LostRankError as err:  # before there was anything to save
+            raise parted(team, err) from err
+        except (KeyboardInterrupt, SystemExit) as err:
+            received = signals.arrived
+            team.leave(kind_and_words(err) if received is None else f"received {received.name}")
+            raise
         finally:
             part(team, is_well=ending is not None and ending.code is ExitCode.OK)
+
+
+def _as_led(order: Order, team: Team) -> Order:
+    """With the run to go on with that the leading rank has found."""
+    begun = team.lead(order.open_run().root.resolve() if team.leads and order.is_resumed else None)
+    return order if team.leads or order.led is None else order.led(begun)
 
 
 def _prepare(order: Order, found: Launched | None, team: Team) -> tuple[Assembly, Inheritance | None]:
@@ -174,8 +191,7 @@ class _Sitting:
         _remove_leftovers(self.paths)
         if self.order.is_resumed:
             self._restore()  # what it refuses leaves the run as it was
-        seed, is_resumed = self.order.resolved.config.seed, self.order.is_resumed
-        share_state(self.team, self.assembly, seed, self.restored, self.parted, is_resumed=is_resumed)
+        share_state(self.team, self.assembly, self.restored, self.parted, is_resumed=self.order.is_resumed)
         self.restored = None  # it may be large
         if self.inheritance is not None:
             self.first = first_state(self.team, self.assembly, self.order.resolved.config)

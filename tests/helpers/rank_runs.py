@@ -68,17 +68,24 @@ def run_ranks(
     size: int = 2,
     task_type: type[Task] = PlainToy,
     befall: Befall = lambda rank, step: None,
+    before: Callable[[int], None] = lambda rank: None,
     resume: bool = False,
     on_open: Callable[[RunPaths], None] | None = None,
     **more: Any,
 ) -> list[dict[str, Any] | None]:
-    """Train with `size` processes; how each ended, None for one that was killed. `more`: further parts of the order."""
+    """Train with `size` processes; how each ended, None for one that was killed.
+
+    Args:
+        befall: told of each step of each rank, in its process.
+        before: told of each rank, in its process, before it trains.
+        more: further parts of the order.
+    """
     root.mkdir(exist_ok=True)
-    for file in root.glob("rank*.json"):
-        file.unlink()
-    given = (size, free_port(), str(root), config, task_type, befall, resume, on_open, more)
+    files = [_said_by(root, rank) for rank in range(size)]
+    for file in files:
+        file.unlink(missing_ok=True)
+    given = (size, free_port(), str(root), config, task_type, befall, before, resume, on_open, more)
     together(size, _train_rank, *given, may_die=True)
-    files = [root / f"rank{rank}.json" for rank in range(size)]
     return [json.loads(file.read_text()) if file.exists() else None for file in files]
 
 
@@ -90,11 +97,13 @@ def _train_rank(
     config: Resolved,
     task_type: type[Task],
     befall: Befall,
+    before: Callable[[int], None],
     resume: bool,
     on_open: Callable[[RunPaths], None] | None,
     more: dict[str, Any],
 ) -> None:
     paths, began = RunPaths(Path(root)), time.monotonic()
+    before(rank)
     order = Order(
         config,
         befalling(task_type, rank, befall),
@@ -111,9 +120,14 @@ def _train_rank(
         ending = train(order)
         said: dict[str, Any] = {"state": str(ending.state), "reason": ending.reason, "code": int(ending.code)}
     except UserError as err:
-        said = {"state": "refused", "reason": str(err), "code": 2}
+        said = {"state": "refused", "reason": str(err), "code": int(err.code)}
     said["seconds"] = time.monotonic() - began
-    (paths.root / f"rank{rank}.json").write_text(json.dumps(said))
+    _said_by(paths.root, rank).write_text(json.dumps(said))
+
+
+def _said_by(root: Path, rank: int) -> Path:
+    """Beside the run, whose folder may be anything by then."""
+    return root.with_name(f"{root.name}-rank{rank}.json")
 
 
 def kill_self(number: signal.Signals) -> None:

@@ -58,7 +58,7 @@ def run_command_line(argv: Sequence[str]) -> int:
         return _run(argv)
     except UserError as err:
         sys.stderr.write(f"trainctl: error: {printable(str(err))}\n")
-        return ExitCode.USAGE
+        return err.code
     except KeyboardInterrupt:
         sys.stderr.write("trainctl: interrupted\n")
         return ExitCode.INTERRUPTED

@@ -50,7 +50,7 @@ def speaking(option: str | None) -> Generator[None]:
         try:
             yield
         except UserError as err:
-            raise UserError(said(err.message), said(err.hint)) from err
+            raise UserError(said(err.message), said(err.hint), code=err.code) from err
 
 
 def _voice(language: str) -> Voice:

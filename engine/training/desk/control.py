@@ -104,6 +104,7 @@ class Signals:
         self._is_deferring = True
         self._is_ending = self._is_waiting = False
         self._previous: dict[int, Any] = {}
+        self._held_back: set[int] = set()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -112,10 +113,12 @@ class Signals:
                     continue
                 self._previous[number] = signal.signal(number, self._receive)
             # What was held back while the process started, see the command line, is received now.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, WARNINGS)
+            self._held_back = signal.pthread_sigmask(signal.SIG_UNBLOCK, WARNINGS) & set(WARNINGS)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        # A warning that comes when all is done means nothing: it must not end the process before it has said so.
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._held_back)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

@@ -29,7 +29,6 @@ from trainctl.engine.training.record.assemble import Array, HostRow, RowPlan
 from trainctl.engine.training.record.gradients import GradientMeter
 from trainctl.engine.training.record.own import OwnRecords, widened
 from trainctl.engine.training.record.recorder import Recorder
-from trainctl.engine.training.state.ranks import RANKS
 from trainctl.engine.training.state.state import TrainState
 
 DELIVERY_S = 2.0
@@ -135,7 +134,7 @@ class Keeping:
         return True
 
     def _state_to_save(self) -> dict[str, Any]:
-        """Of the run; of several ranks the leading one's, with the random numbers of each, as far as it answers.
+        """Of the run; of several ranks the leading one's.
 
         Where each rank writes its own part, what lies in parts stays so.
         """
@@ -144,11 +143,11 @@ class Keeping:
             return self._state.state_dict()
         team.follow_lead(self._state.buffers())
         state = self._state.state_dict()
-        if self._state.shards is not None:
-            with team.calling():
-                shards, optimizer = self._state.shards, self._state.optimizer
-                state = (shards.gathered if self._saving.is_alone else shards.parted)(state, optimizer)
-        return {**state, RANKS: team.collected(self._state.random_numbers())}
+        if self._state.shards is None:
+            return state
+        with team.calling():
+            shards, optimizer = self._state.shards, self._state.optimizer
+            return (shards.gathered if self._saving.is_alone else shards.parted)(state, optimizer)
 
     def save_the_rest(self) -> None:
         """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it.

@@ -23,6 +23,7 @@ from trainctl.engine.losses.gather import sharing
 from trainctl.engine.tasks.task import StepOutput, Task
 from trainctl.engine.training.loop.step import Stepper
 from trainctl.engine.training.ranks.team import Team
+from trainctl.engine.training.state.ranks import draw_for_step
 
 MOST_NAMED = 5
 
@@ -53,12 +54,29 @@ class SharedStepper(Stepper):
         self._own: list[Tensor] = []
         """Terms of this rank's own part, and the seconds that it worked on it."""
         self._began_at, self._waited_at = 0.0, 0.0
+        self._before, self._begun_after = list[Tensor](), -1
+        """Buffers as the newest step found them, and the step before it."""
         with team.calling():
             self._join()
 
     def expect(self, sizes: Sequence[int]) -> None:
         """The coming step is of whole batches of these sizes."""
         self._sizes = sizes
+
+    def ready(self, stored: Sequence[Batch]) -> list[Batch]:
+        """Batches as `take` takes them; with it the step begins."""
+        draw_for_step(self.state, self._seed, self._team.ranks.rank)
+        if self.state.shards is None:  # else nothing can be saved without the others
+            self._before = [buffer.clone() for buffer in self.state.model.buffers()]
+            self._begun_after = self.state.progress.step
+        return super().ready(stored)
+
+    @torch.no_grad()
+    def undo(self) -> None:
+        """Give buffers (statistics of BatchNorm) the values of before a step that was begun and not taken."""
+        if self._begun_after == self.state.progress.step:
+            for buffer, before in zip(self.state.model.buffers(), self._before, strict=True):
+                buffer.copy_(before)
 
     def _accumulate(self, batches: Sequence[Batch]) -> tuple[list[Tensor], list[Tensor]]:
         count, ranks = len(batches), self._team.ranks

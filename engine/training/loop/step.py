@@ -58,7 +58,7 @@ class Stepper:
         self.is_updating = False
         self._open_recorder = open_recorder
         self._observer = observer
-        self._record = config.record
+        self._record, self._seed = config.record, config.seed
         # With a scaler the scaler decides which updates to skip.
         self._guarded = config.health.stop_on_nonfinite and state.scaler is None
         # A fused kernel skips on the device where its flag says so; other kernels, and a CPU, are simply asked.
@@ -76,6 +76,9 @@ class Stepper:
 
     def expect(self, sizes: Sequence[int]) -> None:
         """The coming step is of whole batches of these sizes."""
+
+    def undo(self) -> None:
+        """Take back what a step that was begun and not taken has changed, as far as that is known."""
 
     def begin_epoch(self) -> None:
         """Between two epochs anything may have changed: network, task, optimiser."""

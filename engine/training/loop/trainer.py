@@ -131,6 +131,7 @@ class Trainer:
     def save_the_rest(self) -> None:
         """Before the run dies: save its last whole step, as far as there is one."""
         if not self._stepper.is_updating:
+            self._stepper.undo()
             self.keeping.save_the_rest()
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trainctl.engine.errors import UserError, kind_and_words
-from trainctl.engine.training.ranks.team import LostRankError, Team
+from trainctl.engine.training.ranks.team import LostRankError, MissingRankError, Team
 
 Made = TypeVar("Made")
 
@@ -18,14 +18,15 @@ def all_or_none(team: Team, make: Callable[[], Made]) -> Made:
     """What `make` gives on this rank, once it has on every rank.
 
     Raises:
-        UserError: what is wrong on the first rank on which something is; or one of them is gone.
+        UserError: what is wrong on the first rank on which something is.
+        MissingRankError: one of them is gone.
         BaseException: what else was raised here.
     """
     made, error = None, None
     try:
         made = make()
     except LostRankError as err:
-        raise _parted(team, err) from err
+        raise parted(team, err) from err
     except Exception as err:
         if team.is_alone:
             raise
@@ -33,7 +34,7 @@ def all_or_none(team: Team, make: Callable[[], Made]) -> Made:
     try:
         said = team.everyone(None if error is None else _told(error))
     except LostRankError as err:
-        raise _parted(team, err) from error or err
+        raise parted(team, err) from error or err
     if error is not None and not isinstance(error, UserError):
         raise error
     for rank, refusal in enumerate(said):
@@ -53,22 +54,25 @@ def refuse_unlike(team: Team, what: dict[str, object]) -> None:
 
     Raises:
         UserError: names the first rank that differs from the leading one, and in what.
+        MissingRankError: one of them is gone.
     """
     if team.is_alone:
         return
     try:
         said = team.everyone(what)
     except LostRankError as err:
-        raise _parted(team, err) from err
+        raise parted(team, err) from err
     for rank, theirs in enumerate(said):
         for name, value in said[0].items():
             if theirs[name] != value:
                 raise UserError(f"rank {rank} has {name} other than rank 0", "start all processes with the same of it")
 
 
+def parted(team: Team, err: LostRankError) -> MissingRankError:
+    """What is said where a rank is gone before there is a run."""
+    why = team.why(err)
+    return MissingRankError(f"{why}, before the first step", is_lead=why.startswith("rank 0 is gone"))
+
+
 def _told(err: Exception) -> tuple[str, str]:
     return (err.message, err.hint) if isinstance(err, UserError) else (kind_and_words(err), "")
-
-
-def _parted(team: Team, err: LostRankError) -> UserError:
-    return UserError(f"{team.why(err)}, before the first step")

@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from trainctl.engine.errors import UserError, first_line
 from trainctl.engine.launched import Launched
 from trainctl.engine.ranks import Ranks
-from trainctl.engine.training.ranks.team import Team
+from trainctl.engine.training.ranks.team import MissingRankError, Team
 from trainctl.engine.training.ranks.witness import StoreWitness
 
 TURN_S = 10.0
@@ -34,7 +34,8 @@ def meet(launched: Launched, timeout_s: float, device: str) -> Team:
         device: type of the device that is trained on; GPUs speak by NCCL, all else by gloo.
 
     Raises:
-        UserError: not all came in time, or there is no way to where they meet.
+        MissingRankError: not all came in time, one went again, or there is no way to where they meet.
+        UserError: nobody can meet there.
     """
     until = time.monotonic() + timeout_s
     ranks = Ranks(launched.rank, launched.size)
@@ -47,10 +48,11 @@ def meet(launched: Launched, timeout_s: float, device: str) -> Team:
     try:
         dist.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=limit)
     except (RuntimeError, ValueError) as err:
-        raise UserError(
+        raise MissingRankError(
             f"the processes cannot speak by {backend}: {first_line(err)}", "see docs/distributed.md"
         ) from err
-    own = PrefixStore(f"{shared}/witness", _store(launched, until, hosts=False))
+    soon = min(until, time.monotonic() + TURN_S)  # whoever listens there did a moment ago
+    own = PrefixStore(f"{shared}/witness", _store(launched, soon, hosts=False))
     return Team(ranks, StoreWitness(ranks, own, is_hosted=launched.is_hosted))
 
 
@@ -91,17 +93,14 @@ def _store(launched: Launched, until: float, *, hosts: bool) -> TCPStore:
                     f"MASTER_PORT: cannot listen on {where}: {first_line(err)}", "take another port"
                 ) from err
             if time.monotonic() > until:
-                raise UserError(
-                    f"rank {launched.rank} found nobody at MASTER_ADDR:MASTER_PORT, {where}: {first_line(err)}",
-                    "start all processes, with the same place; rank 0 on that machine",
-                ) from err
+                raise _nobody_there(launched, first_line(err)) from err
 
 
 def _wait_for_host(launched: Launched, until: float) -> None:
     """Until somebody listens. Not by torch, which says much of each vain attempt, and hears no signal meanwhile.
 
     Raises:
-        UserError: nobody did in time.
+        MissingRankError: nobody did in time.
     """
     while True:
         try:
@@ -109,33 +108,40 @@ def _wait_for_host(launched: Launched, until: float) -> None:
             return
         except OSError as err:
             if time.monotonic() > until:
-                raise UserError(
-                    f"rank {launched.rank} found nobody at MASTER_ADDR:MASTER_PORT, "
-                    f"{launched.address}:{launched.port}: {err.strerror or err}",
-                    "start all processes, with the same place; rank 0 on that machine",
-                ) from err
+                raise _nobody_there(launched, err.strerror or str(err)) from err
         time.sleep(0.1)
+
+
+def _nobody_there(launched: Launched, why: str) -> MissingRankError:
+    place = f"MASTER_ADDR:MASTER_PORT, {launched.address}:{launched.port}"
+    return MissingRankError(
+        f"rank {launched.rank} found nobody at {place}: {why}",
+        "start all processes, with the same place; rank 0 on that machine",
+        is_lead=True,
+    )
 
 
 def _wait_for_all(store: Store, launched: Launched, until: float) -> None:
     """Until everybody is there.
 
     Raises:
-        UserError: somebody did not come in time.
+        MissingRankError: somebody did not come in time, or went again.
     """
-    store.set(f"here/{launched.rank}", "1")
-    missing = list(range(launched.size))
-    while True:
-        missing = [rank for rank in missing if not store.check([f"here/{rank}"])]
-        if not missing:
-            return
-        if time.monotonic() > until:
-            names = ", ".join(map(str, missing[:8])) + (" …" if len(missing) > 8 else "")
-            raise UserError(
-                f"{len(missing)} of {launched.size} processes did not come in time: rank {names}",
-                "look why they did not start, or raise ranks.timeout_s",
-            )
-        time.sleep(0.05)
+    missing = range(launched.size)
+    try:
+        store.set(f"here/{launched.rank}", "1")
+        while missing := [rank for rank in missing if not store.check([f"here/{rank}"])]:
+            if time.monotonic() > until:
+                names = ", ".join(map(str, missing[:8])) + (" …" if len(missing) > 8 else "")
+                raise MissingRankError(
+                    f"{len(missing)} of {launched.size} processes did not come in time: rank {names}",
+                    "look why they did not start, or raise ranks.timeout_s",
+                )
+            time.sleep(0.05)
+    except RuntimeError as err:
+        raise MissingRankError(
+            "rank 0 is gone, or the machine where the processes met, before all had come", is_lead=True
+        ) from err
 
 
 def local_device(launched: Launched | None, name: str) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from trainctl.engine.errors import kind_and_words
+from trainctl.engine.errors import ExitCode, UserError, kind_and_words
 from trainctl.engine.ranks import ALONE, Ranks
 
 Said = TypeVar("Said")
@@ -25,6 +25,19 @@ LINK = re.compile(r"gloo/|\bNCCL\b|\bnccl|[Pp]rocess ?[Gg]roup")
 
 class LostRankError(RuntimeError):
     """Another rank does not answer any more."""
+
+
+class MissingRankError(UserError):
+    """Another rank is gone, or never came, before there is a run. Nothing that was given is wrong.
+
+    Args:
+        message, hint: as of any mistake.
+        is_lead: it is the one that leads, which can say nothing any more.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, is_lead: bool = False) -> None:
+        super().__init__(message, hint, code=ExitCode.RUN_FAILED)
+        self.is_lead = is_lead
 
 
 class Witness(Protocol):
@@ -162,6 +175,13 @@ class Team:
         reason = kind_and_words(err)
         self._witness.say(reason)
         return "" if self.leads else f"rank {self.ranks.rank}: {reason}"
+
+    def leave(self, reason: str) -> None:
+        """Say why this rank ends by itself, before there is a run; the others may be waiting for it, so it waits for
+        nobody."""
+        self.is_broken = True
+        if self._witness is not None:
+            self._witness.say(reason)
 
     def close(self, *, is_well: bool) -> None:
         """Part, after the rank that leads. Harmless when alone, and again."""

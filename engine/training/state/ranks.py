@@ -1,46 +1,29 @@
-"""Random numbers of the ranks of a run: each draws its own, from the start and after a resume.
+"""Random numbers of the ranks of a run: each draws its own.
 
 Knows the state of a run, and ranks by their numbers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import random
 
 import numpy as np
+import torch
 
-from trainctl.engine.ranks import Ranks
-from trainctl.engine.training.device import seed_everything
-from trainctl.engine.training.state.state import TrainState, restore_random_state
-
-RANKS = "ranks"
-"""Name in the state of a checkpoint under which the random numbers of all ranks stand, in their order."""
+from trainctl.engine.training.state.state import TrainState
 
 
-def draw_apart(state: TrainState, seed: int, ranks: Ranks) -> None:
-    """Let this rank draw numbers that no other draws at this step. The leading one goes on as a run alone would."""
-    if ranks.leads:
-        return
-    words = np.random.SeedSequence((seed, state.progress.step, ranks.rank)).generate_state(2, np.uint64)
-    seed_everything(int(words[0] >> np.uint64(1)))
-    state.generator.manual_seed(int(words[1] >> np.uint64(1)))
+def draw_for_step(state: TrainState, seed: int, rank: int) -> None:
+    """Let a rank draw for the coming step what no other draws, and nobody at another step.
 
-
-def restore_drawing(state: TrainState, saved: dict[str, Any], seed: int, ranks: Ranks) -> None:
-    """Go on drawing where this rank stopped; with another number of ranks than then, draw apart from here on.
-
-    Args:
-        state: restored otherwise.
-        saved: state of a checkpoint.
-        seed: of the run.
-        ranks: who this is.
+    It follows from seed, step and rank: a step that was begun and not taken leaves no trace, and no checkpoint needs
+    the random numbers of ranks that may be gone.
     """
-    if ranks.is_alone:
-        return
-    drawn = saved.get(RANKS, ())
-    if len(drawn) != ranks.size:
-        draw_apart(state, seed, ranks)
-        return
-    own = drawn[ranks.rank]
-    state.generator.set_state(own["generator"])
-    restore_random_state(own["rng"])
+    words = np.random.SeedSequence((seed, state.progress.step, rank)).generate_state(2, np.uint64)
+    number, of_augmentation = (int(word >> np.uint64(1)) for word in words)
+    random.seed(number)
+    np.random.seed(number % 2**32)
+    torch.default_generator.manual_seed(number)  # torch.manual_seed takes a hundred times as long, for devices unused
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed(number)
+    state.generator.manual_seed(of_augmentation)

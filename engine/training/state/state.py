@@ -140,10 +140,6 @@ class TrainState:
         moments = [self.optimizer.state.get(p, {}) for group in self.optimizer.param_groups for p in group["params"]]
         return found + [value for state in moments for value in state.values() if isinstance(value, Tensor)]
 
-    def random_numbers(self) -> dict[str, Any]:
-        """States of all generators that the training draws from."""
-        return {"generator": self.generator.get_state(), "rng": random_state()}
-
     def weigh(self) -> None:
         """Give each loss term the weight it has in the epoch that is under way, or comes next."""
         weights = self.weighting.at(self.progress.epoch + 1)

