@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.cockpit import cpu, keys, long_run, memory, paint, runs_list, slowdown
+from benchmarks.cockpit import cpu, dialogs, keys, long_run, memory, paint, runs_list, slowdown
 from benchmarks.cockpit.figures import run_scripts
 
-SCRIPTS = [module.SCRIPT for module in (paint, keys, cpu, slowdown, long_run, memory, runs_list)]
+SCRIPTS = [module.SCRIPT for module in (paint, keys, dialogs, cpu, slowdown, long_run, memory, runs_list)]
 
 if __name__ == "__main__":
     run_scripts(SCRIPTS, __doc__)

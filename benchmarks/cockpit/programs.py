@@ -29,7 +29,7 @@ def cockpit(run: Path) -> list[str]:
 
 
 @contextmanager
-def writer(run: Path, steps_per_s: int, history: int = 0, limit: int = 0) -> Generator[int]:
+def writer(run: Path, steps_per_s: int, history: int = 0, limit: int = 0, *, is_wide: bool = False) -> Generator[int]:
     """A process that writes a run; it begins once `history` steps are there. Ended when the context is left.
 
     Args:
@@ -37,11 +37,12 @@ def writer(run: Path, steps_per_s: int, history: int = 0, limit: int = 0) -> Gen
         steps_per_s: how fast it goes on.
         history: steps to begin with.
         limit: step after which it writes no more records; 0: none.
+        is_wide: with very many terms, classes and metrics.
 
     Raises:
         RuntimeError: it failed.
     """
-    argv = [*WRITER, str(run), str(steps_per_s), str(history), str(limit)]
+    argv = [*WRITER, str(run), str(steps_per_s), str(history), str(limit), *(["--wide"] if is_wide else [])]
     process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     try:

@@ -29,6 +29,10 @@ EYES = RecordLayout(
 TWELVE = RecordLayout(terms=("ce",), scalars=tuple(f"metric{k}" for k in range(9)))
 """Twelve curves: loss, learning rate, gradient norm and nine of the task's own."""
 
+WIDE = RecordLayout(terms=tuple(f"term{k}" for k in range(60)), classes=tuple(f"class {k}" for k in range(200)))
+"""Sixty terms and two hundred classes, more than any panel has room for; its validations have forty metrics."""
+MANY_METRICS = 40
+
 PRESET = "eyes/balanced"
 STEPS_PER_EPOCH = 10_000
 BATCH_SIZE = 64
@@ -101,7 +105,10 @@ class WrittenRun:
 
     def _begin(self) -> None:
         write_meta(self.paths, {"schema": 1, "preset": PRESET, "task": "eyes", "started": self._started})
-        counts = {"train": [2246, 2554], "val": [562, 638]}
+        counts = {
+            part: [total // max(len(self._layout.classes), 1)] * len(self._layout.classes)
+            for part, total in (("train", 4800), ("val", 1200))
+        }
         self._events.append(EventKind.START, 0, device="cpu", preset=PRESET, class_counts=counts)
         at = np.linspace(0, self.total_steps, 500).astype(int)
         self._events.append(
@@ -118,6 +125,8 @@ class WrittenRun:
     def _validate(self, epoch: int) -> None:
         step, better = epoch * STEPS_PER_EPOCH, float(np.exp(-epoch / 50))
         raw = {"loss": 0.1 + better, "accuracy": 0.9 - 0.4 * better, "f1": 0.9 - 0.5 * better}
+        if self._layout is WIDE:
+            raw |= {f"metric{k}": better / (1 + k) for k in range(MANY_METRICS)}
         self._events.append(EventKind.EPOCH, step, epoch=epoch, train={"loss": better}, seconds=10.0)
         self._events.append(EventKind.VALIDATION, step, epoch=epoch, raw=raw, ema=raw, best=epoch % 10 == 0)
 
@@ -150,8 +159,8 @@ class WrittenRun:
         records["data_s"], records["step_s"], records["num_classes"] = 1e-4, 1e-3, len(self._layout.classes) or np.nan
         records["update_ratio"] = np.where(np.arange(BLOCK) % 20 == 0, 1e-3, np.nan)
         if self._layout.classes:
-            records["classes"][:, 1] = rng.binomial(BATCH_SIZE, 0.53, BLOCK)
-            records["classes"][:, 0] = BATCH_SIZE - records["classes"][:, 1]
+            shares = np.full(len(self._layout.classes), 1 / len(self._layout.classes))
+            records["classes"] = rng.multinomial(BATCH_SIZE, shares, BLOCK)
         return records
 
 

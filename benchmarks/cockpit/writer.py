@@ -1,6 +1,6 @@
 """A process that writes a run at a steady pace. Ends with its parent.
 
-Usage: python -m benchmarks.cockpit.writer RUN STEPS_PER_S [HISTORY [LIMIT]]
+Usage: python -m benchmarks.cockpit.writer RUN STEPS_PER_S [HISTORY [LIMIT]] [--wide]
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.cockpit.records import WrittenRun
+from benchmarks.cockpit.records import EYES, WIDE, WrittenRun
 
+IS_WIDE = "--wide"
 PERIOD_S = 0.02
 """Between two blocks of records; the recorder writes about as often."""
 HEARTBEAT_S = 1.0
@@ -19,8 +20,9 @@ HEARTBEAT_S = 1.0
 
 def main() -> None:
     """Write until ended."""
-    root, (rate, history, limit) = Path(sys.argv[1]), (*map(int, sys.argv[2:]), 0, 0)[:3]
-    run, parent = WrittenRun(root), os.getppid()
+    words = [word for word in sys.argv[1:] if word != IS_WIDE]
+    root, (rate, history, limit) = Path(words[0]), (*map(int, words[1:]), 0, 0)[:3]
+    run, parent = WrittenRun(root, WIDE if IS_WIDE in sys.argv else EYES), os.getppid()
     run.append(history)
     run.status()
     sys.stdout.write("ready\n")

@@ -47,7 +47,8 @@ def nothing_learns(
         where = f"0 of {num_trainable} trainable parameter tensors have a gradient ({num_all} in all)"
     elif records is not None and records.num_steps:
         num_trainable = len(records.groups)
-        if records.groups and records.max_grad_norm != 0:
+        # Without module groups nobody says what is frozen, but a norm that is not 0 says that something is not.
+        if records.max_grad_norm > 0 or (records.groups and records.max_grad_norm != 0):
             return None
         where = f"gradient norm 0 in all {records.num_steps} recorded steps"
     else:

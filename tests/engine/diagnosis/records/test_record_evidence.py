@@ -42,6 +42,7 @@ def write(
     layout: RecordLayout = LAYOUT,
     class_counts: list[int] | None = None,
 ) -> RunPaths:
+    folder.mkdir(exist_ok=True)
     paths = RunPaths(folder)
     writer = StepWriter(paths, layout)
     writer.append(rows)
@@ -145,6 +146,14 @@ def test_a_run_without_any_gradient_learned_nothing(tmp_path: Path) -> None:
     rows = records()
     rows["grad_norm"] = 0.0
     assert found(write(tmp_path, rows))["G701"].figures["trainable"] == 2
+
+
+def test_a_run_without_module_groups_learns_where_its_norm_is_not_zero(tmp_path: Path) -> None:
+    layout = RecordLayout(terms=("ce",), classes=LAYOUT.classes)
+    learns = found(write(tmp_path / "learns", records(layout=layout), layout))
+    rows = records(layout=layout)
+    rows["grad_norm"] = 0.0
+    assert "G701" not in learns and "G701" in found(write(tmp_path / "frozen", rows, layout))
 
 
 def test_a_folder_without_records_cannot_be_diagnosed(tmp_path: Path) -> None:
