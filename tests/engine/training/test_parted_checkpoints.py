@@ -209,6 +209,32 @@ def test_a_kill_before_the_old_one_is_removed_leaves_the_new_one(
     assert len(folders(root)) == 1
 
 
+class Dying(parts_module._Written):  # pyright: ignore[reportPrivateUsage]
+    """Rank 1 is killed while it writes its third file."""
+
+    files = 0
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        type(self).files += 1
+        if present_ranks().rank == 1 and type(self).files == 3:
+            kill_self(signal.SIGKILL)
+
+
+def test_a_rank_that_is_killed_while_it_writes_costs_the_checkpoint_that_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    monkeypatch.setattr(parts_module, "_Written", Dying)
+    first, second = run_ranks(root, in_parts())
+    assert second is None and first is not None and first["reason"].startswith("rank 1 is gone")
+    assert first["seconds"] < 30
+    monkeypatch.undo()
+    assert load_checkpoint(RunPaths(root).latest)["about"]["step"] == 5
+    assert codes(run_ranks(root, in_parts(), resume=True)) == [0, 0]
+    assert [len(folders(root, name)) for name in ("latest_model", "best_model")] == [1, 1]
+
+
 class Refusing(parts_module._Written):  # pyright: ignore[reportPrivateUsage]
     """A disk that takes no more from rank 1."""
 
