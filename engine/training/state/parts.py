@@ -1,19 +1,14 @@
 """Tensors that lie in parts with several ranks, in a folder: each rank writes its own rows, and reads those it needs.
 
 By torch.distributed.checkpoint, which plans who writes and who reads what, also where there are now more or fewer
-ranks. Knows a team, files and tensors; not what the tensors are, nor what else a checkpoint has.
+ranks. Knows a team, a folder and tensors; not what the tensors are, nor what else a checkpoint has.
 """
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import pickle
 import warnings
-import zlib
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +16,17 @@ import torch
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner, DefaultSavePlanner
-from torch.distributed.checkpoint.filesystem import FileSystem, FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.planner import LoadPlan, LoadPlanner
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
+from torch.futures import Future
 
 from trainctl.engine.errors import first_line, kind_and_words
-from trainctl.engine.files import open_regular
+from trainctl.engine.runs.atomic import DiskError
 from trainctl.engine.training.ranks.team import Team
+from trainctl.engine.training.state.parts_files import NoPieceError, PartFiles, first_damage, look_into, words_of
 from trainctl.engine.training.state.parts_table import (
     FILE,
     Files,
@@ -39,9 +37,6 @@ from trainctl.engine.training.state.parts_table import (
     metadata_of,
     table_of,
 )
-
-BLOCK = 1 << 20
-"""Bytes that are written or looked at together."""
 
 
 class PartsError(Exception):
@@ -69,11 +64,11 @@ def write_parts(folder: Path, tensors: Mapping[str, Tensor], team: Team) -> tupl
         The table of all ranks' pieces, and the files of this rank: they lie on the disk and have been read back.
 
     Raises:
-        OSError: the disk of a rank refuses; the same on every rank.
+        OSError, DiskError: the disk of a rank refuses; the same on every rank.
         RuntimeError: what else a rank could not do; the same on every rank.
         LostRankError: one of them is gone.
     """
-    files, writer = _Files(), FileSystemWriter(folder, sync_files=False, overwrite=False)
+    files, writer = PartFiles(), FileSystemWriter(folder, sync_files=False, overwrite=False)
     writer.fs = files
     try:
         with team.calling():
@@ -103,9 +98,9 @@ def read_parts(folder: Path, table: Table, tensors: dict[str, Tensor]) -> None:
             load(tensors, storage_reader=reader, planner=planner, no_dist=True)
     except CheckpointException as err:
         failure = next(iter(err.failures.values()))[0]
-        if isinstance(failure, pickle.UnpicklingError):
+        if isinstance(failure, (pickle.UnpicklingError, NoPieceError)):
             raise PartsError("its parts hold more than tensors", is_damage=False) from err
-        raise PartsError(f"its parts are damaged ({_said(failure)})") from err
+        raise PartsError(f"its parts are damaged ({words_of(failure)})") from err
 
 
 def fill_parts(
@@ -167,119 +162,30 @@ def _place_in(state: Any, place: Sequence[Any]) -> tuple[Any, Any]:
     return state, last
 
 
-def first_damage(folder: Path, files: Files) -> str:
-    """What is wrong with the first file that is not what was written; empty: all are."""
-    for name, (size, checksum) in files.items():
-        try:
-            found = _looked_at(folder / name)
-        except OSError as err:
-            return f"{folder.name}/{name}: {_said(err)}"
-        if found != (size, checksum):
-            return f"{folder.name}/{name} does not fit its checksum"
-    return ""
-
-
 class _Reader(FileSystemReader):
     """Reads by a table, never by the pickle that lies beside the files."""
 
     def __init__(self, folder: Path, table: Table) -> None:
         super().__init__(folder)
-        self.fs = _Files()
+        self.fs = PartFiles()
         self._found = metadata_of(table)
+
+    def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
+        """As torch does, once what is to be read has been looked at."""
+        for item in plan.items:
+            stored = self.storage_data[item.storage_index]
+            look_into(Path(self.path) / stored.relative_path, stored.offset, stored.length)
+        return super().read_data(plan, planner)
 
     def read_metadata(self) -> Metadata:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Asked for by torch; without further arguments it looks for no other file."""
         return self._found
 
 
-class _Written(io.FileIO):
-    """A new file that notes the checksum of what went into it, and what the disk said: torch makes errors of its own
-    of that. Closed, it lies on the disk."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "xb")
-        self.size = self.checksum = 0
-        self.refusal: OSError | None = None
-
-    def write(self, data: Any, /) -> int:
-        """As any file."""
-        with self._noting():
-            count = super().write(data) or 0
-        self.checksum = zlib.crc32(memoryview(data).cast("B")[:count], self.checksum)
-        self.size += count
-        return count
-
-    def close(self) -> None:
-        """Once the disk has it."""
-        try:
-            if not self.closed and self.refusal is None:
-                with self._noting():
-                    os.fsync(self.fileno())
-        finally:
-            super().close()
-
-    @contextmanager
-    def _noting(self) -> Generator[None]:
-        try:
-            yield
-        except OSError as err:
-            self.refusal = self.refusal or err
-            raise
-
-
-class _Files(FileSystem):
-    """The files as torch sees them: regular ones, no links; folders are there already, or they are not ours.
-
-    Attributes:
-        written: size and checksum of each new file.
-    """
-
-    def __init__(self) -> None:
-        self.written: dict[str, list[int]] = {}
-
-    @contextmanager
-    def create_stream(self, path: str | os.PathLike[str], mode: str) -> Generator[Any]:
-        """A file to read, or a new one that is on the disk afterwards."""
-        where = Path(path)
-        if mode == "rb":
-            with open_regular(where, follow=False) as stream:
-                yield stream
-            return
-        raw = _Written(where)
-        try:
-            with io.BufferedWriter(raw, BLOCK) as stream:
-                yield stream
-        except Exception as err:
-            if raw.refusal is not None and err is not raw.refusal:
-                raise raw.refusal from err
-            raise
-        if _looked_at(where) != (raw.size, raw.checksum):
-            raise OSError(errno.EIO, "it reads back otherwise than it was written", str(where))
-        self.written[where.name] = [raw.size, raw.checksum]
-
-    def mkdir(self, path: str | os.PathLike[str]) -> None:
-        """Nothing: where the folder is missing this rank sees another disk than the one that leads, or it is gone."""
-        if not Path(path).is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-
-
-def _looked_at(path: Path) -> tuple[int, int]:
-    """Bytes and checksum of a file."""
-    size = checksum = 0
-    with open_regular(path, follow=False) as file:
-        while block := file.read(BLOCK):
-            size, checksum = size + len(block), zlib.crc32(block, checksum)
-    return size, checksum
-
-
 def _first_failure(err: CheckpointException) -> Exception:
     """Of all ranks; one that the disk refused only where there is nothing worse."""
     failures = [(rank, failure) for rank, (failure, _) in sorted(err.failures.items())]
-    rank, failure = next((one for one in failures if not isinstance(one[1], OSError)), failures[0])
-    if isinstance(failure, OSError):
+    rank, failure = next((one for one in failures if not isinstance(one[1], (OSError, DiskError))), failures[0])
+    if isinstance(failure, (OSError, DiskError)):
         return failure
     return RuntimeError(f"rank {rank}: {kind_and_words(failure)}")
-
-
-def _said(err: BaseException) -> str:
-    return (err.strerror if isinstance(err, OSError) else None) or first_line(err)

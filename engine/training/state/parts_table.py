@@ -81,15 +81,17 @@ def check_table(table: Any, files: Any) -> None:
             size, _ = map(_count, said)
             if not FILE.fullmatch(name):
                 raise TableError(f"{name!r} is no file of pieces (of {size} bytes)")
-        for key, one in table.items():
-            _check_tensor(str(key), one, files)
+        stored = sum(_check_tensor(str(key), one, files) for key, one in table.items())
+        if stored > sum(size for size, _ in files.values()):
+            raise TableError("its pieces are more than its files hold")
     except TableError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as err:
         raise TableError("its table of tensors is no table") from err
 
 
-def _check_tensor(key: str, one: Mapping[str, Any], files: Files) -> None:
+def _check_tensor(key: str, one: Mapping[str, Any], files: Files) -> int:
+    """Bytes of all its pieces."""
     shape, width = [*map(_count, one["shape"])], dtype_of(one).itemsize
     covered, boxes = 0, list[tuple[list[int], list[int]]]()
     for offsets, sizes, file, begin, length in one["pieces"]:
@@ -105,6 +107,7 @@ def _check_tensor(key: str, one: Mapping[str, Any], files: Files) -> None:
     # Ours divide rows alone. As many values as there are, no row twice: then all of them are there.
     if covered != math.prod(shape) or not _are_rows(boxes, shape):
         raise TableError(f"{key} is not there as a whole")
+    return sum(piece[4] for piece in one["pieces"])
 
 
 def _are_rows(boxes: Iterable[tuple[list[int], list[int]]], shape: list[int]) -> bool:

@@ -103,6 +103,6 @@ def _no_damage(folder: Path, files: Files) -> str:
 
 
 def _first_damage(folder: Path, files: Files, ranks: Ranks) -> str:
-    from trainctl.engine.training.state.parts import first_damage  # with what it knows of torch: a second
+    from trainctl.engine.training.state.parts_files import first_damage  # with what it knows of torch: a second
 
     return first_damage(folder, dict(list(files.items())[ranks.rank :: ranks.size]))

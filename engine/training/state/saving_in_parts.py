@@ -18,11 +18,13 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from trainctl.engine.errors import kind_and_words
+from trainctl.engine.files import is_file
 from trainctl.engine.runs.atomic import DiskError, disk_errors, sync_folder
 from trainctl.engine.training.ranks.team import LostRankError, Team
 from trainctl.engine.training.state.checkpoint import SUFFIX, forget_parts, save_checkpoint
 from trainctl.engine.training.state.handing import Path
 from trainctl.engine.training.state.parts import write_parts
+from trainctl.engine.training.state.parts_files import comes, unseen
 
 Done = TypeVar("Done")
 
@@ -66,10 +68,9 @@ def _make(fresh: File) -> None:
 
 
 def _commit(path: File, fresh: File, rest: dict[str, Any], about: dict[str, Any], parts: dict[str, Any]) -> None:
-    for name, (size, _) in parts["files"].items():
-        if not (fresh / name).is_file() or (fresh / name).stat().st_size != size:
-            what = f"{path}: {name} is not to be seen from the machine of rank 0"
-            raise DiskError(what, "all machines need the folder of the run, on one shared disk")
+    sizes = {fresh / name: size for name, (size, _) in parts["files"].items()}
+    if not comes(lambda: all(is_file(file) and file.stat().st_size == size for file, size in sizes.items())):
+        raise unseen(fresh.parent, 0)
     for folder in (fresh, fresh.parent):
         sync_folder(folder)
     save_checkpoint(path, rest, about, parts)

@@ -28,8 +28,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.fork import Origin
 from trainctl.engine.training.restore import restore
-from trainctl.engine.training.state import parts as parts_module
-from trainctl.engine.training.state import saving_in_parts
+from trainctl.engine.training.state import parts, parts_files, saving_in_parts
 from trainctl.engine.training.state.checkpoint import load_checkpoint, load_rest, save_checkpoint
 from trainctl.engine.training.weights_file import export_checkpoint, export_weights
 from trainctl.tui.cli.main import run_command_line
@@ -209,7 +208,7 @@ def test_a_kill_before_the_old_one_is_removed_leaves_the_new_one(
     assert len(folders(root)) == 1
 
 
-class Dying(parts_module._Written):  # pyright: ignore[reportPrivateUsage]
+class Dying(parts_files.Written):
     """Rank 1 is killed while it writes its third file."""
 
     files = 0
@@ -225,7 +224,7 @@ def test_a_rank_that_is_killed_while_it_writes_costs_the_checkpoint_that_was_beg
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "run"
-    monkeypatch.setattr(parts_module, "_Written", Dying)
+    monkeypatch.setattr(parts_files, "Written", Dying)
     first, second = run_ranks(root, in_parts())
     assert second is None and first is not None and first["reason"].startswith("rank 1 is gone")
     assert first["seconds"] < 30
@@ -235,7 +234,7 @@ def test_a_rank_that_is_killed_while_it_writes_costs_the_checkpoint_that_was_beg
     assert [len(folders(root, name)) for name in ("latest_model", "best_model")] == [1, 1]
 
 
-class Refusing(parts_module._Written):  # pyright: ignore[reportPrivateUsage]
+class Refusing(parts_files.Written):
     """A disk that takes no more from rank 1."""
 
     number, times = errno.ENOSPC, 1000
@@ -257,7 +256,7 @@ class Refusing(parts_module._Written):  # pyright: ignore[reportPrivateUsage]
 def test_a_disk_that_is_full_for_one_rank_ends_all_and_the_checkpoint_before_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts_module, "_Written", Refusing)
+    monkeypatch.setattr(parts_files, "Written", Refusing)
     endings = run_ranks(tmp_path / "run", in_parts())
     assert codes(endings) == [2, 2]
     assert all(ending is not None and "disk full" in ending["reason"] and ending["seconds"] < 30 for ending in endings)
@@ -276,11 +275,30 @@ def test_a_disk_that_fails_for_a_while_is_tried_again(
         number = errno.EIO
 
     Failing.times = times
-    monkeypatch.setattr(parts_module, "_Written", Failing)
+    monkeypatch.setattr(parts_files, "Written", Failing)
     assert codes(run_ranks(tmp_path / "run", in_parts())) == [0, 0]
     warnings = texts(tmp_path / "run", EventKind.WARNING)
     assert len(warnings) == (times == 4)
     assert all("no latest checkpoint at step 10" in text and "tried again" in text for text in warnings)
+    assert load_checkpoint(RunPaths(tmp_path / "run").latest)["about"]["step"] == 15
+
+
+def test_a_rank_that_sees_another_disk_ends_all_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts_files, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(parts_files, "is_folder", lambda *_, **__: present_ranks().rank != 1)
+    endings = run_ranks(tmp_path / "run", in_parts())
+    assert codes(endings) == [2, 2]
+    for ending in endings:
+        assert ending is not None and "rank 1 does not see what the others write there" in ending["reason"]
+    assert not folders(tmp_path / "run", "best_model") and not RunPaths(tmp_path / "run").latest.exists()
+
+
+def test_a_shared_folder_may_be_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter(range(1000))
+    monkeypatch.setattr(parts_files, "is_folder", lambda *_, **__: next(looks) % 3 == 2)
+    monkeypatch.setattr(saving_in_parts, "is_file", lambda *_: next(looks) % 5 > 2)
+    assert codes(run_ranks(tmp_path / "run", in_parts())) == [0, 0]
+    assert texts(tmp_path / "run", EventKind.WARNING) == []
     assert load_checkpoint(RunPaths(tmp_path / "run").latest)["about"]["step"] == 15
 
 
@@ -334,33 +352,34 @@ def touching(canary: Path) -> Calls:
     return Calls(os.system, f"touch {canary}")  # pyright: ignore[reportDeprecated]
 
 
+def with_hostile_pieces(checkpoint: Path, file: Path, piece: bytes) -> None:
+    """Let each piece in a file be another, and every checksum fit."""
+    content = load_rest(checkpoint)
+    pieces = [one for tensor in content["parts"]["tensors"].values() for one in tensor["pieces"] if one[2] == file.name]
+    file.write_bytes(piece * len(pieces))
+    for k, one in enumerate(pieces):
+        one[3:] = [k * len(piece), len(piece)]
+    content["parts"]["files"][file.name] = list(parts_files.looked_at(file))
+    save_checkpoint(checkpoint, content["state"], content["about"], content["parts"])
+
+
 def test_a_pickle_in_the_folder_never_runs(copied: RunPaths, tmp_path: Path) -> None:
     canary = tmp_path / "ran"
-    torch.save(touching(canary), tmp_path / "hostile")
-    for file in pieces_of(copied.latest)[0].parent.iterdir():
-        content = file.read_bytes()
-        file.write_bytes((tmp_path / "hostile").read_bytes())
-        if file.name == ".metadata":
-            load_checkpoint(copied.latest)  # which is for other tools of torch
-        else:
-            with pytest.raises(UserError, match="it is damaged"):
-                load_checkpoint(copied.latest)
-            # ... also where the checksums are made to fit
-            content_of = load_rest(copied.latest)
-            kept = file.name, content_of["parts"]["files"][file.name]
-            content_of["parts"]["files"][file.name] = list(parts_module._looked_at(file))  # pyright: ignore
-            for one in content_of["parts"]["tensors"].values():
-                for piece in one["pieces"]:
-                    if piece[2] == file.name:
-                        piece[3:] = [0, file.stat().st_size]
-            original = copied.latest.read_bytes()
-            save_checkpoint(copied.latest, content_of["state"], content_of["about"], content_of["parts"])
-            with pytest.raises(UserError, match="hold more than tensors"):
-                load_checkpoint(copied.latest)
-            copied.latest.write_bytes(original)
-            assert load_rest(copied.latest)["parts"]["files"][kept[0]] == kept[1]
-        file.write_bytes(content)
-    load_checkpoint(copied.latest)
+    torch.save([touching(canary), "x" * 1000], tmp_path / "hostile")
+    hostile = (tmp_path / "hostile").read_bytes()
+    first, second = pieces_of(copied.latest)
+    (first.parent / ".metadata").write_bytes(hostile)
+    load_checkpoint(copied.latest)  # which is for other tools of torch
+    content = second.read_bytes()
+    second.write_bytes(hostile)
+    with pytest.raises(UserError, match="it is damaged"):
+        load_checkpoint(copied.latest)
+    second.write_bytes(content)
+    with_hostile_pieces(copied.latest, second, hostile)
+    with pytest.raises(UserError, match="hold more than tensors"):
+        load_checkpoint(copied.latest)
+    ending, _ = run_ranks(copied.root, in_parts(), resume=True)
+    assert ending is not None and ending["code"] == 2 and "hold more than tensors" in ending["reason"]
     assert not canary.exists()
 
 
@@ -377,7 +396,7 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_anew(
     copied: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = load_rest(copied.best)
-    found = parts_module.first_damage
+    found = parts.first_damage
 
     def replaced(folder: Path, files: Any) -> str:
         if folder.parent.name == "latest_model.parts":
@@ -385,8 +404,19 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_anew(
             save_checkpoint(copied.latest, content["state"], content["about"], content["parts"])
         return found(folder, files)
 
-    monkeypatch.setattr(parts_module, "first_damage", replaced)
+    monkeypatch.setattr(parts, "first_damage", replaced)
     assert load_checkpoint(copied.latest)["about"]["step"] == 5
+
+
+def test_what_no_host_can_hold_is_said_to_be_so(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(shape: Any, dtype: Any) -> None:
+        raise RuntimeError(f"DefaultCPUAllocator: can't allocate memory: {shape} {dtype}")
+
+    monkeypatch.setattr(parts, "_whole", full)
+    with pytest.raises(
+        UserError, match=r"latest_model\.pth does not fit into the memory of this machine: it lies in parts"
+    ):
+        load_checkpoint(RunPaths(stopped).latest)
 
 
 def test_what_was_trained_is_used_as_from_one_file(stopped: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from torch.distributed.tensor import DTensor, Shard
 from trainctl.engine.launched import Launched, launched
 from trainctl.engine.training.ranks.meeting import meet, part
 from trainctl.engine.training.ranks.team import Team
-from trainctl.engine.training.state.parts import PartsError, fill_parts, first_damage, write_parts
+from trainctl.engine.training.state.parts import PartsError, fill_parts, write_parts
+from trainctl.engine.training.state.parts_files import first_damage
 from trainctl.engine.training.state.parts_table import TableError, check_table
 
 assert torch.distributed.checkpoint
@@ -134,15 +136,20 @@ def hostile(canary: Path) -> bytes:
     return pickle.dumps(touching(canary))
 
 
-@pytest.mark.parametrize("kind", ["pickle", "torch"])
-def test_a_piece_that_runs_something_is_refused(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["pickle", "torch", "packed"])
+def test_a_piece_that_is_no_tensor_as_it_was_written_is_refused(tmp_path: Path, kind: str) -> None:
     canary, folder = tmp_path / "ran", tmp_path / "parts"
     folder.mkdir()
     file = folder / "__0_0.distcp"
     if kind == "pickle":
         file.write_bytes(hostile(canary))
-    else:
+    elif kind == "torch":
         torch.save({"weight": touching(canary)}, file)
+    else:
+        torch.save(torch.zeros(1000), tmp_path / "plain")
+        with zipfile.ZipFile(tmp_path / "plain") as plain, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name in plain.namelist():
+                packed.writestr(name, plain.read(name))
     size = file.stat().st_size
     parts = {
         "files": {file.name: [size, 0]},
@@ -177,6 +184,13 @@ def test_a_table_that_no_save_has_made_is_refused(written: Path, change: Callabl
     change(parts["tensors"]["wide"])
     with pytest.raises(TableError, match=words):
         check_table(parts["tensors"], parts["files"])
+
+
+def test_pieces_cannot_be_more_than_their_files_hold(written: Path) -> None:
+    parts = parts_in(written)
+    tensors = {f"{name}{k}": one for name, one in parts["tensors"].items() for k in range(3)}
+    with pytest.raises(TableError, match="more than its files hold"):
+        check_table(tensors, parts["files"])
 
 
 def test_names_of_files_stay_in_the_folder(written: Path) -> None:
