@@ -1,4 +1,4 @@
-"""Takes the pictures of `docs/cockpit.md` and `docs/watch.md`, writes the table of keys: trains, opens, presses keys.
+"""Takes the pictures of the cockpit that stand in `docs/`, writes its table of keys: trains, opens, presses keys.
 
 `python docs/screenshots.py [--runs-dir DIR] [--only NAME]`; with `--runs-dir` the runs that are there are used. Takes
 about eight minutes on two cores. A new picture is a line in `PICTURES`.
@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import importlib.util
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,13 +25,12 @@ from trainctl.tui.actions import ACTIONS, Group
 from trainctl.tui.app import CockpitApp
 from trainctl.tui.memory import memory_path
 from trainctl.tui.processes.launch import LaunchRequest
+from trainctl.tui.screenshot import as_svg
 from trainctl.tui.spoken import said
 from trainctl.tui.words.language import speaking
 
 OUT = Path(__file__).parent / "screens"
 LIMIT_S = 120.0
-CJK_FONTS = "'Noto Sans Mono CJK SC', 'Sarasa Mono SC', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', monospace"
-"""Fonts with Chinese signs, before any other; each piece has its own width in the picture."""
 KEYS_BEGIN, KEYS_END = "<!-- keys -->", "<!-- end of keys -->"
 
 
@@ -57,32 +55,39 @@ class Picture:
     lang: str = "en"
 
 
+SIZES = ((80, 24), (120, 40), (200, 60))
+SCREENS = {
+    "cockpit": (),
+    "presets": ("p",),
+    "preset-difference": ("p", "up", "enter"),
+    "runs": ("r", "wait:0.9", "down"),
+    "compare": ("r", "down", "space", "k", "wait:next curve"),
+    "compare-figures": ("r", "down", "space", "k", "wait:next curve", "2"),
+    "diagnose": ("d", "enter", "wait:checks in"),
+    "lr-finder": ("n", "wait:suggest"),
+    "data": ("i", "wait:Data  ✓"),
+    "replay": ("o", *["right"] * 8),
+    "help": ("question_mark",),
+}
+"""What is pressed for each."""
+EVERY_SCREEN = tuple(
+    Picture(f"{width}x{height}/{name}", keys, (width, height))
+    for width, height in SIZES
+    for name, keys in SCREENS.items()
+)
 PICTURES = (
     Picture("cockpit"),
-    Picture("cockpit-80x24", size=(80, 24)),
     Picture("cockpit-light", size=(120, 40), theme="trainctl-light"),
     Picture("cockpit-no-colour", size=(120, 40), theme="trainctl-no-colour"),
-    Picture("wide", size=(200, 60)),
     Picture("cockpit-zh", size=(120, 40), lang="zh"),
     Picture("cockpit-zh-80x24", size=(80, 24), lang="zh"),
     Picture("weld", run="weld-warmup"),
     Picture("quality", run="quality-repaired"),
     Picture("emotion", run="emotion-original"),
     Picture("zoomed", ("right_square_bracket", "right_square_bracket", "comma", "comma", "plus", "plus", "plus", "x")),
-    Picture("presets", ("p",)),
-    Picture("preset-difference", ("p", "up", "enter")),
-    Picture("runs", ("r", "wait:0.9", "down"), size=(120, 40)),
-    Picture("runs-80x24", ("r", "wait:0.9"), size=(80, 24)),
-    Picture("runs-200x60", ("r", "wait:0.9", "down", "down"), size=(200, 60)),
-    Picture("compare", ("r", "down", "space", "k", "wait:next curve")),
-    Picture("compare-figures", ("r", "down", "space", "k", "wait:next curve", "2")),
-    Picture("diagnose", ("d", "enter", "wait:checks in"), size=(120, 40)),
-    Picture("lr-finder", ("n", "wait:suggest"), size=(120, 40)),
-    Picture("data", ("i", "wait:Data  ✓"), size=(120, 40)),
-    Picture("replay", ("o", *["right"] * 8), size=(120, 40)),
-    Picture("help", ("question_mark",), size=(120, 60)),
     Picture("watched-char-gpt", ("wait:passed",), run="char_gpt"),
     Picture("watched-lightning", ("wait:passed",), run="lightning_module"),
+    *EVERY_SCREEN,
 )
 PROGRAMS = {"char_gpt": "torch", "lightning_module": "lightning"}
 """Programs that are not ours (tests/adapters/programs), and the package that each needs."""
@@ -121,12 +126,11 @@ async def shows(pilot: Pilot[None], text: str) -> None:
 
 
 async def take(picture: Picture, run: RunPaths, runs_dir: Path) -> str:
-    """The picture as SVG, without the fonts it would fetch from elsewhere. Nothing is remembered from the last one."""
+    """The picture as SVG. Nothing is remembered from the last one."""
     memory_path().unlink(missing_ok=True)
     app = CockpitApp(run, LaunchRequest(runs_dir, environ=dict(os.environ)))
     with speaking(picture.lang):
-        svg = await _taken(app, picture, run)
-    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("monospace", CJK_FONTS)
+        return await _taken(app, picture, run)
 
 
 async def _taken(app: CockpitApp, picture: Picture, run: RunPaths) -> str:
@@ -141,7 +145,7 @@ async def _taken(app: CockpitApp, picture: Picture, run: RunPaths) -> str:
                 await pilot.press(key)
                 await pilot.pause(0.2)
         await pilot.pause(0.5)
-        return app.export_screenshot(title=f"trainctl ui {run.root.name}")
+        return as_svg(app, f"trainctl ui {run.root.name}")
 
 
 def write_keys(page: Path) -> None:
@@ -179,7 +183,9 @@ def main() -> None:
             is_here = importlib.util.find_spec(PROGRAMS.get(picture.run, "torch")) is not None
             if options.only in (None, picture.name) and (is_here or options.runs_dir is not None):
                 run = find_run(runs_dir, picture.run)
-                (OUT / f"{picture.name}.svg").write_text(asyncio.run(take(picture, run, runs_dir)))
+                path = OUT / f"{picture.name}.svg"
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(asyncio.run(take(picture, run, runs_dir)))
                 sys.stdout.write(f"{picture.name}\n")
 
 

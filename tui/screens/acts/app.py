@@ -56,7 +56,9 @@ class AppActions(CockpitBase):
 
     def _picture(self, path: Path) -> None:
         try:
-            path.write_text(self.app.export_screenshot(title=self.session.paths.root.name))
+            from trainctl.tui.screenshot import as_svg
+
+            path.write_text(as_svg(self.app, self.session.paths.root.name))
         except OSError as err:
             self._refuse(f"cannot write {path}: {err.strerror}")
         else:
