@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -34,6 +34,10 @@ class _Whole(nn.Module):
     def __init__(self, task: Task, network: nn.Module) -> None:
         super().__init__()
         self._task, self.network = task, network
+
+    def named_modules(self, *given: Any, **named: Any) -> Iterator[Any]:
+        """Those first whose gradients come first: in this order they are exchanged."""
+        return reversed(list(super().named_modules(*given, **named)))
 
     def forward(self, batch: Batch) -> StepOutput:
         return self._task.step(self.network, batch)
@@ -117,6 +121,7 @@ class SharedStepper(Stepper):
             self._together = DistributedDataParallel(
                 _Whole(self.task, self.state.model), broadcast_buffers=False, gradient_as_bucket_view=True
             )
+        _settle(self._together)
         self._together.register_comm_hook(self._note_wait, _averaged)
 
     def _exchanging(self, *, is_last: bool) -> AbstractContextManager[Any]:
@@ -168,6 +173,17 @@ def unused_refusal(names: Sequence[str]) -> UserError:
         f"{', '.join(names[:MOST_NAMED])}{more}: without a gradient, which several processes cannot average",
         f"leave them out of the network, or out of the training: freeze=[{names[0]}]",
     )
+
+
+def _settle(together: DistributedDataParallel) -> None:
+    """Settle for good which gradients are exchanged together, and in which order.
+
+    torch does so after its first step, by the order in which they came. The sum over three ranks and more depends on it
+    in its last digits: the first step of a resume would be another than that of the uninterrupted run.
+    """
+    reducer: Any = together.reducer
+    reducer._push_all_rebuilt_params()
+    reducer._rebuild_buckets()
 
 
 def _averaged(note_wait: Callable[[], None], bucket: Any) -> Any:

@@ -121,7 +121,7 @@ class Trainer:
             self.orders.stop_nonfinite(self.keeping.alarm)
         ending = self.orders.ending or Ending(RunState.FINISHED, "all epochs done", ExitCode.OK)
         # A run that ends in the middle of an epoch is still judged by what it ended with.
-        is_judged = ending.state is not RunState.FINISHED or self.examination.validated_at == self.state.progress.step
+        is_judged = self._was_judged() or ending.state is not RunState.FINISHED
         if not is_judged and self.examination.measure(for_best=True) is None:
             self.orders.listen()  # to the signal that came first
             ending = self.orders.ending or ending
@@ -148,6 +148,14 @@ class Trainer:
 
     def _has_failed(self) -> bool:
         return self.orders.ending is not None and self.orders.ending.state is RunState.FAILED
+
+    def _was_judged(self) -> bool:
+        """Whether the weights were measured, here or at the end of an epoch in a sitting that was killed since."""
+        progress = self.state.progress
+        is_behind_epoch = progress.batch == 0 and progress.epoch > 0
+        return self.examination.validated_at == progress.step or (
+            is_behind_epoch and progress.epoch % self.config.train.eval_every == 0
+        )
 
     def _train_epoch(self) -> None:
         progress = self.state.progress

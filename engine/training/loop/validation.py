@@ -117,7 +117,7 @@ class Validation:
         model.eval()
 
         def forward(batches: Sequence[Mapping[str, Tensor]]) -> StepOutput:
-            with self._precision.autocast():
+            with self._team.calling(), self._precision.autocast():
                 return self._step(model, self._task.prepare(dict(batches[0])))
 
         try:

@@ -15,11 +15,13 @@ import pytest
 import torch
 from rank_runs import kill_self, run_ranks
 from same_run import assert_same_run
-from toy import ToyTask, resolved
+from toy import ToyTask, reader_of, resolved
 
 from trainctl.engine.data.batch import Splits
+from trainctl.engine.runs.events import EventKind
 from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.desk.control import WARNINGS, Signals
+from trainctl.engine.training.loop.keeping import Keeping
 from trainctl.engine.training.ranks import meeting
 from trainctl.engine.training.state.ranks import draw_for_step
 from trainctl.engine.training.state.state import Progress, TrainState
@@ -115,6 +117,55 @@ def test_a_run_of_which_a_rank_was_killed_goes_on_as_the_uninterrupted_one(tmp_p
     assert codes(run_ranks(parted, config, task_type=ToyTask, befall=kill)) == [1, None]
     assert codes(run_ranks(parted, config, task_type=ToyTask, resume=True)) == [0, 0]
     assert_same_run(whole, parted)
+
+
+def test_a_resume_of_many_ranks_adds_up_their_gradients_in_the_order_of_the_uninterrupted_run(tmp_path: Path) -> None:
+    """Of two numbers the sum is the same in any order, of three it is not."""
+    whole, parted, config = tmp_path / "whole", tmp_path / "parted", resolved(**CONFIG)
+
+    def warn(rank: int, step: int) -> None:
+        if (rank, step) == (2, 7):
+            kill_self(signal.SIGUSR1)
+
+    assert codes(run_ranks(whole, config, size=3, task_type=ToyTask)) == [0] * 3
+    assert codes(run_ranks(parted, config, size=3, task_type=ToyTask, befall=warn)) == [75] * 3
+    assert codes(run_ranks(parted, config, size=3, task_type=ToyTask, resume=True)) == [0] * 3
+    assert_same_run(whole, parted)
+
+
+def test_a_rank_that_is_killed_while_it_validates_in_parts_is_named(tmp_path: Path) -> None:
+    def kill(rank: int, step: int) -> None:
+        if (rank, step) == (1, 0):
+            kill_self(signal.SIGKILL)
+
+    config = resolved(**CONFIG, ranks={"shard": True})
+    first, second = run_ranks(tmp_path / "run", config, task_type=ToyTask, befall=kill)
+    assert second is None and first is not None and first["reason"].startswith("rank 1 is gone")
+
+
+def test_a_rank_that_is_killed_after_the_last_validation_costs_no_second_one(tmp_path: Path) -> None:
+    whole, parted, config = tmp_path / "whole", tmp_path / "parted", resolved(**CONFIG)
+
+    def before(rank: int) -> None:
+        if rank == 1:
+            original = Keeping.save
+
+            def save(self: Keeping, which: str, *, must: bool = False, **more: Any) -> bool:
+                if must:
+                    kill_self(signal.SIGKILL)
+                return original(self, which, must=must, **more)
+
+            Keeping.save = save
+
+    assert codes(run_ranks(whole, config, task_type=ToyTask)) == [0, 0]
+    assert codes(run_ranks(parted, config, task_type=ToyTask, before=before)) == [1, None]
+    assert codes(run_ranks(parted, config, task_type=ToyTask, resume=True)) == [0, 0]
+    assert_same_run(whole, parted)
+    told = [
+        [event.data["raw"] for event in reader_of(root).events if event.kind is EventKind.VALIDATION]
+        for root in (whole, parted)
+    ]
+    assert told[0] == told[1] and len(told[0]) == 3
 
 
 def test_a_warning_that_comes_when_all_is_done_is_held_back_as_before_it_began() -> None:
