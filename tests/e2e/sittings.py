@@ -92,12 +92,16 @@ class Sittings:
         return self._ask(wait=pid) if self._cold is None else self._cold.pop(pid).wait()
 
     def poll(self, pid: int) -> int | None:
-        """Exit code of a process of the server, None while it runs."""
-        assert self._cold is None, "a process from nothing is waited for"
-        code = self._ask(poll=pid)
-        if code == RUNS_ON:
-            return None
-        self._running.discard(pid)
+        """Exit code of a process, None while it runs."""
+        if self._cold is None:
+            code = self._ask(poll=pid)
+            code = None if code == RUNS_ON else code
+        else:
+            code = self._cold[pid].poll()
+            if code is not None:
+                del self._cold[pid]
+        if code is not None:
+            self._running.discard(pid)
         return code
 
     def run(self, argv: Sequence[str], output: Path, **options: Any) -> int:
