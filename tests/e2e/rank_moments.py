@@ -174,7 +174,7 @@ def _wait_for(
         "validation": (lambda: _is_validating(run, epoch), 0.02),
         "checkpoint": (lambda: _num_steps(run) >= first and _is_writing(run), 0.0),
         "end of an epoch": (lambda: _num_epochs(run) >= epoch, 0.05),
-        "finishing": (lambda: _num_steps(run) >= STEPS, whole.finish_s),
+        "finishing": (lambda: _num_steps(run) >= STEPS, 0.7 * whole.finish_s),
     }
     epoch, first = chance.randrange(EPOCHS) + 1, chance.randrange(STEPS)
     condition, within_s = wanted[name]

@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from trainctl.engine.errors import UserError, first_line
 from trainctl.engine.launched import Launched
 from trainctl.engine.ranks import Ranks
-from trainctl.engine.training.ranks.team import MissingRankError, Team
+from trainctl.engine.training.ranks.team import LostRankError, MissingRankError, Team
 from trainctl.engine.training.ranks.witness import StoreWitness
 
 TURN_S = 10.0
@@ -45,15 +45,23 @@ def meet(launched: Launched, timeout_s: float, device: str) -> Team:
     _wait_for_all(store, launched, until)
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     limit = timedelta(seconds=timeout_s)
+    soon = min(until, time.monotonic() + TURN_S)  # whoever listens there did a moment ago
+    own = PrefixStore(f"{shared}/witness", _store(launched, soon, hosts=False))
+    team = Team(ranks, StoreWitness(ranks, own, is_hosted=launched.is_hosted))
     try:
         dist.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size, timeout=limit)
     except (RuntimeError, ValueError) as err:
-        raise MissingRankError(
-            f"the processes cannot speak by {backend}: {first_line(err)}", "see docs/distributed.md"
-        ) from err
-    soon = min(until, time.monotonic() + TURN_S)  # whoever listens there did a moment ago
-    own = PrefixStore(f"{shared}/witness", _store(launched, soon, hosts=False))
-    return Team(ranks, StoreWitness(ranks, own, is_hosted=launched.is_hosted))
+        raise _unspeaking(team, backend, err) from err
+    return team
+
+
+def _unspeaking(team: Team, backend: str, err: Exception) -> MissingRankError:
+    """Why there is no group: one of them went when all had come, or there is no way from one to another."""
+    why = team.why(LostRankError(str(err)))
+    team.close(is_well=False)
+    if why.startswith("rank"):
+        return MissingRankError(f"{why}, before the first step", is_lead=why.startswith("rank 0 is gone"))
+    return MissingRankError(f"the processes cannot speak by {backend}: {first_line(err)}", "see docs/distributed.md")
 
 
 def part(team: Team, *, is_well: bool) -> None:

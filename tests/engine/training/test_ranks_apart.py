@@ -81,6 +81,17 @@ def test_a_rank_that_never_comes_is_named_and_nothing_was_begun(tmp_path: Path) 
     assert not RunPaths(tmp_path / "run").meta.exists()
 
 
+def test_a_rank_that_goes_when_all_have_come_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def before(rank: int) -> None:
+        if rank == 1:
+            monkeypatch.setattr(meeting.dist, "init_process_group", lambda *given, **named: kill_self(signal.SIGKILL))
+
+    config = resolved(**CONFIG, ranks={"timeout_s": 1.0})
+    first, second = run_ranks(tmp_path / "run", config, task_type=ToyTask, before=before)
+    assert second is None and first is not None and first["code"] == 1
+    assert first["reason"].startswith("rank 1 is gone") and first["reason"].endswith("before the first step")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_rank_that_is_ended_while_it_loads_ends_the_others(
