@@ -1,9 +1,9 @@
 """Several processes against one: `python -m benchmarks.distributed same|cost|scaling`.
 
-`same`: 200 steps of each task with 1, 2 and 4 gloo ranks: how far the losses of the steps are apart, and whether each
-step saw the same samples. `cost`: what the exchange between two steps takes. `scaling`: 2 ranks with a thread each
-beside one process with two threads. Nothing is drawn in `same` (no augmentation, no dropout), and BatchNorm keeps
-the statistics of the untrained network: on a CPU each rank else has its own.
+`same`: 200 steps of each task with 1, 2 and 4 gloo ranks: how far the losses of the steps are apart, and the weights in
+the end, and whether each step saw the same samples. `cost`: what the exchange between two steps takes. `scaling`: 2
+ranks with a thread each beside one process with two threads. Nothing is drawn in `same` (no augmentation, no dropout),
+and BatchNorm keeps the statistics of the untrained network: on a CPU each rank else has its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import multiprocessing
 import shutil
 import socket
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,43 @@ from trainctl.engine.tasks.registry import task_type
 from trainctl.engine.tasks.task import Task
 from trainctl.engine.training.desk.meeting import Meeting
 from trainctl.engine.training.session import Order, train
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 
 STEPS = 200
 QUIET = ("train.eval_every=1000", "train.epochs=1000", "runtime.device=cpu", "checkpoint.every_s=0")
 PASSES, TURNS = 30, 3
 RATE = "optimizer.lr=1e-4"
 """Without BatchNorm a network is unstable at its preset's rate: what rounding alone makes grows."""
+SMALL = ("train.batch_size=32", "data.references=60", "data.images=1200", "data.image_size=32")
+PLAIN = ("augment.hflip=0", "augment.crop=null", "ema.decay=null")
+GENTLE = ("optimizer.name=sgd", "optimizer.lr=1e-3", "clip.grad_norm=1")
+"""Through a mixture of many dimensions gradients are large. Adam's steps are as long where a gradient is nearly 0, and
+there rounding decides their direction."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A preset at small scale, and what leaves nothing to chance."""
+
+    preset: str
+    overrides: tuple[str, ...]
+    is_double: bool = False
+    """Whether all is computed in float64, from whose rounding an unstable training takes longer to come apart."""
+
+
 SAME = {
-    "eyes/balanced": ("model.dropout=0", "augment.hflip=0", "augment.photometric=0", "augment.clahe=0", RATE),
-    "weld/repaired": ("model.dropout=0", "augment.noise=0", "augment.drop_modality=0"),
-    "quality/balanced": ("train.batch_size=32", RATE),
-    "emotion/repaired": ("model.dropout=0", "augment.drop_features=0", "augment.drop_modality=0"),
+    "eyes/balanced": Comparison(
+        "eyes/balanced",
+        ("model.dropout=0", "augment.hflip=0", "augment.photometric=0", "augment.clahe=0", RATE),
+    ),
+    "weld/repaired": Comparison("weld/repaired", ("model.dropout=0", "augment.noise=0", "augment.drop_modality=0")),
+    "emotion/repaired": Comparison(
+        "emotion/repaired", ("model.dropout=0", "augment.drop_features=0", "augment.drop_modality=0")
+    ),
+    "quality/balanced": Comparison("quality/balanced", ("train.batch_size=32", RATE)),
+    "quality/balanced, float64": Comparison("quality/balanced", (*SMALL, *GENTLE), is_double=True),
+    "quality/repaired, float64": Comparison("quality/repaired", (*SMALL, *PLAIN, *GENTLE), is_double=True),
 }
-"""Presets at small scale, and what leaves nothing to chance."""
 
 
 def still(kind: type[Task]) -> type[Task]:
@@ -72,7 +97,16 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
     return module
 
 
-def run(root: Path, resolved: Resolved, size: int, threads: int, *, is_still: bool, meets: bool = True) -> float:
+def run(
+    root: Path,
+    resolved: Resolved,
+    size: int,
+    threads: int,
+    *,
+    is_still: bool,
+    meets: bool = True,
+    is_double: bool = False,
+) -> float:
     """Train with `size` processes; seconds of the whole."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -80,7 +114,7 @@ def run(root: Path, resolved: Resolved, size: int, threads: int, *, is_still: bo
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     began, context = time.perf_counter(), multiprocessing.get_context("spawn")
-    given = (size, port, str(root), resolved, threads, is_still, meets)
+    given = (size, port, str(root), resolved, threads, is_still, meets, is_double)
     ranks = [context.Process(target=_rank, args=(rank, *given)) for rank in range(size)]
     for process in ranks:
         process.start()
@@ -92,9 +126,19 @@ def run(root: Path, resolved: Resolved, size: int, threads: int, *, is_still: bo
 
 
 def _rank(
-    rank: int, size: int, port: int, root: str, resolved: Resolved, threads: int, is_still: bool, meets: bool
+    rank: int,
+    size: int,
+    port: int,
+    root: str,
+    resolved: Resolved,
+    threads: int,
+    is_still: bool,
+    meets: bool,
+    is_double: bool,
 ) -> None:
     torch.set_num_threads(threads)
+    if is_double:
+        torch.set_default_dtype(torch.float64)
     paths, kind = RunPaths(Path(root)), task_type(resolved.config.task)
     environ = {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     met = _measured(Meeting, meets=meets) if size > 1 else []
@@ -133,22 +177,44 @@ def records_of(root: Path) -> Any:
 
 def same(folder: Path, only: str | None = None) -> None:
     """How far losses of 2 and 4 ranks are from those of one process."""
-    print(f"{'preset':<18} ranks  samples  largest distance of a step's loss, relative: steps 1-20  21-{STEPS}")
-    for preset, overrides in SAME.items() if only is None else [(only, SAME[only])]:
-        resolved = resolve(preset, scale="small", overrides=[*QUIET, f"train.max_steps={STEPS}", *overrides])
-        found: dict[int, Any] = {}
+    print(
+        f"{'preset':<26} ranks  samples  loss: steps 1-20  21-{STEPS}   norms   weights  loss at first and last",
+        flush=True,
+    )
+    for name in SAME if only is None else (only,):
+        comparison, found, weights = SAME[name], dict[int, Any](), dict[int, torch.Tensor]()
+        overrides = [*QUIET, f"train.max_steps={STEPS}", *comparison.overrides]
+        resolved = resolve(comparison.preset, scale="small", overrides=overrides)
         for size in (1, 2, 4):
-            root = folder / f"{preset.replace('/', '-')}-{size}"
-            run(root, resolved, size, 1, is_still=True)
-            found[size] = records_of(root)
+            root = folder / f"{name.replace('/', '-').replace(', ', '-')}-{size}"
+            run(root, resolved, size, 1, is_still=True, is_double=comparison.is_double)
+            found[size], weights[size] = records_of(root), _weights_of(root)
         for size in (2, 4):
-            one, several = found[1], found[size]
-            has_classes = "classes" in (one.dtype.names or ())
-            counted = "classes" if has_classes else "batch_size"
-            is_equal = bool((one[counted] == several[counted]).all())
-            apart = np.abs(one["loss"] - several["loss"]) / np.abs(one["loss"]).clip(min=1e-3)
-            words = f"{'equal' if is_equal else 'differ':<8}"
-            print(f"{preset:<18} {size:<6} {words} {apart[:20].max():>12.1e} {apart[20:].max():>12.1e}", flush=True)
+            print(f"{name:<26} {size:<6} {_distances(found[1], found[size], weights[1], weights[size])}", flush=True)
+
+
+def _weights_of(root: Path) -> torch.Tensor:
+    """Of the last step, all in one."""
+    state = load_checkpoint(RunPaths(root).latest)["state"]["model"]
+    return torch.cat([tensor.reshape(-1).double() for tensor in state.values() if tensor.is_floating_point()])
+
+
+def _distances(one: Any, several: Any, its: torch.Tensor, theirs: torch.Tensor) -> str:
+    names = one.dtype.names or ()
+    counted = "classes" if "classes" in names else "batch_size"
+    is_equal = bool((one[counted] == several[counted]).all())
+    apart = _apart(one, several, "loss")
+    norms = max(_apart(one, several, name).max() for name in names if name.startswith("grad_norm"))
+    of_weights = float((its - theirs).norm() / its.norm())
+    return (
+        f"{'equal' if is_equal else 'differ':<8} {apart[:20].max():>16.1e} {apart[20:].max():>7.1e} {norms:>7.1e} "
+        f"{of_weights:>9.1e}  {one['loss'][0]:.4f} {one['loss'][-1]:.4f}"
+    )
+
+
+def _apart(one: Any, several: Any, name: str) -> Any:
+    """Relative distance of a column, step by step."""
+    return np.abs(one[name] - several[name]) / np.abs(one[name]).clip(min=1e-3)
 
 
 def cost(folder: Path) -> None:
@@ -202,9 +268,13 @@ def main() -> None:
     """Run one of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.distributed", description=__doc__)
     parser.add_argument("what", choices=("same", "cost", "scaling"))
+    parser.add_argument("--only", choices=tuple(SAME), help="of `same`")
     parser.add_argument("--folder", type=Path, default=Path(".cache/distributed"))
     arguments = parser.parse_args()
-    {"same": same, "cost": cost, "scaling": scaling}[arguments.what](arguments.folder)
+    if arguments.what == "same":
+        same(arguments.folder, arguments.only)
+    else:
+        {"cost": cost, "scaling": scaling}[arguments.what](arguments.folder)
 
 
 if __name__ == "__main__":

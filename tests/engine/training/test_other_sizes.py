@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +52,16 @@ def noting(folder: Path) -> Any:
 
 
 def seen(folder: Path) -> list[list[int]]:
-    """Samples of each step, of all ranks together, with every one that was seen twice."""
-    steps: defaultdict[int, list[int]] = defaultdict(list)
-    for path in folder.iterdir():
-        for number, line in enumerate(path.read_text().splitlines()):
-            steps[number] += json.loads(line)
-    return [sorted(steps[number]) for number in sorted(steps)]
+    """Samples of each step, of all ranks together, with every one that was seen twice.
+
+    Where a rank has none of a batch it takes the first along, with weight 0: that is rank 0's.
+    """
+    ranks = sorted(folder.iterdir(), key=lambda path: int(path.name))
+    notes = [[json.loads(line) for line in path.read_text().splitlines()] for path in ranks]
+    return [
+        sorted(row for rank, rows in enumerate(parts) if not rank or rows != parts[0][:1] for row in rows)
+        for parts in zip(*notes, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
