@@ -17,11 +17,11 @@ from typing import Any, TypeVar, cast
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from trainctl.engine.errors import kind_and_words
-from trainctl.engine.files import is_file
+from trainctl.engine.errors import UserError, kind_and_words
+from trainctl.engine.files import is_file, is_there
 from trainctl.engine.runs.atomic import DiskError, disk_errors, sync_folder
 from trainctl.engine.training.ranks.team import LostRankError, Team
-from trainctl.engine.training.state.checkpoint import SUFFIX, forget_parts, save_checkpoint
+from trainctl.engine.training.state.checkpoint import SUFFIX, forget_parts, load_rest, save_checkpoint
 from trainctl.engine.training.state.handing import Path
 from trainctl.engine.training.state.parts import write_parts
 from trainctl.engine.training.state.parts_files import comes, unseen
@@ -54,11 +54,22 @@ def save_in_parts(path: File, state: dict[str, Any], about: dict[str, Any], team
         parts = {"folder": f"{folder.name}/{fresh.name}", "files": files, "tensors": table, "places": places}
         _all_do(team, path, lambda: _commit(path, fresh, rest, about, parts) if team.leads else None)
     except BaseException:
-        if team.leads:
+        if team.leads and not _may_count(path, fresh):
             shutil.rmtree(fresh, ignore_errors=True)
         raise
     if team.leads:
         forget_parts(path, keep=fresh.name)
+
+
+def _may_count(path: File, fresh: File) -> bool:
+    """Whether the file may be of these parts already: what went wrong may have done so just after that."""
+    if not is_there(path):
+        return False
+    try:
+        parts = load_rest(path).get("parts")
+    except UserError:
+        return True
+    return parts is not None and File(parts["folder"]).name == fresh.name
 
 
 def _make(fresh: File) -> None:

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,29 @@ def test_a_kill_before_the_old_one_is_removed_leaves_the_new_one(
     assert step == 10
     assert codes(run_ranks(root, in_parts(), resume=True)) == [0, 0]
     assert len(folders(root)) == 1
+
+
+def test_a_rank_that_is_killed_when_the_new_one_counts_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, commit, calls = tmp_path / "run", saving_in_parts.save_checkpoint, iter(range(1, 1000))
+
+    def note(rank: int, step: int) -> None:
+        (tmp_path / f"pid{rank}").write_text(str(os.getpid()))
+
+    def save(*given: Any) -> None:
+        commit(*given)
+        if next(calls) == 4:
+            os.kill(int((tmp_path / "pid1").read_text()), signal.SIGKILL)
+            time.sleep(0.2)
+
+    monkeypatch.setattr(saving_in_parts, "save_checkpoint", save)
+    first, second = run_ranks(root, in_parts(), befall=note)
+    assert second is None and first is not None and first["reason"].startswith("rank 1 is gone")
+    monkeypatch.undo()
+    steps = [load_checkpoint(path)["about"]["step"] for path in (RunPaths(root).latest, RunPaths(root).best)]
+    assert max(steps) > 5, "the fourth counts"
+    assert codes(run_ranks(root, in_parts(), resume=True)) == [0, 0]
 
 
 class Dying(parts_files.Written):
