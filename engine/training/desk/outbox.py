@@ -45,6 +45,8 @@ class Outbox:
         self._step = 0
         self.refused: dict[str, DiskError] = {}
         """What the disk does not take at present, by the file's name."""
+        self.num_taken = 0
+        """How often it took something."""
 
     def event(self, kind: EventKind, step: int, data: dict[str, Any]) -> None:
         """Something happened.
@@ -120,6 +122,7 @@ class Outbox:
                 self._say(f"{err.message}: the training goes on without; it is tried again")
             self.refused[name] = err
             return False
+        self.num_taken += 1
         if self.refused.pop(name, None) is not None:
             lost = self._pile.words_of_lost() if self._pile is not None and name == self._pile.name else ""
             self._say(f"{name} is written again{lost}")

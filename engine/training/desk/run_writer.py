@@ -57,7 +57,9 @@ READ_BLOCK = 16_384
 MOST_SAMPLES = 100
 """Samples of the hardware that wait for the disk: of ten minutes."""
 LAST_S = 5.0
-"""How long the end of a run waits for the disk to take the last words."""
+"""How long the end of a run waits for a disk that takes nothing to take the last words."""
+MOST_LAST_S = 20.0
+"""How long for one that takes some: launchers that end a process by a signal give it 30 s."""
 
 
 class RunWriter:
@@ -245,12 +247,21 @@ class RunWriter:
         self._outbox.replace(self.paths.summary.name, lambda: write_summary(self.paths, summary))
         if self._is_posting:
             self.clerk.submit(self._outbox.close)
-            if not self.clerk.close(LAST_S):
+            if not self._is_taken():
                 return [DiskError(f"{self.paths.root}: the disk does not answer", "its last records are lost")]
             self.clerk.raise_error()
         else:
             self._outbox.close()
         return list(self._outbox.refused.values())
+
+    def _is_taken(self) -> bool:
+        """Whether the disk takes the last words. A slow one is waited for while it takes one thing after another."""
+        until, num_taken = time.monotonic() + MOST_LAST_S, self._outbox.num_taken
+        while not self.clerk.close(LAST_S):
+            if self._outbox.num_taken == num_taken or time.monotonic() > until:
+                return False
+            num_taken = self._outbox.num_taken
+        return True
 
     def _post(self) -> None:
         """What was put into the outbox goes out as soon as the clerk can; before there is one, now."""

@@ -55,6 +55,16 @@ def warnings_of(root: Path) -> list[str]:
     return [event.data["text"] for event in reader_of(root).events if event.kind is EventKind.WARNING]
 
 
+def test_a_slow_disk_is_waited_for_at_the_end_while_it_takes_one_thing_after_another(
+    tmp_path: Path, quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_writer, "LAST_S", 0.2)  # of about .03 s a call, five or six calls a file
+    root = tmp_path / "run"
+    endings = run_ranks(root, config(), task_type=ToyTask, before=installed(root, ranks=(0,), delay_s=(0.02, 0.04)))
+    assert codes(endings) == [0, 0] and RunPaths(root).summary.exists()
+    assert_same_run(quick, root)
+
+
 @pytest.mark.parametrize("delay_s", [(0.0, 0.02), pytest.param((0.05, 0.5), marks=pytest.mark.slow)])
 def test_a_slow_folder_costs_time_and_nothing_else(tmp_path: Path, quick: Path, delay_s: tuple[float, float]) -> None:
     root = tmp_path / "run"
