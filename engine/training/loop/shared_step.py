@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -35,9 +35,9 @@ class _Whole(nn.Module):
         super().__init__()
         self._task, self.network = task, network
 
-    def named_modules(self, *given: Any, **named: Any) -> Iterator[Any]:
+    def named_modules(self, *given: Any, **named: Any) -> Generator[Any]:
         """Those first whose gradients come first: in this order they are exchanged."""
-        return reversed(list(super().named_modules(*given, **named)))
+        yield from reversed(list(super().named_modules(*given, **named)))
 
     def forward(self, batch: Batch) -> StepOutput:
         return self._task.step(self.network, batch)
