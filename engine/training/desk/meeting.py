@@ -174,7 +174,9 @@ class Meeting:
     def _num_steps(self, step: int) -> int:
         """Until the next meeting, by those since the last one."""
         step_s = (time.perf_counter() - self._met_at) / max(step - self._met_step, 1)
-        return steps_between(step_s, min(self._took_s, default=0.0))
+        # In the first of all the others were waited for: each rank begins in its own time.
+        meeting_s = min(self._took_s) if len(self._took_s) == REMEMBERED else 0.0
+        return steps_between(step_s, meeting_s)
 
 
 def steps_between(step_s: float, meeting_s: float) -> int:
