@@ -112,16 +112,16 @@ def text_of(pilot: Pilot[None]) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
-async def shows(pilot: Pilot[None], text: str) -> None:
-    """Wait until the text is on the screen.
+async def shows(pilot: Pilot[None], text: str, *, it_goes: bool = False) -> None:
+    """Wait until the text is on the screen, or until it is no more.
 
     Raises:
-        TimeoutError: it does not appear.
+        TimeoutError: it does not appear, or go.
     """
     end = time.monotonic() + LIMIT_S
-    while text not in text_of(pilot):
+    while (text in text_of(pilot)) is it_goes:
         if time.monotonic() > end:
-            raise TimeoutError(f"{text!r} does not appear on\n{text_of(pilot)}")
+            raise TimeoutError(f"{text!r} does not {'go from' if it_goes else 'appear on'}\n{text_of(pilot)}")
         await pilot.pause(0.1)
 
 
@@ -137,6 +137,7 @@ async def _taken(app: CockpitApp, picture: Picture, run: RunPaths) -> str:
     async with app.run_test(size=picture.size) as pilot:
         app.theme = picture.theme
         await shows(pilot, said("finished").upper())
+        await shows(pilot, said("looking"), it_goes=True)
         await pilot.pause(2.0)
         for key in picture.keys:
             if key.startswith("wait:"):

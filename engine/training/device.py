@@ -113,5 +113,6 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     if device.type == "cpu":
-        return f"cpu, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return "cpu, 1 thread" if threads == 1 else f"cpu, {threads} threads"
     return str(device)

@@ -22,6 +22,7 @@ from trainctl.tui.charts.room import FRAME_ROWS, Demand
 from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.spoken import said
+from trainctl.tui.widgets.lines import cut_line
 
 CHART_ROWS = 7
 """Rows from which on there is room for a chart with an axis."""
@@ -126,7 +127,7 @@ def _legend_rows(content: ChartContent, width: int) -> Iterator[Content]:
             row = Content("")
         row = row + Content(GAP) + text if row else text
     if row:
-        yield row.truncate(width)
+        yield cut_line(row, width)
 
 
 def _styled_rows(drawing: Drawing) -> Iterator[Content]:

@@ -18,6 +18,7 @@ from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.spoken import said
 from trainctl.tui.widgets.figures import LEAST_ROWS, FiguresPanel, is_plain
+from trainctl.tui.widgets.lines import cut_line
 from trainctl.tui.words.hardware import card_words, cores_words, memory_words, percent_words
 
 PHASES: dict[str, tuple[str, str, str]] = {
@@ -83,10 +84,9 @@ class HardwarePanel(FiguresPanel):
         rows = self._all_rows(view, width)
         if len(rows) <= height:
             return rows
-        return [
-            *rows[: max(height - 1, 1)],
-            Content.styled(said(f"+{len(rows) - max(height - 1, 1)} rows"), "$chart-label"),
-        ][:height]
+        shown = max(height - 1, 1)
+        left = Content.styled(said(f"+{len(rows) - shown} rows"), "$chart-label")
+        return [*rows[:shown], left][:height]
 
     def _all_rows(self, view: RunView | None, width: int) -> list[Content]:
         if view is None or view.hardware.newest is None:
@@ -138,7 +138,7 @@ def _figure_rows(log: HardwareLog, newest: HardwareSample, width: int) -> Iterat
         if room >= LEAST_SPARK:
             course = sparkline(log.series[figure.series], room, plain=is_plain(), top=figure.top)
             row = row + Content.styled(GAP + course, "$series-1")
-        yield row.truncate(width)
+        yield cut_line(row, width)
 
 
 def _time_rows(log: HardwareLog, width: int) -> Iterator[Content]:
@@ -160,7 +160,7 @@ def _time_rows(log: HardwareLog, width: int) -> Iterator[Content]:
             yield row
             row = Content("")
         row = row + Content(GAP) + entry if row else entry
-    yield row.truncate(width)
+    yield cut_line(row, width)
 
 
 def _sign(phase: str) -> str:

@@ -19,6 +19,7 @@ from trainctl.tui.run.scene import Scene
 from trainctl.tui.run.view import RunView
 from trainctl.tui.spoken import said
 from trainctl.tui.widgets.figures import LEAST_ROWS, FiguresPanel, is_plain
+from trainctl.tui.widgets.lines import cut_line
 
 FETCHES, WORKS, WAITS = ("░", "-"), ("█", "#"), ("·", ".")
 """Sign and plain sign of each part of a step; the waiting is for the slowest."""
@@ -88,7 +89,7 @@ def _rows(ranks: Sequence[RankPace], width: int) -> list[Content]:
         row = row + Content.styled(f"  {time.rjust(second)}  ", "$foreground") + _bar(pace, slowest, bar_width)
         if room >= LEAST_BAR:
             row = row + Content.styled(f"  {end}", "$chart-label")
-        found.append(row.truncate(width))
+        found.append(cut_line(row, width))
     return found
 
 

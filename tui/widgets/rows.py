@@ -20,6 +20,7 @@ from textual.style import Style
 from textual.visual import Visual
 
 from trainctl.tui.spoken import said
+from trainctl.tui.widgets.lines import cut_line
 
 MOST_KEPT = 512
 """Lines that are kept as they were drawn: several screens of them."""
@@ -154,7 +155,7 @@ class RowList(ScrollView, can_focus=True):
         if key not in self._strips:
             if len(self._strips) > MOST_KEPT:
                 self._strips.clear()
-            strips = Visual.to_strips(self, line.truncate(width, ellipsis=True), width, 1, style, pad=True)
+            strips = Visual.to_strips(self, cut_line(line, width), width, 1, style, pad=True)
             self._strips[key] = strips[0] if strips else Strip.blank(width, style.rich_style)
         return self._strips[key]
 

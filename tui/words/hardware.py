@@ -22,7 +22,10 @@ def memory_words(used: float, total: float = math.nan) -> str:
 
 def cores_words(percent: float, cores: int = 0) -> str:
     """How many cores a share of processors is, 100 being one: `1.9 of 2 cores`; empty where it is not known."""
-    return "" if math.isnan(percent) else f"{percent / 100:.1f}{f' of {cores}' if cores else ''} cores"
+    if math.isnan(percent):
+        return ""
+    used = f"{percent / 100:.1f}"
+    return f"{used} of {cores} cores" if cores else f"{used} cores"
 
 
 def percent_words(percent: float) -> str:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
@@ -24,6 +23,7 @@ from trainctl.tui.screens.dialogs.explanation import FIX, ExplanationScreen, che
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
 from trainctl.tui.spoken import said
 from trainctl.tui.widgets.findings import FindingList, ReportLine, hanging, styled
+from trainctl.tui.widgets.lines import cut_line
 
 REST = "rest"
 """Name of the line that says what was checked."""
@@ -71,7 +71,7 @@ class DiagnoseScreen(JobPage["Finding | None"]):
     DEFAULT_CSS = (
         frame_css("DiagnoseScreen > FindingList", "border-subtitle-color: transparent;")  # that is: as the border
         + """
-    DiagnoseScreen > #sections { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    DiagnoseScreen > #sections { height: auto; padding: 0 1; text-wrap: nowrap; }
     """
     )
     job_name = "the diagnosis"
@@ -93,10 +93,6 @@ class DiagnoseScreen(JobPage["Finding | None"]):
     def on_mount(self) -> None:
         """Let the findings have the keys."""
         self.query_one(FindingList).focus()
-
-    def on_resize(self, event: Resize) -> None:
-        """Wrap the findings anew."""
-        self._show_findings(event.size.width - 6)
 
     # --- the job ------------------------------------------------------------------------------------------
 
@@ -136,7 +132,8 @@ class DiagnoseScreen(JobPage["Finding | None"]):
         from trainctl.engine.diagnosis.catalogue import SECTIONS
 
         rows = [self._lines.get(name, (("· ", "dim"), (name, "dim"), ("  …", "dim"))) for name in SECTIONS]
-        self.query_one("#sections", Static).update(Content("\n").join([styled(row) for row in rows]))
+        lines = [cut_line(styled(row), self.room) for row in rows]
+        self.query_one("#sections", Static).update(Content("\n").join(lines))
 
     def _show_findings(self, width: int) -> None:
         found = self.query_one(FindingList)

@@ -22,6 +22,7 @@ from trainctl.tui.processes.jobs import Job
 from trainctl.tui.run.session import Session
 from trainctl.tui.screens.jobs.page import AGAIN, CLOSE, JobPage
 from trainctl.tui.spoken import said
+from trainctl.tui.widgets.lines import cut_line
 from trainctl.tui.widgets.sweep import SweepChart
 
 SUGGESTED, STEEPEST, END, DIVERGES, CONFIGURED = "S", "F", "E", "D", "C"
@@ -43,7 +44,7 @@ class LrFinderScreen(JobPage["float | None"]):
         AGAIN,
     ]
     DEFAULT_CSS = """
-    LrFinderScreen > #found { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    LrFinderScreen > #found { height: auto; padding: 0 1; text-wrap: nowrap; }
     """
     job_name = "the sweep"
 
@@ -117,7 +118,9 @@ class LrFinderScreen(JobPage["float | None"]):
         self.show_title()
         if "start" in self._data:
             self.query_one(SweepChart).show_sweep(sweep_of(self._data, self.suggestion))
-        self.query_one("#found", Static).update(Content("\n").join(self._found()))
+        self.query_one("#found", Static).update(
+            Content("\n").join([cut_line(line, self.room) for line in self._found()])
+        )
 
     def title_parts(self) -> Iterable[Content]:
         """How far it is."""

@@ -22,6 +22,7 @@ from trainctl.tui.charts.axis import duration
 from trainctl.tui.processes.jobs import Job
 from trainctl.tui.spoken import said
 from trainctl.tui.widgets.key_bar import KeyBar
+from trainctl.tui.widgets.lines import cut_line
 
 ResultT = TypeVar("ResultT")
 
@@ -42,7 +43,7 @@ class JobPage(Screen[ResultT]):
 
     DEFAULT_CSS = """
     JobPage { background: $background; }
-    JobPage > #title { height: 1; background: $panel; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    JobPage > #title { height: 1; background: $panel; padding: 0 1; text-wrap: nowrap; }
     """
     job_name: ClassVar[str]
     """What is under way, for the sentence that it ended with an exit code."""
@@ -65,6 +66,10 @@ class JobPage(Screen[ResultT]):
         """Begin."""
         self.set_interval(TICK_S, self.show_title)
         self.action_again()
+
+    def on_resize(self) -> None:
+        """Another width has room for other words."""
+        self.show()
 
     def on_unmount(self) -> None:
         """End what is under way."""
@@ -154,4 +159,9 @@ class JobPage(Screen[ResultT]):
 
     def show_title(self) -> None:
         """How it stands, with the time."""
-        self.query_one("#title", Static).update(Content("  ").join(self.title_parts()))
+        self.query_one("#title", Static).update(cut_line(Content("  ").join(self.title_parts()), self.room))
+
+    @property
+    def room(self) -> int:
+        """Columns of a line; 0 before the first layout."""
+        return max(self.size.width - 2, 0)
