@@ -23,7 +23,7 @@ ReportLine = Sequence[tuple[str, str]]
 """Pieces of text, each with the name of its style, as `engine.diagnosis.report` builds them."""
 
 LEAST_ROOM = 32
-"""Columns below which a text goes under its label, not beside it; and half of all that there are."""
+"""Columns below which a text goes under its label, not beside it; so it does under one that takes half of the room."""
 
 
 class FindingList(OptionList):
@@ -102,7 +102,7 @@ def _rows(line: ReportLine, width: int) -> list[Content]:
     *starts, (text, style) = line
     start, text = styled(starts), said(text)
     indent = start.cell_length
-    if width - indent < max(LEAST_ROOM, width // 2):  # no room beside it: under it
+    if width - indent < LEAST_ROOM or 2 * indent >= width:  # no room beside it: under it
         start, indent, starts = Content("").join([start.rstrip(), Content("\n    ")]), 4, []
     parts = in_lines(text, max(width - indent, 8)) or [""]
     rows = [Content("").join([start, Content.styled(parts[0], COCKPIT.get(style, ""))])]
