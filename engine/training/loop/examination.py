@@ -36,6 +36,7 @@ class Examination:
     Attributes:
         validated_at: step of the newest validation; -1 before the first.
         reason_to_stop: why the run should end, from the newest validation that the plan asked for; none: go on.
+        owes_best: the newest validation was the best, and its checkpoint is not written yet.
         is_measuring: a measurement has begun and gave nothing yet; stays so where the task's code fails in it.
     """
 
@@ -56,7 +57,7 @@ class Examination:
         self.referee = Referee(task, config, state)
         self.validated_at = -1
         self.reason_to_stop: str | None = None
-        self.is_measuring = False
+        self.is_measuring = self.owes_best = False
         self._plain = state.model
         """The raw weights, for whoever looks at them outside of a pass."""
         self._worst: WorstSamples | None = None
@@ -109,9 +110,14 @@ class Examination:
         if for_schedule:
             self._heed(results["raw"], is_best=is_best)
         if is_best:
-            self._keeping.save("best")
+            self._save_best()
         self._desk.pulse.enter(before)
         return results["raw"]
+
+    def _save_best(self) -> None:
+        self.owes_best = True
+        self._keeping.save("best")
+        self.owes_best = False
 
     def _results(self) -> dict[str, dict[str, float]]:
         """Metrics of the raw and, where they are kept, of the averaged weights."""

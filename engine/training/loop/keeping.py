@@ -149,8 +149,9 @@ class Keeping:
             shards, optimizer = self._state.shards, self._state.optimizer
             return (shards.gathered if self._saving.is_alone else shards.parted)(state, optimizer)
 
-    def save_the_rest(self) -> None:
-        """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it.
+    def save_the_rest(self, *, owes_best: bool = False) -> None:
+        """Before a run dies of something else: save what it has come to, if that is sound and the disk takes it; and as
+        the best where it `owes` that: whoever goes on does not validate again.
 
         The task may be what it dies of, so what it does here counts for nothing: at worst its state of before is kept.
         """
@@ -163,6 +164,8 @@ class Keeping:
             return
         for task_state in (None, self._task_state):
             try:
+                if owes_best:
+                    self.save("best", task_state=task_state)
                 self.save("latest", task_state=task_state)
                 return
             except UserError:

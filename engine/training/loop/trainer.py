@@ -132,7 +132,7 @@ class Trainer:
         """Before the run dies: save its last whole step, as far as there is one."""
         if not self._stepper.is_updating:
             self._stepper.undo()
-            self.keeping.save_the_rest()
+            self.keeping.save_the_rest(owes_best=self.examination.owes_best)
 
     def close(self) -> None:
         """Close the records and end what reads; harmless when there are none."""

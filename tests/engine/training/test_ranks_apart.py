@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from rank_runs import kill_self, run_ranks
-from same_run import assert_same_run
+from same_run import assert_same_run, same
 from toy import ToyTask, reader_of, resolved
 
 from trainctl.engine.data.batch import Splits
@@ -23,6 +23,7 @@ from trainctl.engine.runs.layout import RunPaths
 from trainctl.engine.training.desk.control import WARNINGS, Signals
 from trainctl.engine.training.loop.keeping import Keeping
 from trainctl.engine.training.ranks import meeting
+from trainctl.engine.training.state.checkpoint import load_checkpoint
 from trainctl.engine.training.state.ranks import draw_for_step
 from trainctl.engine.training.state.state import Progress, TrainState
 
@@ -177,6 +178,28 @@ def test_a_rank_that_is_killed_after_the_last_validation_costs_no_second_one(tmp
         for root in (whole, parted)
     ]
     assert told[0] == told[1] and len(told[0]) == 3
+
+
+def test_the_best_is_kept_where_a_rank_is_killed_while_it_is_written(tmp_path: Path) -> None:
+    whole, parted, config = tmp_path / "whole", tmp_path / "parted", resolved(train={"epochs": 1, "batch_size": 16})
+
+    def before(rank: int) -> None:
+        if rank == 1:
+            original = Keeping.save
+
+            def save(self: Keeping, which: str, **more: Any) -> bool:
+                if which == "best":
+                    kill_self(signal.SIGKILL)
+                return original(self, which, **more)
+
+            Keeping.save = save
+
+    assert codes(run_ranks(whole, config, task_type=ToyTask)) == [0, 0]
+    assert codes(run_ranks(parted, config, task_type=ToyTask, before=before)) == [1, None]
+    assert codes(run_ranks(parted, config, task_type=ToyTask, resume=True)) == [0, 0]
+    one, two = (load_checkpoint(RunPaths(root).best) for root in (whole, parted))
+    assert same(one["state"]["model"], two["state"]["model"]) and one["about"]["step"] == two["about"]["step"] == 5
+    assert_same_run(whole, parted)
 
 
 def test_a_warning_that_comes_when_all_is_done_is_held_back_as_before_it_began() -> None:
