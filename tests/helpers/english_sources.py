@@ -27,7 +27,10 @@ SOURCES = {
     "page": ["tui/report"],
     "events": [
         *(f"engine/training/{name}" for name in ("capture", "desk", "loop", "state/moments.py", "fork.py")),
-        *(f"engine/training/{name}.py" for name in ("session", "device", "state/shards", "state/parts_files", "state/saving_in_parts")),
+        *(
+            f"engine/training/{name}.py"
+            for name in ("session", "device", "state/shards", "state/parts_files", "state/saving_in_parts")
+        ),
         *("engine/importing/story.py", "engine/watch/obeying.py", "tui/words/events.py"),
         *("tui/cli/live/first_words.py", "tui/processes/killing.py"),
     ],
