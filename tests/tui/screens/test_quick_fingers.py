@@ -14,13 +14,18 @@ from synthetic_run import SyntheticRun
 from textual import events
 from textual.app import App
 from textual.command import CommandPalette
+from textual.geometry import Size
 
 from trainctl.tui import presets
 from trainctl.tui.app import MAX_UNWRITTEN, CockpitApp
 from trainctl.tui.messages import AttachRequested
 from trainctl.tui.screens.cockpit import CockpitScreen
 from trainctl.tui.screens.dialogs.choice import Choice, ChoiceScreen
+from trainctl.tui.screens.dialogs.explanation import ExplanationScreen
 from trainctl.tui.screens.dialogs.help import HelpScreen
+from trainctl.tui.screens.jobs.data import DataScreen
+from trainctl.tui.screens.jobs.diagnose import DiagnoseScreen, Order
+from trainctl.tui.screens.jobs.lr_finder import LrFinderScreen
 from trainctl.tui.screens.replay import ReplayScreen
 from trainctl.tui.textual_private import num_unwritten
 
@@ -129,6 +134,35 @@ async def test_another_run_is_not_shown_over_a_dialog_of_the_one_before(live_run
             CockpitScreen
         ]
         assert not any(isinstance(screen, ReplayScreen) for screen in pilot.app.screen_stack)
+
+
+@pytest.mark.parametrize("which", ["explanation", "help", "choice", "data", "lr finder", "diagnosis", "runs"])
+async def test_the_terminal_may_change_while_a_screen_comes_or_goes(
+    live_run: SyntheticRun, which: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("trainctl.tui.processes.jobs.COMMAND", ("/bin/true",))
+    async with CockpitApp(live_run.paths).run_test(size=MEDIUM) as pilot:
+        await pilot.pause()
+        made = {
+            "explanation": lambda: ExplanationScreen("title", [(("  figures    ", "dim"), ("words " * 40, ""))]),
+            "help": lambda: HelpScreen({}),
+            "choice": lambda: ChoiceScreen("colours", [Choice("a", "b")]),
+            "data": lambda: DataScreen("title", [], {}),
+            "lr finder": lambda: LrFinderScreen(session_of(pilot), [], {}),
+            "diagnosis": lambda: DiagnoseScreen(Order(live_run.paths, "title", ()), {}),
+            "runs": lambda: None,
+        }[which]()
+        if made is None:
+            await pilot.press("r")
+        else:
+            pilot.app.push_screen(made)
+        await pilot.pause()
+        screen = pilot.app.screen
+        await screen.query("*").remove()
+        for size in (SMALL, (40, 12), MEDIUM):
+            screen.post_message(events.Resize(Size(*size), Size(*size)))
+        await pilot.pause()
+        assert pilot.app._exception is None
 
 
 async def test_the_mouse_may_move_while_the_cockpit_closes(live_run: SyntheticRun):

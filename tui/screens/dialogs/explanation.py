@@ -45,13 +45,17 @@ class ExplanationScreen(Dialog[str]):
         """The lines and what the keys do."""
         with VerticalScroll() as box:
             box.border_title = Content(said(self._title))
-            yield Static(id="words")
+            yield Static(self._wrapped(self.app.size.width), id="words")
             yield Static(said("f applies the fix, esc closes" if self._can_fix else "esc closes"), classes="hint")
 
     def on_resize(self, event: Resize) -> None:
-        """Wrap the lines anew."""
-        width = min(int(event.size.width * 0.9), 96) - 6  # the box, its border, padding and scroll bar
-        self.query_one("#words", Static).update(hanging(self._lines, width))
+        """Wrap the lines anew; a dialog that is just coming or going has none."""
+        for words in self.query("#words").results(Static):
+            words.update(self._wrapped(event.size.width))
+
+    def _wrapped(self, columns: int) -> Content:
+        width = min(int(columns * 0.9), 96) - 6  # the box, its border, padding and scroll bar
+        return hanging(self._lines, width)
 
     def action_fix(self) -> None:
         """Answer that the fix is wanted."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -68,8 +70,9 @@ class JobPage(Screen[ResultT]):
         self.action_again()
 
     def on_resize(self) -> None:
-        """Another width has room for other words."""
-        self.show()
+        """Another width has room for other words; a page that is just coming or going has none."""
+        with suppress(NoMatches):
+            self.show()
 
     def on_unmount(self) -> None:
         """End what is under way."""
