@@ -6,6 +6,7 @@ import contextlib
 import signal
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,8 +228,10 @@ def test_a_mistake_found_while_training_keeps_the_count_of_steps(tmp_path: Path)
     [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
 )
 def test_a_signal_ends_the_setting_up_whatever_becomes_of_its_exception(
-    number: signal.Signals, raised: type[BaseException]
+    number: signal.Signals, raised: type[BaseException], request: pytest.FixtureRequest
 ) -> None:
+    # What is ignored stays so, as under nohup, by which these tests may have been started.
+    request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.default_int_handler)))
     with Signals() as signals, pytest.raises(raised), signals.setting_up():
         try:
             signal.raise_signal(number)
