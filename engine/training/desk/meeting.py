@@ -19,8 +19,8 @@ from trainctl.engine.training.ranks.team import Team
 
 LADDER = (None, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR1)
 """Where ranks received different signals the last of these counts: a job that is to go on goes back into the queue."""
-EVERY_S = 0.02
-"""Steps that are shorter agree less often: no more than about fifty times a second."""
+EVERY_S = 0.1
+"""Steps that are shorter agree less often: about ten times a second, as often as commands are looked for."""
 MOST_STEPS = 64
 """Between two meetings, however short the steps are; as many times more as they are further apart than `EVERY_S`."""
 COST = 50.0

@@ -26,11 +26,11 @@ MS = 1e-3
 @pytest.mark.parametrize(
     ("step_s", "meeting_s", "steps"),
     [
-        (30 * MS, 0.25 * MS, 1),  # a step that is longer than the pause
-        (5 * MS, 0.25 * MS, 4),
+        (150 * MS, 0.25 * MS, 1),  # a step that is longer than the pause
+        (5 * MS, 0.25 * MS, 20),
         (0.1 * MS, 0.25 * MS, 64),  # bounded, however short
         (10 * MS, 100 * MS, 500),  # a thousand ranks in a ring
-        (0.1 * MS, 100 * MS, 16_000),
+        (0.1 * MS, 100 * MS, 3_200),
         (10 * MS, 10.0, LONGEST_S / (10 * MS)),  # a signal is still obeyed in seconds
         (60.0, 10.0, 1),
         (0.0, 0.0, 64),
