@@ -9,9 +9,7 @@ and BatchNorm keeps the statistics of the untrained network: on a CPU each rank 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import shutil
-import socket
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +21,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
+from benchmarks.ranks_here import as_ranks
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.data.batch import Splits
 from trainctl.engine.runs.layout import RunPaths
@@ -110,18 +109,8 @@ def run(
     """Train with `size` processes; seconds of the whole."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    began, context = time.perf_counter(), multiprocessing.get_context("spawn")
-    given = (size, port, str(root), resolved, threads, is_still, meets, is_double)
-    ranks = [context.Process(target=_rank, args=(rank, *given)) for rank in range(size)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join()
-    if any(process.exitcode for process in ranks):
-        raise SystemExit(f"{root}: a rank failed")
+    began = time.perf_counter()
+    as_ranks(size, _rank, str(root), resolved, threads, is_still, meets, is_double)
     return time.perf_counter() - began
 
 

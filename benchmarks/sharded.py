@@ -8,10 +8,8 @@ steps, and the most within steps 20 to 60, as the kernel counts it; and the medi
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import re
 import shutil
-import socket
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +19,7 @@ import torch._dynamo
 import torch.distributed.fsdp
 from torch import Tensor, nn
 
+from benchmarks.ranks_here import as_ranks
 from trainctl.engine.config.presets import About
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
@@ -98,9 +97,6 @@ def measure(root: Path, size: int, width: int, decay: float | None, *, shard: bo
     """Train once, and say what it took."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
     config = {
         "task": "stack",
         "train": {"epochs": 1, "batch_size": BATCH, "eval_every": 1000},
@@ -110,14 +106,7 @@ def measure(root: Path, size: int, width: int, decay: float | None, *, shard: bo
         "record": {"update_ratio_every": 0},
         "ranks": {"shard": shard},
     }
-    context = multiprocessing.get_context("spawn")
-    ranks = [context.Process(target=_rank, args=(rank, size, port, str(root), config, width)) for rank in range(size)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join()
-    if any(process.exitcode for process in ranks):
-        raise SystemExit(f"{root}: a rank failed")
+    as_ranks(size, _rank, str(root), config, width)
     step_s = np.median(StepReader(RunPaths(root)).all()["step_s"][FIRST:])
     for rank in range(size):
         before, between, most = np.load(root / f"noted{rank}.npy")

@@ -9,9 +9,7 @@ two steps, or once the network is built; how long either takes; and what lies on
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import shutil
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ import torch
 import torch.distributed.checkpoint
 from torch import Tensor
 
+from benchmarks.ranks_here import as_ranks
 from benchmarks.sharded import BATCH, BLOCKS, MB, WIDTH, Stack, status
 from trainctl.engine.config.presets import About
 from trainctl.engine.config.resolve import Resolved
@@ -105,9 +104,6 @@ def _rank(rank: int, size: int, port: int, root: str, config: dict[str, Any], wi
 
 def sitting(root: Path, size: int, width: int, kind: str, epochs: int, *, resume: bool) -> list[Tensor]:
     """Train; what each rank noted."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
     config = {
         "task": "stack",
         "train": {"epochs": epochs, "batch_size": BATCH, "eval_every": 1000},
@@ -117,15 +113,7 @@ def sitting(root: Path, size: int, width: int, kind: str, epochs: int, *, resume
         "record": {"update_ratio_every": 0},
         "ranks": {"shard": True, "checkpoint": kind},
     }
-    context = multiprocessing.get_context("spawn")
-    given = (size, port, str(root), config, width, resume)
-    ranks = [context.Process(target=_rank, args=(rank, *given)) for rank in range(size)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join()
-    if any(process.exitcode for process in ranks):
-        raise SystemExit(f"{root}: a rank failed")
+    as_ranks(size, _rank, str(root), config, width, resume)
     return [np.load(root / f"noted{rank}.npy") for rank in range(size)]
 
 
