@@ -93,19 +93,24 @@ def _rank(rank: int, size: int, port: int, root: str, config: dict[str, Any], wi
     np.save(paths.root / f"noted{rank}.npy", np.array([Stack.noted[name] for name in ("before", "between", "most")]))
 
 
-def measure(root: Path, size: int, width: int, decay: float | None, *, shard: bool) -> None:
-    """Train once, and say what it took."""
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
-    config = {
+def stack_config(epochs: int, decay: float | None, ranks: dict[str, Any]) -> dict[str, Any]:
+    """Of a run of the stack that validates never and saves where it must; `decay` of averaged weights, if any."""
+    return {
         "task": "stack",
-        "train": {"epochs": 1, "batch_size": BATCH, "eval_every": 1000},
+        "train": {"epochs": epochs, "batch_size": BATCH, "eval_every": 1000},
         "ema": {"decay": decay},
         "runtime": {"device": "cpu"},
         "checkpoint": {"every_s": 0},
         "record": {"update_ratio_every": 0},
-        "ranks": {"shard": shard},
+        "ranks": ranks,
     }
+
+
+def measure(root: Path, size: int, width: int, decay: float | None, *, shard: bool) -> None:
+    """Train once, and say what it took."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    config = stack_config(1, decay, {"shard": shard})
     as_ranks(size, _rank, str(root), config, width)
     step_s = np.median(StepReader(RunPaths(root)).all()["step_s"][FIRST:])
     for rank in range(size):

@@ -21,7 +21,7 @@ import torch.distributed.checkpoint
 from torch import Tensor
 
 from benchmarks.ranks_here import as_ranks
-from benchmarks.sharded import BATCH, BLOCKS, MB, WIDTH, Stack, status
+from benchmarks.sharded import BATCH, BLOCKS, MB, WIDTH, Stack, stack_config, status
 from trainctl.engine.config.presets import About
 from trainctl.engine.config.resolve import Resolved
 from trainctl.engine.config.schema import RunConfig
@@ -104,15 +104,8 @@ def _rank(rank: int, size: int, port: int, root: str, config: dict[str, Any], wi
 
 def sitting(root: Path, size: int, width: int, kind: str, epochs: int, *, resume: bool) -> list[Tensor]:
     """Train; what each rank noted."""
-    config = {
-        "task": "stack",
-        "train": {"epochs": epochs, "batch_size": BATCH, "eval_every": 1000},
-        "ema": {"decay": 0.999},
-        "runtime": {"device": "cpu"},
-        "checkpoint": {"every_s": 0, "epoch_every_s": 0},
-        "record": {"update_ratio_every": 0},
-        "ranks": {"shard": True, "checkpoint": kind},
-    }
+    config = stack_config(epochs, 0.999, {"shard": True, "checkpoint": kind})
+    config["checkpoint"]["epoch_every_s"] = 0
     as_ranks(size, _rank, str(root), config, width, resume)
     return [np.load(root / f"noted{rank}.npy") for rank in range(size)]
 

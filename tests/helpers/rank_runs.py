@@ -133,3 +133,18 @@ def _said_by(root: Path, rank: int) -> Path:
 def kill_self(number: signal.Signals) -> None:
     """Send this process a signal."""
     os.kill(os.getpid(), number)
+
+
+def codes(endings: list[dict[str, Any] | None]) -> list[int | None]:
+    """With which each rank ended."""
+    return [None if ending is None else int(ending["code"]) for ending in endings]
+
+
+def stop_at(step: int) -> Befall:
+    """A signal that the rank that leads receives when it begins a step."""
+
+    def stop(rank: int, own: int) -> None:
+        if (rank, own) == (0, step):
+            kill_self(signal.SIGTERM)
+
+    return stop

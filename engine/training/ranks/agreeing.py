@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trainctl.engine.errors import UserError, kind_and_words
-from trainctl.engine.training.ranks.team import LostRankError, MissingRankError, Team
+from trainctl.engine.training.ranks.team import LostRankError, MissingRankError, Team, missing_before_first
 
 Made = TypeVar("Made")
 
@@ -70,8 +70,7 @@ def refuse_unlike(team: Team, what: dict[str, object]) -> None:
 
 def parted(team: Team, err: LostRankError) -> MissingRankError:
     """What is said where a rank is gone before there is a run."""
-    why = team.why(err)
-    return MissingRankError(f"{why}, before the first step", is_lead=why.startswith("rank 0 is gone"))
+    return missing_before_first(team.why(err))
 
 
 def _told(err: Exception) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from trainctl.engine.errors import UserError, first_line
 from trainctl.engine.launched import Launched
 from trainctl.engine.ranks import Ranks
-from trainctl.engine.training.ranks.team import LostRankError, MissingRankError, Team
+from trainctl.engine.training.ranks.team import LostRankError, MissingRankError, Team, missing_before_first
 from trainctl.engine.training.ranks.witness import StoreWitness
 
 TURN_S = 10.0
@@ -60,7 +60,7 @@ def _unspeaking(team: Team, backend: str, err: Exception) -> MissingRankError:
     why = team.why(LostRankError(str(err)))
     team.close(is_well=False)
     if why.startswith("rank"):
-        return MissingRankError(f"{why}, before the first step", is_lead=why.startswith("rank 0 is gone"))
+        return missing_before_first(why)
     return MissingRankError(f"the processes cannot speak by {backend}: {first_line(err)}", "see docs/distributed.md")
 
 

@@ -40,6 +40,11 @@ class MissingRankError(UserError):
         self.is_lead = is_lead
 
 
+def missing_before_first(why: str) -> MissingRankError:
+    """What is said where a rank is gone before there is a run; `why` as a witness words it."""
+    return MissingRankError(f"{why}, before the first step", is_lead=why.startswith("rank 0 is gone"))
+
+
 class Witness(Protocol):
     """What says why a team fell apart, when nobody can be asked any more."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rank_runs import PlainToy, kill_self, run_ranks
+from rank_runs import PlainToy, codes, kill_self, run_ranks, stop_at
 from same_run import same
 from sharded_toys import (
     BlocksToy,
@@ -84,18 +84,6 @@ def newest_histograms(root: Path) -> Mapping[str, Histogram]:
     reader = HistogramReader(RunPaths(root).histograms)
     reader.poll()
     return reader.found[max(reader.found)]
-
-
-def codes(endings: list[dict[str, Any] | None]) -> list[int | None]:
-    return [None if ending is None else int(ending["code"]) for ending in endings]
-
-
-def stop_at(step: int) -> Any:
-    def stop(rank: int, own: int) -> None:
-        if (rank, own) == (0, step):
-            kill_self(signal.SIGTERM)
-
-    return stop
 
 
 @pytest.mark.parametrize("task_type", [PlainToy, BlocksToy])
