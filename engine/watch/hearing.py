@@ -5,6 +5,7 @@ One for the process, as torch's hooks are. Knows hooks and boundaries, no rows a
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -92,12 +93,18 @@ class Hearing:
         self._of: dict[int, tuple[Boundary, Loop]] = {}
         self._strangers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._handles: list[RemovableHandle] = []
+        self._changing = threading.RLock()
+        """Two threads may begin to watch at once: torch would be made to tell everything twice."""
         self._asks_for_graph = False
         self.has_inner = False
         self.answers = Answers(is_open=False)
 
     def join(self, loop: Loop, boundaries: Sequence[Boundary]) -> None:
         """Tell `loop` of its optimisers from now on."""
+        with self._changing:
+            self._join(loop, boundaries)
+
+    def _join(self, loop: Loop, boundaries: Sequence[Boundary]) -> None:
         if not self._loops:
             self._ears, self._fetched = Ears(), Fetched()  # what was heard of earlier loops is nothing of this one's
             listen(self)
@@ -115,15 +122,16 @@ class Hearing:
 
     def leave(self, loop: Loop) -> None:
         """Tell it no more; again is harmless. After the last one torch is as it was."""
-        self._of = {key: entry for key, entry in self._of.items() if entry[1] is not loop}
-        if loop in self._loops:
-            self._loops.remove(loop)
-        if not self._loops:
-            stop_listening()
-            for handle in self._handles:
-                handle.remove()
-            self._handles = []
-            self._fetched = Fetched()  # it keeps a loader alive
+        with self._changing:
+            self._of = {key: entry for key, entry in self._of.items() if entry[1] is not loop}
+            if loop in self._loops:
+                self._loops.remove(loop)
+            if not self._loops:
+                stop_listening()
+                for handle in self._handles:
+                    handle.remove()
+                self._handles = []
+                self._fetched = Fetched()  # it keeps a loader alive
 
     def know(self, boundary: Boundary, loop: Loop) -> None:
         """An optimiser belongs to a loop."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,17 @@ def test_a_rate_that_is_a_tensor_is_read_on_its_device(tmp_path: Path) -> None:
     assert records_of(end())["lr"][:, 0] == pytest.approx([0.01, 0.005, 0.01 / 3, 0.0025])
 
 
-def test_threads_and_several_watches_keep_apart(tmp_path: Path) -> None:
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads that take turns in the middle of everything."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_threads_and_several_watches_keep_apart(tmp_path: Path, hasty: None, attempt: int) -> None:
     found: dict[str, Any] = {}
 
     def train(name: str, factor: float) -> None:
